@@ -1,0 +1,1 @@
+"""Metrics as pure functions of ranked ids, and the published protocols built on them."""

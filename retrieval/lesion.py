@@ -1,0 +1,326 @@
+"""The words of the product as frozen types, and the coordinate convention, said once.
+
+Coordinates: x is the column, y the row, both 0-based; (0, 0) is the centre of the top-left pixel.
+Boxes are (x1, y1, x2, y2). Arrays are (slices, rows, columns). Intensities are Hounsfield units
+(HU), float32. Lengths are millimetres where the name says ``mm``, pixels otherwise. DeepLesion's
+own 1-based table and its offset PNGs are translated in ``retrieval.sources.deeplesion`` alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from typing import Any, Self
+
+BOX_PADDING_PX = 5.0
+"""DeepLesion draws its boxes as the extent of the RECIST mark plus this many pixels."""
+
+
+class LesionSearchError(ValueError):
+    """A user's mistake, in one line: what was wrong, the value, what is accepted, what to do.
+
+    Each boundary has a small subclass of its own. Command line and HTTP show the message and
+    nothing else; any other exception is a defect of the program.
+    """
+
+
+class LesionError(LesionSearchError):
+    """A box, RECIST mark or lesion field that cannot be what it claims to be."""
+
+
+class LesionType(StrEnum):
+    """DeepLesion's coarse lesion types (body regions)."""
+
+    BONE = "bone"
+    ABDOMEN = "abdomen"
+    MEDIASTINUM = "mediastinum"
+    LIVER = "liver"
+    LUNG = "lung"
+    KIDNEY = "kidney"
+    SOFT_TISSUE = "soft tissue"
+    PELVIS = "pelvis"
+    UNKNOWN = "unknown"
+
+    @property
+    def code(self) -> int:
+        """DeepLesion's number: 1 to 8, or -1 for unknown."""
+        order = list(LesionType)
+        return -1 if self is LesionType.UNKNOWN else order.index(self) + 1
+
+    @classmethod
+    def from_code(cls, code: int) -> LesionType:
+        """The type of DeepLesion's number; raises LesionError unless it is 1 to 8 or -1."""
+        if code == -1:
+            return cls.UNKNOWN
+        if not 1 <= code <= 8:
+            raise LesionError(f"lesion type {code} is unknown: 1 to 8, or -1 for unknown")
+        return list(cls)[code - 1]
+
+    @classmethod
+    def parse(cls, text: str) -> LesionType:
+        """A type from its name or its number, as a user would write either."""
+        cleaned = text.strip().lower().replace("_", " ").replace("-", " ")
+        if cleaned in {"-1", " 1"}:
+            return cls.UNKNOWN
+        if cleaned.isdigit():
+            return cls.from_code(int(cleaned))
+        try:
+            return cls(cleaned)
+        except ValueError:
+            names = ", ".join(kind.value for kind in cls)
+            raise LesionError(
+                f"lesion type {text!r} is unknown: one of {names}, or 1 to 8"
+            ) from None
+
+
+class Split(StrEnum):
+    """The part of an archive a patient belongs to. A patient never stands in two."""
+
+    TRAIN = "train"
+    VALIDATION = "val"
+    TEST = "test"
+    UNKNOWN = "unknown"
+
+    @property
+    def code(self) -> int:
+        """DeepLesion's Train_Val_Test number: 1, 2 or 3; -1 where there is no split."""
+        return {Split.TRAIN: 1, Split.VALIDATION: 2, Split.TEST: 3, Split.UNKNOWN: -1}[self]
+
+    @classmethod
+    def from_code(cls, code: int) -> Split:
+        """The split of DeepLesion's number; raises LesionError for any other."""
+        for split in cls:
+            if split.code == code:
+                return split
+        raise LesionError(f"split {code} is unknown: 1 train, 2 val, 3 test, -1 none")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An upright rectangle on one slice, in pixels of that slice; see the module's convention."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(edge) for edge in (self.x1, self.y1, self.x2, self.y2)):
+            raise LesionError(f"box {self.to_list()} has an edge that is not a finite number")
+        if self.x2 <= self.x1 or self.y2 <= self.y1:
+            raise LesionError(
+                f"box {self.to_list()} is empty or inverted: x1,y1 is the top-left corner and "
+                "x2,y2 the bottom-right one"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A box from ``x1,y1,x2,y2``; raises LesionError naming the text."""
+        values = parse_numbers(text, count=4, name="box", form="x1,y1,x2,y2")
+        return cls(*values)
+
+    @classmethod
+    def around(cls, center: tuple[float, float], size: float) -> Self:
+        """The square box of ``size`` pixels a side about a point (x, y)."""
+        half = size / 2
+        return cls(center[0] - half, center[1] - half, center[0] + half, center[1] + half)
+
+    @property
+    def width(self) -> float:
+        """Pixels along x."""
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        """Pixels along y."""
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.width * self.height
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """(x, y) in pixels."""
+        return ((self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2)
+
+    def to_list(self) -> list[float]:
+        """[x1, y1, x2, y2], the form of JSON."""
+        return [self.x1, self.y1, self.x2, self.y2]
+
+    def shifted(self, dx: float, dy: float) -> Box:
+        """The box moved by (dx, dy) pixels."""
+        return Box(self.x1 + dx, self.y1 + dy, self.x2 + dx, self.y2 + dy)
+
+    def padded(self, pixels: float) -> Box:
+        """The box grown by ``pixels`` on every side."""
+        return Box(self.x1 - pixels, self.y1 - pixels, self.x2 + pixels, self.y2 + pixels)
+
+    def scaled(self, x_factor: float, y_factor: float) -> Box:
+        """The box on a grid whose coordinates are those of this one times the factors."""
+        return Box(self.x1 * x_factor, self.y1 * y_factor, self.x2 * x_factor, self.y2 * y_factor)
+
+    def overlap_area(self, other: Box) -> float:
+        """Square pixels that both boxes cover."""
+        width = min(self.x2, other.x2) - max(self.x1, other.x1)
+        height = min(self.y2, other.y2) - max(self.y1, other.y1)
+        return max(width, 0.0) * max(height, 0.0)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, in [0, 1]."""
+        overlap = self.overlap_area(other)
+        return overlap / (self.area + other.area - overlap)
+
+    def check_on_image(self, rows: int, columns: int) -> None:
+        """Raises LesionError unless the box's centre lies on an image of that many pixels.
+
+        DeepLesion's own boxes reach over the edge by up to their padding, so an edge outside is
+        allowed; a centre outside never is.
+        """
+        x, y = self.center
+        if not (-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5):
+            raise LesionError(
+                f"box {self.to_list()} lies outside the image of {columns} x {rows} pixels: "
+                f"x runs from 0 to {columns - 1}, y from 0 to {rows - 1}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Recist:
+    """A RECIST mark: the end points (x, y) of the long and of the short diameter, in pixels."""
+
+    points: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.points) != 4 or not all(math.isfinite(v) for p in self.points for v in p):
+            raise LesionError(f"RECIST mark {self.points} needs four finite points (x, y)")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A mark from ``x1,y1,x2,y2,x3,y3,x4,y4``: long diameter first."""
+        return cls.from_numbers(
+            parse_numbers(text, count=8, name="RECIST mark", form="x1,y1,...,x4,y4")
+        )
+
+    @classmethod
+    def from_numbers(cls, numbers: Sequence[float]) -> Self:
+        """A mark from eight numbers, long diameter first."""
+        if len(numbers) != 8:
+            raise LesionError(f"RECIST mark has {len(numbers)} numbers: 8 are needed")
+        return cls(tuple((numbers[i], numbers[i + 1]) for i in range(0, 8, 2)))
+
+    def box(self, padding: float = BOX_PADDING_PX) -> Box:
+        """The extent of the mark plus ``padding`` pixels, DeepLesion's own rule."""
+        xs = [x for x, _ in self.points]
+        ys = [y for _, y in self.points]
+        return Box(min(xs) - padding, min(ys) - padding, max(xs) + padding, max(ys) + padding)
+
+    def diameters_mm(self, spacing_mm_px: tuple[float, float]) -> tuple[float, float]:
+        """(long, short) diameter in mm under the spacing along (x, y)."""
+        lengths = sorted(
+            math.hypot((q[0] - p[0]) * spacing_mm_px[0], (q[1] - p[1]) * spacing_mm_px[1])
+            for p, q in (self.points[:2], self.points[2:])
+        )
+        return lengths[1], lengths[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesion:
+    """ONE marked appearance: one box on one key slice of one series.
+
+    ``location`` is DeepLesion's normalised body position (x, y, z) in [0, 1], None if unknown.
+    ``long_mm`` and ``short_mm`` are the RECIST diameters, None if never measured.
+    """
+
+    lesion_id: str
+    patient_id: str
+    study_id: str
+    series_id: str
+    key_slice_index: int
+    box: Box
+    long_mm: float | None = None
+    short_mm: float | None = None
+    location: tuple[float, float, float] | None = None
+    lesion_type: LesionType = LesionType.UNKNOWN
+    split: Split = Split.UNKNOWN
+    study_date: date | None = None
+    tags: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The lesion under DESIGN.md's JSON names; the same names serve pandas columns."""
+        return {
+            "lesion_id": self.lesion_id,
+            "patient_id": self.patient_id,
+            "study_id": self.study_id,
+            "series_id": self.series_id,
+            "key_slice_index": self.key_slice_index,
+            "box": self.box.to_list(),
+            "long_mm": self.long_mm,
+            "short_mm": self.short_mm,
+            "location": None if self.location is None else list(self.location),
+            "lesion_type": self.lesion_type.value,
+            "split": self.split.value,
+            "study_date": None if self.study_date is None else self.study_date.isoformat(),
+            "tags": list(self.tags),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_json``; raises LesionError naming the field that is wrong."""
+        try:
+            location = fields.get("location")
+            study_date = fields.get("study_date")
+            return cls(
+                lesion_id=str(fields["lesion_id"]),
+                patient_id=str(fields["patient_id"]),
+                study_id=str(fields["study_id"]),
+                series_id=str(fields["series_id"]),
+                key_slice_index=int(fields["key_slice_index"]),
+                box=Box(*(float(edge) for edge in fields["box"])),
+                long_mm=_optional_float(fields.get("long_mm")),
+                short_mm=_optional_float(fields.get("short_mm")),
+                location=None
+                if location is None
+                else (float(location[0]), float(location[1]), float(location[2])),
+                lesion_type=LesionType(fields.get("lesion_type") or "unknown"),
+                split=Split(fields.get("split") or "unknown"),
+                study_date=None if study_date is None else date.fromisoformat(study_date),
+                tags=tuple(fields.get("tags") or ()),
+            )
+        except KeyError as missing:
+            raise LesionError(f"lesion lacks the field {missing}") from None
+        except (TypeError, IndexError) as wrong:
+            raise LesionError(f"lesion field has the wrong form: {wrong}") from None
+
+    def with_changes(self, **changes: Any) -> Lesion:
+        """The same lesion with some fields replaced."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """Where a lesion's pixels can be read again: an archive's folder and a path inside it."""
+
+    archive: str
+    image: str
+    spacing_mm_px: tuple[float, float]
+    slice_interval_mm: float
+
+
+def parse_numbers(text: str, *, count: int, name: str, form: str) -> list[float]:
+    """Exactly ``count`` comma-separated numbers, or a LesionError that names ``form``."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise LesionError(f"{name} {text!r} is not numbers: write {form}") from None
+    if len(numbers) != count:
+        raise LesionError(f"{name} {text!r} has {len(numbers)} numbers: write {form}")
+    return numbers
+
+
+def _optional_float(value: Any) -> float | None:
+    return None if value is None else float(value)
