@@ -1,4 +1,4 @@
-"""Vectors and lesions in; neighbours and tracks out. Imports only ``retrieval.lesion``, never torch.
+"""Vectors and lesions in; neighbours and tracks out. Never imports torch.
 
 catalog.py       SQLite, the truth: lesions, vectors, image sources, matches
 store.py         VectorStore and FaissStore: a cache that can always be rebuilt
