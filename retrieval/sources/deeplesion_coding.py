@@ -1,0 +1,123 @@
+"""How DeepLesion writes things down: 1-based tables, offset PNGs, file names.
+
+Shared by the reader and the writer of the layout. Nothing else in the product knows that the
+table counts from 1 or that the PNGs hold HU + 32768.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.lesion import Box
+
+TABLE_NAME = "DL_info.csv"
+IMAGE_FOLDER = "Images_png"
+TRACKS_NAME = "tracks.csv"
+ATTRIBUTES_NAME = "attributes.csv"
+NOISY_TAG = "possibly_noisy"
+
+COLUMNS = (
+    "File_name",
+    "Patient_index",
+    "Study_index",
+    "Series_ID",
+    "Key_slice_index",
+    "Measurement_coordinates",
+    "Bounding_boxes",
+    "Lesion_diameters_Pixel_",
+    "Normalized_lesion_location",
+    "Coarse_lesion_type",
+    "Possibly_noisy",
+    "Slice_range",
+    "Spacing_mm_px_",
+    "Image_size",
+    "DICOM_windows",
+    "Patient_gender",
+    "Patient_age",
+    "Train_Val_Test",
+)
+"""The 18 columns of the released table, in its order."""
+
+TRACK_COLUMNS = ("patient_id", "track_id", "study_id", "lesion_id", "state")
+
+PIXEL_OFFSET = 32768
+"""A PNG's pixel is its HU plus this."""
+
+TABLE_ORIGIN = 1.0
+"""The table calls the centre of the top-left pixel (1, 1)."""
+
+COORDINATE_DECIMALS = 6
+"""Coordinates are kept to a millionth of a pixel, so that 1-based and 0-based round-trip."""
+
+
+def to_pixels(hu: NDArray[np.floating | np.integer]) -> NDArray[np.uint16]:
+    """HU as the PNG's unsigned 16-bit pixels, rounded to whole HU and clipped to the coding."""
+    pixels = np.rint(hu) + PIXEL_OFFSET
+    return np.asarray(np.clip(pixels, 0, 65535), dtype=np.uint16)
+
+
+def to_hu(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The inverse of ``to_pixels``: float32 HU of the same shape."""
+    return pixels.astype(np.float32) - np.float32(PIXEL_OFFSET)
+
+
+def to_table_coordinate(value: float) -> float:
+    """A 0-based pixel coordinate in the table's 1-based counting."""
+    return round(value + TABLE_ORIGIN, COORDINATE_DECIMALS)
+
+
+def from_table_coordinates(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1-based coordinates of the table as 0-based ones, any shape."""
+    return np.round(values - TABLE_ORIGIN, COORDINATE_DECIMALS)
+
+
+def join_numbers(values: Iterable[float]) -> str:
+    """A number list as the table writes it: ``"0.859375, 0.859375, 5"``."""
+    return ", ".join(format_number(value) for value in values)
+
+
+def format_number(value: float) -> str:
+    """A number without needless zeros, at most six decimals; NaN as ``NaN``."""
+    if math.isnan(value):
+        return "NaN"
+    text = f"{value:.{COORDINATE_DECIMALS}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def patient_id_of(patient: int) -> str:
+    """``000001``."""
+    return f"{patient:06d}"
+
+
+def study_id_of(patient: int, study: int) -> str:
+    """``000001_02``: unique across patients."""
+    return f"{patient:06d}_{study:02d}"
+
+
+def series_id_of(patient: int, study: int, series: int) -> str:
+    """``000001_02_01``, also the name of the series' folder of PNGs."""
+    return f"{patient:06d}_{study:02d}_{series:02d}"
+
+
+def slice_file_name(slice_index: int) -> str:
+    """``109.png``: the file of a slice inside its series' folder."""
+    return f"{slice_index:03d}.png"
+
+
+def table_file_name(series_id: str, slice_index: int) -> str:
+    """``000001_01_01_109.png``: how the table names the key slice."""
+    return f"{series_id}_{slice_file_name(slice_index)}"
+
+
+def lesion_id_of(series_id: str, key_slice: int, box: Box) -> str:
+    """``000001_01_01_109_x233_y100``: the key slice and the 0-based box centre, rounded.
+
+    Made of the lesion's own content, so it does not change with the order of the table or with
+    the rows around it.
+    """
+    x, y = (math.floor(coordinate + 0.5) for coordinate in box.center)
+    return f"{series_id}_{key_slice:03d}_x{x}_y{y}"
