@@ -13,11 +13,13 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel import orientations
+from nibabel import orientations as nibabel_orientations
 from numpy.typing import NDArray
 
 from retrieval.ct import CTError, CTSlab
 from retrieval.sources.axes import MAX_TILT_DEGREES, tilt_degrees
+
+orientations: Any = nibabel_orientations  # its functions carry no types
 
 
 class NiftiError(CTError):

@@ -20,6 +20,7 @@ from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, Se
 from retrieval.sources.importers.mask_marks import recist_of_mask
 from retrieval.sources.importers.source import (
     ImporterError,
+    ImportReport,
     Progress,
     counted,
     read_index,
@@ -108,7 +109,9 @@ class NoduleSource:
         return Nodule(name, patient_name, slab, mask.values != 0, self._ratings[name])
 
 
-def import_lung_nodules(source: Path, out: Path, *, progress: Progress | None = None) -> None:
+def import_lung_nodules(
+    source: Path, out: Path, *, progress: Progress | None = None
+) -> ImportReport:
     """Writes each nodule twice: on its key slice, and on the next slice it reaches.
 
     Both rows share the track ``nodule-<name>`` and lie in one study, so that "the same nodule on
@@ -121,6 +124,7 @@ def import_lung_nodules(source: Path, out: Path, *, progress: Progress | None = 
     """
     nodules = NoduleSource.open(source)
     total = len(nodules.nodules_of)
+    written = 0
     with DeepLesionWriter(out) as writer:
         done = writer.patients_done()
         for patient_name, names in counted(nodules.nodules_of.items(), total, progress):
@@ -129,7 +133,9 @@ def import_lung_nodules(source: Path, out: Path, *, progress: Progress | None = 
                 continue
             for series, name in enumerate(names, start=1):
                 nodule = nodules.nodule(patient_name, name)
-                _write(writer, nodule, (patient, series), nodules.splits[patient_name])
+                split = nodules.splits[patient_name]
+                written += _write(writer, nodule, (patient, series), split)
+    return ImportReport(written)
 
 
 def patient_number(patient_name: str) -> int:
@@ -149,7 +155,7 @@ def next_slice_of(mask: NDArray[np.bool_], key_slice: int, *, upward: bool) -> i
     return None
 
 
-def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], split: Split) -> None:
+def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], split: Split) -> int:
     patient, series = place
     slab = nodule.slab
     # One study for all: a patient's second scan says nothing of whether the first one's nodules
@@ -177,3 +183,4 @@ def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], spl
         }
         attributes = {**nodule.ratings, "next_slice": is_next}
         writer.add_row(ArchiveRow(**fields), f"nodule-{nodule.name}", attributes)
+    return len(slices)

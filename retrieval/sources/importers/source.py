@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,17 @@ Group = TypeVar("Group")
 
 class ImporterError(LesionSearchError):
     """A collection that is not what its importer reads."""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an importer did: rows it wrote now, and what it left out, reason -> count.
+
+    Patients that an earlier run had finished count in neither.
+    """
+
+    rows: int
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_index(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:

@@ -1,0 +1,173 @@
+"""Random positions in real CT, each a class of its own -> an archive for self-supervision.
+
+Nobody marked anything here: the rows say where to look, not what is there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.lesion import Box, LesionType, Recist, Split
+from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.importers.backgrounds import BackgroundSource, Run
+from retrieval.sources.importers.source import ImportReport, Progress, counted
+from retrieval.sources.importers.tissue import (
+    body_mask,
+    bone_edge_mask,
+    lung_mask,
+    soft_tissue_mask,
+)
+
+PATIENT_BASE = 130_000
+SMALLEST_MM, LARGEST_MM = 8.0, 60.0
+APART_MM = 12.0
+"""Two positions of one slice keep this distance: nearer they would be the same place twice."""
+
+ATTEMPTS = 30
+
+
+@dataclass(frozen=True)
+class PositionRecipe:
+    """How many positions, and where.
+
+    Attributes:
+        per_slice: positions on each slice, shared among lung, soft tissue and bone edges.
+        single_slices: also use slices without neighbours; their rows say ``neighbours`` 0.
+        seed: of everything random; each patient has a generator of its own.
+    """
+
+    per_slice: int = 8
+    single_slices: bool = True
+    seed: int = 0
+
+
+def import_real_positions(
+    source: Path,
+    out: Path,
+    *,
+    recipe: PositionRecipe | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Writes positions on every slice that has both neighbours, and on single slices.
+
+    Each position is a track ``position-...`` of its own with the attributes ``position`` 1 and
+    ``neighbours`` 1 or 0; its type is unknown and its mark only spans the random box. Patients
+    already in ``out`` are kept.
+
+    Raises:
+        ImporterError: the folder is not this collection.
+    """
+    recipe = recipe or PositionRecipe()
+    backgrounds = BackgroundSource.open(source)
+    written, single = 0, 0
+    with DeepLesionWriter(out) as writer:
+        done = writer.patients_done()
+        names = list(backgrounds.records_of)
+        numbered = counted(enumerate(names, start=1), len(names), progress)
+        for number, name in numbered:
+            patient = PATIENT_BASE + number
+            if patient in done:
+                continue
+            rng = np.random.default_rng([recipe.seed, patient])
+            for run in backgrounds.runs(name):
+                if len(run.hu) < 3 and not recipe.single_slices:
+                    single += len(run.hu)
+                    continue
+                positions = _Positions(patient, run, backgrounds.splits[name])
+                written += positions.write(writer, recipe.per_slice, rng)
+    return ImportReport(written, {"slices without neighbours": single} if single else {})
+
+
+def sample_points(
+    hu: NDArray[np.float32], spacing_mm_px: float, count: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Up to ``count`` pixels (x, y) inside the body, in turn lung, soft tissue and bone edge.
+
+    A class that the slice lacks is passed over; points keep 12 mm from each other, so a small
+    body may hold fewer than asked for.
+    """
+    body = body_mask(hu)
+    classes = [
+        np.argwhere(mask)
+        for mask in (
+            lung_mask(hu, body, spacing_mm_px),
+            soft_tissue_mask(hu, body),
+            bone_edge_mask(hu, body),
+        )
+    ]
+    classes = [pixels for pixels in classes if len(pixels)]
+    points: list[tuple[int, int]] = []
+    for attempt in range(ATTEMPTS * count if classes else 0):
+        if len(points) == count:
+            break
+        pixels = classes[(len(points) + attempt // ATTEMPTS) % len(classes)]
+        row, column = (int(v) for v in pixels[rng.integers(len(pixels))])
+        if all(math.hypot(column - x, row - y) * spacing_mm_px >= APART_MM for x, y in points):
+            points.append((column, row))
+    return points
+
+
+def random_box(point: tuple[int, int], spacing_mm_px: float, rng: np.random.Generator) -> Box:
+    """A box of 8 to 60 mm about a pixel, sizes even on a logarithmic scale, sides up to 4:3."""
+    size = math.exp(rng.uniform(math.log(SMALLEST_MM), math.log(LARGEST_MM)))
+    ratio = math.exp(rng.uniform(-0.5, 0.5) * math.log(4 / 3))
+    low, high = SMALLEST_MM / spacing_mm_px, LARGEST_MM / spacing_mm_px
+    width = min(max(size * ratio / spacing_mm_px, low), high)
+    height = min(max(size / ratio / spacing_mm_px, low), high)
+    x, y = point
+    return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+
+
+def mark_across(box: Box) -> Recist:
+    """The two middle lines of a box, the longer first."""
+    x, y = box.center
+    across = ((box.x1, y), (box.x2, y))
+    down = ((x, box.y1), (x, box.y2))
+    return Recist((*across, *down) if box.width >= box.height else (*down, *across))
+
+
+@dataclass(frozen=True)
+class _Positions:
+    patient: int
+    run: Run
+    split: Split
+
+    def write(self, writer: DeepLesionWriter, per_slice: int, rng: np.random.Generator) -> int:
+        """Writes the run and its rows; runs of two count as single slices."""
+        run, rows = self.run, 0
+        has_neighbours = len(run.hu) >= 3
+        first = run.first_slice
+        middle = range(1, len(run.hu) - 1) if has_neighbours else range(len(run.hu))
+        writer.write_slices(SeriesImages(self.patient, 1, run.series, first, run.hu))
+        for position in middle:
+            points = sample_points(run.hu[position], run.spacing_mm_px, per_slice, rng)
+            for number, point in enumerate(points, start=1):
+                row = self._row(first + position, random_box(point, run.spacing_mm_px, rng))
+                track = f"position-{row.series_id}-{row.key_slice:03d}-{number:02d}"
+                attributes = {"position": 1.0, "neighbours": float(has_neighbours)}
+                writer.add_row(row, track, attributes)
+                rows += 1
+        return rows
+
+    def _row(self, key_slice: int, box: Box) -> ArchiveRow:
+        run = self.run
+        return ArchiveRow(
+            patient=self.patient,
+            study=1,  # several real studies share the number: no position is sought in another
+            series=run.series,
+            key_slice=key_slice,
+            recist=mark_across(box),
+            box=box,
+            location=None,
+            lesion_type=LesionType.UNKNOWN,
+            split=self.split,
+            spacing_mm_px=(run.spacing_mm_px, run.spacing_mm_px),
+            slice_interval_mm=run.slice_interval_mm,
+            slice_range=(run.first_slice, run.first_slice + len(run.hu) - 1),
+            image_size=(int(run.hu.shape[1]), int(run.hu.shape[2])),
+        )
