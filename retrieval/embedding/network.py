@@ -93,6 +93,13 @@ class DLGNetwork(nn.Module):
             locations=self.location_head(features),
         )
 
+    @torch.no_grad()
+    def centre_groups(self, means: list[Tensor]) -> None:
+        """Sets what each group of pooled features is centred on."""
+        for scale, mean in zip(self.group_scales, means, strict=True):
+            assert isinstance(scale, _GroupNormalisation)
+            scale.mean.copy_(mean)
+
     def features(self, hu: Tensor, boxes: Tensor) -> Tensor:
         """The joined multi-scale features (n, features) that the heads read."""
         groups = [
@@ -123,11 +130,14 @@ def box_means(levels: list[Tensor], boxes: Tensor, *, patch_px: int) -> list[Ten
     RoIAlign's continuous coordinates is half a pixel further.
     """
     clipped = (boxes.float() + 0.5).clamp(0, patch_px)
+    numbers = torch.arange(len(boxes), device=boxes.device, dtype=clipped.dtype)
+    rois = torch.cat([numbers[:, None], clipped], dim=1)
     means = []
     for level in levels:
-        rois = list(clipped.to(level.dtype).split(1))
         scale = level.shape[-1] / patch_px
-        bins = roi_align(level, rois, 3, spatial_scale=scale, sampling_ratio=2, aligned=True)
+        bins = roi_align(
+            level, rois.to(level.dtype), 3, spatial_scale=scale, sampling_ratio=2, aligned=True
+        )
         means.append(bins.mean(dim=(2, 3)))
     return means
 

@@ -1,0 +1,68 @@
+"""Batches of sequences for each step, drawn and gathered ahead of the loop by one thread.
+
+Everything random in step k comes from (seed, rank, k) alone. A run that is killed and resumed
+draws the very same batches, with no generator's state to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from retrieval.embedding.augment import MIRRORED_TYPES
+from retrieval.embedding.objective import SequenceBatch
+from retrieval.embedding.sampling import MISSING, SequenceSampler
+from retrieval.embedding.training_data import TrainingData
+
+AHEAD = 2
+
+
+@dataclass(frozen=True)
+class BatchSource:
+    """Where the batches of one stretch of training come from."""
+
+    training: TrainingData
+    sampler: SequenceSampler
+    sequences: int
+    seed: int
+    rank: int = 0
+
+    def batch(self, step: int) -> SequenceBatch:
+        """The batch of one step, always the same one."""
+        rng = np.random.default_rng([self.seed, self.rank, step])
+        drawn = self.sampler.draw(self.sequences, rng)
+        present = drawn != MISSING
+        rows = drawn[present]
+        table = self.sampler.table
+        mirrored = np.isin(table.types, list(MIRRORED_TYPES))
+        coins = rng.random(len(drawn)) < 0.5
+        flips = mirrored[rows] & np.broadcast_to(coins[:, None], drawn.shape)[present]
+        locations = table.locations[rows].copy()
+        locations[flips, 0] = 1 - locations[flips, 0]
+        learnable = self.training.multi_type[table.archives[rows]]
+        hu, boxes = self.training.gather(rows)
+        return SequenceBatch(
+            hu=hu,
+            boxes=boxes,
+            flips=torch.from_numpy(flips),
+            present=torch.from_numpy(present),
+            archives=torch.from_numpy(table.archives[rows]),
+            tracks=torch.from_numpy(table.tracks[rows]),
+            types=torch.from_numpy(np.where(learnable, table.types[rows], -1)),
+            locations=torch.from_numpy(locations).float(),
+            attributes=torch.from_numpy(table.attributes[rows]).float(),
+        )
+
+    def ahead(self, first: int, last: int) -> Iterator[tuple[int, SequenceBatch]]:
+        """(step, batch) for the steps from ``first`` up to, not including, ``last``."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            waiting = [pool.submit(self.batch, k) for k in range(first, min(first + AHEAD, last))]
+            for step in range(first, last):
+                batch = waiting.pop(0).result()
+                if step + AHEAD < last:
+                    waiting.append(pool.submit(self.batch, step + AHEAD))
+                yield step, batch

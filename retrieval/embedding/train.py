@@ -1,0 +1,240 @@
+"""Trains an encoder: one loop, resumable to the bit on the CPU, on one GPU or several.
+
+    torchrun --nproc-per-node 8 $(which lesion-search) train encoder --archive DeepLesion \
+        --recipe dlg-vgg16 --out runs/dlg
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from retrieval.embedding.augment import Augmenter
+from retrieval.embedding.batches import BatchSource
+from retrieval.embedding.cache import Progress
+from retrieval.embedding.checkpoint import load_checkpoint, run_identity, save_checkpoint
+from retrieval.embedding.encoder import fingerprint, save_encoder
+from retrieval.embedding.initialise import initialise
+from retrieval.embedding.network import DLGNetwork
+from retrieval.embedding.objective import Objective, SequenceBatch, TrainedModel
+from retrieval.embedding.recipe import OptimiserConfig, Recipe
+from retrieval.embedding.refine import refined_types
+from retrieval.embedding.run_log import RunLog
+from retrieval.embedding.sampling import SequenceSampler
+from retrieval.embedding.similarity import Rows
+from retrieval.embedding.training_data import TrainingData
+from retrieval.lesion import Split
+from retrieval.sources.archive import Archive
+
+CHECKPOINT_EVERY = 200
+LOG_EVERY = 10
+
+
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """What a run left behind."""
+
+    path: Path
+    fingerprint: str
+    steps: int
+    lesions: int
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Who is told how far the run has come: patches cut, then steps done with the loss."""
+
+    cache: Progress | None = None
+    step: Callable[[int, int, float], None] | None = None
+
+
+def train_encoder(
+    archives: Sequence[Archive],
+    recipe: Recipe,
+    out: Path,
+    *,
+    device: str | None = None,
+    reports: Reports | None = None,
+) -> TrainedEncoder:
+    """Trains on the train split of all archives and writes ``out/encoder.safetensors``.
+
+    ``out`` also holds the patch cache, the checkpoint, the log and the loss curve. Called again
+    with the same arguments it goes on from the last checkpoint, to the same result.
+    """
+    reports = reports or Reports()
+    with _Workers(device) as workers:
+        if workers.leads:
+            TrainingData.open(archives, recipe, out / "cache", progress=reports.cache)
+        workers.wait()
+        training = TrainingData.open(archives, recipe, out / "cache")
+        rows = training.rows(Split.TRAIN)
+        run = _Run(recipe, training, rows, workers, out)
+        run.go(reports)
+        network = run.model.network
+        path = out / "encoder.safetensors"
+        if workers.leads:
+            save_encoder(network.cpu(), path, name=recipe.name)
+        workers.wait()
+        return TrainedEncoder(path, fingerprint(network), recipe.optimiser.steps, len(rows))
+
+
+class _Run:
+    """The state of one run on one worker, and the loop."""
+
+    def __init__(
+        self, recipe: Recipe, training: TrainingData, rows: Rows, workers: _Workers, out: Path
+    ) -> None:
+        self.recipe, self.training, self.rows, self.workers = recipe, training, rows, workers
+        self.out = out
+        torch.manual_seed(recipe.seed)
+        network = DLGNetwork(recipe.network, recipe.patch, pretrained=recipe.pretrained)
+        types = torch.from_numpy(training.table.types.copy())
+        self.model = TrainedModel(
+            network, attributes=training.table.attributes.shape[1], types=types
+        ).to(workers.device)
+        self.optimiser = _optimiser(self.model, recipe.optimiser)
+        self.identity = run_identity([recipe.to_dict(), training.names, len(training.table)])
+        self.augmenter = Augmenter(recipe.patch, recipe.augment)
+        self.objective = Objective(recipe)
+
+    def go(self, reports: Reports) -> None:
+        """From the checkpoint, or from the start, to the last step."""
+        checkpoint = self.out / "checkpoint.safetensors"
+        first = load_checkpoint(checkpoint, self.model, self.optimiser, run=self.identity)
+        network = self.model.network
+        if first == 0:
+            rng = np.random.default_rng([self.recipe.seed, 1])
+            initialise(network, self.training, self.rows, rng)
+        # Frozen statistics keep what ImageNet gives; without ImageNet there are none to keep.
+        network.train(not self.recipe.pretrained)
+        replicated = self.workers.replicate(self.model)
+        with RunLog(self.out, first, enabled=self.workers.leads) as log:
+            for start, end, refine in self._stretches(first):
+                if refine:
+                    self._refine()
+                for step, batch in self._source().ahead(start, end):
+                    terms = self._step(replicated, batch, step)
+                    if step % LOG_EVERY == 0 or step + 1 == self.recipe.optimiser.steps:
+                        log.add(step, terms)
+                    if reports.step and self.workers.leads:
+                        reports.step(step + 1, self.recipe.optimiser.steps, sum(terms.values()))
+                    if (step + 1) % CHECKPOINT_EVERY == 0 and self.workers.leads:
+                        save_checkpoint(
+                            checkpoint,
+                            self.model,
+                            self.optimiser,
+                            step=step + 1,
+                            run=self.identity,
+                        )
+
+    def _step(self, replicated: nn.Module, batch: SequenceBatch, step: int) -> dict[str, float]:
+        device = self.workers.device
+        for group, rate in zip(
+            self.optimiser.param_groups, learning_rates(self.recipe.optimiser, step), strict=True
+        ):
+            group["lr"] = rate
+        batch = batch.to(device)
+        generator = torch.Generator(device)
+        generator.manual_seed(hash((self.recipe.seed, self.workers.rank, step)) % 2**62)
+        hu, boxes = self.augmenter(batch.hu.float(), batch.boxes, batch.flips, generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            output, attributes = replicated(hu, boxes)
+        terms = self.objective(output, attributes, batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(torch.stack(list(terms.values())).sum())
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip)
+        self.optimiser.step()
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def _stretches(self, first: int) -> list[tuple[int, int, bool]]:
+        """(start, end, refine before it) of the stretches between refinements still to do."""
+        steps, rounds = self.recipe.optimiser.steps, self.recipe.refine.rounds
+        edges = [round(steps * n / (rounds + 1)) for n in range(rounds + 2)]
+        return [
+            (max(first, start), end, number > 0 and first <= start)
+            for number, (start, end) in enumerate(pairwise(edges))
+            if end > first
+        ]
+
+    def _refine(self) -> None:
+        types = refined_types(self.model.network, self.training, self.rows, self.recipe.refine)
+        self.model.refined_types.copy_(torch.from_numpy(types))
+
+    def _source(self) -> BatchSource:
+        types = self.model.refined_types.cpu().numpy()
+        sampler = SequenceSampler(
+            self.training.table.with_types(types),
+            self.rows,
+            self.training.weights,
+            self.recipe.similarity,
+            same_patient=self.recipe.data.same_patient,
+        )
+        sequences = max(1, self.recipe.optimiser.sequences // self.workers.count)
+        return BatchSource(
+            self.training, sampler, sequences, seed=self.recipe.seed, rank=self.workers.rank
+        )
+
+
+def learning_rates(config: OptimiserConfig, step: int) -> tuple[float, float]:
+    """(backbone, head) rates of a step: a linear rise, then half a cosine to zero."""
+    rising = max(1, round(config.warmup * config.steps))
+    if step < rising:
+        share = (step + 1) / rising
+    else:
+        done = (step - rising) / max(1, config.steps - rising)
+        share = 0.5 * (1 + math.cos(math.pi * done))
+    return config.backbone_rate * share, config.head_rate * share
+
+
+def _optimiser(model: TrainedModel, config: OptimiserConfig) -> torch.optim.AdamW:
+    """Two groups, backbone and the rest; a backbone rate of 0 freezes and skips its gradients."""
+    network = model.network
+    backbone = [*network.backbone.parameters(), *network.channel_mixer.parameters()]
+    if config.backbone_rate == 0:
+        for parameter in backbone:
+            parameter.requires_grad_(False)
+    chosen = {id(parameter) for parameter in backbone}
+    heads = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    return torch.optim.AdamW(
+        [{"params": backbone}, {"params": heads}], weight_decay=config.weight_decay
+    )
+
+
+class _Workers:
+    """This process among those that torchrun started; alone where it started none."""
+
+    def __init__(self, device: str | None) -> None:
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.count = int(os.environ.get("WORLD_SIZE", "1"))
+        self.leads = self.rank == 0
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        default = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device or default)
+
+    def __enter__(self) -> _Workers:
+        if self.count > 1:
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.count > 1:
+            dist.destroy_process_group()
+
+    def wait(self) -> None:
+        if self.count > 1:
+            dist.barrier()
+
+    def replicate(self, model: nn.Module) -> nn.Module:
+        if self.count == 1:
+            return model
+        return cast(nn.Module, nn.parallel.DistributedDataParallel(model))
