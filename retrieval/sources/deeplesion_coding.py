@@ -60,32 +60,29 @@ def to_pixels(hu: NDArray[np.floating | np.integer]) -> NDArray[np.uint16]:
     return np.asarray(np.clip(pixels, 0, 65535), dtype=np.uint16)
 
 
-def to_hu(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
+def to_hu(pixels: NDArray[np.integer | np.floating]) -> NDArray[np.float32]:
     """The inverse of ``to_pixels``: float32 HU of the same shape."""
     return pixels.astype(np.float32) - np.float32(PIXEL_OFFSET)
 
 
 def to_table_coordinate(value: float) -> float:
     """A 0-based pixel coordinate in the table's 1-based counting."""
-    return round(value + TABLE_ORIGIN, COORDINATE_DECIMALS)
+    return round(float(value) + TABLE_ORIGIN, COORDINATE_DECIMALS)
 
 
-def from_table_coordinates(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1-based coordinates of the table as 0-based ones, any shape."""
-    return np.round(values - TABLE_ORIGIN, COORDINATE_DECIMALS)
+def from_table_coordinate(value: float) -> float:
+    """The inverse of ``to_table_coordinate``, exact for coordinates of at most six decimals."""
+    return round(value - TABLE_ORIGIN, COORDINATE_DECIMALS)
 
 
 def join_numbers(values: Iterable[float]) -> str:
-    """A number list as the table writes it: ``"0.859375, 0.859375, 5"``."""
-    return ", ".join(format_number(value) for value in values)
+    """A number list as the table writes it: ``"0.859375, 0.859375, 5"``; unknown is ``NaN``."""
+    return ", ".join(_format_number(float(value)) for value in values)
 
 
-def format_number(value: float) -> str:
-    """A number without needless zeros, at most six decimals; NaN as ``NaN``."""
-    if math.isnan(value):
-        return "NaN"
-    text = f"{value:.{COORDINATE_DECIMALS}f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+def _format_number(value: float) -> str:
+    # The shortest text that reads back as the same float.
+    return "NaN" if math.isnan(value) else repr(value).removesuffix(".0")
 
 
 def patient_id_of(patient: int) -> str:

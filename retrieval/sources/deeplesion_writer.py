@@ -89,14 +89,15 @@ class ArchiveRow:
 
     def table_cells(self) -> list[str]:
         """The row's 18 cells exactly as the released table writes them."""
-        points = [edge for point in self.recist.points for edge in point]
+        p, q, s, t = self.recist.points
+        points = [*p, *q, *s, *t]
         unknown = (float("nan"),) * 3
         return [
             coding.table_file_name(self.series_id, self.key_slice),
             *(str(number) for number in (self.patient, self.study, self.series, self.key_slice)),
             coding.join_numbers(coding.to_table_coordinate(value) for value in points),
             coding.join_numbers(coding.to_table_coordinate(edge) for edge in self.box.to_list()),
-            coding.join_numbers(self.recist.diameters_mm((1.0, 1.0))),
+            coding.join_numbers(round(length, 6) for length in (math.dist(p, q), math.dist(s, t))),
             coding.join_numbers(self.location or unknown),
             str(self.lesion_type.code),
             str(int(self.noisy)),
@@ -105,7 +106,7 @@ class ArchiveRow:
             coding.join_numbers(self.image_size),
             coding.join_numbers(self.window),
             self.gender,
-            "" if self.age is None else f"{self.age:.1f}",
+            "" if self.age is None else repr(float(self.age)),
             str(self.split.code),
         ]
 
@@ -128,6 +129,7 @@ class DeepLesionWriter:
         self._rows = _read_rows(self.root / coding.TABLE_NAME, coding.COLUMNS)
         self._done = {int(cells[1]) for cells in self._rows}
         self._tracks = self._read_tracks()
+        self._track_owners = {row[1]: int(row[0]) for row in self._tracks}
         self._attributes = self._read_attributes()
         self._pending: _Patient | None = None
         self._unwritten = False
@@ -176,10 +178,12 @@ class DeepLesionWriter:
 
         Raises:
             LesionError: the box's centre lies outside the image.
-            ArchiveError: another lesion of the key slice has its box centre on the same pixel, or
-                the patient was finished before.
+            ArchiveError: another lesion of the key slice has its box centre on the same pixel, the
+                patient was finished before, or the track belongs to another patient.
         """
         row.box.check_on_image(*row.image_size)
+        if track_id is not None:
+            self._check_track(track_id, row.patient)
         patient = self._patient(row.patient)
         lesion_id = row.lesion_id
         if lesion_id in patient.lesion_ids:
@@ -199,6 +203,14 @@ class DeepLesionWriter:
         self._finish_patient()
         if self._unwritten or not (self.root / coding.TABLE_NAME).exists():
             self._flush()
+
+    def _check_track(self, track_id: str, patient: int) -> None:
+        owner = self._track_owners.setdefault(track_id, patient)
+        if owner != patient:
+            raise ArchiveError(
+                f"track {track_id} of patient {patient} belongs to patient {owner}: "
+                "track ids are unique in the whole archive"
+            )
 
     def _patient(self, number: int) -> _Patient:
         if self._pending is not None and self._pending.number == number:
