@@ -1,0 +1,178 @@
+"""Fits the matcher's weights to patients whose lesion tracks are known. An offline step.
+
+First a logistic regression over all pairs of lesions of different studies, once for each source of
+locations. Then, since a lesion has at most one partner, its slope and intercept are set again so
+that the probabilities are calibrated while all lesions of two studies compete. Last, the
+abstention band is laid around the least certain decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from index.association import match_marginals
+from index.edges import PairTerms, TrackNode
+from index.matcher import TERM_NAMES, LocationSource, MatcherModel, TermWeights, TrackingError
+
+FloatArray = NDArray[np.float64]
+
+EXPECTED_SIGN = (1.0, -1.0, -1.0, -1.0, 1.0)
+"""How each term must speak; one fitted the other way is noise and is left out."""
+
+LEAST_CERTAIN_SHARE = 0.1
+"""Share of the decisions on either side that the abstention band shall hold."""
+
+BAND_LIMITS = (0.1, 0.9)
+"""The band never reaches beyond these, so that a sure matcher stays sure."""
+
+SLOPE_PULL = 2.0
+
+_SMALLEST = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPatient:
+    """All lesions of a patient, and the true track of each lesion id."""
+
+    nodes: Sequence[TrackNode]
+    track_of: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _StudyPair:
+    """Terms (m, n, 5) of the lesions of two studies, and which pairs are the same lesion."""
+
+    features: FloatArray
+    same: NDArray[np.bool_]
+
+
+def fit_matcher(
+    patients: Sequence[LabelledPatient],
+    *,
+    terms: Sequence[str] = TERM_NAMES,
+    encoder: str | None = None,
+    fitted_on: str = "",
+) -> MatcherModel:
+    """The matcher calibrated on these patients.
+
+    Args:
+        patients: patients with known tracks, of which at least one pair is the same lesion and one
+            is not.
+        terms: the terms to use; others get the weight 0, which makes the baselines.
+        encoder: fingerprint of the encoder that made the vectors, kept in the model.
+        fitted_on: one line about the patients, kept in the model.
+
+    Raises:
+        TrackingError: where the patients hold no pair of one of the two kinds, or a term is
+            unknown.
+    """
+    unknown = sorted(set(terms) - set(TERM_NAMES))
+    if unknown:
+        raise TrackingError(f"matcher terms {unknown} are unknown: known are {TERM_NAMES}")
+    used = np.array([name in terms for name in TERM_NAMES])
+    weights: dict[LocationSource, TermWeights] = {}
+    scores: list[FloatArray] = []
+    for source in LocationSource:
+        pairs = [
+            pair
+            for patient in patients
+            for pair in _study_pairs([_seen_by(node, source) for node in patient.nodes], patient)
+        ]
+        fitted = _calibrated(pairs, _logistic(pairs, used))
+        weights[source] = fitted
+        scores.extend(match_marginals(_log_odds(pair, fitted)) for pair in pairs)
+    return MatcherModel(terms=weights, abstain=_band(scores), encoder=encoder, fitted_on=fitted_on)
+
+
+def _seen_by(node: TrackNode, source: LocationSource) -> TrackNode:
+    """The node with no better location than the source's."""
+    if source is LocationSource.GIVEN:
+        return node
+    estimate = node.location_estimate if source is LocationSource.ESTIMATED else None
+    return replace(node, lesion=node.lesion.with_changes(location=None), location_estimate=estimate)
+
+
+def _study_pairs(nodes: Sequence[TrackNode], patient: LabelledPatient) -> Iterator[_StudyPair]:
+    features = PairTerms.of(nodes).features()
+    track = np.array([patient.track_of[node.lesion.lesion_id] for node in nodes])
+    study = np.array([node.lesion.study_id for node in nodes])
+    for first, second in combinations(sorted(set(study.tolist())), 2):
+        rows, columns = np.flatnonzero(study == first), np.flatnonzero(study == second)
+        yield _StudyPair(
+            features[np.ix_(rows, columns)], track[rows][:, None] == track[columns][None, :]
+        )
+
+
+def _logistic(pairs: Sequence[_StudyPair], used: NDArray[np.bool_]) -> TermWeights:
+    features = np.concatenate([pair.features.reshape(-1, len(TERM_NAMES)) for pair in pairs])
+    same = np.concatenate([pair.same.ravel() for pair in pairs])
+    if same.all() or not same.any():
+        raise TrackingError(
+            f"{len(same)} pairs of lesions hold {int(same.sum())} of the same lesion: both kinds "
+            "of pairs are needed to fit a matcher"
+        )
+    used = used & np.isfinite(features[same]).any(axis=0) & np.isfinite(features[~same]).any(axis=0)
+    centres = np.zeros(len(TERM_NAMES))
+    for term in np.flatnonzero(used):
+        centres[term] = (np.nanmean(features[same, term]) + np.nanmean(features[~same, term])) / 2
+    centred = np.nan_to_num(features - centres, nan=0.0)
+    while True:
+        weights = np.zeros(len(TERM_NAMES))
+        regression = LogisticRegression(C=1.0, max_iter=1000)
+        if not used.any():
+            raise TrackingError("none of the terms is known for these patients' pairs of lesions")
+        regression.fit(centred[:, used], same)
+        weights[used] = regression.coef_[0]
+        wrong = weights * EXPECTED_SIGN < 0
+        if not wrong.any():
+            return TermWeights(float(regression.intercept_[0]), _tuple(weights), _tuple(centres))
+        used = used & ~wrong
+
+
+def _log_odds(pair: _StudyPair, fitted: TermWeights) -> FloatArray:
+    added = np.array(fitted.weights) * (pair.features - np.array(fitted.centres))
+    return np.asarray(fitted.intercept + np.nan_to_num(added, nan=0.0).sum(axis=-1))
+
+
+def _calibrated(pairs: Sequence[_StudyPair], fitted: TermWeights) -> TermWeights:
+    """The same terms with the slope and intercept that suit the competition best."""
+    log_odds = [_log_odds(pair, fitted) for pair in pairs]
+
+    def loss(slope_and_shift: FloatArray) -> float:
+        slope, shift = max(float(slope_and_shift[0]), _SMALLEST), float(slope_and_shift[1])
+        total = 0.0
+        for odds, pair in zip(log_odds, pairs, strict=True):
+            marginal = match_marginals(slope * odds + shift)
+            right = np.where(pair.same, marginal, 1.0 - marginal)
+            total -= float(np.log(np.maximum(right, _SMALLEST)).sum())
+        # A weak pull to the regression's own scale: separable pairs would send it to infinity.
+        return total + SLOPE_PULL * float(np.log(slope) ** 2 + shift**2)
+
+    slope, shift = minimize(
+        loss, np.array([1.0, 0.0]), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 0.05}
+    ).x
+    return TermWeights(
+        float(slope * fitted.intercept + shift),
+        _tuple(slope * np.array(fitted.weights)),
+        fitted.centres,
+    )
+
+
+def _band(scores: Sequence[FloatArray]) -> tuple[float, float]:
+    """(low, high) about 0.5 that holds the least certain share of matches and of refusals."""
+    best = np.concatenate([score.max(axis=1) for score in scores if score.size])
+    matched, refused = best[best >= 0.5], best[best < 0.5]
+    high = float(np.quantile(matched, LEAST_CERTAIN_SHARE)) if matched.size else 0.5
+    low = float(np.quantile(refused, 1.0 - LEAST_CERTAIN_SHARE)) if refused.size else 0.5
+    return max(low, BAND_LIMITS[0]), min(high, BAND_LIMITS[1])
+
+
+def _tuple(values: FloatArray) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
