@@ -1,0 +1,37 @@
+"""What can go wrong with an index, as errors whose one line says what to do."""
+
+from __future__ import annotations
+
+from retrieval.lesion import LesionSearchError
+
+
+class LesionIndexError(LesionSearchError):
+    """An index that cannot do what was asked of it."""
+
+
+class CatalogError(LesionIndexError):
+    """A catalog that is missing, damaged, or written by a newer program."""
+
+
+class EncoderMismatchError(LesionIndexError):
+    """An index filled by another encoder than the one in use."""
+
+
+class IndexBusyError(LesionIndexError):
+    """Another writer held the index for longer than the time to wait."""
+
+
+class StorageError(LesionIndexError):
+    """The disk refused a write; what was stored before is untouched."""
+
+
+class StoreError(LesionIndexError):
+    """A FAISS snapshot that cannot be used."""
+
+
+class UnknownLesionError(LesionIndexError):
+    """A lesion id the index does not hold."""
+
+
+class FilterError(LesionIndexError):
+    """A filter that does not say what it means."""

@@ -1,0 +1,273 @@
+"""LesionIndex: the catalog, which is the truth, and the store that makes it quick to search.
+
+An index is a folder: ``catalog.sqlite`` and the FAISS snapshots it names. It may be shared by
+threads and opened by several processes at once: any number read while one writes; a second
+writer waits for its turn and is told after ``write_timeout_s``. Each answer belongs to one
+generation, the newest when it was asked for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index import creation, match_table, summary, verify
+from index.catalog import CatalogReader, EncoderBinding, LesionRecord
+from index.catalog_writer import CatalogWriter
+from index.errors import UnknownLesionError
+from index.filter_sql import accepted
+from index.filters import LesionFilter
+from index.reports import AddReport, IndexInfo, Match, Neighbour, Verdict, VerifyReport
+from index.storage import Storage
+from index.store import FaissStore
+from index.vectors import query_matrix, stored_vector
+from retrieval.lesion import Lesion
+
+ADD_BATCH = 1_000
+"""Lesions of one transaction: what a kill in the middle of a long ``add`` can cost."""
+
+
+class LesionIndex:
+    """Lesions with their vectors: add, remove, search, verify. Use as a context manager."""
+
+    def __init__(self, storage: Storage) -> None:
+        """Puts an index together; use ``create`` or ``open``."""
+        self._storage = storage
+
+    @classmethod
+    def create(cls, path: Path | str, binding: EncoderBinding) -> LesionIndex:
+        """A new, empty index in the folder ``path``, which must not exist or be empty.
+
+        Raises:
+            CatalogError: the folder holds something already.
+            StorageError: the folder cannot be written.
+        """
+        creation.create_folder(Path(path), binding)
+        return cls.open(path, binding=binding)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        binding: EncoderBinding | None = None,
+        read_only: bool = False,
+        write_timeout_s: float = 30.0,
+    ) -> LesionIndex:
+        """The index in a folder, brought forward if an older program wrote it.
+
+        Args:
+            path: the index's folder.
+            binding: the encoder about to be used; the index must be bound to the same.
+            read_only: refuses every change; the folder itself may be read-only.
+            write_timeout_s: how long a write waits for another program's.
+
+        Raises:
+            CatalogError: no index there, a damaged one, or one of a newer program.
+            EncoderMismatchError: another encoder filled it.
+        """
+        folder = Path(path)
+        connections = creation.open_catalog(
+            folder, binding=binding, read_only=read_only, write_timeout_s=write_timeout_s
+        )
+        try:
+            with connections.reading() as connection:
+                dimension = CatalogReader(connection).binding().dimension
+            return cls(Storage(connections, FaissStore(folder, dimension=dimension)))
+        except BaseException:
+            connections.close()
+            raise
+
+    @property
+    def path(self) -> Path:
+        """The index's folder."""
+        return self._storage.folder
+
+    @property
+    def binding(self) -> EncoderBinding:
+        """The encoder the index is bound to."""
+        return self._storage.binding
+
+    # --- changing ---------------------------------------------------------------------------
+
+    def add(self, records: Iterable[LesionRecord]) -> AddReport:
+        """Adds lesions, or replaces those with the same id or the same natural key.
+
+        The natural key is patient, study, series, key slice and box. Records are taken in
+        batches of ``ADD_BATCH``, each stored whole or not at all; what a finished batch holds
+        survives a kill. Records may be produced slowly: no lock is held meanwhile.
+
+        Raises:
+            VectorError: a vector of the wrong length or norm; its batch is not stored.
+            IndexBusyError, StorageError: see ``index.errors``.
+        """
+        report = AddReport()
+        waiting = iter(records)
+        while batch := list(itertools.islice(waiting, ADD_BATCH)):
+            checked = [
+                replace(one, vector=stored_vector(one.vector, self.binding.dimension, one.lesion))
+                for one in batch
+            ]
+            report += self._storage.write(partial(_put_all, batch=checked))
+        return report
+
+    def remove(self, lesion_ids: Collection[str]) -> int:
+        """Removes lesions with their vectors and matches; returns how many were there."""
+        ids = {lesion_ids} if isinstance(lesion_ids, str) else set(lesion_ids)
+        return self._storage.write(lambda writer: writer.remove(ids))
+
+    def set_match(self, first: str, second: str, verdict: Verdict | str) -> Match:
+        """Stores a reader's word on a pair; raises UnknownLesionError or MatchError."""
+        with self._storage.connections.writing() as connection:
+            match = match_table.store(connection, first, second, Verdict(verdict))
+            connection.execute("COMMIT")
+        return match
+
+    def remove_match(self, first: str, second: str) -> bool:
+        """Forgets the word on a pair; returns whether there was one."""
+        with self._storage.connections.writing() as connection:
+            found = match_table.forget(connection, first, second)
+            connection.execute("COMMIT")
+        return found
+
+    # --- searching --------------------------------------------------------------------------
+
+    def search(
+        self,
+        vector: NDArray[np.floating[Any]],
+        *,
+        k: int = 10,
+        where: LesionFilter | None = None,
+        exclude: Collection[str] = (),
+    ) -> list[Neighbour]:
+        """The ``k`` lesions nearest to a vector (dimension,), best first.
+
+        Args:
+            vector: the query; its length does not matter, its direction does.
+            k: how many; fewer come back where the filter leaves fewer.
+            where: which lesions may come back.
+            exclude: lesion ids that must not.
+
+        Raises:
+            VectorError: wrong length, not finite, or all zero.
+        """
+        return self.search_batch(np.asarray(vector)[np.newaxis], k=k, where=where, exclude=exclude)[
+            0
+        ]
+
+    def search_batch(
+        self,
+        vectors: NDArray[np.floating[Any]],
+        *,
+        k: int = 10,
+        where: LesionFilter | None = None,
+        exclude: Collection[str] = (),
+    ) -> list[list[Neighbour]]:
+        """``search`` for each row of (q, dimension) at once, on every processor."""
+        queries = query_matrix(vectors, self.binding.dimension, k=k)
+        if exclude:
+            base = where or LesionFilter()
+            where = replace(base, excluded_lesions=base.excluded_lesions | frozenset(exclude))
+        return self._storage.nearest(queries, k=k, where=where)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def get(self, lesion_id: str) -> LesionRecord:
+        """One lesion with vector and source; raises UnknownLesionError."""
+        found = self.records([lesion_id])
+        if not found:
+            raise UnknownLesionError(
+                f"lesion {lesion_id!r} is not in the index {self.path}: check the id, or add it "
+                "with `lesion-search index add`"
+            )
+        return found[0]
+
+    def records(self, lesion_ids: Collection[str]) -> list[LesionRecord]:
+        """The lesions of these ids in the order of their arrival; unknown ids are absent."""
+        with self._storage.reading() as reader:
+            return reader.records(lesion_ids)
+
+    def known(self, lesion_ids: Collection[str]) -> set[str]:
+        """Those of the ids that the index holds: a build that goes on skips these."""
+        with self._storage.reading() as reader:
+            return reader.known_ids(lesion_ids)
+
+    def patient(self, patient_id: str) -> list[LesionRecord]:
+        """Every lesion of a patient, with vectors, in the order of their arrival."""
+        with self._storage.reading() as reader:
+            return reader.records_of_rows(reader.rows_where("patient_id = ?", (patient_id,)))
+
+    def patients(self) -> list[str]:
+        """Every patient id, sorted."""
+        with self._storage.reading() as reader:
+            return reader.patients()
+
+    def page(
+        self, after: str = "", limit: int = 100, where: LesionFilter | None = None
+    ) -> list[Lesion]:
+        """Up to ``limit`` lesions in the order of their ids, from after the id ``after``."""
+        condition = accepted(where)
+        with self._storage.reading() as reader:
+            return reader.page(condition.sql, condition.values, after=after, limit=limit)
+
+    def count(self, where: LesionFilter | None = None) -> int:
+        """How many lesions a filter lets through."""
+        condition = accepted(where)
+        with self._storage.reading() as reader:
+            return reader.count(condition.sql, condition.values)
+
+    def vectors(self) -> tuple[list[str], NDArray[np.float32]]:
+        """Every lesion id (n) and its vector (n, dimension), in the order of their arrival."""
+        with self._storage.reading_level() as (reader, state):
+            ids = dict(reader.ids_of_rows())
+            rows, matrix = state.live_rows_and_vectors()
+        return [ids[int(row)] for row in rows], matrix
+
+    def matches(self, patient_id: str | None = None) -> list[Match]:
+        """The confirmed and rejected pairs, of one patient or of all."""
+        with self._storage.connections.reading() as connection:
+            return match_table.listed(connection, patient_id)
+
+    def info(self) -> IndexInfo:
+        """What the index holds and how it stands."""
+        with self._storage.connections.reading() as connection:
+            return summary.summarise(connection, str(self.path), self._storage.store)
+
+    def verify(self) -> VerifyReport:
+        """Checks every page, checksum, norm and the store against the catalog."""
+        return verify.verify(self._storage)
+
+    # --- keeping ----------------------------------------------------------------------------
+
+    def snapshot(self) -> None:
+        """Saves the vectors as a FAISS file, so that the next opening need not replay."""
+        self._storage.snapshot()
+
+    def close(self) -> None:
+        """Closes the index; saves a snapshot first where a replay would take noticeable time."""
+        self._storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _put_all(writer: CatalogWriter, *, batch: Sequence[LesionRecord]) -> AddReport:
+    for record in batch:
+        writer.put(record)
+    return AddReport(writer.changes.added, writer.changes.updated, writer.changes.unchanged)

@@ -1,0 +1,61 @@
+"""Confirmed and rejected matches: a reader's word on whether two lesions are one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from index.errors import LesionIndexError, UnknownLesionError
+from index.reports import Match, Verdict
+
+
+class MatchError(LesionIndexError):
+    """A pair of lesions that cannot be one physical lesion's appearances."""
+
+
+def store(connection: sqlite3.Connection, first: str, second: str, verdict: Verdict) -> Match:
+    """Stores the verdict on a pair, replacing an earlier one.
+
+    Raises:
+        UnknownLesionError: the index does not hold one of them.
+        MatchError: they are one lesion, or of different patients.
+    """
+    pair = _pair(first, second)
+    patients = []
+    for lesion_id in pair:
+        found = connection.execute(
+            "SELECT patient_id FROM lesions WHERE lesion_id = ?", (lesion_id,)
+        ).fetchone()
+        if found is None:
+            raise UnknownLesionError(f"lesion {lesion_id!r} is not in the index: check the id")
+        patients.append(found[0])
+    if patients[0] != patients[1]:
+        raise MatchError(
+            f"lesions {pair[0]!r} and {pair[1]!r} are of different patients: a match joins the "
+            "same physical lesion in two studies of one patient"
+        )
+    connection.execute("INSERT OR REPLACE INTO matches VALUES (?, ?, ?)", (*pair, verdict.value))
+    return Match(*pair, verdict)
+
+
+def forget(connection: sqlite3.Connection, first: str, second: str) -> bool:
+    """Forgets the verdict on a pair; returns whether there was one."""
+    done = connection.execute(
+        "DELETE FROM matches WHERE lesion_a = ? AND lesion_b = ?", _pair(first, second)
+    )
+    return done.rowcount > 0
+
+
+def listed(connection: sqlite3.Connection, patient_id: str | None = None) -> list[Match]:
+    """The verdicts on one patient's lesions, or on all, sorted."""
+    found = connection.execute(
+        "SELECT lesion_a, lesion_b, verdict FROM matches JOIN lesions ON lesion_id = lesion_a "
+        "WHERE ? IS NULL OR patient_id = ? ORDER BY lesion_a, lesion_b",
+        (patient_id, patient_id),
+    ).fetchall()
+    return [Match(first, second, Verdict(verdict)) for first, second, verdict in found]
+
+
+def _pair(first: str, second: str) -> tuple[str, str]:
+    if first == second:
+        raise MatchError(f"lesion {first!r} cannot be matched with itself: name two lesions")
+    return (first, second) if first < second else (second, first)

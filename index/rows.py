@@ -1,0 +1,153 @@
+"""Lesions and vectors as rows of the catalog, each with a checksum of its own.
+
+SQLite notices a damaged tree, not a flipped bit inside a value. The checksums cover every value
+and the row's number, so that a damaged or misplaced row is refused instead of returned.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.errors import CatalogError
+from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
+
+LESION_COLUMNS = (
+    "lesion_id, patient_id, study_id, series_id, key_slice_index, x1, y1, x2, y2, "
+    "long_mm, short_mm, location_x, location_y, location_z, lesion_type, split, study_date, tags, "
+    "archive, image, spacing_x_mm_px, spacing_y_mm_px, slice_interval_mm"
+)
+"""The values of a lesion and of its image's source, in the order of ``encode``."""
+
+LESION_WIDTH = LESION_COLUMNS.count(",") + 1
+"""How many columns that is."""
+
+Values = tuple[Any, ...]
+
+_TEXT = (0, 1, 2, 3, 14, 15, 16, 17, 18, 19)
+_NUMBERS = tuple(n for n in range(LESION_WIDTH) if n not in _TEXT)
+_PACK = struct.Struct(f"<q{len(_NUMBERS)}d").pack
+
+
+def encode(lesion: Lesion, source: ImageSource) -> Values:
+    """The row values of a lesion and its source, without row number and checksum."""
+    location = lesion.location or (None, None, None)
+    return (
+        lesion.lesion_id,
+        lesion.patient_id,
+        lesion.study_id,
+        lesion.series_id,
+        lesion.key_slice_index,
+        *(float(edge) for edge in lesion.box.to_list()),
+        _real(lesion.long_mm),
+        _real(lesion.short_mm),
+        *(_real(value) for value in location),
+        lesion.lesion_type.value,
+        lesion.split.value,
+        None if lesion.study_date is None else lesion.study_date.isoformat(),
+        json.dumps(list(lesion.tags), ensure_ascii=False),
+        source.archive,
+        source.image,
+        float(source.spacing_mm_px[0]),
+        float(source.spacing_mm_px[1]),
+        float(source.slice_interval_mm),
+    )
+
+
+def decode_lesion(values: Sequence[Any]) -> Lesion:
+    """The lesion of a row's values."""
+    location = None if values[11] is None else (values[11], values[12], values[13])
+    return Lesion(
+        lesion_id=values[0],
+        patient_id=values[1],
+        study_id=values[2],
+        series_id=values[3],
+        key_slice_index=values[4],
+        box=Box(values[5], values[6], values[7], values[8]),
+        long_mm=values[9],
+        short_mm=values[10],
+        location=location,
+        lesion_type=LesionType(values[14]),
+        split=Split(values[15]),
+        study_date=None if values[16] is None else date.fromisoformat(values[16]),
+        tags=() if values[17] == "[]" else tuple(json.loads(values[17])),
+    )
+
+
+def decode_source(values: Sequence[Any]) -> ImageSource:
+    """The source of the lesion's image."""
+    return ImageSource(
+        archive=values[18],
+        image=values[19],
+        spacing_mm_px=(values[20], values[21]),
+        slice_interval_mm=values[22],
+    )
+
+
+def lesion_checksum(row: int, values: Sequence[Any]) -> int:
+    """CRC-32 over the row's number and every value of it."""
+    text = "\x1f".join([values[n] or "\x00" for n in _TEXT])
+    numbers = [math.nan if values[n] is None else values[n] for n in _NUMBERS]
+    return zlib.crc32(text.encode(), zlib.crc32(_PACK(row, *numbers)))
+
+
+def checked(row: int, values: Sequence[Any], checksum: int) -> Sequence[Any]:
+    """The values, or CatalogError if they are not those that were stored."""
+    try:
+        sound = lesion_checksum(row, values) == checksum
+    except (TypeError, struct.error, UnicodeEncodeError):
+        sound = False
+    if not sound:
+        raise CatalogError(
+            f"row {row} of the catalog (lesion {values[0]!r}) is damaged: its checksum does not "
+            "fit; restore the index from a backup, or build it again from its archive"
+        )
+    return values
+
+
+def encode_vector(vector: NDArray[np.float32]) -> bytes:
+    """A vector as little-endian float32."""
+    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
+
+
+def vector_checksum(row: int, blob: bytes) -> int:
+    """CRC-32 over the row's number and its vector."""
+    return zlib.crc32(blob, row & 0xFFFFFFFF)
+
+
+def decode_vectors(
+    rows: Sequence[tuple[int, bytes, int]], dimension: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Row numbers (n,) and vectors (n, dimension) of (row, blob, checksum) triples.
+
+    Raises:
+        CatalogError: a vector is not the one that was stored.
+    """
+    for row, blob, checksum in rows:
+        if not isinstance(blob, bytes) or len(blob) != 4 * dimension:
+            raise CatalogError(_vector_damage(row, "its length is wrong"))
+        if zlib.crc32(blob, row & 0xFFFFFFFF) != checksum:
+            raise CatalogError(_vector_damage(row, "its checksum does not fit"))
+    numbers = np.fromiter((row for row, _, _ in rows), dtype=np.int64, count=len(rows))
+    joined = b"".join(blob for _, blob, _ in rows)
+    matrix = np.frombuffer(joined, dtype="<f4").reshape(len(rows), dimension)
+    return numbers, matrix.astype(np.float32, copy=False)
+
+
+def _vector_damage(row: int, reason: str) -> str:
+    return (
+        f"the vector of row {row} is damaged: {reason}; restore the index from a backup, or build "
+        "it again from its archive"
+    )
+
+
+def _real(value: float | None) -> float | None:
+    return None if value is None else float(value)

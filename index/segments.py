@@ -1,0 +1,188 @@
+"""Vectors in memory as immutable generations that share their memory.
+
+A ``Segment`` is a matrix with room at its end. Rows below the count a ``StoreState`` knows are
+never written again, so a search goes on in its own state while the next one is being filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEGMENT_ROWS = 16_384
+"""Room of a new segment; 16 MiB of vectors of 256 numbers, touched as they arrive."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """``matrix`` (capacity, dimension) and the ascending row number of each of its vectors."""
+
+    matrix: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    owner: Any = None
+    """What keeps the matrix's memory alive: the FAISS index it was read from."""
+
+    @classmethod
+    def empty(cls, dimension: int, capacity: int) -> Segment:
+        """A segment with room for ``capacity`` vectors."""
+        return cls(
+            np.empty((capacity, dimension), dtype=np.float32), np.empty(capacity, dtype=np.int64)
+        )
+
+    @property
+    def capacity(self) -> int:
+        """How many vectors it can hold."""
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The first ``count`` vectors of a segment; ``start`` is their position in the state."""
+
+    segment: Segment
+    start: int
+    count: int
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """The vectors (count, dimension)."""
+        return self.segment.matrix[: self.count]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Their row numbers (count,), ascending."""
+        return self.segment.rows[: self.count]
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """One generation: its parts in row order, and the positions of rows removed since.
+
+    ``epoch`` changes when positions do: at a load or a compaction.
+    """
+
+    dimension: int
+    generation: int
+    last_row: int
+    parts: tuple[Part, ...] = ()
+    removed: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    epoch: int = 0
+
+    @property
+    def total(self) -> int:
+        """Vectors held, those of removed rows included."""
+        return self.parts[-1].start + self.parts[-1].count if self.parts else 0
+
+    @property
+    def live(self) -> int:
+        """Vectors a search may return."""
+        return self.total - len(self.removed)
+
+    def positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The positions of those of ``rows`` that the state holds, ascending."""
+        wanted = np.sort(rows)
+        found: list[NDArray[np.int64]] = []
+        for part in self.parts:
+            if not part.count or not len(wanted):
+                continue
+            at = np.searchsorted(part.rows, wanted)
+            inside = at < part.count
+            hit = at[inside][part.rows[at[inside]] == wanted[inside]]
+            if len(hit):
+                found.append(hit + part.start)
+        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+    def rows_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row numbers at positions of any shape."""
+        rows = np.empty(positions.shape, dtype=np.int64)
+        for part in self.parts:
+            inside = (positions >= part.start) & (positions < part.start + part.count)
+            rows[inside] = part.rows[positions[inside] - part.start]
+        return rows
+
+    def vectors_at(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors (n, dimension) at ascending positions (n,)."""
+        taken = [
+            part.matrix[positions[low:high] - part.start]
+            for part in self.parts
+            for low, high in [_slice(positions, part)]
+            if high > low
+        ]
+        if not taken:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        return taken[0] if len(taken) == 1 else np.concatenate(taken)
+
+    def live_rows_and_vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Every live row number (n,) and vector (n, dimension), in row order; a copy."""
+        rows = np.empty(self.live, dtype=np.int64)
+        matrix = np.empty((self.live, self.dimension), dtype=np.float32)
+        at = 0
+        for part in self.parts:
+            low, high = _slice(self.removed, part)
+            keep: Any = slice(None)
+            if high > low:
+                keep = np.ones(part.count, dtype=bool)
+                keep[self.removed[low:high] - part.start] = False
+            kept = part.rows[keep]
+            rows[at : at + len(kept)] = kept
+            matrix[at : at + len(kept)] = part.matrix[keep]
+            at += len(kept)
+        return rows, matrix
+
+    def advanced(
+        self,
+        *,
+        generation: int,
+        added: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
+        removed_rows: NDArray[np.int64],
+        last_row: int,
+    ) -> StoreState:
+        """The next generation. ``added`` are (rows, vectors) above ``self.last_row``."""
+        parts = list(self.parts)
+        for rows, vectors in added:
+            _append(parts, rows, vectors, self.dimension)
+        grown = StoreState(
+            self.dimension, generation, last_row, tuple(parts), self.removed, self.epoch
+        )
+        gone = grown.positions(removed_rows)
+        if not len(gone):
+            return grown
+        return StoreState(
+            self.dimension,
+            generation,
+            last_row,
+            tuple(parts),
+            np.union1d(self.removed, gone),
+            self.epoch,
+        )
+
+
+def _append(
+    parts: list[Part],
+    rows: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    dimension: int,
+) -> None:
+    done = 0
+    while done < len(rows):
+        if not parts or parts[-1].count == parts[-1].segment.capacity:
+            start = parts[-1].start + parts[-1].count if parts else 0
+            room = max(SEGMENT_ROWS, len(rows) - done)
+            parts.append(Part(Segment.empty(dimension, room), start, 0))
+        last = parts[-1]
+        take = min(len(rows) - done, last.segment.capacity - last.count)
+        end = last.count + take
+        last.segment.matrix[last.count : end] = vectors[done : done + take]
+        last.segment.rows[last.count : end] = rows[done : done + take]
+        parts[-1] = Part(last.segment, last.start, end)
+        done += take
+
+
+def _slice(positions: NDArray[np.int64], part: Part) -> tuple[int, int]:
+    """Where the ascending positions of a part begin and end."""
+    low, high = np.searchsorted(positions, (part.start, part.start + part.count))
+    return int(low), int(high)

@@ -1,0 +1,149 @@
+"""Catalog and FAISS kept level: one write path, one read path, snapshots."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.catalog import CatalogReader
+from index.catalog_writer import CatalogWriter, last_row
+from index.connections import Connections
+from index.errors import LesionIndexError
+from index.filters import LesionFilter
+from index.reports import Neighbour
+from index.segments import StoreState
+from index.snapshots import delete_unnamed, snapshot_lock
+from index.store import FLAT, FaissStore, RowHits, StoreQuery
+
+SNAPSHOT_ROWS = 1_000
+"""Changes that are replayed at opening without a thought; a snapshot is due beyond them ..."""
+
+SNAPSHOT_SHARE = 0.05
+"""... and beyond this share of the lesions, lest a few additions rewrite a large file."""
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Storage:
+    """The catalog, which is the truth, with the store that follows it."""
+
+    def __init__(self, connections: Connections, store: FaissStore) -> None:
+        self.connections = connections
+        self.store = store
+        with self.reading() as reader:
+            self.binding = reader.binding()
+            store.load(reader)
+
+    @property
+    def folder(self) -> Path:
+        """The index's folder."""
+        return self.connections.path.parent
+
+    @contextmanager
+    def reading(self) -> Iterator[CatalogReader]:
+        """A reader of the newest generation, which stays the same while it is held."""
+        with self.connections.reading() as connection:
+            yield CatalogReader(connection)
+
+    @contextmanager
+    def reading_level(self) -> Iterator[tuple[CatalogReader, StoreState]]:
+        """A reader and the store's state of the very same generation."""
+        while True:
+            with self.reading() as reader:
+                state = self.store.level(reader)
+                if state is not None:
+                    yield reader, state
+                    return
+
+    def write(self, change: Callable[[CatalogWriter], T]) -> T:
+        """Runs ``change`` in one write transaction and makes its result searchable.
+
+        When this returns, the change is on the disk. Searches go on meanwhile in the state
+        before it; they wait only between COMMIT and the swap of the prepared state.
+        """
+        with self.connections.writing() as connection:
+            # No other program can commit now, so this state stays the newest until the swap.
+            self.store.level(CatalogReader(connection))
+            writer = CatalogWriter(connection)
+            answer = change(writer)
+            if not writer.changes.any:
+                return answer
+            generation = writer.finish()
+            rows, vectors = writer.changes.live_rows()
+            state = self.store.prepare(
+                generation=generation,
+                added=[(rows, vectors)] if len(rows) else [],
+                removed_rows=np.array(writer.changes.removed_rows, dtype=np.int64),
+                last_row=last_row(connection),
+            )
+            with self.store.lock:
+                connection.execute("COMMIT")
+                self.store.swap(state)
+        return answer
+
+    def nearest(
+        self, queries: NDArray[np.float32], *, k: int, where: LesionFilter | None
+    ) -> list[list[Neighbour]]:
+        """The ``k`` lesions nearest to each query (q, dimension), of one generation."""
+        query = StoreQuery(queries, k, where)
+        while True:
+            with self.reading() as reader:
+                found = self.store.search(reader, query)
+                if found is not None:
+                    return _neighbours(reader, found)
+
+    def snapshot(self) -> None:
+        """Saves the vectors as a FAISS file; see ``index.snapshots`` for what a kill can do."""
+        with snapshot_lock(self.folder):
+            with self.reading_level() as (_, state):
+                pass
+            entry, compacted = self.store.compact(state)
+            with self.connections.writing() as connection:
+                CatalogWriter(connection).set_snapshot(entry)
+                connection.execute("COMMIT")
+            self.store.adopt(entry, compacted)
+            with self.reading() as reader:
+                named = {kept.file for kept in reader.snapshots().values()}
+            delete_unnamed(self.folder, named)
+
+    def close(self) -> None:
+        """Closes; saves a snapshot first where a replay would take noticeable time."""
+        try:
+            if not self.connections.read_only and self._is_snapshot_due():
+                self.snapshot()
+        except LesionIndexError as error:
+            # A cache that was not saved costs time at the next opening and nothing else.
+            _log.warning("no snapshot was saved: %s", error)
+        finally:
+            self.connections.close()
+            self.store.close()
+
+    def _is_snapshot_due(self) -> bool:
+        if self.connections.is_closed:
+            return False
+        state = self.store.state
+        with self.reading() as reader:
+            saved = reader.snapshots().get(FLAT)
+        if saved is None or self.store.rebuilt_because is not None:
+            return state.live > SNAPSHOT_ROWS
+        changed = state.last_row - saved.last_row + len(state.removed)
+        return changed > max(SNAPSHOT_ROWS, SNAPSHOT_SHARE * state.live)
+
+
+def _neighbours(reader: CatalogReader, found: Sequence[RowHits]) -> list[list[Neighbour]]:
+    lesions = reader.lesions([int(row) for hits in found for row in hits.rows])
+    return [
+        [
+            Neighbour(lesions[int(row)], min(1.0, max(-1.0, float(similarity))))
+            for row, similarity in zip(hits.rows, hits.similarities, strict=True)
+        ]
+        for hits in found
+    ]

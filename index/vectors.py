@@ -1,0 +1,59 @@
+"""What a vector must be before it is stored or searched with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.errors import LesionIndexError
+from retrieval.lesion import Lesion
+
+NORM_TOLERANCE = 1e-3
+"""How far a stored vector's length may be from 1: far above float32, far below a mistake."""
+
+
+class VectorError(LesionIndexError):
+    """A vector of the wrong length, or not finite, or not of unit norm."""
+
+
+def stored_vector(
+    vector: NDArray[np.floating[Any]], dimension: int, lesion: Lesion
+) -> NDArray[np.float32]:
+    """The vector as float32 (dimension,); raises VectorError unless it is finite and of norm 1."""
+    checked = np.ascontiguousarray(vector, dtype=np.float32)
+    if checked.shape != (dimension,):
+        raise VectorError(
+            f"the vector of lesion {lesion.lesion_id!r} has shape {checked.shape}: the index "
+            f"holds vectors of {dimension} numbers"
+        )
+    norm = float(np.linalg.norm(checked))
+    if not abs(norm - 1.0) <= NORM_TOLERANCE:
+        raise VectorError(
+            f"the vector of lesion {lesion.lesion_id!r} has norm {norm:.6g}: divide it by its norm"
+        )
+    return checked
+
+
+def query_matrix(
+    vectors: NDArray[np.floating[Any]], dimension: int, *, k: int
+) -> NDArray[np.float32]:
+    """Queries (q, dimension) as float32 of norm 1.
+
+    Raises:
+        VectorError: wrong length, not finite, all zero, or ``k`` below 1.
+    """
+    if k < 1:
+        raise VectorError(f"k is {k}: ask for at least 1 neighbour")
+    queries = np.ascontiguousarray(vectors, dtype=np.float32)
+    if queries.ndim != 2 or queries.shape[1] != dimension:
+        raise VectorError(
+            f"the query has shape {queries.shape[1:]}: the index holds vectors of {dimension} "
+            "numbers"
+        )
+    norms = np.linalg.norm(queries, axis=1, keepdims=True)
+    if not (np.isfinite(norms).all() and (norms > 0).all()):
+        raise VectorError("the query holds a number that is not finite, or nothing but zeros")
+    unit: NDArray[np.float32] = queries / norms
+    return unit

@@ -1,0 +1,130 @@
+"""Every page, checksum and norm of an index, and the catalog against FAISS."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index import rows as row_form
+from index.catalog import CatalogReader
+from index.connections import damage
+from index.errors import CatalogError, StoreError
+from index.reports import Problem, VerifyReport
+from index.segments import StoreState
+from index.snapshots import read_index
+from index.storage import Storage
+from index.vectors import NORM_TOLERANCE
+
+_RESTORE = "restore the index from a backup, or build it again from its archive"
+_SHOWN = 20
+
+
+def verify(storage: Storage) -> VerifyReport:
+    """Checks one generation of an index from end to end; changes nothing."""
+    problems: list[Problem] = []
+    try:
+        with storage.connections.reading() as connection:
+            problems += [Problem(f"catalog: {line}", _RESTORE) for line in damage(connection)]
+            reader = CatalogReader(connection)
+            head = reader.head()
+            problems += _row_problems(connection)
+            problems += _vector_problems(connection, reader.binding().dimension)
+            problems += _snapshot_problems(reader, storage)
+            problems += _count_problems(connection, head.lesion_count)
+            state = storage.store.level(reader)
+            if state is not None:
+                problems += _store_problems(reader, state)
+    except CatalogError as error:
+        problems.append(Problem(str(error), _RESTORE))
+        return VerifyReport(0, 0, 0, tuple(problems))
+    return VerifyReport(
+        head.lesion_count, storage.store.state.live, head.generation, tuple(problems[:_SHOWN])
+    )
+
+
+def _row_problems(connection: sqlite3.Connection) -> Iterator[Problem]:
+    found = connection.execute(f"SELECT row, {row_form.LESION_COLUMNS}, checksum FROM lesions")
+    for row, *values, checksum in found:
+        try:
+            row_form.checked(row, values, checksum)
+            row_form.decode_lesion(values)
+        except ValueError as error:
+            yield Problem(str(error), _RESTORE)
+
+
+def _vector_problems(connection: sqlite3.Connection, dimension: int) -> Iterator[Problem]:
+    cursor = connection.execute("SELECT row, vector, checksum FROM vectors ORDER BY row")
+    for triple in cursor:
+        try:
+            _, matrix = row_form.decode_vectors([triple], dimension)
+        except CatalogError as error:
+            yield Problem(str(error), _RESTORE)
+            continue
+        norm = float(np.linalg.norm(matrix[0]))
+        if not abs(norm - 1.0) <= NORM_TOLERANCE:
+            yield Problem(f"the vector of row {triple[0]} has norm {norm:.6g}, not 1", _RESTORE)
+
+
+def _count_problems(connection: sqlite3.Connection, expected: int) -> Iterator[Problem]:
+    checks = (
+        ("lesions counted", "SELECT COUNT(*) FROM lesions", expected),
+        (
+            "lesions without a vector",
+            "SELECT COUNT(*) FROM lesions WHERE row NOT IN (SELECT row FROM vectors)",
+            0,
+        ),
+        (
+            "vectors without a lesion",
+            "SELECT COUNT(*) FROM vectors WHERE row NOT IN (SELECT row FROM lesions)",
+            0,
+        ),
+        (
+            "matches of lesions that are not there",
+            "SELECT COUNT(*) FROM matches "
+            "WHERE lesion_a NOT IN (SELECT lesion_id FROM lesions) "
+            "OR lesion_b NOT IN (SELECT lesion_id FROM lesions)",
+            0,
+        ),
+    )
+    for name, query, wanted in checks:
+        count = connection.execute(query).fetchone()[0]
+        if count != wanted:
+            yield Problem(f"{name}: {count}, expected {wanted}", _RESTORE)
+
+
+def _snapshot_problems(reader: CatalogReader, storage: Storage) -> Iterator[Problem]:
+    for entry in reader.snapshots().values():
+        try:
+            read_index(storage.folder, entry)
+        except StoreError as error:
+            yield Problem(
+                f"snapshot: {error}",
+                "nothing is lost: the next opening rebuilds it from the catalog",
+            )
+
+
+def _store_problems(reader: CatalogReader, state: StoreState) -> Iterator[Problem]:
+    """Compares what is searched, vector by vector, with what is stored."""
+    held, matrix = state.live_rows_and_vectors()
+    at = 0
+    for rows, vectors in reader.vectors_after(0, dimension=state.dimension):
+        end = at + len(rows)
+        if not _same(held[at:end], rows) or not _same(matrix[at:end], vectors):
+            yield Problem(
+                f"the vectors in memory differ from the catalog near row {rows[0]}",
+                "delete the *.faiss files of the index: the next opening rebuilds them",
+            )
+            return
+        at = end
+    if at != len(held):
+        yield Problem(
+            f"{len(held) - at} vectors in memory are not in the catalog",
+            "delete the *.faiss files of the index: the next opening rebuilds them",
+        )
+
+
+def _same(first: NDArray[np.generic], second: NDArray[np.generic]) -> bool:
+    return bool(np.array_equal(first, second))
