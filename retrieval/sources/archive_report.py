@@ -192,7 +192,7 @@ class _SliceCheck:
 
     def _on_disk(self) -> list[tuple[str, int]]:
         # One listing a folder: asking for a million files one by one takes minutes.
-        found = []
+        found: list[tuple[str, int]] = []
         by_series: dict[str, list[int]] = {}
         for series_id, slice_index in self.first_row:
             by_series.setdefault(series_id, []).append(slice_index)

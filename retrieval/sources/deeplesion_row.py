@@ -85,7 +85,7 @@ def parse_row(cells: list[str], line: int) -> TableRow:
     rows, columns = _whole(image_size, 13, cells)
     box = _box(numbers[8:12], rows, columns)
     if not _same_lengths(mark, numbers[12:14]):
-        raise _invalid(7, cells, "the RECIST mark has other diameters")
+        raise _invalid(7, cells, f"the RECIST mark {cells[5]!r} has others")
     diameters_mm = _diameters(mark, (x_mm, y_mm))
     lesion = Lesion(
         lesion_id=coding.lesion_id_of(series_id, key_slice, box),
@@ -113,6 +113,27 @@ def parse_row(cells: list[str], line: int) -> TableRow:
         age=_age(cells),
         _mark=tuple(mark),
     )
+
+
+def check_box(box: Box, rows: int, columns: int) -> None:
+    """Raises RowError unless the box could be DeepLesion's on an image of that many pixels.
+
+    Its centre lies on the image, and it reaches over the edge by no more than its padding (and
+    the little by which released marks themselves do).
+    """
+    slack = BOX_PADDING_PX + _EDGE_TOLERANCE_PX
+    if box.x1 >= 0 and box.y1 >= 0 and box.x2 < columns and box.y2 < rows:
+        return
+    x, y = box.center
+    on_image = -0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5
+    fits_x = box.x1 >= -slack and box.x2 <= columns - 1 + slack
+    fits_y = box.y1 >= -slack and box.y2 <= rows - 1 + slack
+    if not (on_image and fits_x and fits_y):
+        raise RowError(
+            ProblemReason.BOX_OUTSIDE_IMAGE,
+            f"box {box.to_list()} (counted from 0) has its centre, or more than {slack:g} pixels, "
+            f"outside the image of {columns} x {rows} pixels",
+        )
 
 
 def _series_and_slice(cells: list[str]) -> tuple[str, int]:
@@ -198,15 +219,7 @@ def _box(edges: list[float], rows: int, columns: int) -> Box:
         box = Box(*[coding.from_table_coordinate(edge) for edge in edges])
     except LesionError as error:
         raise RowError(ProblemReason.INVALID_VALUE, str(error)) from None
-    slack = BOX_PADDING_PX + _EDGE_TOLERANCE_PX
-    fits_x = box.x1 >= -slack and box.x2 <= columns - 1 + slack
-    fits_y = box.y1 >= -slack and box.y2 <= rows - 1 + slack
-    if not (fits_x and fits_y):
-        raise RowError(
-            ProblemReason.BOX_OUTSIDE_IMAGE,
-            f"box {box.to_list()} (counted from 0) reaches more than {slack:g} pixels outside the "
-            f"image of {columns} x {rows} pixels",
-        )
+    check_box(box, rows, columns)
     return box
 
 

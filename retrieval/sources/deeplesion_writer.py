@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from retrieval.lesion import Box, LesionType, Recist, Split
 from retrieval.sources import deeplesion_coding as coding
 from retrieval.sources.archive import ArchiveError
+from retrieval.sources.deeplesion_row import check_box
 
 PNG_COMPRESSION = 1
 """zlib level. A real 512 x 512 slice: level 1 17 ms and 213 KiB, level 6 61 ms and 202 KiB."""
@@ -177,11 +178,11 @@ class DeepLesionWriter:
         """Adds one lesion and returns its id.
 
         Raises:
-            LesionError: the box's centre lies outside the image.
-            ArchiveError: another lesion of the key slice has its box centre on the same pixel, the
-                patient was finished before, or the track belongs to another patient.
+            ArchiveError: the box lies outside the image, another lesion of the key slice has its
+                box centre on the same pixel, the patient was finished before, or the track
+                belongs to another patient.
         """
-        row.box.check_on_image(*row.image_size)
+        check_box(row.box, *row.image_size)
         if track_id is not None:
             self._check_track(track_id, row.patient)
         patient = self._patient(row.patient)
