@@ -96,7 +96,7 @@ class BackgroundSource:
         pixels = cv2.imread(str(source_file(self.folder / path)), cv2.IMREAD_UNCHANGED)
         if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
             raise ImporterError(f"{self.folder / path} is not a 16-bit grey PNG")
-        return to_hu(pixels)
+        return to_hu(np.asarray(pixels, np.uint16))
 
 
 def _records(patient: str, rows: pd.DataFrame) -> list[RunRecord]:
@@ -105,7 +105,8 @@ def _records(patient: str, rows: pd.DataFrame) -> list[RunRecord]:
         ["study", "slice_interval_mm", "slice", "path"]
     )
     groups: list[list[dict[str, Any]]] = []
-    for record in ordered.to_dict("records"):
+    for fields in ordered.to_dict("records"):
+        record = {str(key): value for key, value in fields.items()}
         last = groups[-1][-1] if groups else None
         if last is not None and _follows(last, record):
             groups[-1].append(record)
@@ -179,10 +180,11 @@ def best_shift(
     # The sum of squared differences over the whole canvas falls as this product rises, because
     # both images are zero (air) outside themselves.
     product = fft.irfft2(spectrum, shape)
-    row, column = np.unravel_index(int(product.argmax()), product.shape)
+    row, column = (int(v) for v in np.unravel_index(int(product.argmax()), product.shape))
+    # Negative shifts stand at the far end of the transform.
     shift = (
-        int(row) - shape[0] * (row > shape[0] // 2),
-        int(column) - shape[1] * (column > shape[1] // 2),
+        row - shape[0] if row >= one.shape[0] else row,
+        column - shape[1] if column >= one.shape[1] else column,
     )
     shared_one, shared_other = _overlap(first, second, shift)
     return shift, float(np.corrcoef(shared_one.ravel(), shared_other.ravel())[0, 1])
