@@ -146,7 +146,7 @@ def score_predictions(
         offset_mm=estimate(offset),
         strict_radius=estimate(np.less(offset, pairs.radius_mm)),
         strict_10mm=estimate(np.less_equal(offset, np.minimum(CPM_MM, pairs.radius_mm))),
-        loose_radius=estimate(inside),
+        loose_radius=estimate(np.asarray(inside)),
         loose_10mm=estimate(np.less_equal(offset, CPM_MM)),
     )
 
