@@ -48,12 +48,16 @@ class Connections:
             StorageError: the disk is full; nothing of this transaction is stored.
             LesionIndexError: the index was opened for reading only.
         """
+        self.refuse_if_read_only()
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    def refuse_if_read_only(self) -> None:
+        """Raises LesionIndexError if the index was opened for reading only."""
         if self.read_only:
             raise LesionIndexError(
                 f"the index {self.path.parent} was opened for reading only: open it for writing"
             )
-        with self._transaction("BEGIN IMMEDIATE") as connection:
-            yield connection
 
     @property
     def is_closed(self) -> bool:

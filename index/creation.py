@@ -18,6 +18,11 @@ CATALOG = "catalog.sqlite"
 """The catalog's file in an index folder."""
 
 
+def is_index(folder: Path) -> bool:
+    """Whether a folder holds a catalog."""
+    return (folder / CATALOG).is_file()
+
+
 def create_folder(folder: Path, binding: EncoderBinding) -> None:
     """Makes an index folder with an empty catalog.
 

@@ -76,4 +76,6 @@ class LocationBox:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else repr(int(value) if value == int(value) else value)
+    if value is None:
+        return ""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

@@ -19,13 +19,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from index import creation, match_table, summary, verify
+from index import creation, match_table, parquet, summary, verify
 from index.catalog import CatalogReader, EncoderBinding, LesionRecord
 from index.catalog_writer import CatalogWriter
 from index.errors import UnknownLesionError
 from index.filter_sql import accepted
 from index.filters import LesionFilter
-from index.reports import AddReport, IndexInfo, Match, Neighbour, Verdict, VerifyReport
+from index.reports import AddReport, IndexInfo, Match, Neighbour, VerifyReport
 from index.storage import Storage
 from index.store import FaissStore
 from index.vectors import query_matrix, stored_vector
@@ -86,6 +86,31 @@ class LesionIndex:
             connections.close()
             raise
 
+    @classmethod
+    def from_parquet(cls, file: Path | str, path: Path | str) -> LesionIndex:
+        """An exported file as an index in the folder ``path``, every lesion and match the same.
+
+        Where ``path`` is an index of the same encoder already, the lesions are added to it: an
+        import that was killed is run again.
+
+        Raises:
+            ParquetError: not an exported index.
+            EncoderMismatchError: the folder holds an index of another encoder.
+        """
+        exported = parquet.ExportedIndex(Path(file))
+        if creation.is_index(Path(path)):
+            made = cls.open(path, binding=exported.binding)
+        else:
+            made = cls.create(path, exported.binding)
+        try:
+            made.add(exported.records())
+            for match in exported.matches:
+                made.set_match(match.lesion_a, match.lesion_b, match.verdict)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
     @property
     def path(self) -> Path:
         """The index's folder."""
@@ -124,10 +149,10 @@ class LesionIndex:
         ids = {lesion_ids} if isinstance(lesion_ids, str) else set(lesion_ids)
         return self._storage.write(lambda writer: writer.remove(ids))
 
-    def set_match(self, first: str, second: str, verdict: Verdict | str) -> Match:
+    def set_match(self, first: str, second: str, verdict: str) -> Match:
         """Stores a reader's word on a pair; raises UnknownLesionError or MatchError."""
         with self._storage.connections.writing() as connection:
-            match = match_table.store(connection, first, second, Verdict(verdict))
+            match = match_table.store(connection, first, second, verdict)
             connection.execute("COMMIT")
         return match
 
@@ -250,6 +275,16 @@ class LesionIndex:
     def snapshot(self) -> None:
         """Saves the vectors as a FAISS file, so that the next opening need not replay."""
         self._storage.snapshot()
+
+    def export(self, file: Path | str) -> int:
+        """Writes lesions, vectors and matches to a Parquet file; returns how many lesions."""
+        with self._storage.connections.reading() as connection:
+            return parquet.write(
+                Path(file),
+                CatalogReader(connection),
+                binding=self.binding,
+                matches=match_table.listed(connection),
+            )
 
     def close(self) -> None:
         """Closes the index; saves a snapshot first where a replay would take noticeable time."""

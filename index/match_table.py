@@ -12,13 +12,17 @@ class MatchError(LesionIndexError):
     """A pair of lesions that cannot be one physical lesion's appearances."""
 
 
-def store(connection: sqlite3.Connection, first: str, second: str, verdict: Verdict) -> Match:
-    """Stores the verdict on a pair, replacing an earlier one.
+def store(connection: sqlite3.Connection, first: str, second: str, verdict: str) -> Match:
+    """Stores the verdict on a pair, ``confirmed`` or ``rejected``, replacing an earlier one.
 
     Raises:
         UnknownLesionError: the index does not hold one of them.
-        MatchError: they are one lesion, or of different patients.
+        MatchError: they are one lesion, or of different patients, or the verdict is neither.
     """
+    try:
+        word = Verdict(verdict)
+    except ValueError:
+        raise MatchError(f"verdict {verdict!r} is unknown: confirmed or rejected") from None
     pair = _pair(first, second)
     patients = []
     for lesion_id in pair:
@@ -33,8 +37,8 @@ def store(connection: sqlite3.Connection, first: str, second: str, verdict: Verd
             f"lesions {pair[0]!r} and {pair[1]!r} are of different patients: a match joins the "
             "same physical lesion in two studies of one patient"
         )
-    connection.execute("INSERT OR REPLACE INTO matches VALUES (?, ?, ?)", (*pair, verdict.value))
-    return Match(*pair, verdict)
+    connection.execute("INSERT OR REPLACE INTO matches VALUES (?, ?, ?)", (*pair, word.value))
+    return Match(*pair, word)
 
 
 def forget(connection: sqlite3.Connection, first: str, second: str) -> bool:

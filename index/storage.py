@@ -102,13 +102,18 @@ class Storage:
 
     def snapshot(self) -> None:
         """Saves the vectors as a FAISS file; see ``index.snapshots`` for what a kill can do."""
+        self.connections.refuse_if_read_only()
         with snapshot_lock(self.folder):
             with self.reading_level() as (_, state):
                 pass
             entry, compacted = self.store.compact(state)
-            with self.connections.writing() as connection:
-                CatalogWriter(connection).set_snapshot(entry)
-                connection.execute("COMMIT")
+            try:
+                with self.connections.writing() as connection:
+                    CatalogWriter(connection).set_snapshot(entry)
+                    connection.execute("COMMIT")
+            except LesionIndexError:
+                (self.folder / entry.file).unlink(missing_ok=True)
+                raise
             self.store.adopt(entry, compacted)
             with self.reading() as reader:
                 named = {kept.file for kept in reader.snapshots().values()}

@@ -1,0 +1,62 @@
+"""Made-up lesions for the tests of the index."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from index.catalog import EncoderBinding, LesionRecord
+from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
+
+
+class Samples:
+    """Lesions numbered from 0; every field follows from the number, unknown values among them."""
+
+    dimension = 16
+    binding = EncoderBinding("0123abcd", "made-up encoder", dimension, {"size_px": 96})
+
+    def unit_vectors(self, count: int, *, seed: int = 0) -> NDArray[np.float32]:
+        drawn = np.random.default_rng(seed).standard_normal((count, self.dimension))
+        unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+        return unit.astype(np.float32)
+
+    def record(self, number: int, *, seed: int = 0) -> LesionRecord:
+        patient, study = f"{number // 6:06d}", f"{number % 3 + 1:02d}"
+        known = number % 7 != 0
+        tags = ("calcified", "a, b", "größer")
+        lesion = Lesion(
+            lesion_id=f"{patient}_{study}_01_{number:05d}",
+            patient_id=patient,
+            study_id=study,
+            series_id="01",
+            key_slice_index=number % 50,
+            box=Box(10.0 + number, 20.5, 40.25 + number, 60.0),
+            long_mm=5.0 + number % 40 if known else None,
+            short_mm=4.0 + number % 20 if known else None,
+            location=((number % 10) / 10, 0.5, (number % 4) / 4) if known else None,
+            lesion_type=list(LesionType)[number % len(LesionType)],
+            split=list(Split)[number % len(Split)],
+            study_date=date(2020, 1 + number % 12, 1) if known else None,
+            tags=tuple(tag for n, tag in enumerate(tags) if number >> n & 1),
+        )
+        vector = self.unit_vectors(1, seed=100_000 * seed + number)[0]
+        source = ImageSource("archive", f"{patient}/{number:03d}.png", (0.8, 0.75), 2.5)
+        return LesionRecord(lesion, vector, source)
+
+    def records(self, count: int) -> list[LesionRecord]:
+        return [self.record(number) for number in range(count)]
+
+    def same(self, first: LesionRecord, second: LesionRecord) -> bool:
+        return (
+            first.lesion == second.lesion
+            and first.source == second.source
+            and first.vector.tobytes() == second.vector.tobytes()
+        )
+
+
+@pytest.fixture(scope="session")
+def samples() -> Samples:
+    return Samples()
