@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.sources.phantom.anatomy import Anatomy
-from retrieval.sources.phantom.fields import Tile
+from retrieval.sources.phantom.fields import Tile, warp_tiles
 from retrieval.sources.phantom.points import Points, SliceGrid
 from retrieval.sources.phantom.tissues import Phase
 
@@ -72,7 +72,7 @@ class Acquisition:
             sharpness=sharpness,
             noise_hu=float(rng.uniform(7, 15)) * thin * (1 + 0.9 * sharpness),
             hu_scale=float(rng.normal(1, 0.008)),
-            warp=(Tile.random(rng, 2.0), Tile.random(rng, 2.0), Tile.random(rng, 2.0)),
+            warp=warp_tiles(rng),
             table_y_mm=float(rng.uniform(4, 14)),
         )
 

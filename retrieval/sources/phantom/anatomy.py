@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.sources.phantom.fields import Tile
+from retrieval.sources.phantom.fields import Tile, warp_tiles
 from retrieval.sources.phantom.organs import Organs, place
 from retrieval.sources.phantom.points import Floats, Points
 from retrieval.sources.phantom.shapes import Tubes
@@ -60,7 +60,7 @@ class Anatomy:
             liver_vessels=_liver_vessels(torso, organs, rng),
             fat_vessels=_fat_vessels(torso, rng),
             texture=Tile.random(rng),
-            warp=(Tile.random(rng, 2.0), Tile.random(rng, 2.0), Tile.random(rng, 2.0)),
+            warp=warp_tiles(rng),
             lung_hu=float(rng.normal(0, 18)),
             liver_hu=float(rng.normal(-4, 9)),
             marrow_hu=float(rng.normal(0, 45)),
@@ -89,7 +89,7 @@ class Anatomy:
         """``count`` points of a box (in organs' units) at which ``distance`` is negative."""
         found: list[NDArray[np.float64]] = []
         for _ in range(40):
-            draws = np.stack([rng.uniform(*side, 4 * count) for side in box], axis=1)
+            draws = np.stack([rng.uniform(low, high, 4 * count) for low, high in box], axis=1)
             points = np.array([place(self.torso, *draw) for draw in draws])
             found.extend(points[distance(Points.of(points)) < 0])
             if len(found) >= count:

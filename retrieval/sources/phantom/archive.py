@@ -29,7 +29,7 @@ class PhantomProgress:
 ProgressCallback = Callable[[PhantomProgress], None]
 
 
-def generate_archive(  # noqa: PLR0913 - the archive's own fields, all by name
+def generate_archive(
     root: Path,
     *,
     patients: int,

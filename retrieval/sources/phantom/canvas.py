@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from retrieval.sources.phantom.fields import Tile
 from retrieval.sources.phantom.points import Floats, SliceGrid, Window
-from retrieval.sources.phantom.shapes import FAR_MM, Ellipsoid, Tubes, coverage
+from retrieval.sources.phantom.shapes import Ellipsoid, TubeField, Tubes, coverage
 from retrieval.sources.phantom.tissues import Phase, Tissue, tissue_hu
 
 OUTSIDE_HU = -1000.0
@@ -34,6 +35,11 @@ class Canvas:
         """A slice of air."""
         return cls(np.full(grid.shape, OUTSIDE_HU, np.float32), grid, phase, texture)
 
+    @cached_property
+    def organ_mm(self) -> float:
+        """Mean height of the slice among the organs."""
+        return float(np.mean(self.grid.points.z))
+
     def tissue(self, tissue: Tissue) -> np.float32:
         """HU of a tissue in this study's phase."""
         return np.float32(tissue_hu(tissue, self.phase))
@@ -44,7 +50,7 @@ class Canvas:
         if name not in self.kept:
             p = self.grid.points
             away = np.float32(17.3 * variant * cell_mm)
-            height = float(np.mean(p.z)) + 5.7 * variant * cell_mm
+            height = self.organ_mm + 5.7 * variant * cell_mm
             self.kept[name] = self.texture.sample(p.x + away, p.y + away, height, cell_mm)
         return self.kept[name]
 
@@ -64,7 +70,7 @@ class Canvas:
     def window_of(self, body: Ellipsoid) -> Window | None:
         """The pixels an ellipsoid may touch."""
         reach = float(body.radii.max())
-        if abs(float(np.mean(self.grid.points.z)) - body.center[2]) > reach + 10:
+        if abs(self.organ_mm - body.center[2]) > reach + 10:
             return None
         return self.grid.window(float(body.center[0]), float(body.center[1]), reach)
 
@@ -88,15 +94,16 @@ class Canvas:
             covered = covered * within[window]
         self.paint_at(window, covered, hu[window] if np.ndim(hu) == 2 else hu)
 
-    def tube_distance(self, tubes: Tubes, *, rigid: bool = False) -> Floats | None:
+    def near(self, tubes: Tubes, *, rigid: bool = False) -> TubeField | None:
         """Distance to tubes, or None where none comes near the slice."""
-        distance = tubes.distance_on(self.grid, margin_mm=3.0, rigid=rigid)
-        return None if float(distance.min()) >= FAR_MM else distance
+        return tubes.distance_on(self.grid, margin_mm=3.0, rigid=rigid)
 
     def tube(self, tubes: Tubes, hu: Any, *, within: Floats | None = None) -> None:
         """Paints tubes where ``within`` covers."""
-        distance = self.tube_distance(tubes)
-        if distance is None:
+        field = self.near(tubes)
+        if field is None:
             return
-        covered = self.covered(distance)
-        self.paint(covered if within is None else covered * within, hu)
+        covered = self.covered(field.distance)
+        if within is not None:
+            covered = covered * within[field.window]
+        self.paint_at(field.window, covered, hu[field.window] if np.ndim(hu) == 2 else hu)

@@ -152,9 +152,34 @@ _TUBES: dict[str, list[tuple[float, float, float, float]]] = {
     "rectum": [(0, 48, 0.80, 15), (0, 52, 0.83, 17), (0, 44, 0.862, 13)],
 }
 
-HOLLOW = ("stomach", "duodenum", "colon ascending", "colon transverse", "colon descending",
-          "sigmoid", "rectum", "small bowel left", "small bowel right", "small bowel pelvis")  # fmt: skip
+HOLLOW = (
+    "stomach",
+    "duodenum",
+    "colon ascending",
+    "colon transverse",
+    "colon descending",
+    "sigmoid",
+    "rectum",
+    "small bowel left",
+    "small bowel right",
+    "small bowel pelvis",
+)
 """Gut: tubes with a wall and contents, in painting order."""
+
+
+_GROUPS = {
+    "arteries": (
+        "descending aorta", "ascending aorta", "iliac left", "iliac right", "internal iliac left",
+        "internal iliac right", "carotid left", "carotid right", "subclavian left",
+        "subclavian right", "superior mesenteric", "celiac", "renal arteries", "pulmonary veins",
+        "pulmonary right", "pulmonary left", "pulmonary trunk",
+    ),
+    "veins": (
+        "cava superior", "brachiocephalic left", "cava inferior", "iliac vein left",
+        "iliac vein right", "portal", "splenic vein", "renal vein right", "renal vein left",
+    ),
+}  # fmt: skip
+"""Blood vessels that are painted together."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +207,8 @@ class Organs:
         }
         for name, box in boxes.items():
             tubes[name] = _loops(box, torso, rng)
+        for name, parts in _GROUPS.items():
+            tubes[name] = Tubes.joined([tubes.pop(part) for part in parts])
         return cls(ellipsoids, tubes)
 
 

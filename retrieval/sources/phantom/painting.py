@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from retrieval.sources.phantom.anatomy import Anatomy
-from retrieval.sources.phantom.gut import paint_gut
 from retrieval.sources.phantom.canvas import Canvas
+from retrieval.sources.phantom.gut import paint_gut
 from retrieval.sources.phantom.lesions import (
     Appearance,
     PhantomLesion,
@@ -20,17 +20,6 @@ from retrieval.sources.phantom.lesions import (
 from retrieval.sources.phantom.points import Floats, SliceGrid, Window
 from retrieval.sources.phantom.shapes import coverage, squircle_distance
 from retrieval.sources.phantom.tissues import Phase, Tissue
-
-_ARTERIES = (
-    "descending aorta", "ascending aorta", "iliac left", "iliac right", "internal iliac left",
-    "internal iliac right", "carotid left", "carotid right", "subclavian left",
-    "subclavian right", "superior mesenteric", "celiac", "renal arteries", "pulmonary veins",
-    "pulmonary right", "pulmonary left", "pulmonary trunk",
-)  # fmt: skip
-_VEINS = (
-    "cava superior", "brachiocephalic left", "cava inferior", "iliac vein left",
-    "iliac vein right", "portal", "splenic vein", "renal vein right", "renal vein left",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,9 +120,8 @@ def _paint_chest(canvas: Canvas, anatomy: Anatomy) -> tuple[Floats, Floats]:
     air = air + 14 * canvas.grain(3.5, 6) + 10 * canvas.grain(12.0, 7)
     canvas.paint(lungs, air)
     if float(lungs.max()) > 0:
-        twigs = canvas.covered(anatomy.lung_vessels.distance_on(canvas.grid, margin_mm=2.0))
-        shown = canvas.tissue(Tissue.LUNG_VESSEL)
-        canvas.paint(twigs * np.clip(lungs + 0.1, 0, 1) * cavity, shown)
+        inside = np.clip(lungs + 0.1, 0, 1) * cavity
+        canvas.tube(anatomy.lung_vessels, canvas.tissue(Tissue.LUNG_VESSEL), within=inside)
     _paint_heart(canvas, anatomy)
     return above, lungs
 
@@ -160,8 +148,7 @@ def _paint_belly(canvas: Canvas, anatomy: Anatomy, belly: Floats) -> None:
     if height < 0.50:
         return
     _paint_muscles_beside_spine(canvas, anatomy, belly)
-    twigs = canvas.covered(anatomy.fat_vessels.distance_on(canvas.grid, margin_mm=2.0))
-    canvas.paint(twigs * belly * 0.9, canvas.tissue(Tissue.VEIN) * 0.7)
+    canvas.tube(anatomy.fat_vessels, canvas.tissue(Tissue.VEIN) * 0.7, within=belly * 0.9)
     for side in ("right", "left"):
         _paint_kidney(canvas, anatomy, side, belly)
     canvas.ellipsoid(
@@ -213,11 +200,8 @@ def _paint_liver(canvas: Canvas, anatomy: Anatomy, belly: Floats) -> None:
     canvas.kept["liver"] = shown
     grain = 2.5 * canvas.grain(3.0, 14) + 3 * canvas.grain(11.0, 15)
     canvas.paint(shown, canvas.tissue(Tissue.LIVER) + anatomy.liver_hu + grain)
-    distance = anatomy.liver_vessels.distance_on(canvas.grid, margin_mm=2.0)
-    canvas.paint(
-        coverage(distance, 1.5 * canvas.grid.mm_px) * shown * 0.9,
-        canvas.tissue(Tissue.LIVER_VESSEL),
-    )
+    blood = canvas.tissue(Tissue.LIVER_VESSEL)
+    canvas.tube(anatomy.liver_vessels, blood, within=shown * np.float32(0.9))
     gall = anatomy.organs.ellipsoids["gallbladder"]
     canvas.ellipsoid(gall, canvas.tissue(Tissue.GUT_WALL), within=belly)
     canvas.ellipsoid(gall, canvas.tissue(Tissue.GALL), within=belly, inset_mm=1.8)
@@ -226,36 +210,41 @@ def _paint_liver(canvas: Canvas, anatomy: Anatomy, belly: Floats) -> None:
 def _paint_great_vessels(canvas: Canvas, anatomy: Anatomy) -> None:
     tubes = anatomy.organs.tubes
     canvas.tube(tubes["oesophagus"], canvas.tissue(Tissue.MUSCLE))
-    for names, tissue in ((_VEINS, Tissue.VEIN), (_ARTERIES, Tissue.ARTERY)):
-        for name in names:
-            canvas.tube(tubes[name], canvas.tissue(tissue))
+    canvas.tube(tubes["veins"], canvas.tissue(Tissue.VEIN))
+    canvas.tube(tubes["arteries"], canvas.tissue(Tissue.ARTERY))
 
 
 def _paint_airways(canvas: Canvas, anatomy: Anatomy) -> None:
     for name in ("trachea", "bronchus right", "bronchus left"):
-        distance = canvas.tube_distance(anatomy.organs.tubes[name])
-        if distance is not None:
-            canvas.paint(canvas.covered(distance - 1.5), canvas.tissue(Tissue.MUSCLE) - 30)
-            canvas.paint(canvas.covered(distance), canvas.tissue(Tissue.AIRWAY))
+        near = canvas.near(anatomy.organs.tubes[name])
+        if near is not None:
+            wall = canvas.covered(near.distance - 1.5)
+            canvas.paint_at(near.window, wall, canvas.tissue(Tissue.MUSCLE) - 30)
+            canvas.paint_at(
+                near.window, canvas.covered(near.distance), canvas.tissue(Tissue.AIRWAY)
+            )
 
 
 def _paint_bones(canvas: Canvas, anatomy: Anatomy) -> Floats:
     """All bones; returns their coverage."""
-    skeleton, p = anatomy.skeleton, canvas.grid.points
+    skeleton = anatomy.skeleton
     marrow = canvas.tissue(Tissue.MARROW) + anatomy.marrow_hu + 45 * canvas.grain(2.0, 16)
     cortex = canvas.tissue(Tissue.CORTICAL)
     bone = _paint_spine(canvas, anatomy, marrow)
-    cartilage = canvas.tube_distance(skeleton.cartilage, rigid=True)
+    cartilage = canvas.near(skeleton.cartilage, rigid=True)
     if cartilage is not None:
-        canvas.paint(canvas.covered(cartilage), canvas.tissue(Tissue.CARTILAGE))
+        covered = canvas.covered(cartilage.distance)
+        canvas.paint_at(cartilage.window, covered, canvas.tissue(Tissue.CARTILAGE))
     for tubes, shell in ((skeleton.ribs, 1.7), (skeleton.plates, 1.5), (skeleton.blocks, 2.0)):
-        distance = canvas.tube_distance(tubes, rigid=True)
-        if distance is None:
+        near = canvas.near(tubes, rigid=True)
+        if near is None:
             continue
-        inner = np.clip(0.5 - (distance + shell + 0.4 * canvas.grain(5.0, 17)) / 1.3, 0, 1)
-        canvas.paint(canvas.covered(distance), cortex * 0.8 + inner * (marrow - cortex * 0.8))
-        bone = np.maximum(bone, canvas.covered(distance))
-    del p
+        window, covered = near.window, canvas.covered(near.distance)
+        rough = shell + 0.4 * canvas.grain(5.0, 17)[window]
+        inner = np.clip(0.5 - (near.distance + rough) / 1.3, 0, 1)
+        filled = cortex * 0.8 + inner * (marrow[window] - cortex * 0.8)
+        canvas.paint_at(window, covered, filled)
+        bone[window] = np.maximum(bone[window], covered)
     return bone
 
 

@@ -98,7 +98,8 @@ class _Studies:
 
     def written(self, sightings: list[_Sighting]) -> PhantomPatient:
         """Rows and slices for the sightings."""
-        images, lesions = [], []
+        images: list[SeriesImages] = []
+        lesions: list[MarkedLesion] = []
         for study in sorted({sighting.study for sighting in sightings}):
             here = [sighting for sighting in sightings if sighting.study == study]
             half = round(self._config.half_depth_mm / self._taken[study].interval_mm)

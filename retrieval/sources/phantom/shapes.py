@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.sources.phantom.points import Floats, SliceGrid
+from retrieval.sources.phantom.points import Floats, SliceGrid, Window
 
 FAR_MM = 1e3
 
@@ -57,6 +58,31 @@ def turned(rng: np.random.Generator, degrees: float) -> NDArray[np.float64]:
         turn[first, second], turn[second, first] = -sine, sine
         matrix = matrix @ turn
     return matrix
+
+
+@dataclass(frozen=True, slots=True)
+class TubeField:
+    """Distances to tubes within a window of the slice; outside it none is near."""
+
+    window: Window
+    distance: Floats
+
+    def full(self, shape: tuple[int, int]) -> Floats:
+        """Distances on the whole slice."""
+        whole = np.full(shape, FAR_MM, np.float32)
+        whole[self.window] = self.distance
+        return whole
+
+
+def _bounding(rows: Any, columns: Any, reach: Any, shape: tuple[int, int]) -> Window | None:
+    top, left = int((rows - reach).min()), int((columns - reach).min())
+    bottom, right = int((rows + reach).max()) + 2, int((columns + reach).max()) + 2
+    window = (
+        slice(max(top, 0), min(bottom, shape[0])),
+        slice(max(left, 0), min(right, shape[1])),
+    )
+    empty = window[0].start >= window[0].stop or window[1].start >= window[1].stop
+    return None if empty else window
 
 
 @dataclass(frozen=True)
@@ -108,22 +134,40 @@ class Tubes:
         kept = (low - reach < z) & (high + reach > z)
         return Tubes(self.starts[kept], self.ends[kept], self.radii[kept], self.height_factor)
 
-    def distance_on(self, grid: SliceGrid, *, margin_mm: float, rigid: bool = False) -> Floats:
-        """Distance (rows, columns) to the nearest tube's surface, exact within ``margin_mm``.
+    def distance_on(
+        self, grid: SliceGrid, *, margin_mm: float, rigid: bool = False
+    ) -> TubeField | None:
+        """Distance to the nearest tube's surface, exact within ``margin_mm``.
 
-        Pixels farther away hold ``FAR_MM``.
+        None where no tube comes near the slice; pixels farther away hold ``FAR_MM``.
         """
         heights = grid.points.z_rigid if rigid else grid.points.z
-        nearest = np.full(grid.shape, FAR_MM, np.float32)
-        pieces = self.near(float(np.mean(heights)), 4.0 + margin_mm)
+        slack = 4.0 + margin_mm
+        middle = float(heights[:: len(heights) // 8 + 1, :: len(heights) // 8 + 1].mean())
+        low, high = self.extent_mm
+        if not low - slack < middle < high + slack:
+            return None
+        pieces = self.near(middle, slack)
         if len(pieces.radii) == 0:
-            return nearest
+            return None
         # Pieces of one size share a window size: big ones would inflate everyone's.
         reach = pieces.radii + np.linalg.norm(pieces.ends - pieces.starts, axis=1) / 2
+        columns, rows = grid.pixel_of(*((pieces.starts + pieces.ends) / 2).T[:2])
+        window = _bounding(rows, columns, (reach + margin_mm + 7) / grid.mm_px, grid.shape)
+        if window is None:
+            return None
+        nearest = np.full(grid.shape, FAR_MM, np.float32)
         order = np.argsort(reach, kind="stable")
         for chunk in np.array_split(order, 3 if len(order) > 30 else 1):
             pieces._lower(nearest, grid, heights, chunk, margin_mm)
-        return nearest
+        return TubeField(window, nearest[window])
+
+    @cached_property
+    def extent_mm(self) -> tuple[float, float]:
+        """Lowest and highest z that the tubes reach."""
+        reach = float(self.radii.max()) / self.height_factor
+        ends = self.starts[:, 2], self.ends[:, 2]
+        return float(np.minimum(*ends).min()) - reach, float(np.maximum(*ends).max()) + reach
 
     def _lower(
         self,

@@ -101,16 +101,12 @@ def _rib_path(
 ) -> NDArray[Any]:
     """Along the cavity's outline from the spine (angle 0) round to the front (pi)."""
     z = start + drop * (1 - np.cos(angles)) / 2
-    points = []
-    for angle, height in zip(angles, z, strict=True):
-        half_width, half_depth = torso.axes(height * torso.height_mm, 3)
-        cavity_y = -4 * torso.scale[1]
-        # The outline's corners reach beyond an ellipse; so must the ribs.
-        out = 1 + 0.045 * np.sin(2 * angle) ** 2
-        x = side * (half_width + 5.5) * np.sin(angle) * out
-        y = cavity_y + (half_depth + 5.5) * np.cos(angle) * out
-        points.append((x, y, height * torso.height_mm))
-    return np.array(points)
+    half_width, half_depth = torso.axes(z * torso.height_mm, 3)
+    # The outline's corners reach beyond an ellipse; so must the ribs.
+    out = 1 + 0.045 * np.sin(2 * angles) ** 2
+    x = side * (half_width + 5.5) * np.sin(angles) * out
+    y = -4 * torso.scale[1] + (half_depth + 5.5) * np.cos(angles) * out
+    return np.stack([x, y, z * torso.height_mm], axis=1)
 
 
 def _mirrored(torso: Torso, path: Any, radius: float) -> list[Tubes]:

@@ -107,12 +107,12 @@ class Torso:
 
     def diaphragm_depth(self, p: Points) -> Floats:
         """How far a point lies above the diaphragm in mm; negative below it."""
-        surface = None
+        surface: Any = np.inf
         for side, dome in zip((-1, 1), self.dome_mm, strict=True):
             u = (p.x - np.float32(side * 66 * self.scale[0])) / np.float32(84 * self.scale[0])
             v = (p.y + np.float32(14 * self.scale[1])) / np.float32(84 * self.scale[1])
             sheet = np.float32(dome) + np.float32(0.060 * self.height_mm) * (u * u + v * v)
-            surface = sheet if surface is None else np.minimum(surface, sheet)
+            surface = np.minimum(surface, sheet)
         return np.asarray(surface - p.z, np.float32)
 
     def mediastinum_half_width(self, p: Points) -> Floats:

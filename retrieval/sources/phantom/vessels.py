@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from retrieval.sources.phantom.shapes import Tubes
 
+PIECE_MM = 7.0
 MURRAY_EXPONENT = 2.7
 """A parent's radius to this power is the sum of its children's (Murray 1926: 3; lungs less)."""
 
@@ -37,10 +38,26 @@ def grow_tree(
     for node in range(len(nodes) - 1, 0, -1):
         carried[parents[node]] += carried[node]
     radii = tip_radius_mm * np.maximum(carried, 1) ** (1 / MURRAY_EXPONENT)
-    branches = []
-    for node in range(1, len(nodes)):
-        start, end = nodes[parents[node]], nodes[node]
-        bend = (start + end) / 2 + rng.normal(0, 0.08 * np.linalg.norm(end - start), 3)
-        path = np.array([start, 0.25 * start + 0.5 * bend + 0.25 * end, end])
-        branches.append(Tubes.along(path, np.full(3, radii[node]), step_mm=7))
-    return Tubes.joined(branches)
+    starts, ends = nodes[parents[1:]], nodes[1:]
+    lengths = np.linalg.norm(ends - starts, axis=1, keepdims=True)
+    middles = (starts + ends) / 2 + rng.normal(0, 0.07, starts.shape) * lengths
+    halves = [(starts, middles), (middles, ends)]
+    parts = [_cut(*half, radii[1:]) for half in halves]
+    return Tubes.joined(parts)
+
+
+def _cut(
+    starts: NDArray[np.float64], ends: NDArray[np.float64], radii: NDArray[np.float64]
+) -> Tubes:
+    """Straight branches cut into pieces of at most ``PIECE_MM``."""
+    counts = np.maximum(np.ceil(np.linalg.norm(ends - starts, axis=1) / PIECE_MM), 1).astype(int)
+    branch = np.repeat(np.arange(len(counts)), counts)
+    within = np.arange(len(branch)) - np.repeat(np.cumsum(counts) - counts, counts)
+    low = (within / counts[branch])[:, None]
+    high = ((within + 1) / counts[branch])[:, None]
+    along = (ends - starts)[branch]
+    return Tubes(
+        (starts[branch] + low * along).astype(np.float32),
+        (starts[branch] + high * along).astype(np.float32),
+        radii[branch].astype(np.float32),
+    )
