@@ -1,0 +1,225 @@
+"""Opens whatever a user points at as CT: PNG slices, DICOM or NIfTI, decided by content."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import zlib
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.ct import CTError, CTSlab
+from retrieval.sources import deeplesion_coding as coding
+from retrieval.sources.deeplesion_png import read_deeplesion_png
+from retrieval.sources.deeplesion_table import read_lesion_table
+from retrieval.sources.dicom import read_dicom
+from retrieval.sources.nifti import read_nifti
+
+SpacingMm = tuple[float, float, float]
+"""Millimetres along x, along y and from slice to slice."""
+
+ACCEPTED = (
+    "a 16-bit PNG holding HU + 32768, a folder of them, a DICOM file, a folder of one DICOM "
+    "series, or NIfTI"
+)
+NEIGHBOUR_DEPTH_MM = 10.0
+"""PNG neighbours are read this far from the key slice; decoding them is what takes the time."""
+
+_SNIFFED_BYTES = 352
+
+
+class QueryImageError(CTError):
+    """A query image of no known kind, or one whose geometry is not known."""
+
+
+class ImageKind(StrEnum):
+    """What a file is by its first bytes."""
+
+    PNG = "PNG"
+    DICOM = "DICOM"
+    NIFTI = "NIfTI"
+    UNKNOWN = "unknown"
+
+
+def open_query_image(
+    path: Path,
+    *,
+    key_slice_index: int | None = None,
+    spacing_mm: SpacingMm | None = None,
+    half_depth_mm: float = NEIGHBOUR_DEPTH_MM,
+) -> CTSlab:
+    """CT from a file or a folder.
+
+    Args:
+        path: a 16-bit PNG in DeepLesion's coding, a folder of them, a DICOM file, a folder of
+            one DICOM series, or a NIfTI file; file names decide nothing but a PNG's number.
+        key_slice_index: for a folder of PNGs the number in the file's name, for DICOM and NIfTI
+            the position among the sorted slices from 0; the default is the middle. A PNG file is
+            its own key slice.
+        spacing_mm: of PNGs, which carry none. Not needed where the PNG lies in an archive whose
+            table has its series; refused for DICOM and NIfTI, which say it themselves.
+        half_depth_mm: how far from the key slice PNG neighbours are read.
+
+    Raises:
+        QueryImageError: nothing there, no known kind, or no spacing.
+        CTError, ArchiveError: of that kind, but not readable as CT.
+    """
+    if path.is_dir():
+        return _open_folder(path, key_slice_index, spacing_mm, half_depth_mm)
+    if not path.is_file():
+        raise QueryImageError(f"{path} does not exist: give {ACCEPTED}")
+    kind = kind_of(path)
+    if kind is ImageKind.PNG:
+        return _open_png(path, key_slice_index, spacing_mm, half_depth_mm)
+    return _open_volume(kind, path, key_slice_index, spacing_mm)
+
+
+def kind_of(path: Path) -> ImageKind:
+    """What a file is by its content, whatever its name."""
+    with path.open("rb") as file:
+        head = file.read(_SNIFFED_BYTES)
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return ImageKind.PNG
+    if head[128:132] == b"DICM":
+        return ImageKind.DICOM
+    if head.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(path) as stream:
+                head = stream.read(_SNIFFED_BYTES)
+        except (OSError, EOFError, zlib.error):
+            return ImageKind.UNKNOWN
+    is_nifti = head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] == b"n+2\0"
+    return ImageKind.NIFTI if is_nifti else ImageKind.UNKNOWN
+
+
+def _open_folder(
+    folder: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None, half_depth_mm: float
+) -> CTSlab:
+    visible = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
+    files: dict[ImageKind, list[Path]] = {}
+    for file in visible:
+        files.setdefault(kind_of(file), []).append(file)
+    files.pop(ImageKind.UNKNOWN, None)
+    if not files:
+        what = "is empty" if not visible else f"holds {len(visible)} files, none of them CT"
+        raise QueryImageError(f"folder {folder} {what}: give {ACCEPTED}")
+    if len(files) > 1:
+        found = ", ".join(f"{len(paths)} {kind}" for kind, paths in files.items())
+        raise QueryImageError(f"folder {folder} mixes kinds ({found}): give one of them alone")
+    kind, paths = next(iter(files.items()))
+    if kind is ImageKind.PNG:
+        numbered = _numbered(paths)
+        spacing = spacing_mm or _archive_spacing(folder)
+        key = _key_number(numbered, key_slice_index, folder)
+        return _slab_of_pngs(numbered, key, spacing, half_depth_mm)
+    if kind is ImageKind.NIFTI and len(paths) > 1:
+        raise QueryImageError(f"folder {folder} holds {len(paths)} NIfTI files: give one file")
+    target = folder if kind is ImageKind.DICOM else paths[0]
+    return _open_volume(kind, target, key_slice_index, spacing_mm)
+
+
+def _open_volume(
+    kind: ImageKind, path: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None
+) -> CTSlab:
+    if kind is ImageKind.UNKNOWN:
+        raise QueryImageError(f"{path} is of no kind that is read: give {ACCEPTED}")
+    if spacing_mm is not None:
+        raise QueryImageError(f"{path} is {kind} and says its spacing itself: leave it out")
+    read = read_dicom if kind is ImageKind.DICOM else read_nifti
+    return read(path, key_slice=key_slice_index)
+
+
+def _open_png(
+    path: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None, half_depth_mm: float
+) -> CTSlab:
+    """One PNG: with its neighbours if it lies in an archive, alone otherwise."""
+    archived = _archive_spacing(path.parent)
+    if archived is None:
+        number = _number(path) if key_slice_index is None else key_slice_index
+        return _slab_of_pngs({number or 0: path}, number or 0, spacing_mm, half_depth_mm)
+    siblings = [file for file in path.parent.glob("*.png") if file.is_file()]
+    numbered = _numbered(siblings)
+    key = next(number for number, file in numbered.items() if file.name == path.name)
+    if key_slice_index not in (None, key):
+        raise QueryImageError(f"{path} is slice {key}, not {key_slice_index}: give one of the two")
+    return _slab_of_pngs(numbered, key, spacing_mm or archived, half_depth_mm)
+
+
+def _slab_of_pngs(
+    numbered: dict[int, Path], key: int, spacing_mm: SpacingMm | None, half_depth_mm: float
+) -> CTSlab:
+    """The key slice with those neighbours whose numbers follow on without a gap."""
+    if spacing_mm is None:
+        raise QueryImageError(
+            f"{numbered[key].name} is a PNG and says nothing of its size in mm: give the spacing "
+            "as x,y,interval in mm"
+        )
+    if not all(math.isfinite(length) and length > 0 for length in spacing_mm):
+        raise QueryImageError(f"spacing {list(spacing_mm)} mm: three numbers above 0 are needed")
+    reach = math.ceil(half_depth_mm / spacing_mm[2])
+    first = last = key
+    while first - 1 in numbered and key - first < reach:
+        first -= 1
+    while last + 1 in numbered and last - key < reach:
+        last += 1
+    key_hu = read_deeplesion_png(numbered[key])
+    rows, columns = key_hu.shape
+    planes = [
+        key_hu
+        if number == key
+        else read_deeplesion_png(numbered[number], image_size=(rows, columns))
+        for number in range(first, last + 1)
+    ]
+    return CTSlab(np.stack(planes), spacing_mm[:2], spacing_mm[2], key - first, first)
+
+
+def _numbered(paths: list[Path]) -> dict[int, Path]:
+    numbered: dict[int, Path] = {}
+    for path in sorted(paths):
+        number = _number(path)
+        if number is None:
+            raise QueryImageError(f"{path.name} has no slice number: name slices as 109.png")
+        if number in numbered:
+            raise QueryImageError(
+                f"{numbered[number].name} and {path.name} are both slice {number}"
+            )
+        numbered[number] = path
+    return numbered
+
+
+def _number(path: Path) -> int | None:
+    """The digits that end the name: 109 of ``109.png`` and of ``000001_01_01_109.png``."""
+    digits = re.search(r"(\d+)$", path.stem)
+    return int(digits.group(1)) if digits else None
+
+
+def _key_number(numbered: dict[int, Path], asked: int | None, folder: Path) -> int:
+    numbers = sorted(numbered)
+    if asked is not None:
+        if asked not in numbered:
+            raise QueryImageError(
+                f"slice {asked} is not in {folder}: its {len(numbers)} slices are numbered "
+                f"{numbers[0]} to {numbers[-1]}"
+            )
+        return asked
+    if numbers[-1] - numbers[0] + 1 != len(numbers):
+        raise QueryImageError(
+            f"{folder} holds {len(numbers)} slices between {numbers[0]} and {numbers[-1]}, some "
+            "are missing and the middle is not clear: name the key slice"
+        )
+    return numbers[len(numbers) // 2]
+
+
+def _archive_spacing(folder: Path) -> SpacingMm | None:
+    """The spacing that the archive's table states for a folder of its PNGs."""
+    table = folder.resolve().parent.parent / coding.TABLE_NAME
+    if folder.resolve().parent.name != coding.IMAGE_FOLDER or not table.is_file():
+        return None
+    series_id = folder.resolve().name
+    for row in read_lesion_table(table).rows:
+        if row.lesion.series_id == series_id:
+            return (*row.spacing_mm_px, row.slice_interval_mm)
+    return None
