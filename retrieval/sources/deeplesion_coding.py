@@ -70,9 +70,9 @@ def to_table_coordinate(value: float) -> float:
     return round(float(value) + TABLE_ORIGIN, COORDINATE_DECIMALS)
 
 
-def from_table_coordinate(value: float) -> float:
+def from_table_coordinates(values: Iterable[float]) -> list[float]:
     """The inverse of ``to_table_coordinate``, exact for coordinates of at most six decimals."""
-    return round(value - TABLE_ORIGIN, COORDINATE_DECIMALS)
+    return [round(value - TABLE_ORIGIN, COORDINATE_DECIMALS) for value in values]
 
 
 def join_numbers(values: Iterable[float]) -> str:
@@ -116,5 +116,5 @@ def lesion_id_of(series_id: str, key_slice: int, box: Box) -> str:
     Made of the lesion's own content, so it does not change with the order of the table or with
     the rows around it.
     """
-    x, y = (math.floor(coordinate + 0.5) for coordinate in box.center)
-    return f"{series_id}_{key_slice:03d}_x{x}_y{y}"
+    x, y = box.center
+    return f"{series_id}_{key_slice:03d}_x{math.floor(x + 0.5)}_y{math.floor(y + 0.5)}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from retrieval.lesion import (
@@ -18,11 +20,14 @@ from retrieval.lesion import (
 from retrieval.sources import deeplesion_coding as coding
 from retrieval.sources.row_problem import ProblemReason, RowError
 
+_remember = lru_cache(maxsize=65536)
+"""For cells that many rows share: parsed once, and one object in memory for all."""
+
 _Choice = TypeVar("_Choice")
 
 _TYPES = {str(kind.code): kind for kind in LesionType}
-_NUMBER_LISTS = {5: 8, 6: 4, 7: 2, 8: 3, 11: 2, 12: 3, 13: 2, 14: 2}
-"""Positions among the columns that hold number lists, and how many numbers each holds."""
+_NUMBER_LISTS = {5: 8, 6: 4, 7: 2, 8: 3, 11: 2}
+"""Positions of the lists that differ from row to row, and how many numbers each holds."""
 
 _NUMBER_COUNTS = list(_NUMBER_LISTS.values())
 
@@ -63,7 +68,7 @@ class TableRow:
     @property
     def recist(self) -> Recist:
         """The RECIST mark. Decoded when asked for: it costs a tenth of the table's loading."""
-        return Recist.from_numbers([coding.from_table_coordinate(v) for v in self._mark])
+        return Recist.from_numbers(coding.from_table_coordinates(self._mark))
 
     @property
     def file_name(self) -> str:
@@ -73,30 +78,28 @@ class TableRow:
 
 def parse_row(cells: list[str], line: int) -> TableRow:
     """The row of 18 cells in the order of ``COLUMNS``; raises RowError with a reason."""
-    series_id, key_slice = _series_and_slice(cells)
+    series, key_slice = _series_and_slice(cells)
     numbers = _row_numbers(cells)
-    mark, slice_range, image_size = numbers[:8], numbers[17:19], numbers[22:24]
-    x_mm, y_mm, interval_mm = numbers[19:22]
-    if not (x_mm > 0 and y_mm > 0 and interval_mm > 0):
-        raise _invalid(12, cells, "each must be greater than 0")
-    first, last = _whole(slice_range, 11, cells)
-    if not first <= key_slice <= last:
-        raise _invalid(11, cells, f"the key slice {key_slice} must lie in it")
-    rows, columns = _whole(image_size, 13, cells)
-    box = _box(numbers[8:12], rows, columns)
+    mark = numbers[:8]
+    spacing_mm_px, interval_mm = _spacing(cells[12])
+    slice_range = _whole(numbers[17:19], 11, cells[11])
+    if not slice_range[0] <= key_slice <= slice_range[1]:
+        raise _invalid(11, cells[11], f"the key slice {key_slice} must lie in it")
+    image_size = _image_size(cells[13])
+    box = _box(numbers[8:12], image_size)
     if not _same_lengths(mark, numbers[12:14]):
-        raise _invalid(7, cells, f"the RECIST mark {cells[5]!r} has others")
-    diameters_mm = _diameters(mark, (x_mm, y_mm))
+        raise _invalid(7, cells[7], f"the RECIST mark {cells[5]!r} has others")
+    diameters_mm = _diameters(mark, spacing_mm_px)
     lesion = Lesion(
-        lesion_id=coding.lesion_id_of(series_id, key_slice, box),
-        patient_id=series_id[:6],
-        study_id=series_id[:9],
-        series_id=series_id,
+        lesion_id=coding.lesion_id_of(series.series_id, key_slice, box),
+        patient_id=series.patient_id,
+        study_id=series.study_id,
+        series_id=series.series_id,
         key_slice_index=key_slice,
         box=box,
         long_mm=max(diameters_mm),
         short_mm=min(diameters_mm),
-        location=_location(numbers[14:17], cells),
+        location=_location(numbers[14:17], cells[8]),
         lesion_type=_choice(cells, 9, _TYPES),
         split=_choice(cells, 17, _SPLITS),
         tags=_choice(cells, 10, _NOISY),
@@ -104,14 +107,14 @@ def parse_row(cells: list[str], line: int) -> TableRow:
     return TableRow(
         line=line,
         lesion=lesion,
-        spacing_mm_px=(x_mm, y_mm),
+        spacing_mm_px=spacing_mm_px,
         slice_interval_mm=interval_mm,
-        slice_range=(first, last),
-        image_size=(rows, columns),
-        window=(numbers[24], numbers[25]),
+        slice_range=slice_range,
+        image_size=image_size,
+        window=_window(cells[14]),
         gender=cells[15].strip(),
-        age=_age(cells),
-        _mark=tuple(mark),
+        age=_age(cells[16]),
+        _mark=mark,
     )
 
 
@@ -136,94 +139,131 @@ def check_box(box: Box, rows: int, columns: int) -> None:
         )
 
 
-def _series_and_slice(cells: list[str]) -> tuple[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Series:
+    patient_id: str
+    study_id: str
+    series_id: str
+
+
+@_remember
+def _series(patient_text: str, study_text: str, series_text: str) -> _Series | None:
+    patient, study, series = int(patient_text), int(study_text), int(series_text)
+    if min(patient, study, series) < 0:
+        return None
+    return _Series(
+        coding.patient_id_of(patient),
+        coding.study_id_of(patient, study),
+        coding.series_id_of(patient, study, series),
+    )
+
+
+def _series_and_slice(cells: list[str]) -> tuple[_Series, int]:
     try:
-        patient, study, series, key_slice = (int(cell) for cell in cells[1:5])
+        series = _series(cells[1], cells[2], cells[3])
+        key_slice = int(cells[4])
     except ValueError:
         detail = f"{', '.join(coding.COLUMNS[1:5])} are {cells[1:5]}: whole numbers are needed"
         raise RowError(ProblemReason.UNPARSABLE_FIELD, detail) from None
-    series_id = coding.series_id_of(patient, study, series)
-    expected = coding.table_file_name(series_id, key_slice)
+    if series is None or key_slice < 0:
+        detail = f"{', '.join(coding.COLUMNS[1:5])} are {cells[1:5]}: none may be negative"
+        raise RowError(ProblemReason.INVALID_VALUE, detail)
+    expected = coding.table_file_name(series.series_id, key_slice)
     # Comparing names also keeps a hostile row from pointing outside the archive.
-    if min(patient, study, series, key_slice) < 0 or cells[0].strip() != expected:
-        raise _invalid(0, cells, f"the row's own numbers make it {expected}")
-    return series_id, key_slice
+    if cells[0].strip() != expected:
+        raise _invalid(0, cells[0], f"the row's own numbers make it {expected}")
+    return series, key_slice
 
 
-def _row_numbers(cells: list[str]) -> list[float]:
-    """The row's 26 numbers in the order of ``_NUMBER_LISTS``, all finite but the location."""
-    texts = [cells[position] for position in _NUMBER_LISTS]
+def _row_numbers(cells: list[str]) -> tuple[float, ...]:
+    """The numbers of ``_NUMBER_LISTS`` in one tuple of 19, all finite but the location."""
+    texts = [cells[5], cells[6], cells[7], cells[8], cells[11]]
     if not texts[3].strip(" ,"):
         texts[3] = "nan,nan,nan"
     if [text.count(",") + 1 for text in texts] == _NUMBER_COUNTS:
         try:
-            numbers = [float(part) for part in ",".join(texts).split(",")]
+            numbers = tuple(map(float, ",".join(texts).split(",")))
         except ValueError:
             pass
         else:
-            if math.isfinite(sum(numbers[:14])) and math.isfinite(sum(numbers[17:])):
+            if math.isfinite(sum(numbers[:14]) + numbers[17] + numbers[18]):
                 return numbers
-    raise _first_unparsable(cells)
-
-
-def _first_unparsable(cells: list[str]) -> RowError:
-    """Names the list that is wrong, once a row is known to hold one."""
     for position, count in _NUMBER_LISTS.items():
-        parts = cells[position].split(",")
-        if len(parts) != count or not all(_is_number(part, position) for part in parts):
-            return _unparsable(position, cells, f"{count} finite numbers")
-    return RowError(ProblemReason.UNPARSABLE_FIELD, f"numbers too large in {cells}")
+        _numbers(cells[position], position, count)
+    raise RowError(ProblemReason.UNPARSABLE_FIELD, f"numbers too large in {cells}")
 
 
-def _is_number(text: str, position: int) -> bool:
+def _numbers(text: str, position: int, count: int) -> list[float]:
+    """One list; only that of the location may hold NaN."""
     try:
-        return math.isfinite(float(text)) or (position == 8 and math.isnan(float(text)))
+        values = [float(part) for part in text.split(",")]
     except ValueError:
-        return False
+        values = []
+    usable = all(math.isfinite(v) or (position == 8 and math.isnan(v)) for v in values)
+    if len(values) != count or not usable:
+        raise _unparsable(position, text, f"{count} finite numbers")
+    return values
 
 
-def _whole(values: list[float], position: int, cells: list[str]) -> tuple[int, int]:
+@_remember
+def _spacing(text: str) -> tuple[tuple[float, float], float]:
+    x_mm, y_mm, interval_mm = _numbers(text, 12, 3)
+    if not (x_mm > 0 and y_mm > 0 and interval_mm > 0):
+        raise _invalid(12, text, "each must be greater than 0")
+    return (x_mm, y_mm), interval_mm
+
+
+@_remember
+def _image_size(text: str) -> tuple[int, int]:
+    return _whole(_numbers(text, 13, 2), 13, text)
+
+
+@_remember
+def _window(text: str) -> tuple[float, float]:
+    low, high = _numbers(text, 14, 2)
+    return low, high
+
+
+@_remember
+def _age(text: str) -> float | None:
+    if not text.strip() or text.strip().lower() == "nan":
+        return None
+    return _numbers(text, 16, 1)[0]
+
+
+def _whole(values: Sequence[float], position: int, text: str) -> tuple[int, int]:
     first, second = int(values[0]), int(values[1])
     if first != values[0] or second != values[1] or first < 0 or second < 0:
-        raise _unparsable(position, cells, "2 whole numbers from 0")
+        raise _unparsable(position, text, "2 whole numbers from 0")
     return first, second
-
-
-def _age(cells: list[str]) -> float | None:
-    text = cells[16].strip()
-    if not text or text.lower() == "nan":
-        return None
-    if not _is_number(text, 16):
-        raise _unparsable(16, cells, "years, or nothing,")
-    return float(text)
 
 
 def _choice(cells: list[str], position: int, choices: dict[str, _Choice]) -> _Choice:
     try:
         return choices[cells[position].strip()]
     except KeyError:
-        raise _invalid(position, cells, f"one of {', '.join(choices)}") from None
+        raise _invalid(position, cells[position], f"one of {', '.join(choices)}") from None
 
 
-def _location(xyz: list[float], cells: list[str]) -> tuple[float, float, float] | None:
+def _location(xyz: tuple[float, ...], text: str) -> tuple[float, float, float] | None:
     x, y, z = xyz
     if 0 <= x <= 1 and 0 <= y <= 1 and 0 <= z <= 1:
         return x, y, z
     if math.isnan(x) and math.isnan(y) and math.isnan(z):
         return None
-    raise _invalid(8, cells, "each must lie in [0, 1], or all be NaN where it is unknown")
+    raise _invalid(8, text, "each must lie in [0, 1], or all be NaN where it is unknown")
 
 
-def _box(edges: list[float], rows: int, columns: int) -> Box:
+def _box(edges: Sequence[float], image_size: tuple[int, int]) -> Box:
     try:
-        box = Box(*[coding.from_table_coordinate(edge) for edge in edges])
+        box = Box(*coding.from_table_coordinates(edges))
     except LesionError as error:
         raise RowError(ProblemReason.INVALID_VALUE, str(error)) from None
-    check_box(box, rows, columns)
+    check_box(box, *image_size)
     return box
 
 
-def _diameters(mark: list[float], spacing_mm_px: tuple[float, float]) -> tuple[float, float]:
+def _diameters(mark: Sequence[float], spacing_mm_px: tuple[float, float]) -> tuple[float, float]:
     """Lengths of the mark's two lines; the table's counting from 1 changes no length."""
     x_mm, y_mm = spacing_mm_px
     x1, y1, x2, y2, x3, y3, x4, y4 = mark
@@ -233,17 +273,17 @@ def _diameters(mark: list[float], spacing_mm_px: tuple[float, float]) -> tuple[f
     )
 
 
-def _same_lengths(mark: list[float], stated: list[float]) -> bool:
+def _same_lengths(mark: Sequence[float], stated: Sequence[float]) -> bool:
     first, second = _diameters(mark, (1.0, 1.0))
     tolerance = _DIAMETER_TOLERANCE_PX
     return abs(first - stated[0]) <= tolerance and abs(second - stated[1]) <= tolerance
 
 
-def _unparsable(position: int, cells: list[str], needed: str) -> RowError:
-    name, value = coding.COLUMNS[position], cells[position]
-    return RowError(ProblemReason.UNPARSABLE_FIELD, f"{name} is {value!r}: {needed} are needed")
+def _unparsable(position: int, text: str, needed: str) -> RowError:
+    name = coding.COLUMNS[position]
+    return RowError(ProblemReason.UNPARSABLE_FIELD, f"{name} is {text!r}: {needed} are needed")
 
 
-def _invalid(position: int, cells: list[str], why: str) -> RowError:
-    name, value = coding.COLUMNS[position], cells[position]
-    return RowError(ProblemReason.INVALID_VALUE, f"{name} is {value!r}: {why}")
+def _invalid(position: int, text: str, why: str) -> RowError:
+    name = coding.COLUMNS[position]
+    return RowError(ProblemReason.INVALID_VALUE, f"{name} is {text!r}: {why}")

@@ -62,11 +62,13 @@ def _parse_lines(lines: list[str], header: list[str]) -> LesionTable:
     problems: list[RowProblem] = []
     line_of: dict[str, int] = {}
     order = [header.index(name) for name in coding.COLUMNS]
+    is_released_order = order == list(range(len(header)))
     for line, text in enumerate(lines[1:], start=2):
         if not text.strip():
             continue
         try:
-            row = parse_row(_split_cells(text, order, len(header)), line)
+            cells = _split_cells(text, len(header))
+            row = parse_row(cells if is_released_order else [cells[i] for i in order], line)
             first = line_of.setdefault(row.lesion.lesion_id, line)
             if first != line:
                 raise RowError(
@@ -81,7 +83,7 @@ def _parse_lines(lines: list[str], header: list[str]) -> LesionTable:
     return LesionTable(tuple(rows), tuple(problems))
 
 
-def _split_cells(text: str, order: list[int], width: int) -> list[str]:
+def _split_cells(text: str, width: int) -> list[str]:
     # Line by line: an unclosed quote must not swallow the rows after it.
     try:
         cells = next(csv.reader([text], strict=True))
@@ -92,4 +94,4 @@ def _split_cells(text: str, order: list[int], width: int) -> list[str]:
             ProblemReason.UNPARSABLE_FIELD,
             f"{len(cells)} cells: {width} are needed (number lists stand in quotes)",
         )
-    return [cells[position] for position in order]
+    return cells
