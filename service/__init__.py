@@ -1,1 +1,12 @@
-"""Composition and delivery: the search engine, the command line, the HTTP service and its page."""
+"""Composition and delivery: the search engine, the command line, the HTTP service and its page.
+
+engine.py      SearchEngine: encoder + index (+ detector) -> SearchResult; no HTTP
+results.py     SearchResult and its parts, with DESIGN's JSON names
+indexing.py    an archive into an index: pixels -> patches -> vectors -> catalog, resumable
+pictures.py    the pixels of indexed lesions, read again from where they stand
+figure.py      one figure of a query with its hits and follow-ups
+cli.py         the command ``lesion-search``; each command is a module of commands/
+console.py     what the commands share: stdout for the answer, stderr for everything else
+app.py         the FastAPI application; routes.py, schemas.py, problems.py, settings.py, uploads.py
+web/           the page: one file, no build step
+"""

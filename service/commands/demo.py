@@ -1,0 +1,119 @@
+"""``lesion-search demo``: phantom archive, index, one query with its picture, the service."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrieval.lesion import Lesion, LesionSearchError
+from service.commands.index import build_index
+from service.commands.options import EncoderOption
+from service.commands.phantom import draw_phantoms
+from service.commands.query import (
+    ImageQuery,
+    save_result_figure,
+    search_image,
+    show_result,
+)
+from service.commands.serve import run_service
+from service.console import say
+
+if TYPE_CHECKING:
+    from retrieval.sources.deeplesion import DeepLesionArchive
+
+DEMO_PATIENTS = 60
+DEMO_SEED = 0
+
+
+class DemoError(LesionSearchError):
+    """A demo folder that cannot be used."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder of the demo.")] = Path("demo"),
+    patients: Annotated[int, typer.Option(min=2, help="Phantom patients.")] = DEMO_PATIENTS,
+    encoder: EncoderOption = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the query.")] = False,
+) -> None:
+    """Everything at once: an archive of phantoms, its index, one query with its picture, the page.
+
+    What is done already is kept: a second run goes straight to the query.
+    """
+    from retrieval.embedding.encoder import LesionEncoder
+    from service.settings import Settings
+
+    loaded = LesionEncoder.load(encoder)
+    archive = _phantom_archive(out / "archive", patients)
+    report = build_index(out / "archive", out / "index", loaded)
+    say(f"index: {report.added} lesions added, {report.already_there} were there already")
+    _show_example(archive, out, encoder)
+    if not no_serve:
+        run_service(Settings(index=out / "index", encoder=encoder, host=host, port=port))
+
+
+def choose_example(lesions: Sequence[Lesion], track_ids: Mapping[str, str]) -> Lesion:
+    """A lesion worth asking with: seen in most studies, in the middle of its course, and large.
+
+    Raises DemoError where there are no lesions.
+    """
+    if not lesions:
+        raise DemoError("the demo archive holds no lesions: remove its folder and run again")
+    seen = Counter(track_ids.get(lesion.lesion_id) for lesion in lesions)
+    studies: dict[str, set[str]] = defaultdict(set)
+    for lesion in lesions:
+        studies[lesion.patient_id].add(lesion.study_id)
+
+    def worth(lesion: Lesion) -> tuple[int, bool, float, str]:
+        track = track_ids.get(lesion.lesion_id)
+        is_first = lesion.study_id == min(studies[lesion.patient_id])
+        size = lesion.long_mm or 0.0
+        return (seen[track] if track else 0, is_first, min(size, 40.0), lesion.lesion_id)
+
+    return max(lesions, key=worth)
+
+
+def _phantom_archive(folder: Path, patients: int) -> DeepLesionArchive:
+    from retrieval.sources.deeplesion import DeepLesionArchive
+
+    draw_phantoms(folder, patients=patients, seed=DEMO_SEED, workers=_processors())
+    return DeepLesionArchive.open(folder.resolve())
+
+
+def _show_example(archive: DeepLesionArchive, out: Path, encoder: Path | None) -> None:
+    from service.engine import open_engine
+
+    lesion = choose_example(archive.lesions, archive.track_ids)
+    path = out / "archive" / archive.source(lesion).image
+    box = ",".join(f"{edge:g}" for edge in lesion.box.to_list())
+    encoder_option = "" if encoder is None else f" --encoder {encoder}"
+    say(
+        f"\n$ lesion-search query {path} --index {out / 'index'} --box {box} "
+        f"--patient {lesion.patient_id} --study {lesion.study_id} -k 8 "
+        f"--figure {out / 'query.png'}{encoder_option}\n"
+    )
+    engine = open_engine(out / "index", encoder)
+    with engine.index:
+        asked = ImageQuery(path, lesion.box)
+        answered = search_image(
+            engine,
+            asked,
+            {"patient_id": lesion.patient_id, "study_id": lesion.study_id, "k": 8},
+        )
+        show_result(answered.result)
+        save_result_figure(engine, answered, out / "query.png")
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

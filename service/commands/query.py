@@ -1,0 +1,217 @@
+"""``lesion-search query``: one lesion in, similar lesions and follow-ups out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from retrieval.lesion import Box, Lesion, LesionSearchError, Recist, parse_numbers
+from service.commands.options import EncoderOption, IndexOption, JsonFlag
+from service.console import answer, answer_json, say
+
+if TYPE_CHECKING:
+    from retrieval.ct import CTSlab
+    from service.engine import SearchEngine, SearchOptions
+    from service.results import SearchResult
+
+
+class QueryCommandError(LesionSearchError):
+    """Options of ``query`` that do not make one query."""
+
+
+@dataclass(frozen=True)
+class ImageQuery:
+    """An image on disk with its lesion marked."""
+
+    path: Path
+    box: Box | None = None
+    recist: Recist | None = None
+    key_slice_index: int | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A result with the picture it was asked with."""
+
+    result: SearchResult
+    slab: CTSlab | None
+    lesion: Lesion | None = None
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("query")(query)
+
+
+def query(
+    index: IndexOption,
+    image: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A 16-bit PNG (HU + 32768) or a folder of them, a DICOM file or a folder with "
+            "one series, or NIfTI."
+        ),
+    ] = None,
+    lesion: Annotated[str | None, typer.Option(help="Search with an indexed lesion.")] = None,
+    box: Annotated[str | None, typer.Option(help="x1,y1,x2,y2 in 0-based pixels.")] = None,
+    recist: Annotated[
+        str | None, typer.Option(help="x1,y1,...,x4,y4 in 0-based pixels, long diameter first.")
+    ] = None,
+    key_slice: Annotated[
+        int | None, typer.Option("--key-slice", help="The slice the box is drawn on.")
+    ] = None,
+    spacing: Annotated[
+        str | None, typer.Option(help="x,y,interval in mm, for PNGs outside an archive.")
+    ] = None,
+    patient: Annotated[
+        str | None, typer.Option(help="Whose image it is: kept out of the hits, and followed up.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="The study the image is from.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many similar lesions.")] = 10,
+    where: Annotated[
+        str | None, typer.Option(help="A filter, as 'type=liver and long_mm=10..30'.")
+    ] = None,
+    encoder: EncoderOption = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also draw the result: .png, .svg or .pdf.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find similar lesions of other patients, and the same lesion in the patient's other studies.
+
+    Coordinates are 0-based: (0, 0) is the centre of the top-left pixel.
+    """
+    from index.filters import LesionFilter
+    from service.engine import open_engine
+
+    if (image is None) == (lesion is None):
+        raise QueryCommandError("give either an IMAGE or --lesion with an indexed lesion's id")
+    options: SearchOptions = {
+        "patient_id": patient,
+        "study_id": study,
+        "k": k,
+        "where": None if where is None else LesionFilter.parse(where),
+    }
+    asked = None
+    if image is not None:
+        asked = ImageQuery(
+            image,
+            None if box is None else Box.parse(box),
+            None if recist is None else Recist.parse(recist),
+            key_slice,
+            None if spacing is None else _spacing(spacing),
+        )
+    engine = open_engine(index, encoder)
+    with engine.index:
+        if asked is not None:
+            answered = search_image(engine, asked, options)
+        else:
+            answered = search_indexed(engine, str(lesion), options, with_picture=bool(figure))
+        if figure is not None:
+            save_result_figure(engine, answered, figure)
+    if as_json:
+        answer_json(answered.result.to_json())
+    else:
+        show_result(answered.result)
+
+
+def search_image(engine: SearchEngine, asked: ImageQuery, options: SearchOptions) -> Answered:
+    """Reads the image and searches; the time of reading is in the result."""
+    from retrieval.sources.query_image import open_query_image
+
+    start = time.perf_counter()
+    slab = open_query_image(
+        asked.path,
+        key_slice_index=asked.key_slice_index,
+        spacing_mm=asked.spacing_mm,
+        half_depth_mm=engine.encoder.spec.half_depth_mm,
+    )
+    read_ms = (time.perf_counter() - start) * 1000
+    found = engine.search(slab, asked.box, recist=asked.recist, **options)
+    return Answered(found.with_read_time(read_ms), slab)
+
+
+def search_indexed(
+    engine: SearchEngine, lesion_id: str, options: SearchOptions, *, with_picture: bool
+) -> Answered:
+    """Searches with an indexed lesion; its pixels are read only for a picture."""
+    from service.pictures import LesionPictures
+
+    record = engine.index.get(lesion_id)
+    slab = LesionPictures(engine.index).slab(lesion_id) if with_picture else None
+    return Answered(engine.search_lesion(lesion_id, **options), slab, record.lesion)
+
+
+def save_result_figure(engine: SearchEngine, answered: Answered, path: Path) -> None:
+    """Draws the result and writes it; says where on stderr."""
+    from service.figure import save_figure
+    from service.pictures import LesionPictures
+    from service.result_panels import draw_result
+
+    assert answered.slab is not None
+    pictures = LesionPictures(engine.index)
+    drawn = draw_result(answered.result, answered.slab, pictures, query_lesion=answered.lesion)
+    save_figure(drawn, path)
+    say(f"figure: {path}")
+
+
+def show_result(result: SearchResult) -> None:
+    """The hits, then the follow-ups in time order, then the time it took."""
+    from service.result_panels import change_text
+
+    hits = Table(title="Similar lesions of other patients", title_justify="left")
+    for name in ("rank", "similarity", "type", "long mm", "patient", "lesion"):
+        right = name in {"rank", "similarity", "long mm"}
+        hits.add_column(name, justify="right" if right else "left", overflow="fold")
+    for hit in result.hits:
+        found = hit.lesion
+        hits.add_row(
+            str(hit.rank),
+            f"{hit.similarity:.3f}",
+            found.lesion_type.value,
+            _millimetres(found),
+            found.patient_id,
+            found.lesion_id,
+        )
+    answer(hits)
+    if result.follow_ups:
+        course = Table(title="The patient's other studies, in time order", title_justify="left")
+        for name in ("study", "state", "score", "similarity", "long mm", "change", "lesion"):
+            right = name in {"score", "similarity", "long mm", "change"}
+            course.add_column(name, justify="right" if right else "left", overflow="fold")
+        for follow_up in result.follow_ups:
+            partner = follow_up.lesion
+            similarity = follow_up.similarity
+            course.add_row(
+                follow_up.study_id,
+                follow_up.state.value,
+                f"{follow_up.score:.2f}",
+                "" if similarity is None else f"{similarity:.3f}",
+                "" if partner is None else _millimetres(partner),
+                change_text(follow_up),
+                "none" if partner is None else partner.lesion_id,
+            )
+        answer(course)
+    answer(_footer(result))
+
+
+def _footer(result: SearchResult) -> str:
+    time_ms = result.timing_ms.to_json()
+    steps = ", ".join(f"{step} {time_ms[step]:.1f}" for step in ("read", "patch", "encode"))
+    searched = f"{result.index['lesions']} lesions searched by encoder {result.encoder['name']}"
+    return f"{searched} in {time_ms['total']:.1f} ms ({steps}, search {time_ms['search']:.1f})"
+
+
+def _millimetres(lesion: Lesion) -> str:
+    return "unknown" if lesion.long_mm is None else f"{lesion.long_mm:.1f}"
+
+
+def _spacing(text: str) -> tuple[float, float, float]:
+    x, y, interval = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
+    return x, y, interval

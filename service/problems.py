@@ -1,0 +1,69 @@
+"""Errors of the HTTP service as ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from index.errors import UnknownLesionError
+from retrieval.lesion import LesionSearchError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(status: int, detail: str) -> JSONResponse:
+    """A problem document with the status' own title."""
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    return JSONResponse(document, status_code=status, media_type=MEDIA_TYPE)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Makes every error of the application a problem document.
+
+    A user's mistake is 422 with its one line, a lesion that is not there 404. A defect is 500 with
+    no detail: the log has it.
+    """
+    app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
+    app.add_exception_handler(LesionSearchError, _on_mistake)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+async def _on_mistake(_: Request, error: Exception) -> JSONResponse:
+    return problem(422, " ".join(str(error).split()))
+
+
+async def _on_unknown_lesion(_: Request, error: Exception) -> JSONResponse:
+    return problem(404, " ".join(str(error).split()))
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        f"{'.'.join(str(part) for part in fault['loc'][1:]) or 'request'}: {fault['msg']}"
+        for fault in error.errors()
+    ]
+    return problem(422, "; ".join(faults))
+
+
+async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail))
+
+
+async def _on_defect(request: Request, error: Exception) -> JSONResponse:
+    logger.error("request failed: %s %s", request.method, request.scope["path"], exc_info=error)
+    return problem(500, "the service failed on this request; its log says where")

@@ -1,0 +1,127 @@
+"""The service's JSON as pydantic models: DESIGN.md's names, shown in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+Numbers = list[float]
+
+
+class LesionOut(BaseModel):
+    """One marked appearance of a lesion."""
+
+    lesion_id: str
+    patient_id: str
+    study_id: str
+    series_id: str
+    key_slice_index: int
+    box: Numbers = Field(
+        description="x1, y1, x2, y2 in 0-based pixels", examples=[[10, 12, 30, 29]]
+    )
+    long_mm: float | None
+    short_mm: float | None
+    location: Numbers | None = Field(description="body position x, y, z in [0, 1]")
+    lesion_type: str
+    split: str
+    study_date: str | None
+    tags: list[str] = []
+
+
+class CandidateOut(BaseModel):
+    """A box the detector proposes."""
+
+    box: Numbers
+    score: float
+
+
+class HitOut(BaseModel):
+    """A similar lesion of another patient."""
+
+    rank: int
+    similarity: float = Field(description="cosine in [-1, 1], bigger is more alike")
+    lesion: LesionOut
+
+
+class FollowUpOut(BaseModel):
+    """What became of the lesion in another study of its patient."""
+
+    study_id: str
+    state: str = Field(description="persistent, new, vanished, merged, split or uncertain")
+    similarity: float | None
+    score: float = Field(description="calibrated probability of being the same lesion")
+    change_mm: float | None
+    change_pct: float | None
+    terms: dict[str, Any] | None = Field(description="what speaks for and against the match")
+    lesion: LesionOut | None
+
+
+class TimingOut(BaseModel):
+    """Milliseconds."""
+
+    read: float
+    patch: float
+    encode: float
+    search: float
+    total: float
+
+
+class SearchOut(BaseModel):
+    """The answer to one query."""
+
+    box: Numbers | None
+    box_source: str | None = Field(description="given, recist or detected; null for a vector")
+    candidates: list[CandidateOut]
+    hits: list[HitOut]
+    follow_ups: list[FollowUpOut]
+    encoder: dict[str, Any]
+    index: dict[str, Any]
+    timing_ms: TimingOut
+
+
+class LesionPage(BaseModel):
+    """Some of the indexed lesions, in the order of their ids."""
+
+    lesions: list[LesionOut]
+    next_after: str | None = Field(description="send as `after` for the next page; null at the end")
+
+
+class Health(BaseModel):
+    """Whether the process runs, and whether it can answer."""
+
+    status: str
+    lesions: int | None = None
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": 422}]})
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class SearchForm(BaseModel):
+    """A query: exactly one of an image (``file`` or ``files``), a ``lesion_id`` or a ``vector``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: UploadFile | None = None
+    files: list[UploadFile] = []
+    lesion_id: str | None = None
+    vector: str | None = Field(default=None, description="numbers of the encoder's dimension")
+    box: str | None = Field(default=None, examples=["210,188,243,221"])
+    recist: str | None = Field(default=None, description="x1,y1,...,x4,y4, long diameter first")
+    key_slice_index: int | None = None
+    spacing: str | None = Field(
+        default=None, description="mm: x,y,slice interval; for PNG", examples=["0.8,0.8,5"]
+    )
+    patient_id: str | None = None
+    study_id: str | None = None
+    k: int = Field(default=10, ge=1)
+    where: str | None = Field(default=None, examples=["type=liver and long_mm=10..30"])
