@@ -4,9 +4,9 @@ engine.py      SearchEngine: encoder + index (+ detector) -> SearchResult; no HT
 results.py     SearchResult and its parts, with DESIGN's JSON names
 indexing.py    an archive into an index: pixels -> patches -> vectors -> catalog, resumable
 pictures.py    the pixels of indexed lesions, read again from where they stand
-figure.py      one figure of a query with its hits and follow-ups
+figure.py      one figure of a query with its hits and follow-ups; result_panels.py fills it
 cli.py         the command ``lesion-search``; each command is a module of commands/
 console.py     what the commands share: stdout for the answer, stderr for everything else
-app.py         the FastAPI application; routes.py, schemas.py, problems.py, settings.py, uploads.py
+app.py         the FastAPI application; routes, schemas, problems, settings, state, uploads
 web/           the page: one file, no build step
 """

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from retrieval.ct import CTSlab
+from retrieval.lesion import LesionSearchError
 from retrieval.sources.query_image import (
     ACCEPTED,
     NEIGHBOUR_DEPTH_MM,
@@ -23,9 +25,6 @@ from retrieval.sources.query_image import (
     kind_of,
     open_query_image,
 )
-
-from retrieval.ct import CTSlab
-from retrieval.lesion import LesionSearchError
 from service.settings import Settings
 
 _CHUNK = 1 << 20
