@@ -150,8 +150,8 @@ def translated(path: Path) -> Iterator[None]:
 def damage(connection: sqlite3.Connection) -> list[str]:
     """What SQLite's own check of every page and index finds; empty if all is sound."""
     with closing(connection.execute("PRAGMA integrity_check(20)")) as found:
-        lines = [str(line) for (line,) in found]
-    return [] if lines == ["ok"] else lines
+        lines = [line for (text,) in found for line in str(text).splitlines()]
+    return [line for line in lines if line != "ok" and not line.startswith("***")]
 
 
 def _translation(path: Path, error: sqlite3.Error) -> LesionIndexError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import uuid
 import zlib
@@ -127,7 +128,8 @@ def _with_checksum(entry: SnapshotEntry, path: Path) -> SnapshotEntry:
 def _checksum(path: Path, entry: SnapshotEntry) -> int:
     """CRC-32 over what the catalog says of the file, then over the file."""
     said = (entry.file, entry.kind, entry.generation, entry.last_row, entry.lesion_count)
-    checksum = zlib.crc32(repr(said).encode())
+    facts = json.dumps(dict(entry.facts), sort_keys=True)
+    checksum = zlib.crc32(repr((*said, facts)).encode())
     with path.open("rb") as handle:
         while content := handle.read(_CHUNK):
             checksum = zlib.crc32(content, checksum)
