@@ -38,6 +38,10 @@ _EDGE_TOLERANCE_PX = 2.0
 """A released mark ends 1.6 pixels beyond the edge of its image."""
 _DIAMETER_TOLERANCE_PX = 0.5
 
+_PLAUSIBLE_MM = (0.01, 100.0)
+_MAX_SLICES = 10_000
+"""Bounds far beyond any CT, so that one absurd number cannot ask for a billion slices."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
@@ -83,8 +87,7 @@ def parse_row(cells: list[str], line: int) -> TableRow:
     mark = numbers[:8]
     spacing_mm_px, interval_mm = _spacing(cells[12])
     slice_range = _whole(numbers[17:19], 11, cells[11])
-    if not slice_range[0] <= key_slice <= slice_range[1]:
-        raise _invalid(11, cells[11], f"the key slice {key_slice} must lie in it")
+    _check_slice_range(slice_range, key_slice, cells[11])
     image_size = _image_size(cells[13])
     box = _box(numbers[8:12], image_size)
     if not _same_lengths(mark, numbers[12:14]):
@@ -208,8 +211,9 @@ def _numbers(text: str, position: int, count: int) -> list[float]:
 @_remember
 def _spacing(text: str) -> tuple[tuple[float, float], float]:
     x_mm, y_mm, interval_mm = _numbers(text, 12, 3)
-    if not (x_mm > 0 and y_mm > 0 and interval_mm > 0):
-        raise _invalid(12, text, "each must be greater than 0")
+    low, high = _PLAUSIBLE_MM
+    if not (low <= x_mm <= high and low <= y_mm <= high and low <= interval_mm <= high):
+        raise _invalid(12, text, f"each must lie in {low:g} to {high:g} mm")
     return (x_mm, y_mm), interval_mm
 
 
@@ -229,6 +233,14 @@ def _age(text: str) -> float | None:
     if not text.strip() or text.strip().lower() == "nan":
         return None
     return _numbers(text, 16, 1)[0]
+
+
+def _check_slice_range(slice_range: tuple[int, int], key_slice: int, text: str) -> None:
+    first, last = slice_range
+    if not first <= key_slice <= last:
+        raise _invalid(11, text, f"the key slice {key_slice} must lie in it")
+    if last - first >= _MAX_SLICES:
+        raise _invalid(11, text, f"a sub-volume has at most {_MAX_SLICES} slices")
 
 
 def _whole(values: Sequence[float], position: int, text: str) -> tuple[int, int]:
