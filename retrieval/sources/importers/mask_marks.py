@@ -36,7 +36,8 @@ def recist_of_mask(mask: NDArray[Any], spacing_mm_px: tuple[float, float]) -> Re
     along = (end - start) / np.linalg.norm(end - start)
     short_start, short_end = _perpendicular(outline, along, float(spacing.min()))
     points = np.stack([start, end, short_start, short_end]) / spacing
-    return Recist(tuple((float(x), float(y)) for x, y in points))
+    # Millionths of a pixel are the noise of the way through millimetres.
+    return Recist(tuple((round(float(x), 6), round(float(y), 6)) for x, y in points))
 
 
 def _outline(inside: NDArray[np.bool_]) -> NDArray[np.float64]:

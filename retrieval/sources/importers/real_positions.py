@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.lesion import Box, LesionType, Recist, Split
+from retrieval.lesion import BOX_PADDING_PX, Box, LesionType, Recist, Split
 from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.importers.backgrounds import BackgroundSource, Run
 from retrieval.sources.importers.source import ImportReport, Progress, counted
@@ -112,15 +112,28 @@ def sample_points(
     return points
 
 
-def random_box(point: tuple[int, int], spacing_mm_px: float, rng: np.random.Generator) -> Box:
-    """A box of 8 to 60 mm about a pixel, sizes even on a logarithmic scale, sides up to 4:3."""
+def random_box(
+    point: tuple[int, int],
+    image_size: tuple[int, int],
+    spacing_mm_px: float,
+    rng: np.random.Generator,
+) -> Box:
+    """A box of 8 to 60 mm about a pixel, sizes even on a logarithmic scale, sides up to 4:3.
+
+    It stays centred; a side that would reach farther over the image's edge than DeepLesion's own
+    boxes do (their padding) is shortened to that.
+    """
     size = math.exp(rng.uniform(math.log(SMALLEST_MM), math.log(LARGEST_MM)))
     ratio = math.exp(rng.uniform(-0.5, 0.5) * math.log(4 / 3))
-    low, high = SMALLEST_MM / spacing_mm_px, LARGEST_MM / spacing_mm_px
-    width = min(max(size * ratio / spacing_mm_px, low), high)
-    height = min(max(size / ratio / spacing_mm_px, low), high)
     x, y = point
-    return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    rows, columns = image_size
+    halves = []
+    for length, place, count in ((size * ratio, x, columns), (size / ratio, y, rows)):
+        side_mm = min(max(length, SMALLEST_MM), LARGEST_MM)
+        room = min(place, count - 1 - place) + BOX_PADDING_PX
+        halves.append(min(side_mm / 2 / spacing_mm_px, room))
+    half_width, half_height = halves
+    return Box(x - half_width, y - half_height, x + half_width, y + half_height)
 
 
 def mark_across(box: Box) -> Recist:
@@ -147,7 +160,8 @@ class _Positions:
         for position in middle:
             points = sample_points(run.hu[position], run.spacing_mm_px, per_slice, rng)
             for number, point in enumerate(points, start=1):
-                row = self._row(first + position, random_box(point, run.spacing_mm_px, rng))
+                box = random_box(point, (run.hu.shape[1], run.hu.shape[2]), run.spacing_mm_px, rng)
+                row = self._row(first + position, box)
                 track = f"position-{row.series_id}-{row.key_slice:03d}-{number:02d}"
                 attributes = {"position": 1.0, "neighbours": float(has_neighbours)}
                 writer.add_row(row, track, attributes)
