@@ -31,7 +31,7 @@ def test_an_ellipse_has_its_own_axes(long, share, angle, x_mm, y_mm):
     assert measured_short == pytest.approx(2 * long * share, abs=2.5)
     (ax, ay), (bx, by), (cx, cy), (dx, dy) = recist.points
     dot = (bx - ax) * (dx - cx) * x_mm**2 + (by - ay) * (dy - cy) * y_mm**2
-    assert dot == pytest.approx(0, abs=1e-6)
+    assert dot == pytest.approx(0, abs=1e-3)
 
 
 def test_one_pixel_measures_one_pixel():
