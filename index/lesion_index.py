@@ -9,7 +9,7 @@ generation, the newest when it was asked for.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import creation, match_table, parquet, summary, verify
+from index.approximate import ApproximateKind, choose, free_memory
 from index.catalog import CatalogReader, EncoderBinding, LesionRecord
 from index.catalog_writer import CatalogWriter
 from index.errors import UnknownLesionError
@@ -27,7 +28,7 @@ from index.filter_sql import accepted
 from index.filters import LesionFilter
 from index.reports import AddReport, IndexInfo, Match, Neighbour, VerifyReport
 from index.storage import Storage
-from index.store import FaissStore
+from index.store import FaissStore, StoreQuery
 from index.vectors import query_matrix, stored_vector
 from retrieval.lesion import Lesion
 
@@ -172,6 +173,7 @@ class LesionIndex:
         k: int = 10,
         where: LesionFilter | None = None,
         exclude: Collection[str] = (),
+        approximate: bool = False,
     ) -> list[Neighbour]:
         """The ``k`` lesions nearest to a vector (dimension,), best first.
 
@@ -180,13 +182,18 @@ class LesionIndex:
             k: how many; fewer come back where the filter leaves fewer.
             where: which lesions may come back.
             exclude: lesion ids that must not.
+            approximate: by the approximate form, whose measured recall ``info`` tells.
 
         Raises:
             VectorError: wrong length, not finite, or all zero.
         """
-        return self.search_batch(np.asarray(vector)[np.newaxis], k=k, where=where, exclude=exclude)[
-            0
-        ]
+        return self.search_batch(
+            np.asarray(vector)[np.newaxis],
+            k=k,
+            where=where,
+            exclude=exclude,
+            approximate=approximate,
+        )[0]
 
     def search_batch(
         self,
@@ -195,13 +202,14 @@ class LesionIndex:
         k: int = 10,
         where: LesionFilter | None = None,
         exclude: Collection[str] = (),
+        approximate: bool = False,
     ) -> list[list[Neighbour]]:
         """``search`` for each row of (q, dimension) at once, on every processor."""
         queries = query_matrix(vectors, self.binding.dimension, k=k)
         if exclude:
             base = where or LesionFilter()
             where = replace(base, excluded_lesions=base.excluded_lesions | frozenset(exclude))
-        return self._storage.nearest(queries, k=k, where=where)
+        return self._storage.nearest(StoreQuery(queries, k, where, approximate))
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -275,6 +283,32 @@ class LesionIndex:
     def snapshot(self) -> None:
         """Saves the vectors as a FAISS file, so that the next opening need not replay."""
         self._storage.snapshot()
+
+    def build_approximate(
+        self, kind: ApproximateKind | None = None, *, memory_bytes: int | None = None
+    ) -> Mapping[str, Any]:
+        """Builds the form that ``search(approximate=True)`` uses; returns its facts.
+
+        Args:
+            kind: the form; None chooses by the rule of ``index.approximate``.
+            memory_bytes: what it may take; None is all memory that is free.
+
+        Raises:
+            StoreError: too few lesions, or too little memory for any form.
+        """
+        if kind is None:
+            kind = choose(
+                self.count(),
+                dimension=self.binding.dimension,
+                memory_bytes=free_memory() if memory_bytes is None else memory_bytes,
+            )
+        self._storage.build_approximate(kind)
+        facts: Mapping[str, Any] = self.info().store["approximate"]
+        return facts
+
+    def drop_approximate(self) -> None:
+        """Goes back to exact search alone."""
+        self._storage.drop_approximate()
 
     def export(self, file: Path | str) -> int:
         """Writes lesions, vectors and matches to a Parquet file; returns how many lesions."""

@@ -6,8 +6,8 @@ never written again, so a search goes on in its own state while the next one is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,10 +59,25 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Approximate:
+    """A FAISS graph or inverted file over the first ``count`` positions of a state.
+
+    ``facts`` says its kind, its parameters and the recall that was measured.
+    """
+
+    index: Any
+    count: int
+    facts: Mapping[str, Any]
+    owner: Any = None
+    """What keeps the vectors it walks alive."""
+
+
+@dataclass(frozen=True)
 class StoreState:
     """One generation: its parts in row order, and the positions of rows removed since.
 
-    ``epoch`` changes when positions do: at a load or a compaction.
+    ``epoch`` changes when positions do: at a load or a compaction. The positions under an
+    approximate form never do: a compaction keeps them, removed rows included.
     """
 
     dimension: int
@@ -71,6 +86,12 @@ class StoreState:
     parts: tuple[Part, ...] = ()
     removed: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     epoch: int = 0
+    approximate: Approximate | None = None
+
+    @property
+    def pinned(self) -> int:
+        """How many positions from the start a compaction must leave as they are."""
+        return 0 if self.approximate is None else self.approximate.count
 
     @property
     def total(self) -> int:
@@ -116,17 +137,33 @@ class StoreState:
             return np.empty((0, self.dimension), dtype=np.float32)
         return taken[0] if len(taken) == 1 else np.concatenate(taken)
 
-    def live_rows_and_vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Every live row number (n,) and vector (n, dimension), in row order; a copy."""
-        rows = np.empty(self.live, dtype=np.int64)
-        matrix = np.empty((self.live, self.dimension), dtype=np.float32)
+    def tail(self, start: int) -> StoreState:
+        """The same positions from ``start`` on, alone."""
+        parts = []
+        for part in self.parts:
+            skipped = max(0, start - part.start)
+            if skipped < part.count:
+                rest = Segment(part.matrix[skipped:], part.rows[skipped:], part.segment.owner)
+                parts.append(Part(rest, part.start + skipped, part.count - skipped))
+        return replace(self, parts=tuple(parts), approximate=None)
+
+    def live_rows_and_vectors(
+        self, *, pinned: int = 0
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Every live row number (n,) and vector (n, dimension), in row order; a copy.
+
+        The first ``pinned`` positions come along even where their rows were removed.
+        """
+        left_out = self.removed[self.removed >= pinned]
+        rows = np.empty(self.total - len(left_out), dtype=np.int64)
+        matrix = np.empty((len(rows), self.dimension), dtype=np.float32)
         at = 0
         for part in self.parts:
-            low, high = _slice(self.removed, part)
+            low, high = _slice(left_out, part)
             keep: Any = slice(None)
             if high > low:
                 keep = np.ones(part.count, dtype=bool)
-                keep[self.removed[low:high] - part.start] = False
+                keep[left_out[low:high] - part.start] = False
             kept = part.rows[keep]
             rows[at : at + len(kept)] = kept
             matrix[at : at + len(kept)] = part.matrix[keep]
@@ -145,20 +182,9 @@ class StoreState:
         parts = list(self.parts)
         for rows, vectors in added:
             _append(parts, rows, vectors, self.dimension)
-        grown = StoreState(
-            self.dimension, generation, last_row, tuple(parts), self.removed, self.epoch
-        )
+        grown = replace(self, generation=generation, last_row=last_row, parts=tuple(parts))
         gone = grown.positions(removed_rows)
-        if not len(gone):
-            return grown
-        return StoreState(
-            self.dimension,
-            generation,
-            last_row,
-            tuple(parts),
-            np.union1d(self.removed, gone),
-            self.epoch,
-        )
+        return replace(grown, removed=np.union1d(self.removed, gone)) if len(gone) else grown
 
 
 def _append(

@@ -15,6 +15,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +45,20 @@ def snapshot_lock(folder: Path) -> Iterator[None]:
 
 
 def write_index(
-    folder: Path, index: faiss.Index, *, kind: str, state: StoreState, facts: Mapping[str, Any]
+    folder: Path, index: Any, *, kind: str, state: StoreState, facts: Mapping[str, Any]
 ) -> SnapshotEntry:
     """Writes a FAISS index to a new file of its own, on the disk when this returns.
+
+    The vectors a graph walks are left out: it shares those of the flat index.
 
     Raises:
         StorageError: the disk refused it; no file is left behind.
     """
     name = f"{kind}-{state.generation}-{uuid.uuid4().hex[:8]}{SUFFIX}"
     path = folder / name
+    library: Any = faiss  # its type stubs lack the flags
     try:
-        faiss.write_index(index, str(path))
+        library.write_index(index, str(path), faiss.IO_FLAG_SKIP_STORAGE)
         with path.open("rb") as handle:
             os.fsync(handle.fileno())
         _sync_folder(folder)
@@ -84,32 +88,33 @@ def read_index(folder: Path, entry: SnapshotEntry) -> Any:
             raise StoreError(f"{path} has {size} bytes, {entry.bytes} were written")
         if _checksum(path, entry) != entry.checksum:
             raise StoreError(f"{path} is damaged: its checksum does not fit")
-        return faiss.read_index(str(path))
+        return faiss.read_index(str(path), faiss.IO_FLAG_SKIP_STORAGE)
     except (RuntimeError, OSError) as error:
         raise StoreError(f"{path} cannot be read ({error})") from error
 
 
 def flat_index(state: StoreState) -> faiss.Index:
-    """An exact FAISS index of a state's live vectors under their row numbers."""
-    rows, matrix = state.live_rows_and_vectors()
-    flat = faiss.IndexFlatIP(state.dimension)
-    index = faiss.IndexIDMap(flat)
+    """An exact FAISS index of a state's vectors under their row numbers."""
+    rows, matrix = state.live_rows_and_vectors(pinned=state.pinned)
+    index = faiss.IndexIDMap(faiss.IndexFlatIP(state.dimension))
     index.add_with_ids(matrix, rows)
     return index
 
 
-def flat_state(index: Any, entry: SnapshotEntry, *, dimension: int) -> StoreState:
+def flat_state(index: Any, entry: SnapshotEntry, *, removed_rows: NDArray[np.int64]) -> StoreState:
     """The state that ``flat_index`` was written at, on the index's own memory, not a copy."""
     flat: Any = faiss.downcast_index(index.index)
-    if flat.d != dimension or flat.ntotal != entry.lesion_count:
-        raise StoreError(
-            f"{entry.file} holds {flat.ntotal} vectors of {flat.d} numbers, expected "
-            f"{entry.lesion_count} of {dimension}"
-        )
     rows: NDArray[np.int64] = faiss.vector_to_array(index.id_map)
     matrix = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
     part = Part(Segment(matrix, rows, owner=index), 0, len(rows))
-    return StoreState(dimension, entry.generation, entry.last_row, (part,) if len(rows) else ())
+    parts = (part,) if len(rows) else ()
+    state = StoreState(flat.d, entry.generation, entry.last_row, parts)
+    state = replace(state, removed=state.positions(removed_rows))
+    if state.live != entry.lesion_count:
+        raise StoreError(
+            f"{entry.file} holds {state.live} vectors, {entry.lesion_count} were written"
+        )
+    return state
 
 
 def delete_unnamed(folder: Path, named: set[str]) -> None:
@@ -121,8 +126,7 @@ def delete_unnamed(folder: Path, named: set[str]) -> None:
 
 
 def _with_checksum(entry: SnapshotEntry, path: Path) -> SnapshotEntry:
-    fields = {**entry.__dict__, "checksum": _checksum(path, entry)}
-    return SnapshotEntry(**fields)
+    return replace(entry, checksum=_checksum(path, entry))
 
 
 def _checksum(path: Path, entry: SnapshotEntry) -> int:

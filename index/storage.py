@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from index.catalog import CatalogReader
+from index.approximate import ApproximateKind
+from index.catalog import CatalogReader, SnapshotEntry
 from index.catalog_writer import CatalogWriter, last_row
 from index.connections import Connections
 from index.errors import LesionIndexError
-from index.filters import LesionFilter
 from index.reports import Neighbour
 from index.segments import StoreState
 from index.snapshots import delete_unnamed, snapshot_lock
-from index.store import FLAT, FaissStore, RowHits, StoreQuery
+from index.store import APPROXIMATE, FLAT, FaissStore, RowHits, StoreQuery, replayed
 
 SNAPSHOT_ROWS = 1_000
 """Changes that are replayed at opening without a thought; a snapshot is due beyond them ..."""
@@ -89,11 +89,8 @@ class Storage:
                 self.store.swap(state)
         return answer
 
-    def nearest(
-        self, queries: NDArray[np.float32], *, k: int, where: LesionFilter | None
-    ) -> list[list[Neighbour]]:
-        """The ``k`` lesions nearest to each query (q, dimension), of one generation."""
-        query = StoreQuery(queries, k, where)
+    def nearest(self, query: StoreQuery) -> list[list[Neighbour]]:
+        """The lesions nearest to each query, of one generation."""
         while True:
             with self.reading() as reader:
                 found = self.store.search(reader, query)
@@ -104,20 +101,56 @@ class Storage:
         """Saves the vectors as a FAISS file; see ``index.snapshots`` for what a kill can do."""
         self.connections.refuse_if_read_only()
         with snapshot_lock(self.folder):
-            with self.reading_level() as (_, state):
-                pass
-            entry, compacted = self.store.compact(state)
+            entry, compacted = self.store.compact(self._newest_state())
+            self._take_over(compacted, [entry])
+
+    def build_approximate(self, kind: ApproximateKind) -> None:
+        """Saves the vectors and an approximate form of them; searches go on meanwhile."""
+        self.connections.refuse_if_read_only()
+        with snapshot_lock(self.folder):
+            newest = replace(self._newest_state(), approximate=None)
+            flat, compacted = self.store.compact(newest)
             try:
-                with self.connections.writing() as connection:
-                    CatalogWriter(connection).set_snapshot(entry)
-                    connection.execute("COMMIT")
+                form, state = self.store.build_approximate(compacted, kind)
             except LesionIndexError:
-                (self.folder / entry.file).unlink(missing_ok=True)
+                (self.folder / flat.file).unlink(missing_ok=True)
                 raise
-            self.store.adopt(entry, compacted)
-            with self.reading() as reader:
-                named = {kept.file for kept in reader.snapshots().values()}
-            delete_unnamed(self.folder, named)
+            self._take_over(state, [flat, form])
+
+    def drop_approximate(self) -> None:
+        """Forgets the approximate form and frees its memory."""
+        self.connections.refuse_if_read_only()
+        with snapshot_lock(self.folder):
+            state = replace(self._newest_state(), approximate=None)
+            entry, compacted = self.store.compact(state)
+            self._take_over(compacted, [entry], forget=APPROXIMATE)
+
+    def _newest_state(self) -> StoreState:
+        with self.reading_level() as (_, state):
+            return state
+
+    def _take_over(
+        self, state: StoreState, entries: Sequence[SnapshotEntry], *, forget: str | None = None
+    ) -> None:
+        """Names new snapshots in the catalog and goes on from the state they were written at."""
+        try:
+            with self.connections.writing() as connection:
+                writer = CatalogWriter(connection)
+                if forget is not None:
+                    writer.forget_snapshot(forget)
+                for entry in entries:
+                    writer.set_snapshot(entry)
+                level = replayed(state, CatalogReader(connection))
+                with self.store.lock:
+                    connection.execute("COMMIT")
+                    self.store.adopt(level)
+        except LesionIndexError:
+            for entry in entries:
+                (self.folder / entry.file).unlink(missing_ok=True)
+            raise
+        with self.reading() as reader:
+            named = {kept.file for kept in reader.snapshots().values()}
+        delete_unnamed(self.folder, named)
 
     def close(self) -> None:
         """Closes; saves a snapshot first where a replay would take noticeable time."""

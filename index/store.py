@@ -12,17 +12,21 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from index import exact, snapshots
+from index import approximate, exact, snapshots
+from index.approximate import ApproximateKind
 from index.catalog import CatalogReader, SnapshotEntry
 from index.errors import CatalogError, StoreError
 from index.filters import LesionFilter
-from index.segments import StoreState
+from index.segments import Approximate, StoreState
 from index.selection import Selections
 
 _log = logging.getLogger(__name__)
 
 FLAT = "flat"
 """The kind of an exact snapshot."""
+
+APPROXIMATE = "approximate"
+"""The kind of an approximate one, which goes with an exact one."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,6 @@ class FaissStore:
         self.lock = threading.Lock()
         """Held while the state moves to another generation."""
         self.state = StoreState(dimension, 0, 0)
-        self.snapshot: SnapshotEntry | None = None
         self.rebuilt_because: str | None = None
         """Why the last load could not use the snapshot, None if it could or there was none."""
 
@@ -101,7 +104,17 @@ class FaissStore:
         if state is None:
             return None
         scope = self._selections.scope(state, reader, query.where)
-        found = exact.search(state, query.vectors, k=query.k, scope=scope)
+        if query.approximate:
+            if state.approximate is None:
+                raise StoreError(
+                    "the index has no approximate form: build one with "
+                    "LesionIndex.build_approximate, or search exactly"
+                )
+            found = approximate.search(
+                state.approximate, state, query.vectors, k=query.k, scope=scope
+            )
+        else:
+            found = exact.search(state, query.vectors, k=query.k, scope=scope)
         return [RowHits(state.rows_at(hits.positions), hits.similarities) for hits in found]
 
     def prepare(
@@ -125,33 +138,52 @@ class FaissStore:
         """Writes ``state`` without its removed rows to a new file; returns it and its state."""
         index = snapshots.flat_index(state)
         entry = snapshots.write_index(self._folder, index, kind=FLAT, state=state, facts={})
-        return entry, snapshots.flat_state(index, entry, dimension=self._dimension)
+        gone = state.rows_at(state.removed[state.removed < state.pinned])
+        compacted = snapshots.flat_state(index, entry, removed_rows=gone)
+        return entry, replace(compacted, approximate=state.approximate)
 
-    def adopt(self, entry: SnapshotEntry, state: StoreState) -> None:
-        """Goes on from a compacted state, if no write has come in between."""
-        with self.lock:
-            self.snapshot = entry
-            if self.state.generation == state.generation:
-                self.state = state
-                self._renumber()
+    def build_approximate(
+        self, state: StoreState, kind: ApproximateKind
+    ) -> tuple[SnapshotEntry, StoreState]:
+        """Builds and writes the approximate form of a compacted state."""
+        built = approximate.build(state, kind)
+        entry = snapshots.write_index(
+            self._folder, built.index, kind=APPROXIMATE, state=state, facts=built.facts
+        )
+        return entry, replace(state, approximate=built)
+
+    def adopt(self, state: StoreState) -> None:
+        """Goes on from a state of other positions; the caller holds ``lock``."""
+        self.rebuilt_because = None
+        self.state = replace(state, epoch=self._selections.new_epoch())
 
     def close(self) -> None:
         """Frees the vectors."""
         self.state = StoreState(self._dimension, 0, 0)
 
     def _from_snapshot(self, reader: CatalogReader) -> StoreState:
-        entry = reader.snapshots().get(FLAT)
-        nothing = StoreState(self._dimension, 0, 0)
-        if entry is None:
-            return nothing
+        entries = reader.snapshots()
+        if FLAT not in entries:
+            return StoreState(self._dimension, 0, 0)
         try:
-            index = snapshots.read_index(self._folder, entry)
-            state = snapshots.flat_state(index, entry, dimension=self._dimension)
+            index = snapshots.read_index(self._folder, entries[FLAT])
+            removed = reader.removed_after(0)
+            state = snapshots.flat_state(index, entries[FLAT], removed_rows=removed)
         except StoreError as error:
             self._report(error)
-            return nothing
-        self.snapshot = entry
-        return state
+            return StoreState(self._dimension, 0, 0)
+        return self._with_approximate(state, entries.get(APPROXIMATE))
+
+    def _with_approximate(self, state: StoreState, entry: SnapshotEntry | None) -> StoreState:
+        if entry is None:
+            return state
+        try:
+            index = snapshots.read_index(self._folder, entry)
+            form = Approximate(index, int(entry.facts["lesions"]), entry.facts)
+            return replace(state, approximate=approximate.attach(form, state))
+        except StoreError as error:
+            _log.warning("there is no approximate search until it is built again: %s", error)
+            return state
 
     def _replay(self, reader: CatalogReader) -> None:
         try:
@@ -162,7 +194,6 @@ class FaissStore:
             self._renumber()
 
     def _report(self, error: StoreError) -> None:
-        self.snapshot = None
         self.rebuilt_because = str(error)
         _log.warning("FAISS is rebuilt from the catalog: %s", error)
 

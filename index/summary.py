@@ -37,11 +37,13 @@ def summarise(connection: sqlite3.Connection, path: str, store: FaissStore) -> I
 
 def _store(reader: CatalogReader, store: FaissStore) -> dict[str, Any]:
     saved = reader.snapshots().get(FLAT)
+    form = store.state.approximate
     return {
         "kind": "FAISS flat, exact inner product",
         "vectors": store.state.live,
         "bytes": 4 * store.state.dimension * store.state.total,
         "snapshot_generation": None if saved is None else saved.generation,
+        "approximate": None if form is None else dict(form.facts),
         "rebuilt_because": store.rebuilt_because,
     }
 
