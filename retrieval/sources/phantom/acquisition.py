@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from retrieval.sources.phantom.anatomy import Anatomy
 from retrieval.sources.phantom.fields import Tile, warp_tiles
-from retrieval.sources.phantom.points import Points, SliceGrid
+from retrieval.sources.phantom.points import Points, SliceGrid, Window
 from retrieval.sources.phantom.tissues import Phase
 
 INTERVALS_MM = {1.0: 0.06, 1.25: 0.06, 2.0: 0.08, 2.5: 0.15, 3.0: 0.15, 5.0: 0.50}
@@ -98,11 +99,14 @@ class Acquisition:
         """The pixels of a slice as points of the patient."""
         level = self.height_of(slice_index)
         middle = (self.size_px - 1) / 2
+        rows, columns = self._body_window(level, anatomy)
         axis = ((np.arange(self.size_px) - middle) * self.mm_px).astype(np.float32)
-        right, back = axis[None, :] - self.shift_mm[0], axis[:, None] - self.shift_mm[1]
-        cosine, sine = np.cos(np.radians(self.turn_deg)), np.sin(np.radians(self.turn_deg))
-        x = (cosine * right + sine * back).astype(np.float32)
-        y = (-sine * right + cosine * back).astype(np.float32)
+        right = axis[None, columns] - self.shift_mm[0]
+        back = axis[rows, None] - self.shift_mm[1]
+        turn = math.radians(self.turn_deg)
+        cosine, sine = math.cos(turn), math.sin(turn)
+        x = cosine * right + sine * back
+        y = -sine * right + cosine * back
         organ = self.organ_height(level, anatomy)
         moves = []
         for fixed, own in zip(anatomy.warp, self.warp, strict=True):
@@ -118,4 +122,17 @@ class Acquisition:
         to_pixel = np.array([[cosine, -sine, self.shift_mm[0]], [sine, cosine, self.shift_mm[1]]])
         to_pixel /= self.mm_px
         to_pixel[:, 2] += middle
-        return SliceGrid(points, self.mm_px, to_pixel)
+        to_pixel[:, 2] -= (columns.start, rows.start)
+        return SliceGrid(points, self.mm_px, to_pixel, (rows.start, columns.start))
+
+    def _body_window(self, level_mm: float, anatomy: Anatomy) -> Window:
+        """Rows and columns outside which there is only air."""
+        half_width, half_depth, y = anatomy.torso.skin_axes(level_mm)
+        slack = 14.0 + abs(math.sin(math.radians(self.turn_deg))) * half_width
+        middle = (self.size_px - 1) / 2
+        ends = []
+        for center, half in ((y + self.shift_mm[1], half_depth), (self.shift_mm[0], half_width)):
+            first = int((center - half - slack) / self.mm_px + middle)
+            last = int((center + half + slack) / self.mm_px + middle) + 1
+            ends.append(slice(max(first, 0), min(last, self.size_px)))
+        return ends[0], ends[1]

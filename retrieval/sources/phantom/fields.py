@@ -68,8 +68,7 @@ class Tile:
 
 
 def _coarse(coordinates: Floats) -> Floats:
-    size = coordinates.shape[1] // 4, coordinates.shape[0] // 4
-    return np.asarray(cv2.resize(coordinates, size, interpolation=cv2.INTER_AREA), np.float32)
+    return np.ascontiguousarray(coordinates[1::4, 1::4])
 
 
 def _from_zero(cells: Floats, period: int) -> tuple[Floats, int]:

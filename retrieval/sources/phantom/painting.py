@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from retrieval.sources.phantom.anatomy import Anatomy
-from retrieval.sources.phantom.canvas import Canvas
+from retrieval.sources.phantom.canvas import OUTSIDE_HU, Canvas
 from retrieval.sources.phantom.gut import paint_gut
 from retrieval.sources.phantom.lesions import (
     Appearance,
@@ -42,8 +42,10 @@ class PaintedSlice:
 Shown = Sequence[tuple[int, PhantomLesion, Appearance]]
 
 
-def paint_slice(anatomy: Anatomy, grid: SliceGrid, phase: Phase, lesions: Shown) -> PaintedSlice:
-    """One slice; ``lesions`` are (track, lesion, appearance)."""
+def paint_slice(
+    anatomy: Anatomy, grid: SliceGrid, phase: Phase, lesions: Shown, *, size_px: int
+) -> PaintedSlice:
+    """One slice of ``size_px`` a side; ``lesions`` are (track, lesion, appearance)."""
     canvas = Canvas.empty(grid, phase, anatomy.texture)
     body = _paint_wall(canvas, anatomy)
     above, lungs = _paint_chest(canvas, anatomy)
@@ -61,7 +63,25 @@ def paint_slice(anatomy: Anatomy, grid: SliceGrid, phase: Phase, lesions: Shown)
         visible = trace.coverage * (1 - bone[trace.window])
         traces[track] = LesionTrace(trace.window, visible)
     traces.update(_paint_lesions(canvas, hard, clips))
-    return PaintedSlice(canvas.hu, body, traces)
+    return _on_image(PaintedSlice(canvas.hu, body, traces), grid, size_px)
+
+
+def _on_image(painted: PaintedSlice, grid: SliceGrid, size_px: int) -> PaintedSlice:
+    """The painted part of a slice put onto the whole image."""
+    top, left = grid.origin
+    part = slice(top, top + grid.shape[0]), slice(left, left + grid.shape[1])
+    hu = np.full((size_px, size_px), OUTSIDE_HU, np.float32)
+    body = np.zeros((size_px, size_px), np.float32)
+    hu[part], body[part] = painted.hu, painted.body
+    traces = {}
+    for track, trace in painted.traces.items():
+        rows, columns = trace.window
+        window = (
+            slice(rows.start + top, rows.stop + top),
+            slice(columns.start + left, columns.stop + left),
+        )
+        traces[track] = LesionTrace(window, trace.coverage)
+    return PaintedSlice(hu, body, traces)
 
 
 def _paint_wall(canvas: Canvas, anatomy: Anatomy) -> Floats:

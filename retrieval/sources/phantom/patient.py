@@ -161,7 +161,9 @@ class _Studies:
                 for tracked, seen in seen_in(self._course.lesions, study)
             ]
             grid = taken.grid(index, self._anatomy)
-            self._painted[study, index] = paint_slice(self._anatomy, grid, taken.phase, shown)
+            self._painted[study, index] = paint_slice(
+                self._anatomy, grid, taken.phase, shown, size_px=taken.size_px
+            )
         return self._painted[study, index]
 
     def _series(self, study: int, ranges: list[tuple[int, int]]) -> Iterator[SeriesImages]:

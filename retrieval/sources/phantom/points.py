@@ -54,12 +54,14 @@ class SliceGrid:
         points: arrays (rows, columns).
         mm_px: side of a pixel.
         to_pixel: 2 x 3 matrix from (x, y, 1) mm to (column, row), before local deformation.
+        origin: (row, column) on the image of the grid's first pixel: grids leave out the air.
         slack_mm: how far the deformation may move a point.
     """
 
     points: Points
     mm_px: float
     to_pixel: NDArray[np.float64]
+    origin: tuple[int, int] = (0, 0)
     slack_mm: float = 9.0
 
     @property
@@ -72,6 +74,25 @@ class SliceGrid:
         """(column, row) of a point in mm."""
         m = self.to_pixel
         return m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]
+
+    def found_pixel(self, places: NDArray[Any]) -> tuple[Any, Any]:
+        """(column, row) of points (n, 2), corrected once for the local deformation."""
+        x, y = places[:, 0], places[:, 1]
+        column, row = self.pixel_of(x, y)
+        rows, columns = self.shape
+        place = (
+            np.clip(np.rint(row), 0, rows - 1).astype(np.intp),
+            np.clip(np.rint(column), 0, columns - 1).astype(np.intp),
+        )
+        moved_x = self.points.x[place] - self._nominal(place, 0)
+        moved_y = self.points.y[place] - self._nominal(place, 1)
+        return self.pixel_of(x - moved_x, y - moved_y)
+
+    def _nominal(self, place: tuple[Any, Any], axis: int) -> Any:
+        """x or y in mm of pixels before local deformation."""
+        inverse = np.linalg.inv(self.to_pixel[:, :2])
+        column, row = place[1] - self.to_pixel[0, 2], place[0] - self.to_pixel[1, 2]
+        return inverse[axis, 0] * column + inverse[axis, 1] * row
 
     def window(self, x: float, y: float, radius_mm: float) -> Window | None:
         """The pixels that may lie within ``radius_mm`` of a point; None where there are none."""

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from retrieval.sources.phantom.points import Floats, SliceGrid, Window
 
 FAR_MM = 1e3
+TUBE_SLACK_MM = 2.5
+"""How far a tube may lie from where one correction for the bending puts it."""
 
 
 def coverage(distance: Any, edge_mm: float) -> Floats:
@@ -36,13 +38,16 @@ class Ellipsoid:
 
     def distance(self, x: Any, y: Any, z: Any) -> Floats:
         """The usual first-order signed distance, exact on the surface."""
-        dx, dy, dz = x - self.center[0], y - self.center[1], z - self.center[2]
+        # Plain floats: a NumPy float64 would make every array twice as large.
+        center = self.center.tolist()
+        dx, dy, dz = x - center[0], y - center[1], z - center[2]
         near: Any = 0.0
         slope: Any = 0.0
-        for axis, radius in zip(self.rotation, self.radii, strict=True):
-            unit = (axis[0] * dx + axis[1] * dy + axis[2] * dz) / radius
-            near = near + unit * unit
-            slope = slope + np.square(unit / radius)
+        for axis, radius in zip(self.rotation.tolist(), self.radii.tolist(), strict=True):
+            unit = dx * (axis[0] / radius) + dy * (axis[1] / radius) + dz * (axis[2] / radius)
+            unit *= unit
+            near = near + unit
+            slope = slope + unit * (1 / radius**2)
         near = np.sqrt(near)
         return np.asarray(near * (near - 1) / np.sqrt(slope + 1e-9), np.float32)
 
@@ -152,14 +157,17 @@ class Tubes:
             return None
         # Pieces of one size share a window size: big ones would inflate everyone's.
         reach = pieces.radii + np.linalg.norm(pieces.ends - pieces.starts, axis=1) / 2
-        columns, rows = grid.pixel_of(*((pieces.starts + pieces.ends) / 2).T[:2])
-        window = _bounding(rows, columns, (reach + margin_mm + 7) / grid.mm_px, grid.shape)
+        middles = (pieces.starts + pieces.ends) / 2
+        columns, rows = grid.found_pixel(middles[:, :2])
+        reach += margin_mm + TUBE_SLACK_MM
+        window = _bounding(rows, columns, reach / grid.mm_px, grid.shape)
         if window is None:
             return None
+        spots = np.stack([rows, columns, reach / grid.mm_px])
         nearest = np.full(grid.shape, FAR_MM, np.float32)
         order = np.argsort(reach, kind="stable")
         for chunk in np.array_split(order, 3 if len(order) > 30 else 1):
-            pieces._lower(nearest, grid, heights, chunk, margin_mm)
+            pieces._lower(nearest, grid, heights, chunk, spots[:, chunk])
         return TubeField(window, nearest[window])
 
     @cached_property
@@ -175,13 +183,11 @@ class Tubes:
         grid: SliceGrid,
         heights: Floats,
         chunk: NDArray[np.intp],
-        margin_mm: float,
+        spots: NDArray[np.floating[Any]],
     ) -> None:
         starts, ends, radii = self.starts[chunk], self.ends[chunk], self.radii[chunk]
-        middle, along = (starts + ends) / 2, ends - starts
-        reach = float((radii + np.linalg.norm(along, axis=1) / 2).max()) + margin_mm + 6.0
-        half = int(np.ceil(reach / grid.mm_px))
-        columns, rows = grid.pixel_of(middle[:, 0], middle[:, 1])
+        along = ends - starts
+        rows, columns, half = spots[0], spots[1], int(np.ceil(spots[2].max()))
         offsets = np.arange(-half, half + 1)
         row = np.rint(rows).astype(np.intp)[:, None, None] + offsets[None, :, None]
         column = np.rint(columns).astype(np.intp)[:, None, None] + offsets[None, None, :]

@@ -71,8 +71,8 @@ class Skeleton:
 
     def body_distance(self, p: Points) -> Any:
         """Distance to the vertebral body (without disc spaces)."""
-        width, depth = self.vertebra_axes(p.level_mm)
-        u, v = p.x / width, (p.y - self.spine_y(p.level_mm)) / depth
+        width, depth = (np.float32(axis) for axis in self.vertebra_axes(p.level_mm))
+        u, v = p.x / width, (p.y - np.float32(self.spine_y(p.level_mm))) / depth
         return (np.sqrt(u * u + v * v) - 1) * np.sqrt(width * depth)
 
 
@@ -170,6 +170,7 @@ def _blocks(torso: Torso, rng: np.random.Generator) -> list[Tubes]:
         np.array([place(torso, *point[:3]) for point in middle]),
         np.array([point[3] for point in middle]),
     )
-    strips = _mirrored(torso, [(4, y, z) for _, y, z in sternum], 4.5)
-    strips += _mirrored(torso, [(11, y + 1, z) for _, y, z in sternum], 4.2)
+    strips: list[Tubes] = []
+    for aside in (1.5, 4.5, 7.5, 10.5, 13.0):
+        strips += _mirrored(torso, [(aside, y + aside**2 / 90, z) for _, y, z in sternum], 5.2)
     return [*heads, *sockets, *front, *seat, *neck, *wings, sacrum, *strips]
