@@ -11,7 +11,17 @@ import typer
 from typer.exceptions import TyperException
 
 from retrieval.lesion import LesionSearchError
-from service.commands import check, demo, evaluate, import_archive, index, phantom, query, serve
+from service.commands import (
+    check,
+    demo,
+    evaluate,
+    import_archive,
+    index,
+    phantom,
+    query,
+    serve,
+    train,
+)
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -30,7 +40,7 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for command in (check, phantom, import_archive, index, query, serve, demo, evaluate):
+    for command in (check, phantom, import_archive, index, query, serve, demo, evaluate, train):
         command.register(app)
     return app
 

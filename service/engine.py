@@ -17,7 +17,7 @@ from index.filters import LesionFilter
 from index.lesion_index import LesionIndex
 from index.reports import Verdict
 from index.track_types import FollowUp
-from index.tracking import follow_ups
+from index.tracking import SAME_MARK_IOU, follow_ups
 from retrieval.ct import CTSlab
 from retrieval.embedding.encoder import Embedding, LesionEncoder
 from retrieval.lesion import Box, Lesion, LesionSearchError, Recist
@@ -216,6 +216,7 @@ class SearchEngine:
         records = self.index.patient(patient)
         if not records:
             raise QueryError(_unknown_patient(patient, self.index.patients()))
+        node = _with_what_is_known(node, [record.lesion for record in records])
         nodes = [TrackNode(record.lesion, record.vector) for record in records]
         decided = self.index.matches(patient)
         confirmed, rejected = (
@@ -283,6 +284,22 @@ def _query_lesion(slab: CTSlab, box: Box, recist: Recist | None, options: Search
         long_mm=long_mm,
         short_mm=short_mm,
     )
+
+
+def _with_what_is_known(node: TrackNode, stored: Sequence[Lesion]) -> TrackNode:
+    """The query as the index knows it, if the same mark is stored: its size, location and type.
+
+    A query image is often an indexed one. Its box alone says nothing of diameters.
+    """
+    query = node.lesion
+    for lesion in stored:
+        same_slice = (lesion.study_id, lesion.key_slice_index) == (
+            query.study_id,
+            query.key_slice_index,
+        )
+        if same_slice and lesion.box.iou(query.box) >= SAME_MARK_IOU:
+            return replace(node, lesion=lesion)
+    return node
 
 
 def _unknown_patient(patient_id: str, known: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ DISPLAY_SPEC = PatchSpec(size_px=240, mm_px=0.5, slices=1)
 """Every panel shows 120 mm, so that sizes can be compared by eye."""
 
 SCALE_BAR_MM = 20.0
+NO_PICTURE = "no partner marked"
 HITS_PER_ROW = 4
 FOLLOW_UPS_PER_ROW = 6
 
@@ -152,6 +153,8 @@ def _draw_picture(axes: Axes, panel: Panel) -> None:
     for spine in axes.spines.values():
         spine.set_color(PANEL_EDGE)
     if panel.slab is None or panel.box is None:
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
+        axes.text(0.5, 0.5, NO_PICTURE, color=FAINT, fontsize=8.4, **middle)
         return
     patch = extract_patch(panel.slab, panel.box, DISPLAY_SPEC)
     window_name, (low, high) = display_window(panel.lesion_type)

@@ -101,7 +101,7 @@ def _follow_up_panel(
     heading = f"{follow_up.study_id}   {follow_up.state}"
     lesion = follow_up.lesion
     if lesion is None:
-        return Panel(heading, ("no partner in this study",), colour=colour)
+        return Panel(heading, colour=colour)
     change = change_text(follow_up)
     lesion_type = lesion.lesion_type
     return Panel(

@@ -95,7 +95,7 @@ def _store(file: BinaryIO, target: Path, settings: Settings) -> None:
 def _inflate(compressed: BinaryIO, target: BinaryIO, max_bytes: int) -> None:
     written = 0
     try:
-        with gzip.GzipFile(fileobj=compressed) as stream:
+        with gzip.GzipFile(fileobj=compressed, mode="rb") as stream:
             while chunk := stream.read(_CHUNK):
                 written += len(chunk)
                 if written > max_bytes:

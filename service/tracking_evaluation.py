@@ -1,0 +1,207 @@
+"""Tracking measured on an archive with known tracks, beside baselines that know less.
+
+The shipped matcher is scored as it is. Everything that must be fitted (the baselines, and the
+matcher fitted anew as a reference) is fitted on other patients of the archive, in folds, so no
+patient is scored by weights that saw it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from index.baselines import NearestLocation, fit_nearest_location
+from index.edges import TrackNode
+from index.matcher import MatcherModel, TrackingError, bundled_matcher
+from index.matcher_fit import LabelledPatient, fit_matcher
+from index.study_order import order_studies
+from index.tracking import match_scores, track_patient
+from retrieval.evaluation.tracking import (
+    MatchingScores,
+    PredictedTracks,
+    TrackedLesion,
+    score_tracks,
+)
+from retrieval.evaluation.tracking_report import TrackingReport
+from retrieval.sources.archive import Archive
+from service.engine import PatchEncoder
+from service.matcher_fitting import LabelledArchive, ReportProgress, labelled_patients
+
+Patients = Mapping[str, LabelledPatient]
+
+BASELINE_TERMS = {
+    "size only": ("size",),
+    "location only": ("in_plane", "height"),
+    "location and size": ("in_plane", "height", "size"),
+    "embedding only": ("similarity",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingOptions:
+    """How tracking is evaluated.
+
+    Attributes:
+        model: the matcher to measure; the bundled one if None.
+        folds: parts of the patients for what is fitted on the others; at least 2.
+        seed: of the folds and of the resamples.
+        resamples: of patients, for the intervals.
+        progress: told (lesions embedded, lesions in all).
+    """
+
+    model: MatcherModel | None = None
+    folds: int = 4
+    seed: int = 0
+    resamples: int = 1000
+    progress: ReportProgress | None = None
+
+
+def evaluate_tracking(
+    archive: Archive, encoder: PatchEncoder, options: TrackingOptions | None = None
+) -> TrackingReport:
+    """Embeds the archive's lesions and scores the matcher and its baselines.
+
+    Raises TrackingError where the archive knows no tracks.
+    """
+    chosen = options or TrackingOptions()
+    labelled = labelled_patients(archive, encoder, progress=chosen.progress)
+    return evaluate_patients(
+        labelled, archive_name=archive.root.name, encoder_name=encoder.name, options=chosen
+    )
+
+
+def evaluate_patients(
+    labelled: LabelledArchive,
+    *,
+    archive_name: str,
+    encoder_name: str,
+    options: TrackingOptions,
+) -> TrackingReport:
+    """The report for patients that are embedded already.
+
+    Raises TrackingError for fewer patients than folds.
+    """
+    patients = labelled.patients
+    if not 2 <= options.folds <= len(patients):
+        raise TrackingError(
+            f"{len(patients)} patients in {options.folds} folds: at least 2 folds and as many "
+            "patients are needed"
+        )
+    truth = {name: _truth(patient) for name, patient in patients.items()}
+    return TrackingReport(
+        archive=archive_name,
+        encoder=encoder_name,
+        patients=len(patients),
+        lesions=sum(len(lesions) for lesions in truth.values()),
+        pairs=sum(_true_pairs(lesions) for lesions in truth.values()),
+        left_out=labelled.left_out,
+        sections={
+            section: _section(
+                {name: _seen(patient, view) for name, patient in patients.items()}, truth, options
+            )
+            for section, view in _VIEWS.items()
+        },
+        settings={
+            "folds": options.folds,
+            "seed": options.seed,
+            "resamples": options.resamples,
+            "matcher": (options.model or bundled_matcher()).fitted_on,
+        },
+    )
+
+
+def _without_location(node: TrackNode) -> TrackNode:
+    return replace(node, lesion=node.lesion.with_changes(location=None))
+
+
+_VIEWS: Mapping[str, Callable[[TrackNode], TrackNode]] = {
+    "location given": lambda node: node,
+    "location estimated by the encoder": _without_location,
+    "no location": lambda node: replace(_without_location(node), location_estimate=None),
+}
+
+
+def _seen(patient: LabelledPatient, view: Callable[[TrackNode], TrackNode]) -> LabelledPatient:
+    return LabelledPatient([view(node) for node in patient.nodes], patient.track_of)
+
+
+def _section(
+    patients: Patients, truth: Mapping[str, Sequence[TrackedLesion]], options: TrackingOptions
+) -> dict[str, MatchingScores]:
+    folds = _folds(list(patients), options)
+    located = any(
+        node.lesion.location is not None or node.location_estimate is not None
+        for patient in patients.values()
+        for node in patient.nodes
+    )
+    predictions: dict[str, dict[str, PredictedTracks]] = {}
+    for method, terms in BASELINE_TERMS.items():
+        if located or "in_plane" not in terms:
+            predictions[f"{method}, fitted in folds"] = _in_folds(patients, folds, terms)
+    if located:
+        predictions["nearest location, Hungarian, limit fitted in folds"] = _nearest(
+            patients, folds
+        )
+    predictions["matcher, fitted in folds"] = _in_folds(patients, folds, None)
+    model = options.model or bundled_matcher()
+    predictions["matcher"] = {name: _predicted(p, model) for name, p in patients.items()}
+    return {
+        method: score_tracks(
+            truth, predicted, np.random.default_rng(options.seed), resamples=options.resamples
+        )
+        for method, predicted in predictions.items()
+    }
+
+
+def _folds(names: list[str], options: TrackingOptions) -> list[list[str]]:
+    shuffled = np.random.default_rng(options.seed).permutation(sorted(names))
+    return [
+        [str(name) for name in shuffled[part :: options.folds]] for part in range(options.folds)
+    ]
+
+
+def _in_folds(
+    patients: Patients, folds: Sequence[Sequence[str]], terms: Sequence[str] | None
+) -> dict[str, PredictedTracks]:
+    predicted = {}
+    for fold in folds:
+        others = [patient for name, patient in patients.items() if name not in set(fold)]
+        model = fit_matcher(others) if terms is None else fit_matcher(others, terms=terms)
+        predicted.update({name: _predicted(patients[name], model) for name in fold})
+    return predicted
+
+
+def _nearest(patients: Patients, folds: Sequence[Sequence[str]]) -> dict[str, PredictedTracks]:
+    predicted = {}
+    for fold in folds:
+        others = [patient for name, patient in patients.items() if name not in set(fold)]
+        method: NearestLocation = fit_nearest_location(others)
+        for name in fold:
+            answer = method.match(patients[name].nodes)
+            predicted[name] = PredictedTracks(answer.track_of, answer.scores)
+    return predicted
+
+
+def _predicted(patient: LabelledPatient, model: MatcherModel) -> PredictedTracks:
+    tracks = track_patient(patient.nodes, model=model)
+    track_of = {x.lesion_id: track.track_id for track in tracks.tracks for x in track.lesions}
+    return PredictedTracks(track_of, match_scores(patient.nodes, model=model))
+
+
+def _truth(patient: LabelledPatient) -> list[TrackedLesion]:
+    order = order_studies(node.lesion for node in patient.nodes).study_ids
+    place = {study_id: number for number, study_id in enumerate(order)}
+    return [
+        TrackedLesion(
+            node.lesion.lesion_id,
+            place[node.lesion.study_id],
+            patient.track_of[node.lesion.lesion_id],
+        )
+        for node in patient.nodes
+    ]
+
+
+def _true_pairs(lesions: Sequence[TrackedLesion]) -> int:
+    return sum(a.track == b.track and a.study < b.study for a in lesions for b in lesions)
