@@ -99,6 +99,8 @@ def _standardised(numbers: FloatArray) -> FloatArray:
 
 
 def _negative_squared_distances(asked: Vectors, found: Vectors) -> FloatArray:
-    product = asked @ found.T
-    lengths = np.einsum("ij,ij->i", asked, asked)[:, None] + np.einsum("ij,ij->i", found, found)
-    return np.asarray(2 * product - lengths, np.float64)
+    distances = np.asarray(asked @ found.T, np.float64)
+    distances *= 2
+    distances -= np.einsum("ij,ij->i", asked, asked)[:, None]
+    distances -= np.einsum("ij,ij->i", found, found)
+    return distances

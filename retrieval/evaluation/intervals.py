@@ -74,8 +74,11 @@ def mean_estimate(
     np.add.at(counts, (patient, label), 1.0)
     if shape[0] < 2:
         return Estimate(value, None, None, len(values))
-    # How often each patient is drawn is multinomial, so all resamples are two matrix products.
-    draws = generator.multinomial(shape[0], np.full(shape[0], 1 / shape[0]), size=resamples)
+    # All resamples at once: how often each patient is drawn, times what each one adds.
+    picks = generator.integers(0, shape[0], (resamples, shape[0]))
+    picks += shape[0] * np.arange(resamples)[:, None]
+    draws = np.bincount(picks.ravel(), minlength=resamples * shape[0])
+    draws = draws.reshape(resamples, shape[0]).astype(np.float64)
     drawn = draws @ counts
     means = np.divide(draws @ sums, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0)
     return _with_interval(value, np.nanmean(means, axis=1), len(values))
