@@ -7,6 +7,7 @@ judged in one vectorised pass, so that the cost of a sequence does not grow with
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,23 +72,26 @@ class SequenceSampler:
         The SAME slot is the anchor's own row when no other study or slice shows the lesion: the
         caller's augmentation then gives another view of it.
         """
-        pools = self._pools()
-        weights = np.array([self.archive_weights[archive] for archive in pools])
-        chosen = rng.choice(len(pools), size=count, p=weights / weights.sum())
-        order = list(pools)
-        return np.stack([self._sequence(pools[order[choice]], rng) for choice in chosen])
+        archives = list(self._by_archive)
+        weights = np.array([self.archive_weights[archive] for archive in archives])
+        chosen = rng.choice(archives, size=count, p=weights / weights.sum())
+        return np.stack([self._sequence(self._by_archive[int(n)], rng) for n in chosen])
 
-    def _pools(self) -> dict[int, Rows]:
-        archives = self.table.archives[self.rows]
-        return {
-            int(archive): self.rows[archives == archive]
-            for archive in np.unique(archives)
-            if self.archive_weights[int(archive)] > 0
-        }
+    @cached_property
+    def _by_archive(self) -> dict[int, Rows]:
+        return _grouped(self.rows, self.table.archives)
+
+    @cached_property
+    def _by_patient(self) -> dict[int, Rows]:
+        return _grouped(self.rows, self.table.patients)
+
+    @cached_property
+    def _by_track(self) -> dict[int, Rows]:
+        return _grouped(self.rows, self.table.tracks)
 
     def _sequence(self, pool: Rows, rng: np.random.Generator) -> NDArray[np.int64]:
         anchor = int(pool[rng.integers(len(pool))])
-        track = pool[self.table.tracks[pool] == self.table.tracks[anchor]]
+        track = self._by_track[int(self.table.tracks[anchor])]
         track = track[track != anchor]
         sequence = np.full(1 + len(SLOTS), MISSING, np.int64)
         sequence[0] = anchor
@@ -95,7 +99,8 @@ class SequenceSampler:
         drawn = rng.integers(len(pool), size=min(self.candidates, 4 * len(pool)))
         candidates = pool[drawn]
         if rng.random() < self.same_patient:
-            candidates = np.concatenate([pool[self._of_patient(pool, anchor)], candidates])
+            own = self._by_patient[int(self.table.patients[anchor])]
+            candidates = np.concatenate([rng.permutation(own), candidates])
         levels = relations(self.table, anchor, candidates, self.thresholds)
         for column, slot in enumerate(SLOTS[1:], start=2):
             fitting = np.flatnonzero(levels == slot)
@@ -103,5 +108,9 @@ class SequenceSampler:
                 sequence[column] = candidates[fitting[0]]
         return sequence
 
-    def _of_patient(self, pool: Rows, anchor: int) -> NDArray[np.bool_]:
-        return np.asarray(self.table.patients[pool] == self.table.patients[anchor])
+
+def _grouped(rows: Rows, codes: NDArray[np.int64]) -> dict[int, Rows]:
+    """The rows of each code."""
+    ordered = rows[np.argsort(codes[rows], kind="stable")]
+    values, starts = np.unique(codes[ordered], return_index=True)
+    return dict(zip(values.tolist(), np.split(ordered, starts[1:]), strict=True))
