@@ -74,7 +74,7 @@ def write_archive(root: Path, *, patients: int = PATIENTS, first_patient: int = 
                         key_slice=11,
                         recist=recist,
                         box=recist.box(),
-                        location=(0.3 + 0.01 * patient, 0.4, 0.5),
+                        location=(0.3 + 0.002 * patient, 0.4, 0.5),
                         lesion_type=TYPES[patient % len(TYPES)],
                         split=Split.TEST,
                         spacing_mm_px=SPACING,
