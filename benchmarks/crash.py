@@ -137,6 +137,8 @@ def check(folder: Path, before: Held, in_flight: dict[str, Any] | None, tally: T
     with LesionIndex.open(folder, binding=binding()) as index:
         tally.slowest_open_s = max(tally.slowest_open_s, time.perf_counter() - started)
         report = index.verify()
+        if reason := index.info().store["rebuilt_because"]:
+            tally.failures.append(f"a kill must not spoil the snapshot: {reason}")
         tally.failures += [f"verify: {problem.what}" for problem in report.problems]
         if matches(index, before):
             tally.in_flight_undone += after != before

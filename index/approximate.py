@@ -88,12 +88,11 @@ def build(state: StoreState, kind: ApproximateKind) -> Approximate:
     index.add(matrix)
     checksum = _rows_checksum(state.parts[0].rows, state.total)
     facts = {"kind": kind.value, "rows_checksum": checksum}
-    bare = attach(Approximate(index, state.total, facts), state)
-    return _with_measured_recall(bare, state)
+    return _with_measured_recall(Approximate(index, state.total, facts), state)
 
 
 def attach(approximate: Approximate, state: StoreState) -> Approximate:
-    """The form on the state's own vectors.
+    """The form, as read from its file, on the state's own vectors.
 
     Raises:
         StoreError: they are not the vectors it was built of.
@@ -107,11 +106,8 @@ def attach(approximate: Approximate, state: StoreState) -> Approximate:
         return approximate
     # The graph walks the flat index's vectors, so that they are in memory once. ``owner`` keeps
     # that index alive also when a later compaction has moved the state on to another.
-    built_on = approximate.index.storage
     approximate.index.storage = faiss.downcast_index(part.segment.owner.index)
     approximate.index.own_fields = False
-    if built_on is not None:
-        built_on.thisown = True
     return replace(approximate, owner=part.segment.owner)
 
 

@@ -166,10 +166,10 @@ class CatalogReader:
         while found := cursor.fetchmany(batch):
             yield row_form.decode_vectors(found, dimension)
 
-    def removed_after(self, generation: int) -> NDArray[np.int64]:
-        """The rows removed since a generation."""
+    def removed_between(self, generation: int, last: int) -> NDArray[np.int64]:
+        """The rows removed after one generation, up to and with another."""
         found = self._connection.execute(
-            "SELECT row FROM removals WHERE generation > ?", (generation,)
+            "SELECT row FROM removals WHERE generation > ? AND generation <= ?", (generation, last)
         ).fetchall()
         return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
 

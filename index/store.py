@@ -150,7 +150,8 @@ class FaissStore:
         entry = snapshots.write_index(
             self._folder, built.index, kind=APPROXIMATE, state=state, facts=built.facts
         )
-        return entry, replace(state, approximate=built)
+        # Read back, it lacks the copy of the vectors it was built on.
+        return entry, replace(state, approximate=self._read_approximate(state, entry))
 
     def adopt(self, state: StoreState) -> None:
         """Goes on from a state of other positions; the caller holds ``lock``."""
@@ -166,9 +167,10 @@ class FaissStore:
         if FLAT not in entries:
             return StoreState(self._dimension, 0, 0)
         try:
-            index = snapshots.read_index(self._folder, entries[FLAT])
-            removed = reader.removed_after(0)
-            state = snapshots.flat_state(index, entries[FLAT], removed_rows=removed)
+            entry = entries[FLAT]
+            index = snapshots.read_index(self._folder, entry)
+            removed = reader.removed_between(0, entry.generation)
+            state = snapshots.flat_state(index, entry, removed_rows=removed)
         except StoreError as error:
             self._report(error)
             return StoreState(self._dimension, 0, 0)
@@ -178,12 +180,15 @@ class FaissStore:
         if entry is None:
             return state
         try:
-            index = snapshots.read_index(self._folder, entry)
-            form = Approximate(index, int(entry.facts["lesions"]), entry.facts)
-            return replace(state, approximate=approximate.attach(form, state))
+            return replace(state, approximate=self._read_approximate(state, entry))
         except StoreError as error:
             _log.warning("there is no approximate search until it is built again: %s", error)
             return state
+
+    def _read_approximate(self, state: StoreState, entry: SnapshotEntry) -> Approximate:
+        index = snapshots.read_index(self._folder, entry)
+        form = Approximate(index, int(entry.facts["lesions"]), entry.facts)
+        return approximate.attach(form, state)
 
     def _replay(self, reader: CatalogReader) -> None:
         try:
@@ -220,7 +225,7 @@ def replayed(state: StoreState, reader: CatalogReader) -> StoreState:
     level = state.advanced(
         generation=head.generation,
         added=added,
-        removed_rows=reader.removed_after(state.generation),
+        removed_rows=reader.removed_between(state.generation, head.generation),
         last_row=last_row,
     )
     if level.live != head.lesion_count:

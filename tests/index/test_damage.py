@@ -75,7 +75,7 @@ def test_a_flipped_bit_in_the_catalog_is_never_silently_wrong(folder, samples, t
     size = (folder / "catalog.sqlite").stat().st_size
     rng = np.random.default_rng(0)
     refusals = []
-    for turn in range(60):
+    for turn in range(40):
         copy = tmp_path / "copy"
         shutil.copytree(folder, copy)
         flipped(copy / "catalog.sqlite", int(rng.integers(size)), int(rng.integers(8)))
@@ -84,7 +84,7 @@ def test_a_flipped_bit_in_the_catalog_is_never_silently_wrong(folder, samples, t
         except LesionIndexError as error:
             refusals.append(str(error))
         shutil.rmtree(copy)
-    assert len(refusals) > 6
+    assert len(refusals) > 4
     assert not any("\n" in line for line in refusals)
 
 

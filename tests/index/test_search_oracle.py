@@ -94,6 +94,7 @@ class IndexAgainstNumPy(RuleBasedStateMachine):
     def reopen(self):
         self.index.close()
         self.index = LesionIndex.open(self.folder / "index", binding=self.samples.binding)
+        assert self.index.info().store["rebuilt_because"] is None
 
     @rule(
         where=st.none() | filters,
