@@ -16,7 +16,7 @@ from retrieval.sources.phantom.skeleton import Skeleton
 from retrieval.sources.phantom.torso import Torso
 from retrieval.sources.phantom.vessels import grow_tree
 
-LUNG_TIPS, LIVER_TIPS, FAT_TIPS = 330, 110, 90
+LUNG_TIPS, LIVER_TIPS, FAT_TIPS = 600, 300, 110
 """How many twigs each lung, the liver, and the belly's fat get."""
 
 
@@ -105,7 +105,7 @@ def _lung_vessels(torso: Torso, rng: np.random.Generator) -> Tubes:
         inside = points[torso.lung_distance(Points.of(points)) < -5][:LUNG_TIPS]
         for part, (y, z) in ((inside[::2], (12, 0.452)), (inside[1::2], (8, 0.478))):
             root = place(torso, side * 40, y, z)
-            trees.append(grow_tree(root, part, tip_radius_mm=0.62, rng=rng))
+            trees.append(grow_tree(root, part, tip_radius_mm=0.6, rng=rng))
     return Tubes.joined(trees)
 
 
@@ -122,8 +122,8 @@ def _liver_vessels(torso: Torso, organs: Organs, rng: np.random.Generator) -> Tu
             left.center + directions[split:] * left.radii * 0.85,
         ]
     )
-    hepatic = grow_tree(place(torso, -20, 4, 0.574), tips[::2], tip_radius_mm=1.15, rng=rng)
-    portal = grow_tree(place(torso, -30, -6, 0.608), tips[1::2], tip_radius_mm=1.05, rng=rng)
+    hepatic = grow_tree(place(torso, -20, 4, 0.574), tips[::2], tip_radius_mm=1.2, rng=rng)
+    portal = grow_tree(place(torso, -30, -6, 0.608), tips[1::2], tip_radius_mm=1.1, rng=rng)
     return Tubes.joined([hepatic, portal])
 
 

@@ -163,7 +163,11 @@ def _blocks(torso: Torso, rng: np.random.Generator) -> list[Tubes]:
     front = _mirrored(torso, [(72 * wide, -22, 0.825), (34, -54, 0.845), (8, -58, 0.853)], 8)
     seat = _mirrored(torso, [(64 * wide, 20, 0.84), (58 * wide, 34, 0.88)], 10)
     neck = _mirrored(torso, [(92 * wide, 2, 0.842), (120 * wide, 10, 0.87)], 14)
-    wings = _mirrored(torso, [(10, 62, 0.748), (40, 66, 0.752), (30, 72, 0.778)], 13)
+    wings: list[Tubes] = []
+    for aside in (0.0, 7.0, 14.0, 21.0, 28.0, 34.0):
+        back = 58 + aside / 4
+        path = [(aside, back, 0.742), (aside * 0.95, back + 8, 0.768), (aside * 0.7, 74, 0.786)]
+        wings += _mirrored(torso, path, 11.5)
     middle = [(0, 54, 0.742, 17), (0, 68, 0.772, 14), (0, 78, 0.80, 8), (0, 70, 0.825, 4)]
     sternum = [(0, -92, 0.352), (0, -94, 0.40), (0, -95, 0.50)]
     sacrum = Tubes.along(
