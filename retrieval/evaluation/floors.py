@@ -17,7 +17,7 @@ from retrieval.patch import Patch, PatchSpec
 Vectors = NDArray[np.float32] | FloatArray
 
 FLOOR_SPEC = PatchSpec(size_px=128)
-"""How floors cut patches: 128 mm of context served them best, whatever an encoder may prefer."""
+"""How floors cut patches: 128 mm serves them better than 96, whatever an encoder prefers."""
 
 
 @dataclass(frozen=True)
