@@ -20,12 +20,14 @@ _SETTLED = 1e-6
 
 
 def match_marginals(log_odds: FloatArray) -> FloatArray:
-    """(m, n) probability of each pair over all pairings in which nobody has two partners.
+    """(..., m, n) probability of each pair over all pairings in which nobody has two partners.
 
     A pairing has the weight product of exp(log-odds) over its pairs; being without a partner
-    weighs 1. Computed by loopy belief propagation, which converges for this problem and is exact
-    where the pairs with weight form a tree (Williams and Lau 2014, "Approximate evaluation of
-    marginal association probabilities with belief propagation"). -inf forbids a pair.
+    weighs 1; -inf forbids a pair. Computed by loopy belief propagation, which converges for this
+    problem and is exact where the pairs with weight form a tree (Williams and Lau 2014,
+    "Approximate evaluation of marginal association probabilities with belief propagation").
+    Elsewhere it is too sure: of random 4 x 4 matrices nine in ten come within 0.02 of listing all
+    pairings, the worst of 3,000 within 0.26.
     """
     if log_odds.size == 0:
         return np.zeros(log_odds.shape)
@@ -34,8 +36,8 @@ def match_marginals(log_odds: FloatArray) -> FloatArray:
     from_columns = odds
     from_rows = odds
     for _ in range(_MOST_ROUNDS):
-        from_rows = odds / (1.0 + from_columns.sum(axis=1, keepdims=True) - from_columns)
-        following = odds / (1.0 + from_rows.sum(axis=0, keepdims=True) - from_rows)
+        from_rows = odds / (1.0 + from_columns.sum(axis=-1, keepdims=True) - from_columns)
+        following = odds / (1.0 + from_rows.sum(axis=-2, keepdims=True) - from_rows)
         change = float((np.abs(following - from_columns) / (1.0 + from_columns)).max())
         from_columns = following
         if change < _SETTLED:

@@ -135,33 +135,22 @@ class PairTerms:
         added = np.nan_to_num(weights * (self.features() - centres), nan=0.0)
         return np.concatenate([intercepts[..., None], added], axis=-1)
 
-    def log_odds(self, model: MatcherModel) -> FloatArray:
-        """(n, n): log-odds that two lesions are the same, before others compete for either."""
-        return np.asarray(self.contributions(model).sum(axis=-1))
+    def explain(self, row: int, column: int, contributions: FloatArray) -> MatchTerms:
+        """One pair's terms, from the lesion of ``row`` to that of ``column``.
 
-    def explain(self, row: int, column: int, model: MatcherModel) -> MatchTerms:
-        """One pair's terms, from the lesion of ``row`` to that of ``column``."""
-        pair = np.ix_([row], [column])
-        one = PairTerms(
-            self.similarity[pair],
-            self.in_plane_mm[pair],
-            self.height_mm[pair],
-            self.log_size_ratio[pair],
-            self.type_agreement[pair],
-            self.source[pair],
-        )
-        added = one.contributions(model)[0, 0]
-        agreement = _known(one.type_agreement)
+        ``contributions`` are those of the method of this name; their sum over the last axis is
+        the pair's log-odds before other lesions compete for either.
+        """
+        agreement = _known(self.type_agreement[row, column])
+        added = contributions[row, column].tolist()
         return MatchTerms(
-            similarity=float(one.similarity[0, 0]),
-            in_plane_mm=_known(one.in_plane_mm),
-            height_mm=_known(one.height_mm),
-            location_source=_SOURCES[int(one.source[0, 0])],
-            log_size_ratio=_known(one.log_size_ratio),
+            similarity=float(self.similarity[row, column]),
+            in_plane_mm=_known(self.in_plane_mm[row, column]),
+            height_mm=_known(self.height_mm[row, column]),
+            location_source=_SOURCES[int(self.source[row, column])],
+            log_size_ratio=_known(self.log_size_ratio[row, column]),
             same_type=None if agreement is None else agreement > 0,
-            contributions=dict(
-                zip(("intercept", *TERM_NAMES), (float(v) for v in added), strict=True)
-            ),
+            contributions=dict(zip(("intercept", *TERM_NAMES), added, strict=True)),
         )
 
 
@@ -202,9 +191,8 @@ def _log_size(lesion: Lesion) -> float:
     return sum(math.log(d) for d in diameters) / len(diameters)
 
 
-def _known(pair: FloatArray) -> float | None:
-    value = float(pair[0, 0])
-    return None if math.isnan(value) else value
+def _known(value: np.float64) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def _rounded(value: float | None) -> float | None:

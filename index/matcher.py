@@ -120,6 +120,12 @@ class MatcherModel:
             )
         except KeyError as missing:
             raise TrackingError(f"matcher weights lack the field {missing}") from None
+        except (TypeError, ValueError) as wrong:
+            if isinstance(wrong, TrackingError):
+                raise
+            raise TrackingError(
+                f"matcher weights hold a field that is no number: {wrong}"
+            ) from None
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -51,20 +51,28 @@ def find_merges(
     long_mm = np.array([node.lesion.long_mm or math.nan for node in nodes])
     given = list(LocationSource).index(LocationSource.GIVEN)
     placed = np.where(terms.source == given, distance_mm, np.nan)
+    reach = long_mm / 2 + PLACE_TOLERANCE_MM
     for whole in np.argsort(-np.nan_to_num(long_mm), kind="stable"):
         for step in (-1, 1):
-            other = study_of[whole] + step
+            near = [
+                part
+                for part in range(len(nodes))
+                if study_of[part] == study_of[whole] + step
+                and placed[part, whole] <= reach[whole]
+                and long_mm[part] < long_mm[whole]
+            ]
+            if len(near) < 2 or whole in taken:
+                continue
             free = [
                 part
-                for part, study in enumerate(study_of)
-                if study == other
-                and part not in taken
+                for part in near
+                if part not in taken
                 and _free_for(part, int(whole), study_of, graph)
                 and (min(part, whole), max(part, whole)) not in decisions.rejected
                 and terms.type_agreement[part, whole] != -1.0
             ]
             parts = _parts_of(int(whole), free, placed, long_mm)
-            if len(parts) < 2 or whole in taken:
+            if len(parts) < 2:
                 continue
             parts.sort(key=lambda p: (graph.component[p] != graph.component[whole], -long_mm[p], p))
             found.append(Merge(tuple(parts), int(whole)))
@@ -82,22 +90,17 @@ def _free_for(part: int, whole: int, study_of: Sequence[int], graph: LesionGraph
 
 def _parts_of(
     whole: int,
-    free: Sequence[int],
+    inside: Sequence[int],
     placed: NDArray[np.float64],
     long_mm: NDArray[np.float64],
 ) -> list[int]:
-    """The free nodes that lie in the whole and beside each other and are smaller than it."""
-    reach = long_mm / 2 + PLACE_TOLERANCE_MM
-    inside = [
-        part
-        for part in free
-        if placed[part, whole] <= reach[whole] and long_mm[part] < long_mm[whole]
-    ]
+    """Of the nodes that lie in the whole, those beside each other, if it holds their joint area."""
+    reach = long_mm / 2
     beside = [
         part
         for part in inside
         if any(
-            placed[part, other] <= long_mm[part] / 2 + reach[other]
+            placed[part, other] <= reach[part] + reach[other] + PLACE_TOLERANCE_MM
             for other in inside
             if other != part
         )

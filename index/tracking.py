@@ -7,50 +7,16 @@ band is ``uncertain``. Pure functions; nothing is read or kept. Research use onl
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
-from index.edges import PairTerms, TrackNode
-from index.lesion_graph import Decisions, LesionGraph, link_lesions
-from index.matcher import MatcherModel, TrackingError, bundled_matcher
-from index.merges import Merge, find_merges
-from index.track_types import (
-    FollowUp,
-    FollowUpState,
-    LinkState,
-    OrderedBy,
-    PatientTracks,
-    StudyOrder,
-    Track,
-    TrackLink,
-)
+from index.course import Course
+from index.edges import TrackNode
+from index.matcher import MatcherModel, bundled_matcher
+from index.track_types import FollowUp, PatientTracks
 from retrieval.lesion import Lesion
 
 SAME_MARK_IOU = 0.5
 """A stored lesion of the query's own study whose box overlaps more is the query itself."""
-
-
-def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
-    """The studies of the lesions: by date where every study has one, else by their number.
-
-    Numbers inside ids count as numbers (2 before 10). A study without an id comes last.
-    """
-    days: dict[str, date | None] = {}
-    for lesion in lesions:
-        days[lesion.study_id] = days.get(lesion.study_id) or lesion.study_date
-    dated = all(day is not None for day in days.values())
-
-    def place(study_id: str) -> tuple[Any, ...]:
-        day = days[study_id] if dated else None
-        return (day or date.min, study_id == "", _natural(study_id))
-
-    ids = tuple(sorted(days, key=place))
-    ordered_by = OrderedBy.DATE if dated else OrderedBy.NUMBER
-    return StudyOrder(ids, tuple(days[study_id] for study_id in ids), ordered_by)
 
 
 def track_patient(
@@ -73,7 +39,7 @@ def track_patient(
         TrackingError: for lesions of several patients, a repeated lesion, or unusable vectors.
         MatchConflictError: for decisions that contradict each other.
     """
-    course = _Course.of(nodes, model or bundled_matcher(), confirmed, rejected)
+    course = Course.of(nodes, model or bundled_matcher(), confirmed, rejected)
     return course.patient_tracks()
 
 
@@ -92,218 +58,25 @@ def follow_ups(
     are those of ``track_patient``.
     """
     others = [node for node in nodes if not _same_mark(query_node.lesion, node.lesion)]
-    course = _Course.of([query_node, *others], model or bundled_matcher(), confirmed, rejected)
+    course = Course.of([query_node, *others], model or bundled_matcher(), confirmed, rejected)
     return course.follow_ups_of(query_node.lesion.lesion_id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Course:
-    """Everything known of one patient, nodes in canonical order so that input order is nothing."""
+def match_scores(
+    nodes: Sequence[TrackNode], *, model: MatcherModel | None = None
+) -> dict[tuple[str, str], float]:
+    """The probability of every pair of lesions of different studies, the earlier lesion first.
 
-    nodes: Sequence[TrackNode]
-    order: StudyOrder
-    study_of: Sequence[int]
-    model: MatcherModel
-    decisions: Decisions
-    terms: PairTerms
-    graph: LesionGraph
-    merges: Sequence[Merge]
-
-    @classmethod
-    def of(
-        cls,
-        nodes: Sequence[TrackNode],
-        model: MatcherModel,
-        confirmed: Iterable[tuple[str, str]],
-        rejected: Iterable[tuple[str, str]],
-    ) -> _Course:
-        if not nodes:
-            raise TrackingError("tracking needs at least one lesion: none was given")
-        _check_one_patient(nodes)
-        order = order_studies(node.lesion for node in nodes)
-        number = {study_id: place for place, study_id in enumerate(order.study_ids)}
-        ranked = sorted(nodes, key=lambda n: (number[n.lesion.study_id], n.lesion.lesion_id))
-        study_of = [number[node.lesion.study_id] for node in ranked]
-        ids = [node.lesion.lesion_id for node in ranked]
-        decisions = Decisions.among(ids, confirmed, rejected)
-        terms = PairTerms.of(ranked)
-        graph = link_lesions(terms.log_odds(model), study_of, model, decisions)
-        merges = find_merges(ranked, study_of, terms, graph, decisions)
-        for merge in merges:
-            graph = graph.joined(merge.parts[0], merge.whole, study_of, decisions)
-        return cls(ranked, order, study_of, model, decisions, terms, graph, merges)
-
-    def lesion(self, node: int) -> Lesion:
-        return self.nodes[node].lesion
-
-    def joined_score(self, a: int, b: int) -> float:
-        """The pair's probability, directly or through a third lesion of its track."""
-        own = self.graph.component[a]
-        best = float(self.graph.score[a, b])
-        if own == self.graph.component[b]:
-            for via in self.graph.members(own):
-                best = max(best, float(self.graph.score[a, via] * self.graph.score[via, b]))
-        return best
-
-    def link_state(self, a: int, b: int) -> LinkState | None:
-        """How two nodes hang together, None if not at all."""
-        if (min(a, b), max(a, b)) in self.decisions.confirmed:
-            return LinkState.CONFIRMED
-        for merge in self.merges:
-            for part, whole in ((a, b), (b, a)):
-                if whole == merge.whole and part in merge.parts:
-                    merging = self.study_of[part] < self.study_of[whole]
-                    return LinkState.MERGED if merging else LinkState.SPLIT
-        low, high = self.model.abstain
-        joined = self.graph.component[a] == self.graph.component[b]
-        score = self.joined_score(a, b)
-        if joined and score >= high:
-            return LinkState.MATCHED
-        if joined or score >= low:
-            return LinkState.UNCERTAIN
-        return None
-
-    def patient_tracks(self) -> PatientTracks:
-        numbers = sorted(set(self.graph.component))
-        return PatientTracks(
-            patient_id=self.nodes[0].lesion.patient_id,
-            order=self.order,
-            tracks=tuple(self._track(number) for number in numbers),
-            links=tuple(self._links()),
-        )
-
-    def _track_id(self, number: int) -> str:
-        return f"T{number + 1}"
-
-    def _track(self, number: int) -> Track:
-        members = self.graph.members(number)
-        first, last = self.study_of[members[0]], self.study_of[members[-1]]
-        ids = self.order.study_ids
-        into, split_from = self._neighbour_tracks(members)
-        made = {m.whole for m in self.merges if self.study_of[m.parts[0]] < self.study_of[m.whole]}
-        undone = {merge.whole for merge in self.merges} - made
-        came_from_nothing = first > 0 and split_from is None and members[0] not in made
-        went_to_nothing = last + 1 < len(ids) and into is None and members[-1] not in undone
-        return Track(
-            track_id=self._track_id(number),
-            lesions=tuple(self.lesion(node) for node in members),
-            new_in=ids[first] if came_from_nothing else None,
-            vanished_in=ids[last + 1] if went_to_nothing else None,
-            merged_into=into,
-            split_from=split_from,
-        )
-
-    def _neighbour_tracks(self, members: Sequence[int]) -> tuple[str | None, str | None]:
-        """The track this one merged into, and the one it split from."""
-        into = split_from = None
-        for merge in self.merges:
-            whole = self.graph.component[merge.whole]
-            for part in merge.parts:
-                if part not in members or self.graph.component[part] == whole:
-                    continue
-                if self.study_of[part] < self.study_of[merge.whole]:
-                    into = self._track_id(whole)
-                else:
-                    split_from = self._track_id(whole)
-        return into, split_from
-
-    def _links(self) -> list[TrackLink]:
-        links = []
-        for a in range(len(self.nodes)):
-            for b in range(a + 1, len(self.nodes)):
-                if self.study_of[a] == self.study_of[b]:
-                    continue
-                state = self.link_state(a, b)
-                if state is not None:
-                    ids = (self.lesion(a).lesion_id, self.lesion(b).lesion_id)
-                    terms = self.terms.explain(a, b, self.model)
-                    links.append(TrackLink(*ids, state, self.joined_score(a, b), terms))
-        return links
-
-    def follow_ups_of(self, lesion_id: str) -> list[FollowUp]:
-        query = next(n for n, node in enumerate(self.nodes) if node.lesion.lesion_id == lesion_id)
-        return [
-            self._follow_up(query, study)
-            for study in range(len(self.order.study_ids))
-            if study != self.study_of[query]
-        ]
-
-    def _follow_up(self, query: int, study: int) -> FollowUp:
-        candidates = [
-            (self._strength(query, node), node)
-            for node, own in enumerate(self.study_of)
-            if own == study and _pair(query, node) not in self.decisions.rejected
-        ]
-        study_id = self.order.study_ids[study]
-        if not candidates:
-            state = self._absence(query, study)
-            return FollowUp(study_id, state, None, 0.0, None, None, None, None)
-        _, best = max(candidates, key=lambda ranked: (ranked[0], -ranked[1]))
-        link = self.link_state(query, best)
-        earlier, later = sorted((query, best), key=lambda node: self.study_of[node])
-        state = self._absence(query, study) if link is None else _STATE_OF_LINK[link]
-        change = None if link is None else _change_mm(self.lesion(earlier), self.lesion(later))
-        start_mm = self.lesion(earlier).long_mm
-        terms = self.terms.explain(earlier, later, self.model)
-        return FollowUp(
-            study_id=study_id,
-            state=state,
-            similarity=terms.similarity,
-            score=self.joined_score(query, best),
-            change_mm=change,
-            change_pct=None if change is None or not start_mm else 100.0 * change / start_mm,
-            terms=terms,
-            lesion=None if link is None else self.lesion(best),
-        )
-
-    def _strength(self, query: int, node: int) -> tuple[int, float, float]:
-        """Candidates are ranked by their link's firmness, then by probability, then by cosine."""
-        link = self.link_state(query, node)
-        firmness = 0 if link is None else 1 + _FIRMNESS.index(link)
-        return firmness, self.joined_score(query, node), float(self.terms.similarity[query, node])
-
-    def _absence(self, query: int, study: int) -> FollowUpState:
-        """What it means that the query has no partner there.
-
-        A lesion marked before and after but not in between has not vanished: nobody marked it.
-        """
-        seen = [self.study_of[node] for node in self.graph.members(self.graph.component[query])]
-        if min(seen) < study < max(seen):
-            return FollowUpState.UNCERTAIN
-        return FollowUpState.NEW if study < self.study_of[query] else FollowUpState.VANISHED
-
-
-_FIRMNESS = (
-    LinkState.UNCERTAIN,
-    LinkState.SPLIT,
-    LinkState.MERGED,
-    LinkState.MATCHED,
-    LinkState.CONFIRMED,
-)
-
-_STATE_OF_LINK = {
-    LinkState.CONFIRMED: FollowUpState.PERSISTENT,
-    LinkState.MATCHED: FollowUpState.PERSISTENT,
-    LinkState.UNCERTAIN: FollowUpState.UNCERTAIN,
-    LinkState.MERGED: FollowUpState.MERGED,
-    LinkState.SPLIT: FollowUpState.SPLIT,
-}
-
-
-def _pair(a: int, b: int) -> tuple[int, int]:
-    return (min(a, b), max(a, b))
-
-
-def _change_mm(earlier: Lesion, later: Lesion) -> float | None:
-    if earlier.long_mm is None or later.long_mm is None:
-        return None
-    return later.long_mm - earlier.long_mm
-
-
-def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key in which runs of digits count as numbers."""
-    parts = re.findall(r"\d+|\D+", text)
-    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)
+    As in ``track_patient``, for those who measure it; the errors are the same.
+    """
+    course = Course.of(nodes, model or bundled_matcher(), (), ())
+    ids = [node.lesion.lesion_id for node in course.nodes]
+    return {
+        (ids[a], ids[b]): course.joined_score(a, b)
+        for a, earlier in enumerate(course.study_of)
+        for b, later in enumerate(course.study_of)
+        if earlier < later
+    }
 
 
 def _same_mark(query: Lesion, stored: Lesion) -> bool:
@@ -314,15 +87,3 @@ def _same_mark(query: Lesion, stored: Lesion) -> bool:
         query.key_slice_index == stored.key_slice_index
         and query.box.iou(stored.box) >= SAME_MARK_IOU
     )
-
-
-def _check_one_patient(nodes: Sequence[TrackNode]) -> None:
-    patients = sorted({node.lesion.patient_id for node in nodes})
-    if len(patients) > 1:
-        raise TrackingError(
-            f"lesions of {len(patients)} patients ({', '.join(patients[:3])}): tracks are made "
-            "within one patient"
-        )
-    repeated = [i for i, n in Counter(node.lesion.lesion_id for node in nodes).items() if n > 1]
-    if repeated:
-        raise TrackingError(f"lesion {repeated[0]} is given twice: each lesion once")

@@ -14,7 +14,13 @@ import numpy as np
 
 from index.baselines import NearestLocation, fit_nearest_location
 from index.edges import TrackNode
-from index.matcher import MatcherModel, TrackingError, bundled_matcher
+from index.matcher import (
+    TERM_NAMES,
+    LocationSource,
+    MatcherModel,
+    TrackingError,
+    bundled_matcher,
+)
 from index.matcher_fit import LabelledPatient, fit_matcher
 from index.study_order import order_studies
 from index.tracking import match_scores, track_patient
@@ -98,10 +104,13 @@ def evaluate_patients(
         pairs=sum(_true_pairs(lesions) for lesions in truth.values()),
         left_out=labelled.left_out,
         sections={
-            section: _section(
-                {name: _seen(patient, view) for name, patient in patients.items()}, truth, options
+            f"location {source.value}": _section(
+                {name: _seen(patient, view) for name, patient in patients.items()},
+                truth,
+                options,
+                source,
             )
-            for section, view in _VIEWS.items()
+            for source, view in _VIEWS.items()
         },
         settings={
             "folds": options.folds,
@@ -116,10 +125,10 @@ def _without_location(node: TrackNode) -> TrackNode:
     return replace(node, lesion=node.lesion.with_changes(location=None))
 
 
-_VIEWS: Mapping[str, Callable[[TrackNode], TrackNode]] = {
-    "location given": lambda node: node,
-    "location estimated by the encoder": _without_location,
-    "no location": lambda node: replace(_without_location(node), location_estimate=None),
+_VIEWS: Mapping[LocationSource, Callable[[TrackNode], TrackNode]] = {
+    LocationSource.GIVEN: lambda node: node,
+    LocationSource.ESTIMATED: _without_location,
+    LocationSource.ABSENT: lambda node: replace(_without_location(node), location_estimate=None),
 }
 
 
@@ -128,23 +137,22 @@ def _seen(patient: LabelledPatient, view: Callable[[TrackNode], TrackNode]) -> L
 
 
 def _section(
-    patients: Patients, truth: Mapping[str, Sequence[TrackedLesion]], options: TrackingOptions
+    patients: Patients,
+    truth: Mapping[str, Sequence[TrackedLesion]],
+    options: TrackingOptions,
+    source: LocationSource,
 ) -> dict[str, MatchingScores]:
     folds = _folds(list(patients), options)
-    located = any(
-        node.lesion.location is not None or node.location_estimate is not None
-        for patient in patients.values()
-        for node in patient.nodes
-    )
+    located = source is not LocationSource.ABSENT
     predictions: dict[str, dict[str, PredictedTracks]] = {}
     for method, terms in BASELINE_TERMS.items():
         if located or "in_plane" not in terms:
-            predictions[f"{method}, fitted in folds"] = _in_folds(patients, folds, terms)
+            predictions[f"{method}, fitted in folds"] = _in_folds(patients, folds, terms, source)
     if located:
         predictions["nearest location, Hungarian, limit fitted in folds"] = _nearest(
             patients, folds
         )
-    predictions["matcher, fitted in folds"] = _in_folds(patients, folds, None)
+    predictions["matcher, fitted in folds"] = _in_folds(patients, folds, TERM_NAMES, source)
     model = options.model or bundled_matcher()
     predictions["matcher"] = {name: _predicted(p, model) for name, p in patients.items()}
     return {
@@ -163,12 +171,15 @@ def _folds(names: list[str], options: TrackingOptions) -> list[list[str]]:
 
 
 def _in_folds(
-    patients: Patients, folds: Sequence[Sequence[str]], terms: Sequence[str] | None
+    patients: Patients,
+    folds: Sequence[Sequence[str]],
+    terms: Sequence[str],
+    source: LocationSource,
 ) -> dict[str, PredictedTracks]:
     predicted = {}
     for fold in folds:
         others = [patient for name, patient in patients.items() if name not in set(fold)]
-        model = fit_matcher(others) if terms is None else fit_matcher(others, terms=terms)
+        model = fit_matcher(others, terms=terms, only=source)
         predicted.update({name: _predicted(patients[name], model) for name in fold})
     return predicted
 

@@ -13,8 +13,8 @@ from index.growth import track_growth, volume_doubling_days
 from index.matcher import TrackingError
 from index.response import PatientResponse, ResponseCategory, patient_response
 from index.response_targets import MarkPolicy, NodePolicy, ResponsePolicy
+from index.study_order import order_studies
 from index.track_types import PatientTracks, Track
-from index.tracking import order_studies
 from retrieval.lesion import Box, Lesion, LesionType
 
 CR, PR, SD, PD, NE = ResponseCategory

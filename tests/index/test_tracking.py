@@ -15,13 +15,14 @@ from index.lesion_graph import MatchConflictError
 from index.matcher import TrackingError
 from index.matcher_fit import LabelledPatient
 from index.simulated_patients import SimulationSettings, simulate_patient, simulate_patients
+from index.study_order import order_studies
 from index.track_types import FollowUpState, LinkState, OrderedBy, PatientTracks
-from index.tracking import follow_ups, order_studies, track_patient
+from index.tracking import follow_ups, track_patient
 from retrieval.lesion import Box, Lesion, LesionType
 
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -29,7 +29,7 @@ from service.tracking_evaluation import TrackingOptions, evaluate_patients, eval
 @pytest.fixture(scope="module")
 def report() -> TrackingReport:
     settings = SimulationSettings(lesions=(3, 6))
-    simulated = simulate_patients(24, np.random.default_rng(3), settings)
+    simulated = simulate_patients(20, np.random.default_rng(3), settings)
     patients = {one.nodes[0].lesion.patient_id: one for one in simulated}
     return evaluate_patients(
         LabelledArchive(patients, {"no known track": 2}),
@@ -42,12 +42,12 @@ def report() -> TrackingReport:
 def test_the_matcher_stands_beside_its_baselines_in_every_section(report: TrackingReport) -> None:
     assert list(report.sections) == [
         "location given",
-        "location estimated by the encoder",
-        "no location",
+        "location estimated",
+        "location absent",
     ]
     for section, methods in report.sections.items():
         nearest = [name for name in methods if name.startswith("nearest location")]
-        assert bool(nearest) == (section != "no location")
+        assert bool(nearest) == (section != "location absent")
         assert {"size only, fitted in folds", "embedding only, fitted in folds"} < set(methods)
         matcher = methods["matcher, fitted in folds"].f1.value
         assert matcher >= max(s.f1.value for name, s in methods.items() if "only" in name) - 0.02
@@ -58,7 +58,7 @@ def test_the_report_prints_and_names_its_use(report: TrackingReport) -> None:
     document = report.to_json()
     assert document["notice"].startswith("Research use only")
     assert document["left_out"] == {"no known track": 2}
-    method = document["sections"]["no location"]["matcher"]
+    method = document["sections"]["location absent"]["matcher"]
     assert method["scores"]["pair F1"]["value"] > 0.5
     assert sum(one["pairs"] for one in method["calibration"]) > 100
     table = report.to_markdown()
