@@ -23,7 +23,6 @@ DISPLAY_SPEC = PatchSpec(size_px=240, mm_px=0.5, slices=1)
 SCALE_BAR_MM = 20.0
 NO_PICTURE = "no partner marked"
 HITS_PER_ROW = 4
-FOLLOW_UPS_PER_ROW = 6
 
 # Inches: a picture's side, the space between two, and from one row of pictures to the next.
 PANEL, GAP, ROW = 1.95, 0.16, 2.76
@@ -85,7 +84,8 @@ def draw_query_figure(
     query_size = PANEL if hit_rows == 1 else 2 * PANEL + ROW - PANEL
     left = MARGIN + query_size + GAP
     follow_up_top = TOP + hit_rows * ROW
-    follow_up_rows = math.ceil(len(follow_ups) / FOLLOW_UPS_PER_ROW)
+    per_row = HITS_PER_ROW + (1 if hit_rows == 1 else 2)
+    follow_up_rows = math.ceil(len(follow_ups) / per_row)
     height = follow_up_top + (follow_up_rows * ROW + TOP if follow_ups else 0) + 0.12
     sheet = _Sheet(left + HITS_PER_ROW * (PANEL + GAP) - GAP + MARGIN, height)
     sheet.caption(left, "Most similar lesions of other patients, by similarity", top=0)
@@ -99,7 +99,7 @@ def draw_query_figure(
         words = "The same patient's other studies, in time order"
         sheet.caption(MARGIN, words, top=follow_up_top)
     for place, follow_up in enumerate(follow_ups):
-        row, column = divmod(place, FOLLOW_UPS_PER_ROW)
+        row, column = divmod(place, per_row)
         y = follow_up_top + TOP + row * ROW
         sheet.panel(follow_up, x=MARGIN + column * (PANEL + GAP), y=y, size=PANEL)
     sheet.note(note)

@@ -10,7 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from index.errors import UnknownLesionError
+from index.errors import (
+    CatalogError,
+    IndexBusyError,
+    StorageError,
+    StoreError,
+    UnknownLesionError,
+)
 from retrieval.lesion import LesionSearchError
 
 logger = logging.getLogger(__name__)
@@ -32,10 +38,12 @@ def problem(status: int, detail: str) -> JSONResponse:
 def install_problem_handlers(app: FastAPI) -> None:
     """Makes every error of the application a problem document.
 
-    A user's mistake is 422 with its one line, a lesion that is not there 404. A defect is 500 with
-    no detail: the log has it.
+    A user's mistake is 422 with its one line, a lesion that is not there 404, an index that cannot
+    be used 503. A defect is 500 with no detail: the log has it.
     """
     app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
+    for unusable in (CatalogError, StoreError, StorageError, IndexBusyError):
+        app.add_exception_handler(unusable, _on_unusable_index)
     app.add_exception_handler(LesionSearchError, _on_mistake)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -48,6 +56,11 @@ async def _on_mistake(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_unknown_lesion(_: Request, error: Exception) -> JSONResponse:
     return problem(404, " ".join(str(error).split()))
+
+
+async def _on_unusable_index(_: Request, error: Exception) -> JSONResponse:
+    logger.error("the index cannot be used: %s", error)
+    return problem(503, "the index cannot be used at the moment; the service's log says why")
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from index.errors import CatalogError
 from service.app import create_app
 from service.settings import Settings
 
@@ -238,3 +239,14 @@ def test_a_defect_is_a_500_that_says_nothing_of_it(engine, settings, monkeypatch
         response = client.post("/v1/search", data={"lesion_id": "a"})
     assert_problem(response, 500)
     assert "secret" not in response.text
+
+
+def test_an_index_that_cannot_be_used_is_not_the_clients_fault(engine, settings, monkeypatch):
+    def fail(*_, **__):
+        raise CatalogError("row 7 is damaged in /some/where")
+
+    monkeypatch.setattr("service.engine.SearchEngine.search_lesion", fail)
+    with TestClient(create_app(settings, engine=engine)) as client:
+        response = client.post("/v1/search", data={"lesion_id": "a"})
+    assert_problem(response, 503, "cannot be used")
+    assert "/some/where" not in response.text
