@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from index.errors import CatalogError, IndexBusyError, LesionIndexError, StorageError
@@ -33,14 +33,11 @@ class Connections:
         self._lock = threading.Lock()
         self._closed = False
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """A read transaction; raises CatalogError for a damaged catalog."""
-        with self._transaction("BEGIN") as connection:
-            yield connection
+        return self._transaction("BEGIN")
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """The one write transaction; rolled back unless the caller executes COMMIT.
 
         Raises:
@@ -49,8 +46,7 @@ class Connections:
             LesionIndexError: the index was opened for reading only.
         """
         self.refuse_if_read_only()
-        with self._transaction("BEGIN IMMEDIATE") as connection:
-            yield connection
+        return self._transaction("BEGIN IMMEDIATE")
 
     def refuse_if_read_only(self) -> None:
         """Raises LesionIndexError if the index was opened for reading only."""
@@ -76,9 +72,10 @@ class Connections:
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         connection = self._take()
         try:
-            with translated(self.path):
-                connection.execute(begin)
-                yield connection
+            connection.execute(begin)
+            yield connection
+        except sqlite3.Error as error:
+            raise _translation(self.path, error) from error
         finally:
             self._give_back(connection)
 

@@ -32,9 +32,10 @@ LESION_WIDTH = LESION_COLUMNS.count(",") + 1
 
 Values = tuple[Any, ...]
 
-_TEXT = (0, 1, 2, 3, 14, 15, 16, 17, 18, 19)
-_NUMBERS = tuple(n for n in range(LESION_WIDTH) if n not in _TEXT)
-_PACK = struct.Struct(f"<q{len(_NUMBERS)}d").pack
+_REALS = 12
+_PACK = struct.Struct(f"<qq{_REALS}d").pack
+_TYPES = {kind.value: kind for kind in LesionType}
+_SPLITS = {split.value: split for split in Split}
 
 
 def encode(lesion: Lesion, source: ImageSource) -> Values:
@@ -75,8 +76,8 @@ def decode_lesion(values: Sequence[Any]) -> Lesion:
         long_mm=values[9],
         short_mm=values[10],
         location=location,
-        lesion_type=LesionType(values[14]),
-        split=Split(values[15]),
+        lesion_type=_TYPES[values[14]],
+        split=_SPLITS[values[15]],
         study_date=None if values[16] is None else date.fromisoformat(values[16]),
         tags=() if values[17] == "[]" else tuple(json.loads(values[17])),
     )
@@ -94,18 +95,21 @@ def decode_source(values: Sequence[Any]) -> ImageSource:
 
 def lesion_checksum(row: int, values: Sequence[Any]) -> int:
     """CRC-32 over the row's number and every value of it."""
-    text = "\x1f".join([values[n] or "\x00" for n in _TEXT])
-    numbers = [math.nan if values[n] is None else values[n] for n in _NUMBERS]
-    return zlib.crc32(text.encode(), zlib.crc32(_PACK(row, *numbers)))
+    names, numbers = values[0:4], values[4:14]
+    type_and_split, day, others, spacing = values[14:16], values[16], values[17:20], values[20:23]
+    text = "\x1f".join((*names, *type_and_split, day or "", *others))
+    if None in numbers:
+        numbers = [math.nan if value is None else value for value in numbers]
+    return zlib.crc32(text.encode(), zlib.crc32(_PACK(row, *numbers, *spacing)))
 
 
 def checked(row: int, values: Sequence[Any], checksum: int) -> Sequence[Any]:
     """The values, or CatalogError if they are not those that were stored."""
     try:
         sound = lesion_checksum(row, values) == checksum
-    except (TypeError, struct.error, UnicodeEncodeError):
+    except (TypeError, ValueError, struct.error):
         sound = False
-    if not sound:
+    if not sound or values[14] not in _TYPES or values[15] not in _SPLITS:
         raise CatalogError(
             f"row {row} of the catalog (lesion {values[0]!r}) is damaged: its checksum does not "
             "fit; restore the index from a backup, or build it again from its archive"

@@ -106,19 +106,21 @@ class StoreState:
     def positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions of those of ``rows`` that the state holds, ascending."""
         wanted = np.sort(rows)
+        if len(self.parts) == 1 and len(wanted):
+            return _places(self.parts[0], wanted)
         found: list[NDArray[np.int64]] = []
         for part in self.parts:
             if not part.count or not len(wanted):
                 continue
-            at = np.searchsorted(part.rows, wanted)
-            inside = at < part.count
-            hit = at[inside][part.rows[at[inside]] == wanted[inside]]
+            hit = _places(part, wanted)
             if len(hit):
-                found.append(hit + part.start)
+                found.append(hit)
         return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
     def rows_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The row numbers at positions of any shape."""
+        if len(self.parts) == 1:
+            return self.parts[0].rows[positions]
         rows = np.empty(positions.shape, dtype=np.int64)
         for part in self.parts:
             inside = (positions >= part.start) & (positions < part.start + part.count)
@@ -206,6 +208,14 @@ def _append(
         last.segment.rows[last.count : end] = rows[done : done + take]
         parts[-1] = Part(last.segment, last.start, end)
         done += take
+
+
+def _places(part: Part, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The positions of those of the ascending row numbers that a part holds."""
+    at = np.searchsorted(part.rows, wanted)
+    at = at[at < part.count] if len(at) and at[-1] >= part.count else at
+    hits: NDArray[np.int64] = at[part.rows[at] == wanted[: len(at)]]
+    return hits + part.start if part.start else hits
 
 
 def _slice(positions: NDArray[np.int64], part: Part) -> tuple[int, int]:

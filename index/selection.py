@@ -51,14 +51,15 @@ class Selections:
         """What ``where`` lets through of a state at the reader's own generation."""
         if where is None or where == _EVERYTHING:
             return Scope(None, state.removed)
-        positive = without_exclusions(where)
+        excluded = unwanted_part(where)
+        positive = where if excluded is None else without_exclusions(where)
         wanted = None if positive == _EVERYTHING else self._positions(state, reader, positive)
-        unwanted = state.removed
-        condition = unwanted_part(where)
-        if condition is not None:
-            rows = reader.rows_where(condition.sql, condition.values)
-            excluded = state.positions(np.array(rows, dtype=np.int64))
-            unwanted = np.union1d(unwanted, excluded) if len(unwanted) else excluded
+        if excluded is None:
+            return Scope(wanted, state.removed)
+        rows = reader.rows_where(excluded.sql, excluded.values)
+        unwanted = state.positions(np.array(rows, dtype=np.int64))
+        if len(state.removed):
+            unwanted = np.union1d(state.removed, unwanted)
         return Scope(wanted, unwanted)
 
     def _positions(

@@ -15,17 +15,21 @@ from index.approximate import ApproximateKind
 from index.catalog import CatalogReader, SnapshotEntry
 from index.catalog_writer import CatalogWriter, last_row
 from index.connections import Connections
-from index.errors import LesionIndexError
+from index.errors import CatalogError, LesionIndexError
 from index.reports import Neighbour
 from index.segments import StoreState
 from index.snapshots import delete_unnamed, snapshot_lock
 from index.store import APPROXIMATE, FLAT, FaissStore, RowHits, StoreQuery, replayed
+from retrieval.lesion import Lesion
 
 SNAPSHOT_ROWS = 1_000
 """Changes that are replayed at opening without a thought; a snapshot is due beyond them ..."""
 
 SNAPSHOT_SHARE = 0.05
 """... and beyond this share of the lesions, lest a few additions rewrite a large file."""
+
+RECENT_LESIONS = 50_000
+"""How many decoded lesions are kept for the next answer: about a kilobyte each."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +42,7 @@ class Storage:
     def __init__(self, connections: Connections, store: FaissStore) -> None:
         self.connections = connections
         self.store = store
+        self._recent = RecentLesions()
         with self.reading() as reader:
             self.binding = reader.binding()
             store.load(reader)
@@ -95,7 +100,9 @@ class Storage:
             with self.reading() as reader:
                 found = self.store.search(reader, query)
                 if found is not None:
-                    return _neighbours(reader, found)
+                    rows = [row for hits in found for row in hits.rows.tolist()]
+                    lesions = self._recent.of(rows, reader)
+                    return [_neighbours(lesions, hits) for hits in found]
 
     def snapshot(self) -> None:
         """Saves the vectors as a FAISS file; see ``index.snapshots`` for what a kill can do."""
@@ -176,12 +183,37 @@ class Storage:
         return changed > max(SNAPSHOT_ROWS, SNAPSHOT_SHARE * state.live)
 
 
-def _neighbours(reader: CatalogReader, found: Sequence[RowHits]) -> list[list[Neighbour]]:
-    lesions = reader.lesions([int(row) for hits in found for row in hits.rows])
-    return [
-        [
-            Neighbour(lesions[int(row)], min(1.0, max(-1.0, float(similarity))))
-            for row, similarity in zip(hits.rows, hits.similarities, strict=True)
+class RecentLesions:
+    """Lesions by row, decoded and checked before. A row never changes, so neither does its entry.
+
+    Which rows exist is the store's knowledge, of the reader's own generation.
+    """
+
+    def __init__(self) -> None:
+        self._lesions: dict[int, Lesion] = {}
+
+    def of(self, rows: Sequence[int], reader: CatalogReader) -> dict[int, Lesion]:
+        """The lesions of these rows; raises CatalogError if the catalog lacks one."""
+        known = self._lesions
+        found = {row: known[row] for row in rows if row in known}
+        if len(found) < len(rows):
+            fresh = reader.lesions([row for row in rows if row not in found])
+            found |= fresh
+            if len(known) + len(fresh) > RECENT_LESIONS:
+                self._lesions = known = {}
+            known.update(fresh)
+        return found
+
+
+def _neighbours(lesions: dict[int, Lesion], hits: RowHits) -> list[Neighbour]:
+    similarities = hits.similarities.clip(-1, 1).tolist()
+    try:
+        return [
+            Neighbour(lesions[row], similarity)
+            for row, similarity in zip(hits.rows.tolist(), similarities, strict=True)
         ]
-        for hits in found
-    ]
+    except KeyError as missing:
+        raise CatalogError(
+            f"row {missing} is searched but not in the catalog: restore the index from a backup, "
+            "or build it again from its archive"
+        ) from None

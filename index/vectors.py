@@ -52,7 +52,7 @@ def query_matrix(
             f"the query has shape {queries.shape[1:]}: the index holds vectors of {dimension} "
             "numbers"
         )
-    norms = np.linalg.norm(queries, axis=1, keepdims=True)
+    norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))[:, np.newaxis]
     if not (np.isfinite(norms).all() and (norms > 0).all()):
         raise VectorError("the query holds a number that is not finite, or nothing but zeros")
     unit: NDArray[np.float32] = queries / norms
