@@ -1,8 +1,14 @@
 """Vectors and lesions in; neighbours and tracks out. Never imports torch.
 
+lesion_index.py  LesionIndex = catalog + store: add, remove, search, verify
+filters.py       LesionFilter: one grammar for Python, command line and HTTP
 catalog.py       SQLite, the truth: lesions, vectors, image sources, matches
+                 (schema, rows, connections, catalog_writer, match_table, creation)
 store.py         VectorStore and FaissStore: a cache that can always be rebuilt
-lesion_index.py  LesionIndex = catalog + store
+                 (segments, exact, approximate, selection, snapshots)
+storage.py       catalog and store kept level: one read path, one write path
+verify.py        every checksum and norm, the catalog against FAISS
+parquet.py       an index as one file, and back
 tracking.py      the lesion graph of one patient -> lesion tracks
 response.py      diameters over time, RECIST 1.1 response
 """

@@ -45,7 +45,13 @@ class Storage:
         self._recent = RecentLesions()
         with self.reading() as reader:
             self.binding = reader.binding()
+            named = reader.snapshots()
             store.load(reader)
+        if store.rebuilt_because is not None:
+            # Another program may have replaced the file between its name being read and opened.
+            with self.reading() as reader:
+                if reader.snapshots() != named:
+                    store.load(reader)
 
     @property
     def folder(self) -> Path:

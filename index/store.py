@@ -79,6 +79,7 @@ class FaissStore:
     def load(self, reader: CatalogReader) -> None:
         """Reads the snapshot and replays what came after it; rebuilds if it cannot be used."""
         with self.lock:
+            self.rebuilt_because = None
             self.state = self._from_snapshot(reader)
             try:
                 self.state = replayed(self.state, reader)
