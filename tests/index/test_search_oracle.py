@@ -42,6 +42,12 @@ filters = st.builds(
 )
 
 
+KEPT_FILTERS = [
+    LesionFilter.parse("long_mm>=0 and patient!=000003"),
+    LesionFilter.parse("type=bone,liver,lung,pelvis"),
+]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _small_limits():
     """Every way of searching must be walked by a few dozen lesions."""
@@ -136,6 +142,17 @@ class IndexAgainstNumPy(RuleBasedStateMachine):
             assert sorted(ids) == sorted(self.truth)
             wanted = [self.truth[lesion_id].vector for lesion_id in ids]
             assert np.array_equal(matrix, np.array(wanted, dtype=np.float32).reshape(matrix.shape))
+
+    @invariant()
+    def filters_kept_from_before_see_what_is_new(self):
+        if not hasattr(self, "index"):
+            return
+        vector = self.samples.unit_vectors(1)[0]
+        for where in KEPT_FILTERS:
+            wanted = {name for name, one in self.truth.items() if where.accepts(one.lesion)}
+            for index in (self.index, self.follower):
+                hits = index.search(vector, k=99, where=where)
+                assert {hit.lesion.lesion_id for hit in hits} == wanted
 
     def teardown(self):
         assert self.index.verify().problems == ()
