@@ -70,7 +70,7 @@ def write_index(
     except (RuntimeError, OSError) as error:
         path.unlink(missing_ok=True)
         raise StorageError(
-            f"the snapshot {path} could not be written ({error}): the index itself is untouched; "
+            f"the snapshot {path} could not be written ({_reason(error)}): the index itself is untouched; "
             "free some space and run the command again"
         ) from error
 
@@ -90,7 +90,7 @@ def read_index(folder: Path, entry: SnapshotEntry) -> Any:
             raise StoreError(f"{path} is damaged: its checksum does not fit")
         return faiss.read_index(str(path), faiss.IO_FLAG_SKIP_STORAGE)
     except (RuntimeError, OSError) as error:
-        raise StoreError(f"{path} cannot be read ({error})") from error
+        raise StoreError(f"{path} cannot be read ({_reason(error)})") from error
 
 
 def flat_index(state: StoreState) -> faiss.Index:
@@ -138,6 +138,11 @@ def _checksum(path: Path, entry: SnapshotEntry) -> int:
         while content := handle.read(_CHUNK):
             checksum = zlib.crc32(content, checksum)
     return checksum
+
+
+def _reason(error: Exception) -> str:
+    """FAISS's messages without the place in its own source."""
+    return str(error).rsplit("failed: ", 1)[-1]
 
 
 def _sync_folder(folder: Path) -> None:
