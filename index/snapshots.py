@@ -70,8 +70,8 @@ def write_index(
     except (RuntimeError, OSError) as error:
         path.unlink(missing_ok=True)
         raise StorageError(
-            f"the snapshot {path} could not be written ({_reason(error)}): the index itself is untouched; "
-            "free some space and run the command again"
+            f"the snapshot {path} could not be written ({_reason(error)}): the index itself "
+            "is untouched; free some space and run the command again"
         ) from error
 
 
