@@ -170,7 +170,15 @@ def _log_odds(pair: _StudyPair, fitted: TermWeights) -> FloatArray:
 
 
 def _calibrated(pairs: Sequence[_StudyPair], fitted: TermWeights) -> TermWeights:
-    """The same terms with the slope and intercept that suit the competition best."""
+    """The same terms with the slope and intercept that suit the competition best.
+
+    Studies in which one lesion was marked twice are left out: no pairing could be right there.
+    """
+    pairs = [
+        pair for pair in pairs if max(pair.same.sum(axis=0).max(), pair.same.sum(axis=1).max()) < 2
+    ]
+    if not pairs:
+        return fitted
     batches = [
         (
             _stacked([_log_odds(pair, fitted) for pair in batch], fill=-np.inf),
