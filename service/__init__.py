@@ -3,6 +3,7 @@
 engine.py      SearchEngine: encoder + index (+ detector) -> SearchResult; no HTTP
 results.py     SearchResult and its parts, with DESIGN's JSON names
 indexing.py    an archive into an index: pixels -> patches -> vectors -> catalog, resumable
+patient_tracks.py  one patient of an index, as tracking wants it
 pictures.py    the pixels of indexed lesions, read again from where they stand
 figure.py      one figure of a query with its hits and follow-ups; result_panels.py fills it
 cli.py         the command ``lesion-search``; each command is a module of commands/

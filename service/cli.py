@@ -20,8 +20,11 @@ from service.commands import (
     phantom,
     query,
     serve,
+    track,
     train,
 )
+
+COMMANDS = (check, phantom, import_archive, index, query, track, evaluate, train, serve, demo)
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -40,7 +43,7 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for command in (check, phantom, import_archive, index, query, serve, demo, evaluate, train):
+    for command in COMMANDS:
         command.register(app)
     return app
 

@@ -15,13 +15,13 @@ from index.catalog import EncoderBinding
 from index.edges import TrackNode
 from index.filters import LesionFilter
 from index.lesion_index import LesionIndex
-from index.reports import Verdict
 from index.track_types import FollowUp
 from index.tracking import SAME_MARK_IOU, follow_ups
 from retrieval.ct import CTSlab
 from retrieval.embedding.encoder import Embedding, LesionEncoder
 from retrieval.lesion import Box, Lesion, LesionSearchError, Recist
 from retrieval.patch import Patch, PatchSpec, extract_patch
+from service.patient_tracks import PatientCase
 from service.results import BoxSource, Candidate, Hit, SearchResult, Timing
 
 Vector = NDArray[np.float32]
@@ -123,7 +123,8 @@ class SearchEngine:
         is known of whose image it is, so every indexed lesion may be a hit.
 
         Raises:
-            QueryError: no box and no detector, both a box and a mark, or an unknown patient.
+            QueryError: no box and no detector, or both a box and a mark.
+            UnknownPatientError: the index holds no lesion of ``patient_id``.
             LesionError: the box lies outside the image.
         """
         chosen, source, candidates = self._choose_box(slab, box, recist)
@@ -213,17 +214,9 @@ class SearchEngine:
         patient = options.get("patient_id")
         if patient is None:
             return ()
-        records = self.index.patient(patient)
-        if not records:
-            raise QueryError(_unknown_patient(patient, self.index.patients()))
-        node = _with_what_is_known(node, [record.lesion for record in records])
-        nodes = [TrackNode(record.lesion, record.vector) for record in records]
-        decided = self.index.matches(patient)
-        confirmed, rejected = (
-            [(match.lesion_a, match.lesion_b) for match in decided if match.verdict is verdict]
-            for verdict in (Verdict.CONFIRMED, Verdict.REJECTED)
-        )
-        return tuple(follow_ups(node, nodes, confirmed=confirmed, rejected=rejected))
+        case = PatientCase.of(self.index, patient)
+        node = _with_what_is_known(node, [stored.lesion for stored in case.nodes])
+        return tuple(follow_ups(node, case.nodes, confirmed=case.confirmed, rejected=case.rejected))
 
     def _result(
         self, query: _Query, hits: tuple[Hit, ...], found: tuple[FollowUp, ...], start: float
@@ -300,12 +293,3 @@ def _with_what_is_known(node: TrackNode, stored: Sequence[Lesion]) -> TrackNode:
         if same_slice and lesion.box.iou(query.box) >= SAME_MARK_IOU:
             return replace(node, lesion=lesion)
     return node
-
-
-def _unknown_patient(patient_id: str, known: Sequence[str]) -> str:
-    alike = [known_id for known_id in known if known_id.lstrip("0") == patient_id.lstrip("0")]
-    meant = f"did you mean {alike[0]}?" if alike else f"its ids look like {', '.join(known[:2])};"
-    return (
-        f"patient {patient_id!r} is not among the {len(known)} patients of this index: {meant} "
-        "leave the patient out to search among everybody"
-    )

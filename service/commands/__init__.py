@@ -9,6 +9,8 @@ phantom.py         an archive of phantom patients
 import_archive.py  other collections into DeepLesion's layout
 index.py           build, add, remove, info, verify, export, import
 query.py           one lesion in, similar lesions and follow-ups out
+track.py           lesion tracks of one patient or of all
+train.py           an encoder from archives
 serve.py           the HTTP service
 demo.py            phantom archive, index, one query with its picture, the service
 evaluate.py        the published protocols

@@ -9,10 +9,12 @@ import typer
 
 from retrieval.lesion import LesionSearchError
 from service.commands.options import ArchiveOption, EncoderOption, JsonFlag
-from service.console import answer, answer_json, progress_bar
+from service.console import answer, answer_fields, answer_json, progress_bar
 
 if TYPE_CHECKING:
+    from retrieval.evaluation.dls import DlsScores
     from retrieval.evaluation.splits import SplitProtocol
+    from retrieval.evaluation.tracking_report import TrackingReport
 
 
 class EvaluateError(LesionSearchError):
@@ -25,9 +27,8 @@ def register(app: typer.Typer) -> None:
         help="Measure an encoder by the published protocols.",
         rich_markup_mode=None,
     )
-    # A callback keeps typer from turning a group of one command into that command.
-    group.callback()(lambda: None)
     group.command()(retrieval)
+    group.command()(tracking)
     app.add_typer(group, name="evaluate")
 
 
@@ -79,6 +80,53 @@ def retrieval(
         answer_json(report.to_json())
     else:
         answer(report.to_markdown())
+
+
+def tracking(
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="An archive that knows its tracks.")
+    ] = None,
+    dls: Annotated[
+        Path | None, typer.Option("--dls", help="The DLS benchmark's own truth file, JSON.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Predicted centres of the DLS pairs, JSON.")
+    ] = None,
+    encoder: EncoderOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Same-lesion matching on an archive with tracks, or the DLS benchmark's own files."""
+    if (archive is None) == (dls is None) or (dls is None) != (predictions is None):
+        raise EvaluateError("give either --archive, or --dls together with --predictions")
+    if dls is not None and predictions is not None:
+        scores = _dls_scores(dls, predictions, seed).to_json()
+        answer_json(scores) if as_json else answer_fields(scores, title="DLS")
+        return
+    assert archive is not None
+    report = _tracking_report(archive, encoder, seed)
+    answer_json(report.to_json()) if as_json else answer(report.to_markdown())
+
+
+def _dls_scores(truth: Path, predictions: Path, seed: int) -> DlsScores:
+    import numpy as np
+
+    from retrieval.evaluation.dls import load_pairs, load_predictions, score_predictions
+
+    pairs = load_pairs(truth)
+    centers = load_predictions(predictions, pairs)
+    return score_predictions(pairs, centers, np.random.default_rng(seed))
+
+
+def _tracking_report(archive: Path, encoder: Path | None, seed: int) -> TrackingReport:
+    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.sources.deeplesion import DeepLesionArchive
+    from service.tracking_evaluation import TrackingOptions, evaluate_tracking
+
+    source = DeepLesionArchive.open(archive)
+    with progress_bar("lesions") as progress:
+        options = TrackingOptions(seed=seed, progress=progress)
+        return evaluate_tracking(source, LesionEncoder.load(encoder), options)
 
 
 def _protocol(name: str) -> SplitProtocol:

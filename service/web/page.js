@@ -17,10 +17,10 @@ function millimetres(lesion) {
   return `${lesion.long_mm.toFixed(1)}${short} mm`;
 }
 
-function card(lesion, heading, details, picture) {
+function card(lesion, heading, details) {
   const article = element("card").content.cloneNode(true).firstElementChild;
   const image = article.querySelector("img");
-  image.src = picture ?? `v1/lesions/${encodeURIComponent(lesion.lesion_id)}/image.png`;
+  image.src = `v1/lesions/${encodeURIComponent(lesion.lesion_id)}/image.png`;
   image.alt = `${lesion.lesion_type} lesion of patient ${lesion.patient_id}`;
   article.querySelector("h3").textContent = heading;
   article.querySelector(".details").textContent = details.join("\n");
@@ -37,13 +37,27 @@ function hitCard(hit) {
 }
 
 function followUpCard(followUp) {
-  const lesion = followUp.lesion;
-  const change = followUp.change_pct;
-  const article = card(lesion, `${lesion.study_id}   ${followUp.state}`, [
-    `${millimetres(lesion)}${change === null ? "" : ` · ${change > 0 ? "+" : ""}${change.toFixed(0)} %`}`,
+  const heading = `${followUp.study_id}   ${followUp.state}`;
+  const article = followUp.lesion === null ? emptyCard(heading) : partnerCard(followUp, heading);
+  const isSure = ["persistent", "merged", "split"].includes(followUp.state);
+  article.classList.toggle("doubtful", !isSure);
+  return article;
+}
+
+function partnerCard(followUp, heading) {
+  const percent = followUp.change_pct;
+  const change = percent === null ? "" : ` · ${percent > 0 ? "+" : ""}${percent.toFixed(0)} %`;
+  return card(followUp.lesion, heading, [
+    `${millimetres(followUp.lesion)}${change}`,
     `similarity ${followUp.similarity.toFixed(3)} · score ${followUp.score.toFixed(2)}`,
   ]);
-  article.classList.toggle("doubtful", followUp.state !== "matched");
+}
+
+function emptyCard(heading) {
+  const article = element("card").content.cloneNode(true).firstElementChild;
+  article.querySelector("button").remove();
+  article.querySelector("h3").textContent = heading;
+  article.querySelector(".details").textContent = "no partner marked in this study";
   return article;
 }
 

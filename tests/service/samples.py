@@ -44,46 +44,47 @@ class ToyEncoder:
         )
 
 
-def write_archive(root: Path, *, patients: int = PATIENTS, first_patient: int = 1) -> None:
-    """Patients with one lesion each, seen in every study: a bright ellipse of the patient's own."""
+def write_archive(
+    root: Path, *, patients: int = PATIENTS, first_patient: int = 1, lesions: int = 1
+) -> None:
+    """Patients with the same lesions in every study: bright ellipses on a texture of their own."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     with DeepLesionWriter(root) as writer:
         for patient in range(first_patient, first_patient + patients):
             rng = np.random.default_rng(patient)
-            center = rng.uniform(40, 56, size=2)
+            centers = rng.uniform(40, 56, size=(1, 2)) + 22 * np.arange(lesions)[:, None]
             texture = np.kron(rng.normal(0, 60, (12, 12)), np.ones((8, 8)))
             for study in range(1, STUDIES + 1):
                 radius = 8 + 2 * study
-                inside = ((columns - center[0]) / radius) ** 2 + ((rows - center[1]) / 6) ** 2 < 1
-                plane = texture + np.where(inside, 80, 0) + rng.normal(0, 4, texture.shape)
+                plane = texture + rng.normal(0, 4, texture.shape)
+                for x, y in centers:
+                    inside = ((columns - x) / radius) ** 2 + ((rows - y) / 6) ** 2 < 1
+                    plane = plane + np.where(inside, 80, 0)
                 hu = np.stack([plane, plane + 3, plane - 3]) + 40
                 writer.write_slices(SeriesImages(patient, study, 1, 10, hu))
-                recist = Recist(
-                    (
-                        (center[0] - radius, center[1]),
-                        (center[0] + radius, center[1]),
-                        (center[0], center[1] - 6),
-                        (center[0], center[1] + 6),
-                    )
-                )
-                writer.add_row(
-                    ArchiveRow(
-                        patient=patient,
-                        study=study,
-                        series=1,
-                        key_slice=11,
-                        recist=recist,
-                        box=recist.box(),
-                        location=(0.3 + 0.002 * patient, 0.4, 0.5),
-                        lesion_type=TYPES[patient % len(TYPES)],
-                        split=Split.TEST,
-                        spacing_mm_px=SPACING,
-                        slice_interval_mm=INTERVAL,
-                        slice_range=(10, 12),
-                        image_size=(SIDE, SIDE),
-                    ),
-                    track_id=f"track-{patient}",
-                )
+                for number, center in enumerate(centers):
+                    row = _row(patient, study, (center[0], center[1]), radius)
+                    writer.add_row(row, track_id=f"track-{patient}-{number}")
+
+
+def _row(patient: int, study: int, center: tuple[float, float], radius: float) -> ArchiveRow:
+    x, y = center
+    recist = Recist(((x - radius, y), (x + radius, y), (x, y - 6), (x, y + 6)))
+    return ArchiveRow(
+        patient=patient,
+        study=study,
+        series=1,
+        key_slice=11,
+        recist=recist,
+        box=recist.box(),
+        location=(x / SIDE, y / SIDE, 0.5),
+        lesion_type=TYPES[patient % len(TYPES)],
+        split=Split.TEST,
+        spacing_mm_px=SPACING,
+        slice_interval_mm=INTERVAL,
+        slice_range=(10, 12),
+        image_size=(SIDE, SIDE),
+    )
 
 
 def write_encoder(path: Path, *, seed: int) -> Path:

@@ -171,3 +171,33 @@ def test_help_names_every_command_of_the_design(run):
     _, out, _ = run("index", "--help")
     for command in ("build", "add", "remove", "info", "verify", "export", "import"):
         assert f"  {command} " in out
+
+
+def test_track_joins_each_patients_lesions(run, run_json, built_index):
+    one = run_json("track", "--index", built_index, "--patient", "000001")
+    assert one["patient_id"] == "000001"
+    assert sum(len(track["lesions"]) for track in one["tracks"]) == STUDIES
+    everybody = run_json("track", "--index", built_index)["patients"]
+    assert [patient["patient_id"] for patient in everybody] == [
+        f"{number:06d}" for number in range(1, PATIENTS + 1)
+    ]
+    status, out, _ = run("track", "--index", built_index, "--patient", "000001")
+    assert status == 0
+    for study in ("000001_01", "000001_02", "000001_03"):
+        assert study in out
+
+
+def test_evaluate_tracking_on_an_archive_with_tracks(run_json, tmp_path, encoder_file):
+    write_archive(tmp_path, patients=4, lesions=2)
+    arguments = ["--archive", tmp_path, "--encoder", encoder_file]
+    report = run_json("evaluate", "tracking", *arguments)
+    assert report["lesions"] == 4 * STUDIES * 2
+    assert report["pairs"] == 4 * 2 * STUDIES * (STUDIES - 1) / 2
+
+
+def test_evaluate_tracking_on_the_benchmarks_own_files(run_json, real_data):
+    """The affine centres that the truth file brings along, as predictions."""
+    truth = real_data / "dls_valid.json"
+    scores = run_json("evaluate", "tracking", "--dls", truth, "--predictions", truth)
+    assert scores["pairs"] == 906
+    assert 5 < scores["mean_offset_mm"]["value"] < 20

@@ -9,6 +9,7 @@ from retrieval.ct import CTSlab
 from retrieval.lesion import Box, LesionError, Recist
 from retrieval.patch import extract_patch
 from service.engine import QueryError, SearchEngine
+from service.patient_tracks import UnknownPatientError
 from service.results import BoxSource, Candidate
 from tests.service.samples import PATIENTS, STUDIES, ToyEncoder
 
@@ -159,9 +160,9 @@ def test_k_below_one_is_refused(engine, query, k):
 
 
 def test_an_unknown_patient_is_named_with_the_one_that_was_meant(engine, query):
-    with pytest.raises(QueryError, match="did you mean 000001"):
+    with pytest.raises(UnknownPatientError, match="did you mean 000001"):
         engine.search(query[1], query[0].box, patient_id="1")
-    with pytest.raises(QueryError, match="nobody"):
+    with pytest.raises(UnknownPatientError, match="nobody"):
         engine.search(query[1], query[0].box, patient_id="nobody")
 
 

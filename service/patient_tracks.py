@@ -1,0 +1,57 @@
+"""One patient of an index as tracking wants it: nodes with vectors, and what readers decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from index.edges import TrackNode
+from index.lesion_index import LesionIndex
+from index.reports import Verdict
+from index.track_types import PatientTracks
+from index.tracking import track_patient
+from retrieval.lesion import LesionSearchError
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class UnknownPatientError(LesionSearchError):
+    """A patient of whom the index holds no lesion."""
+
+
+@dataclass(frozen=True)
+class PatientCase:
+    """All indexed lesions of one patient, and the pairs that a reader confirmed or rejected."""
+
+    nodes: Sequence[TrackNode]
+    confirmed: Pairs
+    rejected: Pairs
+
+    @classmethod
+    def of(cls, index: LesionIndex, patient_id: str) -> PatientCase:
+        """The patient's case; raises UnknownPatientError, guessing at which one was meant."""
+        records = index.patient(patient_id)
+        if not records:
+            raise UnknownPatientError(_unknown_patient(patient_id, index.patients()))
+        decided = index.matches(patient_id)
+        confirmed, rejected = (
+            [(match.lesion_a, match.lesion_b) for match in decided if match.verdict is verdict]
+            for verdict in (Verdict.CONFIRMED, Verdict.REJECTED)
+        )
+        nodes = [TrackNode(record.lesion, record.vector) for record in records]
+        return cls(nodes, confirmed, rejected)
+
+
+def tracks_of(index: LesionIndex, patient_id: str) -> PatientTracks:
+    """The lesion tracks of one patient; raises UnknownPatientError."""
+    case = PatientCase.of(index, patient_id)
+    return track_patient(case.nodes, confirmed=case.confirmed, rejected=case.rejected)
+
+
+def _unknown_patient(patient_id: str, known: Sequence[str]) -> str:
+    alike = [known_id for known_id in known if known_id.lstrip("0") == patient_id.lstrip("0")]
+    meant = f"did you mean {alike[0]}?" if alike else f"its ids look like {', '.join(known[:2])};"
+    return (
+        f"patient {patient_id!r} is not among the {len(known)} patients of this index: {meant} "
+        "leave the patient out to ask about everybody"
+    )

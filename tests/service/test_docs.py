@@ -1,0 +1,106 @@
+"""The pages a reader sees: their commands run, their links lead somewhere, their code works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from service.cli import build_app, main
+from tests.service.samples import write_archive
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+
+
+def commands_of(page: Path) -> list[str]:
+    """What stands behind ``$`` in the page's console blocks, in order."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line[2:].partition("#")[0].strip() for line in lines if line.startswith("$ ")]
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, encoder_file):
+    """A folder to run commands in, with the untrained encoder in the bundled one's place."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("retrieval.embedding.encoder.BUNDLED_ENCODER", encoder_file)
+    write_archive(tmp_path / "archive")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_readmes_commands_run_in_their_order(workplace, archive, capsys):
+    """Only what a reader would replace is replaced: the example's lesion, and its image."""
+    lesion = archive.lesions[0]
+    replaced = {
+        "archive/Images_png/000005_03_05/083.png": f"archive/{archive.source(lesion).image}",
+        "000005_03_05_083_x111_y140": lesion.lesion_id,
+        "96,128,126,153": ",".join(str(edge) for edge in lesion.box.to_list()),
+        "000005_03": lesion.study_id,
+        "000005": lesion.patient_id,
+    }
+    ran = []
+    for command in commands_of(ROOT / "README.md"):
+        words = [replaced.get(word, word) for word in shlex.split(command)]
+        if words[0] != "lesion-search" or words[1] in {"phantom", "serve"}:
+            continue
+        status = main(words[1:])
+        captured = capsys.readouterr()
+        assert status == 0, f"{command}: {captured.err}"
+        ran.append(words[1])
+    assert ran == ["check", "index", "index", "query", "query", "track", "evaluate"]
+    assert (workplace / "query.png").stat().st_size > 10_000
+
+
+def test_the_readmes_python_runs(workplace, archive, archive_folder, capsys):
+    assert main(["index", "build", "--archive", "archive", "--out", "index"]) == 0
+    capsys.readouterr()
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lesion = archive.lesions[0]
+    code = code.replace("Images_png/000005_03_05/083.png", archive.source(lesion).image)
+    code = code.replace("96, 128, 126, 153", ", ".join(str(edge) for edge in lesion.box.to_list()))
+    code = code.replace("000005", lesion.patient_id)
+    exec(compile(code, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_on_a_page_is_one_of_the_program(page):
+    """Commands and options that no longer exist have no place in the documentation."""
+    known = options_of(build_app())
+    text = page.read_text()
+    lines = commands_of(page)
+    spans = re.findall(r"`(lesion-search [^`]+)`", text)
+    for line in [*lines, *spans]:
+        words = shlex.split(line)
+        if words[0] != "lesion-search":
+            continue
+        name = " ".join(words[1:3]) if words[1] in {"index", "evaluate", "train"} else words[1]
+        assert name in known, line
+        for option in (word for word in words if re.match(r"^--?[a-z]", word)):
+            assert option in known[name], line
+
+
+def options_of(app):
+    """Command name to the names of its options."""
+    from typer.main import get_command
+
+    def walk(command, prefix):
+        for name, child in getattr(command, "commands", {}).items():
+            full = f"{prefix} {name}".strip()
+            found[full] = {option for parameter in child.params for option in parameter.opts}
+            walk(child, full)
+
+    found = {}
+    walk(get_command(app), "")
+    return found
