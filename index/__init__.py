@@ -9,6 +9,8 @@ store.py         VectorStore and FaissStore: a cache that can always be rebuilt
 storage.py       catalog and store kept level: one read path, one write path
 verify.py        every checksum and norm, the catalog against FAISS
 parquet.py       an index as one file, and back
-tracking.py      the lesion graph of one patient -> lesion tracks
-response.py      diameters over time, RECIST 1.1 response
+tracking.py      the lesion graph of one patient -> lesion tracks, follow-ups
+                 (edges, matcher, association, lesion_graph, merges, course, study_order)
+response.py      RECIST 1.1 response (response_targets); growth.py: one track over time
+matcher_fit.py   offline: the matcher's weights; baselines.py, simulated_patients.py beside it
 """

@@ -138,6 +138,43 @@ class PatientTracks:
             "links": [link.to_json() for link in self.links],
         }
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each lesion and for each track's end, the columns of a CSV export.
+
+        The first five columns are those of an archive's ``tracks.csv``; ``state`` is baseline,
+        new, split, persistent, merged or vanished, the last two with no lesion of their own.
+        """
+        order = self.order.study_ids
+        rows = []
+        for track in self.tracks:
+            last = order.index(track.lesions[-1].study_id)
+            for place, lesion in enumerate(track.lesions):
+                state = "persistent" if place else _first_state(track, order)
+                rows.append(self._row(track, lesion.study_id, state, lesion))
+            if last + 1 < len(order) and (track.merged_into or track.vanished_in):
+                state = "merged" if track.merged_into else "vanished"
+                rows.append(self._row(track, order[last + 1], state, None))
+        return rows
+
+    def _row(
+        self, track: Track, study_id: str, state: str, lesion: Lesion | None
+    ) -> dict[str, Any]:
+        return {
+            "patient_id": self.patient_id,
+            "track_id": track.track_id,
+            "study_id": study_id,
+            "lesion_id": "" if lesion is None else lesion.lesion_id,
+            "state": state,
+            "long_mm": None if lesion is None else lesion.long_mm,
+            "short_mm": None if lesion is None else lesion.short_mm,
+        }
+
+
+def _first_state(track: Track, order: tuple[str, ...]) -> str:
+    if track.split_from is not None:
+        return "split"
+    return "baseline" if track.lesions[0].study_id == order[0] else "new"
+
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:

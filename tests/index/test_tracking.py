@@ -183,6 +183,25 @@ def test_persistent_new_and_vanished_with_the_change_of_the_long_diameter() -> N
     assert (fresh.state, fresh.lesion) == (FollowUpState.NEW, None)
 
 
+def test_rows_have_the_columns_of_an_archives_tracks() -> None:
+    nodes = [
+        node("a1", "1", (1, 0, 0)),
+        node("a2", "2", (1, 0, 0)),
+        node("bb1", "1", (0, 1, 0), location=(0.2, 0.3, 0.9)),
+        node("ccc2", "2", (0, 0, 1), location=(0.8, 0.7, 0.1)),
+    ]
+    rows = track_patient(nodes).rows()
+    told = [(row["study_id"], row["lesion_id"], row["state"]) for row in rows]
+    assert told == [
+        ("1", "a1", "baseline"),
+        ("2", "a2", "persistent"),
+        ("1", "bb1", "baseline"),
+        ("2", "", "vanished"),
+        ("2", "ccc2", "new"),
+    ]
+    assert list(rows[0])[:5] == ["patient_id", "track_id", "study_id", "lesion_id", "state"]
+
+
 def test_a_lesion_not_marked_in_between_has_not_vanished() -> None:
     nodes = [
         node("a1", "1", (1, 0, 0)),
