@@ -7,6 +7,7 @@ import math
 import re
 import zlib
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -218,8 +219,13 @@ def _archive_spacing(folder: Path) -> SpacingMm | None:
     table = folder.resolve().parent.parent / coding.TABLE_NAME
     if folder.resolve().parent.name != coding.IMAGE_FOLDER or not table.is_file():
         return None
-    series_id = folder.resolve().name
-    for row in read_lesion_table(table).rows:
-        if row.lesion.series_id == series_id:
-            return (*row.spacing_mm_px, row.slice_interval_mm)
-    return None
+    return _spacing_by_series(table, table.stat().st_mtime_ns).get(folder.resolve().name)
+
+
+@lru_cache(maxsize=4)
+def _spacing_by_series(table: Path, changed_ns: int) -> dict[str, SpacingMm]:  # noqa: ARG001
+    """Read again only when the table has changed: 32,735 rows take seconds, a query must not."""
+    return {
+        row.lesion.series_id: (*row.spacing_mm_px, row.slice_interval_mm)
+        for row in read_lesion_table(table).rows
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,11 +51,12 @@ def run_service(settings: Settings) -> None:
             "nobody for a key"
         )
     say(f"Lesion Search on http://{settings.host}:{settings.port} (Ctrl-C ends it)")
-    uvicorn.run(
-        create_app(settings, engine=engine),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        server_header=False,
-    )
-    engine.index.close()
+    # Ctrl-C is how the service ends; uvicorn finishes its requests, then raises it again.
+    with engine.index, suppress(KeyboardInterrupt):
+        uvicorn.run(
+            create_app(settings, engine=engine),
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            server_header=False,
+        )

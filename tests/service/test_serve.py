@@ -1,0 +1,43 @@
+"""The service as a process: it answers on the loopback address and ends on Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from urllib.error import URLError
+from urllib.request import urlopen
+
+
+def test_serve_answers_until_it_is_interrupted(built_index, encoder_file, archive):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["serve", "--index", built_index, "--encoder", encoder_file, "--port", port]
+    command = [sys.executable, "-m", "service.cli", *(str(word) for word in words)]
+    service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        health = wait_for(f"http://127.0.0.1:{port}/readyz", service)
+        assert health == {"status": "ready", "lesions": len(archive.lesions)}
+        service.send_signal(signal.SIGINT)
+        _, said = service.communicate(timeout=30)
+    finally:
+        service.kill()
+    assert service.returncode == 0
+    assert f"http://127.0.0.1:{port}" in said
+    assert "Traceback" not in said
+
+
+def wait_for(url: str, service: subprocess.Popen[str]) -> dict[str, object]:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert service.poll() is None, service.communicate()[1]
+        try:
+            with urlopen(url, timeout=5) as answer:
+                return dict(json.load(answer))
+        except URLError:
+            time.sleep(0.2)
+    raise AssertionError("the service did not become ready")
