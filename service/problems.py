@@ -18,6 +18,7 @@ from index.errors import (
     UnknownLesionError,
 )
 from retrieval.lesion import LesionSearchError
+from service.pictures import PictureError
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     be used 503. A defect is 500 with no detail: the log has it.
     """
     app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
+    app.add_exception_handler(PictureError, _on_missing_pixels)
     for unusable in (CatalogError, StoreError, StorageError, IndexBusyError):
         app.add_exception_handler(unusable, _on_unusable_index)
     app.add_exception_handler(LesionSearchError, _on_mistake)
@@ -54,8 +56,13 @@ async def _on_mistake(_: Request, error: Exception) -> JSONResponse:
     return problem(422, " ".join(str(error).split()))
 
 
-async def _on_unknown_lesion(_: Request, error: Exception) -> JSONResponse:
-    return problem(404, " ".join(str(error).split()))
+async def _on_unknown_lesion(_: Request, __: Exception) -> JSONResponse:
+    return problem(404, "no lesion has this id: GET /v1/lesions lists those that are indexed")
+
+
+async def _on_missing_pixels(_: Request, error: Exception) -> JSONResponse:
+    logger.warning("%s", error)
+    return problem(404, "the pixels of this lesion are no longer where the index found them")
 
 
 async def _on_unusable_index(_: Request, error: Exception) -> JSONResponse:

@@ -93,9 +93,8 @@ async function search(lesionId) {
     const details = [
       `${lesion.lesion_type} · ${millimetres(lesion)}`,
       `patient ${lesion.patient_id}`,
-      lesion.lesion_id,
     ];
-    showResult(result, card(lesion, `study ${lesion.study_id}`, details));
+    showResult(result, card(lesion, lesion.study_id, details));
   } catch (error) {
     showMessage(error.message, true);
   }

@@ -203,7 +203,9 @@ def test_a_png_needs_its_spacing_and_its_box(client, query):
 
 def test_an_unknown_lesion_is_not_found(client):
     for path in ("", "/similar", "/image.png"):
-        assert_problem(client.get(f"/v1/lesions/nobody{path}"), 404, "nobody")
+        response = client.get(f"/v1/lesions/nobody{path}")
+        assert_problem(response, 404, "/v1/lesions")
+        assert str(client.app.state.service.engine.index.path) not in response.text
     assert_problem(client.get("/v1/nothing"), 404)
 
 
@@ -250,3 +252,9 @@ def test_an_index_that_cannot_be_used_is_not_the_clients_fault(engine, settings,
         response = client.post("/v1/search", data={"lesion_id": "a"})
     assert_problem(response, 503, "cannot be used")
     assert "/some/where" not in response.text
+
+
+def test_a_lesion_whose_archive_has_gone_has_no_picture(client, query, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.is_file", lambda path: path.suffix != ".png")
+    response = client.get(f"/v1/lesions/{query[0].lesion_id}/image.png")
+    assert_problem(response, 404, "no longer")
