@@ -46,17 +46,14 @@ def initialise(
     device = next(network.parameters()).device
     network.eval()
     chosen = _balanced(training, rows, rng, most)
-    batches = [
-        network.pooled(*plain_views(training, batch, network, device))
-        for batch in np.array_split(chosen, max(1, len(chosen) // 32))
-    ]
-    groups = [torch.cat(parts).float() for parts in zip(*batches, strict=True)]
+    batches = []
+    for batch in np.array_split(chosen, max(1, len(chosen) // 32)):
+        hu, boxes = plain_views(training, batch, network, device)
+        batches.append([*network.pooled(hu, boxes), boxes])
+    *groups, boxes = [torch.cat(parts).float() for parts in zip(*batches, strict=True)]
     network.centre_groups([group.mean(dim=0) for group in groups])
-    joined = [
-        network.features(*plain_views(training, batch, network, device))
-        for batch in np.array_split(chosen, max(1, len(chosen) // 32))
-    ]
-    network.project.weight.copy_(_principal_axes(torch.cat(joined), network.config.dimension))
+    axes = _principal_axes(network.joined(groups, boxes), network.config.dimension)
+    network.project.weight.copy_(axes)
 
 
 def _balanced(training: TrainingData, rows: Rows, rng: np.random.Generator, most: int) -> Rows:

@@ -75,6 +75,8 @@ class DLGNetwork(nn.Module):
         self.project = nn.Linear(features, config.dimension, bias=False)
         self.type_head = nn.Linear(features, LESION_TYPES)
         self.location_head = nn.Linear(features, 3)
+        # Depthwise convolutions run about twice as fast in this layout on a CPU.
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, hu: Tensor, boxes: Tensor) -> NetworkOutput:
         """Embeds n patches.
@@ -102,16 +104,18 @@ class DLGNetwork(nn.Module):
 
     def features(self, hu: Tensor, boxes: Tensor) -> Tensor:
         """The joined multi-scale features (n, features) that the heads read."""
-        groups = [
-            scale(group)
-            for scale, group in zip(self.group_scales, self.pooled(hu, boxes), strict=True)
-        ]
+        return self.joined(self.pooled(hu, boxes), boxes)
+
+    def joined(self, pooled: list[Tensor], boxes: Tensor) -> Tensor:
+        """Pooled groups, each centred and normalised, beside the two features of size."""
+        groups = [scale(group) for scale, group in zip(self.group_scales, pooled, strict=True)]
         sizes_mm = (boxes[:, 2:] - boxes[:, :2]) * self.spec.mm_px
         return torch.cat([*groups, log_size(sizes_mm) * self.config.size_weight], dim=1)
 
     def pooled(self, hu: Tensor, boxes: Tensor) -> list[Tensor]:
         """Means of every map over the lesion box, then of the deepest maps over the patch."""
-        levels = self.backbone(self.channel_mixer(window_channels(hu, self.spec)))
+        channels = window_channels(hu, self.spec).contiguous(memory_format=torch.channels_last)
+        levels = self.backbone(self.channel_mixer(channels))
         inside = box_means(levels, boxes, patch_px=self.spec.size_px)
         context = [level.mean(dim=(2, 3)) for level in levels[-CONTEXT_LEVELS:]]
         return inside + context

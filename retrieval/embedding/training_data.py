@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from retrieval.embedding.recipe import Recipe
 from retrieval.embedding.similarity import LesionTable, Rows, TableBuilder
 from retrieval.lesion import LesionSearchError, Split
 from retrieval.sources.archive import Archive
+
+_logger = logging.getLogger(__name__)
 
 
 class TrainingDataError(LesionSearchError):
@@ -55,10 +58,9 @@ class TrainingData:
         if len({archive.root.resolve() for archive in archives}) != len(archives) or not archives:
             raise TrainingDataError(f"{len(archives)} archives given: name each one once")
         names = tuple(archive.root.resolve().name for archive in archives)
-        if unknown := sorted(set(recipe.data.weights) - set(names)):
-            raise TrainingDataError(
-                f"recipe {recipe.name} weighs the archive {unknown[0]!r}, which is not among "
-                f"{', '.join(names)}: rename its folder or change data.weights"
+        if absent := sorted(set(recipe.data.weights) - set(names)):
+            _logger.warning(
+                "recipe %s also weighs %s: not given, trained without", recipe.name, absent
             )
         builder = TableBuilder()
         caches = []
