@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--encoder", type=Path)
     parser.add_argument("--queries", type=int, default=50)
-    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/query.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
