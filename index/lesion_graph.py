@@ -8,7 +8,7 @@ pair, into one track is refused. What a reader confirmed is joined first, whatev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -109,6 +109,22 @@ class _Components:
     def numbers(self) -> tuple[int, ...]:
         order = {own: number for number, own in enumerate(sorted(set(self._own)))}
         return tuple(order[own] for own in self._own)
+
+
+def check_decisions(
+    study_of: Mapping[str, str],
+    confirmed: Iterable[tuple[str, str]],
+    rejected: Iterable[tuple[str, str]],
+) -> None:
+    """Raises MatchConflictError where decisions contradict each other, as ``link_lesions`` does.
+
+    ``study_of`` names the study of each lesion id of one patient; scores are not needed.
+    """
+    ids = list(study_of)
+    studies = list(study_of.values())
+    numbers = [studies.index(study) for study in studies]
+    decisions = Decisions.among(ids, confirmed, rejected)
+    _join_confirmed(_Components(numbers, decisions.rejected), numbers, decisions)
 
 
 def link_lesions(

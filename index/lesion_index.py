@@ -151,7 +151,12 @@ class LesionIndex:
         return self._storage.write(lambda writer: writer.remove(ids))
 
     def set_match(self, first: str, second: str, verdict: str) -> Match:
-        """Stores a reader's word on a pair; raises UnknownLesionError or MatchError."""
+        """Stores a reader's word on a pair, ``confirmed`` or ``rejected``, over an earlier one.
+
+        Raises:
+            UnknownLesionError, MatchError: no such lesion, or a pair that cannot be one lesion.
+            MatchConflictError: it contradicts another stored word; nothing is stored.
+        """
         with self._storage.connections.writing() as connection:
             match = match_table.store(connection, first, second, verdict)
             connection.execute("COMMIT")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from index.errors import LesionIndexError, UnknownLesionError
+from index.lesion_graph import check_decisions
 from index.reports import Match, Verdict
 
 
@@ -18,6 +19,8 @@ def store(connection: sqlite3.Connection, first: str, second: str, verdict: str)
     Raises:
         UnknownLesionError: the index does not hold one of them.
         MatchError: they are one lesion, or of different patients, or the verdict is neither.
+        MatchConflictError: it contradicts what is stored of this patient, or the lesions are of
+            one study and were to be one; nothing is stored.
     """
     try:
         word = Verdict(verdict)
@@ -37,8 +40,25 @@ def store(connection: sqlite3.Connection, first: str, second: str, verdict: str)
             f"lesions {pair[0]!r} and {pair[1]!r} are of different patients: a match joins the "
             "same physical lesion in two studies of one patient"
         )
+    match = Match(*pair, word)
+    _refuse_contradiction(connection, match, patients[0])
     connection.execute("INSERT OR REPLACE INTO matches VALUES (?, ?, ?)", (*pair, word.value))
-    return Match(*pair, word)
+    return match
+
+
+def _refuse_contradiction(connection: sqlite3.Connection, new: Match, patient_id: str) -> None:
+    studies = connection.execute(
+        "SELECT lesion_id, study_id FROM lesions WHERE patient_id = ? ORDER BY row", (patient_id,)
+    ).fetchall()
+    others = [match for match in listed(connection, patient_id) if _ids(match) != _ids(new)]
+    pairs: dict[Verdict, list[tuple[str, str]]] = {verdict: [] for verdict in Verdict}
+    for match in (*others, new):
+        pairs[match.verdict].append(_ids(match))
+    check_decisions(dict(studies), pairs[Verdict.CONFIRMED], pairs[Verdict.REJECTED])
+
+
+def _ids(match: Match) -> tuple[str, str]:
+    return match.lesion_a, match.lesion_b
 
 
 def forget(connection: sqlite3.Connection, first: str, second: str) -> bool:

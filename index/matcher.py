@@ -75,6 +75,21 @@ class MatcherModel:
         if missing:
             raise TrackingError(f"matcher lacks weights for locations {', '.join(missing)}")
 
+    def warning_for(self, encoder: str) -> str | None:
+        """One line to show beside every score where another encoder made the vectors.
+
+        The matches stay usable, but their scores were calibrated on other similarities, so they
+        are no probabilities and the abstention band is a guess. None where ``encoder`` (a
+        fingerprint) is the one the weights were fitted with.
+        """
+        if self.encoder == encoder:
+            return None
+        fitted = "no encoder" if self.encoder is None else f"encoder {self.encoder}"
+        return (
+            f"the matcher was calibrated with {fitted}, the vectors are of encoder {encoder}: "
+            "scores of matches are not calibrated; `lesion-search fit-matcher` fits one"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The content of a weights file."""
         return {
@@ -141,6 +156,11 @@ def bundled_matcher() -> MatcherModel:
     """The matcher that ships with the package (``index/weights/matcher.json`` and its card)."""
     text = files("index").joinpath("weights", "matcher.json").read_text(encoding="utf-8")
     return MatcherModel.from_json(json.loads(text))
+
+
+def load_matcher(path: Path | None) -> MatcherModel:
+    """The matcher of a weights file, the bundled one if None; raises TrackingError."""
+    return bundled_matcher() if path is None else MatcherModel.load(path)
 
 
 def _in_order(by_name: Mapping[str, Any]) -> tuple[float, ...]:

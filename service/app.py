@@ -33,7 +33,9 @@ def create_app(settings: Settings, *, engine: SearchEngine | None = None) -> Fas
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opened = engine
         if opened is None:
-            opening = partial(open_engine, settings.index, settings.encoder)
+            opening = partial(
+                open_engine, settings.index, settings.encoder, matcher=settings.matcher
+            )
             opened = await anyio.to_thread.run_sync(opening)
         app.state.service = ServiceState(opened, settings)
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,6 +51,13 @@ def answer_fields(fields: Mapping[str, Any], *, title: str) -> None:
 def say(text: str) -> None:
     """One line for the user on stderr."""
     sys.stderr.write(text + "\n")
+
+
+def warn(warnings: Iterable[str | None]) -> None:
+    """Each warning once on stderr; None says nothing."""
+    for warning in dict.fromkeys(warnings):
+        if warning is not None:
+            say(f"warning: {warning}")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from index.catalog import EncoderBinding
 from index.edges import TrackNode
 from index.filters import LesionFilter
 from index.lesion_index import LesionIndex
+from index.matcher import MatcherModel, bundled_matcher, load_matcher
 from index.track_types import FollowUp
 from index.tracking import SAME_MARK_IOU, follow_ups
 from retrieval.ct import CTSlab
@@ -92,11 +93,17 @@ class _Query:
 class SearchEngine:
     """Encoder, index and, where there is one, detector; usable from a notebook and by threads.
 
-    Raises QueryError if the index holds another encoder's vectors.
+    ``matcher`` decides about follow-ups; the bundled one if None. Raises QueryError if the index
+    holds another encoder's vectors.
     """
 
     def __init__(
-        self, encoder: PatchEncoder, index: LesionIndex, detector: LesionDetector | None = None
+        self,
+        encoder: PatchEncoder,
+        index: LesionIndex,
+        detector: LesionDetector | None = None,
+        *,
+        matcher: MatcherModel | None = None,
     ) -> None:
         bound = index.binding.fingerprint
         if bound != encoder.fingerprint:
@@ -106,6 +113,7 @@ class SearchEngine:
             )
         self.encoder = encoder
         self.index = index
+        self.matcher = matcher or bundled_matcher()
         self._detector = detector
 
     def search(
@@ -193,7 +201,9 @@ class SearchEngine:
         start = time.perf_counter()
         hits = self._hits(node.vector, options)
         found = self._follow_ups(node, options)
-        return self._result(query, hits, found, start)
+        answered = self._result(query, hits, found, start)
+        warning = self.matcher.warning_for(self.encoder.fingerprint)
+        return replace(answered, warnings=(warning,)) if found and warning else answered
 
     def _hits(self, vector: Vector, options: SearchOptions) -> tuple[Hit, ...]:
         k = options.get("k", 10)
@@ -216,7 +226,8 @@ class SearchEngine:
             return ()
         case = PatientCase.of(self.index, patient)
         node = _with_what_is_known(node, [stored.lesion for stored in case.nodes])
-        return tuple(follow_ups(node, case.nodes, confirmed=case.confirmed, rejected=case.rejected))
+        decided = {"confirmed": case.confirmed, "rejected": case.rejected}
+        return tuple(follow_ups(node, case.nodes, model=self.matcher, **decided))
 
     def _result(
         self, query: _Query, hits: tuple[Hit, ...], found: tuple[FollowUp, ...], start: float
@@ -234,16 +245,22 @@ class SearchEngine:
         )
 
 
-def open_engine(index: Path, encoder: Path | None = None) -> SearchEngine:
-    """The engine of an index on disk and the encoder that filled it (the bundled one if None).
+def open_engine(
+    index: Path, encoder: Path | None = None, *, matcher: Path | None = None
+) -> SearchEngine:
+    """The engine of an index on disk, the encoder that filled it, and a matcher's weights.
+
+    The bundled encoder and matcher stand in where none is named.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
+        TrackingError: the matcher cannot.
         EncoderMismatchError: the index holds another encoder's vectors.
         CatalogError: there is no index, or it is damaged.
     """
     loaded = LesionEncoder.load(encoder)
-    return SearchEngine(loaded, LesionIndex.open(index, binding=binding_of(loaded)))
+    model = load_matcher(matcher)
+    return SearchEngine(loaded, LesionIndex.open(index, binding=binding_of(loaded)), matcher=model)
 
 
 def binding_of(encoder: PatchEncoder) -> EncoderBinding:

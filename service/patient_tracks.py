@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from index.edges import TrackNode
 from index.lesion_index import LesionIndex
+from index.matcher import MatcherModel, bundled_matcher
 from index.reports import Verdict
+from index.response import PatientResponse, patient_response
+from index.response_targets import ResponsePolicy
 from index.track_types import PatientTracks
 from index.tracking import track_patient
 from retrieval.lesion import LesionSearchError
@@ -42,10 +46,50 @@ class PatientCase:
         return cls(nodes, confirmed, rejected)
 
 
-def tracks_of(index: LesionIndex, patient_id: str) -> PatientTracks:
-    """The lesion tracks of one patient; raises UnknownPatientError."""
+@dataclass(frozen=True)
+class PatientReport:
+    """A patient over time: lesion tracks, RECIST response, and what to know before trusting it."""
+
+    tracks: PatientTracks
+    response: PatientResponse
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``lesion-search track`` and of ``GET /v1/patients/{id}/tracks``."""
+        return {
+            **self.tracks.to_json(),
+            "response": self.response.to_json(),
+            "warnings": list(self.warnings),
+        }
+
+
+def tracks_of(
+    index: LesionIndex, patient_id: str, *, model: MatcherModel | None = None
+) -> PatientTracks:
+    """The lesion tracks of one patient, by the bundled matcher if none is given.
+
+    Raises:
+        UnknownPatientError: the index holds no lesion of the patient.
+        MatchConflictError: stored decisions contradict each other.
+    """
     case = PatientCase.of(index, patient_id)
-    return track_patient(case.nodes, confirmed=case.confirmed, rejected=case.rejected)
+    return track_patient(case.nodes, model=model, confirmed=case.confirmed, rejected=case.rejected)
+
+
+def report_of(
+    index: LesionIndex,
+    patient_id: str,
+    *,
+    model: MatcherModel | None = None,
+    policy: ResponsePolicy | None = None,
+) -> PatientReport:
+    """The patient's course; arguments and errors as ``tracks_of`` and ``patient_response``."""
+    chosen = model or bundled_matcher()
+    tracks = tracks_of(index, patient_id, model=chosen)
+    warning = chosen.warning_for(index.binding.fingerprint)
+    return PatientReport(
+        tracks, patient_response(tracks, policy=policy), () if warning is None else (warning,)
+    )
 
 
 def _unknown_patient(patient_id: str, known: Sequence[str]) -> str:

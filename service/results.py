@@ -86,6 +86,7 @@ class SearchResult:
         encoder: name, fingerprint and dimension of the encoder that made the query vector.
         index: how many lesions and patients were searched.
         timing_ms: where the time went.
+        warnings: what a reader should know before trusting the numbers.
     """
 
     box: Box | None
@@ -96,6 +97,7 @@ class SearchResult:
     encoder: dict[str, Any] = field(default_factory=dict)
     index: dict[str, Any] = field(default_factory=dict)
     timing_ms: Timing = field(default_factory=Timing)
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The result under DESIGN.md's names."""
@@ -108,6 +110,7 @@ class SearchResult:
             "encoder": dict(self.encoder),
             "index": dict(self.index),
             "timing_ms": self.timing_ms.to_json(),
+            "warnings": list(self.warnings),
         }
 
     def with_read_time(self, milliseconds: float) -> SearchResult:

@@ -79,6 +79,7 @@ class SearchOut(BaseModel):
     encoder: dict[str, Any]
     index: dict[str, Any]
     timing_ms: TimingOut
+    warnings: list[str] = Field(description="what to know before trusting the numbers")
 
 
 class LesionPage(BaseModel):

@@ -19,6 +19,7 @@ class Settings(BaseSettings):
 
     index: Path
     encoder: Path | None = None
+    matcher: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     max_body_mb: int = Field(default=256, ge=1)

@@ -21,7 +21,7 @@ from service.commands.query import (
     show_result,
 )
 from service.commands.serve import run_service
-from service.console import say
+from service.console import say, warn
 
 if TYPE_CHECKING:
     from retrieval.sources.deeplesion import DeepLesionArchive
@@ -111,6 +111,7 @@ def _show_example(archive: DeepLesionArchive, out: Path, encoder: Path | None) -
             asked,
             {"patient_id": lesion.patient_id, "study_id": lesion.study_id, "k": 8},
         )
+        warn(answered.result.warnings)
         show_result(answered.result)
         save_result_figure(engine, answered, out / "query.png")
 

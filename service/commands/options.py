@@ -18,3 +18,7 @@ EncoderOption = Annotated[
     Path | None,
     typer.Option("--encoder", help="An encoder (.safetensors). Default: the bundled one."),
 ]
+MatcherOption = Annotated[
+    Path | None,
+    typer.Option("--matcher", help="A matcher's weights (.json). Default: the bundled ones."),
+]

@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 
 from retrieval.lesion import Box, Lesion, LesionSearchError, Recist, parse_numbers
-from service.commands.options import EncoderOption, IndexOption, JsonFlag
-from service.console import answer, answer_json, say
+from service.commands.options import EncoderOption, IndexOption, JsonFlag, MatcherOption
+from service.console import answer, answer_json, say, warn
 
 if TYPE_CHECKING:
     from retrieval.ct import CTSlab
@@ -78,6 +78,7 @@ def query(
         str | None, typer.Option(help="A filter, as 'type=liver and long_mm=10..30'.")
     ] = None,
     encoder: EncoderOption = None,
+    matcher: MatcherOption = None,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the result: .png, .svg or .pdf.")
     ] = None,
@@ -107,7 +108,7 @@ def query(
             key_slice,
             None if spacing is None else _spacing(spacing),
         )
-    engine = open_engine(index, encoder)
+    engine = open_engine(index, encoder, matcher=matcher)
     with engine.index:
         if asked is not None:
             answered = search_image(engine, asked, options)
@@ -115,6 +116,7 @@ def query(
             answered = search_indexed(engine, str(lesion), options, with_picture=bool(figure))
         if figure is not None:
             save_result_figure(engine, answered, figure)
+    warn(answered.result.warnings)
     if as_json:
         answer_json(answered.result.to_json())
     else:

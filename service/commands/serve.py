@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import EncoderOption, IndexOption
-from service.console import say
+from service.commands.options import EncoderOption, IndexOption, MatcherOption
+from service.console import say, warn
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -24,13 +24,14 @@ def register(app: typer.Typer) -> None:
 def serve(
     index: IndexOption,
     encoder: EncoderOption = None,
+    matcher: MatcherOption = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
 ) -> None:
     """Serve the search page and the HTTP API until Ctrl-C."""
     from service.settings import Settings
 
-    run_service(Settings(index=index, encoder=encoder, host=host, port=port))
+    run_service(Settings(index=index, encoder=encoder, matcher=matcher, host=host, port=port))
 
 
 def run_service(settings: Settings) -> None:
@@ -48,7 +49,8 @@ def run_service(settings: Settings) -> None:
     # Requests compute side by side, each on one thread: a second thread for one small patch spins
     # against the others (encoding 18 ms with one, 1,263 ms with two on two busy cores).
     torch.set_num_threads(1)
-    engine = open_engine(settings.index, settings.encoder)
+    engine = open_engine(settings.index, settings.encoder, matcher=settings.matcher)
+    warn([engine.matcher.warning_for(engine.encoder.fingerprint)])
     if settings.host not in LOOPBACK:
         say(
             f"warning: {settings.host} can be reached from other machines, and the service asks "
