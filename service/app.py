@@ -18,6 +18,7 @@ from service.problems import install_problem_handlers, problem
 from service.routes import router
 from service.settings import Settings
 from service.state import WEB_FOLDER, ServiceState
+from service.track_routes import track_router
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
@@ -51,6 +52,7 @@ def create_app(settings: Settings, *, engine: SearchEngine | None = None) -> Fas
         redoc_url=None,
     )
     app.include_router(router)
+    app.include_router(track_router)
     app.mount("/web", StaticFiles(directory=WEB_FOLDER))
     install_problem_handlers(app)
     app.add_middleware(RequestLimits, max_body_bytes=settings.max_body_mb << 20)

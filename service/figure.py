@@ -139,14 +139,17 @@ class _Sheet:
         """The picture as a square of ``size``, its heading above and its details below."""
         corner = (x / self._width, 1 - (y + size) / self._height)
         axes = self.figure.add_axes((*corner, size / self._width, size / self._height))
-        _draw_picture(axes, panel)
+        draw_picture(axes, panel)
         bold = {"fontsize": 10, "fontweight": "bold"}
         self.text(x, y - 0.22, panel.heading, panel.colour, **bold)
         details = "\n".join(panel.details)
         self.text(x, y + size + 0.07, details, fontsize=8.4, linespacing=1.35)
 
 
-def _draw_picture(axes: Axes, panel: Panel) -> None:
+def draw_picture(
+    axes: Axes, panel: Panel, *, spec: PatchSpec = DISPLAY_SPEC, name_window: bool = True
+) -> None:
+    """Fills the axes with the panel's picture: spec's width in mm, the box, a scale bar."""
     axes.set_facecolor(BACKGROUND)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -156,21 +159,21 @@ def _draw_picture(axes: Axes, panel: Panel) -> None:
         middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
         axes.text(0.5, 0.5, NO_PICTURE, color=FAINT, fontsize=8.4, **middle)
         return
-    patch = extract_patch(panel.slab, panel.box, DISPLAY_SPEC)
+    patch = extract_patch(panel.slab, panel.box, spec)
     window_name, (low, high) = display_window(panel.lesion_type)
     grey = apply_window(patch.hu[0], low, high)
     axes.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="lanczos")
     corner, box = (patch.box.x1, patch.box.y1), patch.box
     outline = Rectangle(corner, box.width, box.height, fill=False, ec=panel.colour, lw=1.4)
     axes.add_patch(outline)
-    axes.set_xlim(-0.5, DISPLAY_SPEC.size_px - 0.5)
-    axes.set_ylim(DISPLAY_SPEC.size_px - 0.5, -0.5)
-    _draw_scale_bar(axes, window_name)
+    axes.set_xlim(-0.5, spec.size_px - 0.5)
+    axes.set_ylim(spec.size_px - 0.5, -0.5)
+    _draw_scale_bar(axes, window_name if name_window else "", spec)
 
 
-def _draw_scale_bar(axes: Axes, window_name: str) -> None:
-    side = DISPLAY_SPEC.size_px
-    end = 8 + SCALE_BAR_MM / DISPLAY_SPEC.mm_px
+def _draw_scale_bar(axes: Axes, window_name: str, spec: PatchSpec) -> None:
+    side = spec.size_px
+    end = 8 + SCALE_BAR_MM / spec.mm_px
     axes.add_patch(Rectangle((0, side - 19), side, 19, fc="black", ec="none", alpha=0.45))
     axes.plot([8, end], [side - 9, side - 9], color="white", lw=1.6)
     small: dict[str, Any] = {"color": "white", "fontsize": 6.5, "va": "center"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from index.edges import TrackNode
 from index.lesion_index import LesionIndex
 from index.matcher import MatcherModel, bundled_matcher
-from index.reports import Verdict
+from index.reports import Match, Verdict
 from index.response import PatientResponse, patient_response
 from index.response_targets import ResponsePolicy
 from index.track_types import PatientTracks
@@ -21,6 +22,14 @@ Pairs = Sequence[tuple[str, str]]
 
 class UnknownPatientError(LesionSearchError):
     """A patient of whom the index holds no lesion."""
+
+
+class Decision(StrEnum):
+    """What a reader does with a pair: one lesion, two lesions, or take the word back."""
+
+    CONFIRM = "confirm"
+    REJECT = "reject"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,25 @@ def report_of(
     return PatientReport(
         tracks, patient_response(tracks, policy=policy), () if warning is None else (warning,)
     )
+
+
+def decide(index: LesionIndex, pair: tuple[str, str], decision: Decision) -> Match | None:
+    """Stores a reader's decision on two lesions; tracks and follow-ups obey it from now on.
+
+    Returns what is stored now, None where a decision was taken back or there was none to take.
+
+    Raises:
+        UnknownLesionError: the index does not hold one of them.
+        MatchError: they are one lesion, or of different patients.
+        MatchConflictError: it contradicts another decision; nothing is stored.
+    """
+    for lesion_id in pair:
+        index.get(lesion_id)
+    if decision is Decision.REMOVE:
+        index.remove_match(*pair)
+        return None
+    confirms = decision is Decision.CONFIRM
+    return index.set_match(*pair, Verdict.CONFIRMED if confirms else Verdict.REJECTED)
 
 
 def _unknown_patient(patient_id: str, known: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from index.errors import (
     StoreError,
     UnknownLesionError,
 )
+from index.lesion_graph import MatchConflictError
 from retrieval.lesion import LesionSearchError
 from service.pictures import PictureError
 
@@ -39,10 +40,12 @@ def problem(status: int, detail: str) -> JSONResponse:
 def install_problem_handlers(app: FastAPI) -> None:
     """Makes every error of the application a problem document.
 
-    A user's mistake is 422 with its one line, a lesion that is not there 404, an index that cannot
-    be used 503. A defect is 500 with no detail: the log has it.
+    A user's mistake is 422 with its one line, a lesion that is not there 404, decisions on matches
+    that contradict each other 409, an index that cannot be used 503. A defect is 500 with no
+    detail: the log has it.
     """
     app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
+    app.add_exception_handler(MatchConflictError, _on_conflict)
     app.add_exception_handler(PictureError, _on_missing_pixels)
     for unusable in (CatalogError, StoreError, StorageError, IndexBusyError):
         app.add_exception_handler(unusable, _on_unusable_index)
@@ -54,6 +57,10 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 async def _on_mistake(_: Request, error: Exception) -> JSONResponse:
     return problem(422, " ".join(str(error).split()))
+
+
+async def _on_conflict(_: Request, error: Exception) -> JSONResponse:
+    return problem(409, " ".join(str(error).split()))
 
 
 async def _on_unknown_lesion(_: Request, __: Exception) -> JSONResponse:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from service.commands.options import IndexOption, JsonFlag
-from service.console import answer, answer_json
+from retrieval.lesion import LesionSearchError
+from service.commands.options import IndexOption, JsonFlag, MatcherOption
+from service.console import answer, answer_json, say, warn
 
 if TYPE_CHECKING:
+    from index.lesion_index import LesionIndex
+    from index.response import PatientResponse
     from index.track_types import PatientTracks, Track
+    from service.patient_tracks import PatientReport
+
+
+class TrackCommandError(LesionSearchError):
+    """Options of ``track`` that do not go together."""
 
 
 def register(app: typer.Typer) -> None:
@@ -22,27 +31,77 @@ def register(app: typer.Typer) -> None:
 def track(
     index: IndexOption,
     patient: Annotated[str | None, typer.Option(help="One patient. Default: all.")] = None,
+    matcher: MatcherOption = None,
+    incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--incomplete",
+            help="Not every lesion was marked: one without a mark need not have vanished.",
+        ),
+    ] = False,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write one row for each lesion and track end.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also draw one patient's timeline: .png, .svg or .pdf.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Join each patient's lesions into tracks: what persists, what is new, what has vanished."""
+    """Join each patient's lesions into tracks; sizes, growth and RECIST 1.1 response over time."""
     from index.lesion_index import LesionIndex
-    from service.patient_tracks import tracks_of
+    from index.matcher import load_matcher
+    from index.response_targets import MarkPolicy, ResponsePolicy
+    from service.patient_tracks import report_of
 
+    if figure is not None and patient is None:
+        raise TrackCommandError("a figure shows one patient: name one with --patient")
+    policy = ResponsePolicy(marks=MarkPolicy.INCOMPLETE) if incomplete else ResponsePolicy()
+    model = load_matcher(matcher)
     with LesionIndex.open(index, read_only=True) as opened:
         patients = opened.patients() if patient is None else [patient]
-        found = [tracks_of(opened, patient_id) for patient_id in patients]
+        found = [report_of(opened, one, model=model, policy=policy) for one in patients]
+        if figure is not None:
+            _save_timeline(opened, found[0], figure)
+    if csv is not None:
+        _save_rows(found, csv)
+    warn(warning for one in found for warning in one.warnings)
     if not as_json:
-        for one in found:
-            answer(_table(one))
+        _show(found)
     elif patient is None:
         answer_json({"patients": [one.to_json() for one in found]})
     else:
         answer_json(found[0].to_json())
 
 
+def _save_timeline(index: LesionIndex, report: PatientReport, path: Path) -> None:
+    from service.figure import save_figure
+    from service.pictures import LesionPictures
+    from service.timeline import draw_timeline
+
+    save_figure(draw_timeline(report, LesionPictures(index)), path)
+    say(f"figure: {path}")
+
+
+def _save_rows(reports: list[PatientReport], path: Path) -> None:
+    from service.track_table import write_tracks_csv
+
+    write_tracks_csv([report.tracks for report in reports], path)
+    say(f"table: {path}")
+
+
+def _show(reports: list[PatientReport]) -> None:
+    from index.track_types import RESEARCH_USE
+
+    for report in reports:
+        answer(_table(report.tracks), _response_line(report.response))
+    answer(RESEARCH_USE)
+
+
 def _table(tracks: PatientTracks) -> Table:
     """One row a track: its long diameter in mm in each study."""
-    table = Table(title=f"Patient {tracks.patient_id}, long mm by study", title_justify="left")
+    ordered_by = tracks.order.ordered_by.value.replace("_", " ")
+    title = f"Patient {tracks.patient_id}, long mm by study, in order of {ordered_by}"
+    table = Table(title=title, title_justify="left")
     table.add_column("track")
     table.add_column("type")
     for study_id in tracks.order.study_ids:
@@ -53,6 +112,21 @@ def _table(tracks: PatientTracks) -> Table:
         cells = [_size(sizes, study_id) for study_id in tracks.order.study_ids]
         table.add_row(one.track_id, one.lesions[0].lesion_type.value, *cells, _course(one))
     return table
+
+
+def _response_line(response: PatientResponse) -> str:
+    """Sums of target diameters and the category of every study after the baseline."""
+    if not response.studies:
+        return "one study: no response\n"
+    if not response.targets:
+        return "RECIST 1.1: no measurable target lesion at the baseline\n"
+    steps = [f"baseline {response.baseline_sum_mm:.1f} mm"]
+    for study in response.studies:
+        bound = "at least " if study.not_evaluable_tracks else ""
+        size = f"{bound}{study.sum_mm:.1f} mm"
+        steps.append(f"{study.study_id} {study.category.value} ({size}; {study.reason})")
+    targets = ", ".join(target.track_id for target in response.targets)
+    return f"RECIST 1.1, sum of {targets}: " + "; ".join(steps) + "\n"
 
 
 def _size(sizes: dict[str, float | None], study_id: str) -> str:

@@ -120,6 +120,7 @@ def test_json_has_the_stable_names(engine, query):
         "encoder",
         "index",
         "timing_ms",
+        "warnings",
     ]
     assert document["box_source"] == "given"
     assert set(document["hits"][0]) == {"rank", "similarity", "lesion"}
