@@ -7,6 +7,8 @@ ranking.py, classification.py     every method's neighbours, block by block; vot
 views.py, stability.py            other looks at the same lesion, and how far a vector moves
 retrieval.py                      evaluate_retrieval: the protocol
 nodule_cohort.py, nodules.py      evaluate_nodules: next slice, malignancy, texture, spiculation
-report.py, model_card.py          scores beside floors as JSON, table and Markdown card
+report.py, report_file.py         scores beside floors as JSON and tables; read back from a file
+report_page.py                    one report as a page: encoder against floors, stability
+card_facts.py, model_card.py      what the author states, and the card beside the weights
 tracking.py, tracking_report.py   follow-up matching; dls.py reads the DLS benchmark's files
 """

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-from retrieval.evaluation.report import RetrievalReport, Score
+from retrieval.evaluation.card_facts import CardError, CardFacts
+from retrieval.evaluation.report import RetrievalReport
+from retrieval.evaluation.report_page import below_floors, report_page
+
+FINGERPRINT = "encoder_fingerprint"
+"""The setting of a report that names the weights it measured."""
 
 NOT_A_DEVICE = (
     "Research software. Not a medical device: never use it to diagnose, to treat or to decide "
@@ -16,65 +20,19 @@ NOT_A_DEVICE = (
 READING = (
     "Each score has its 95 % interval beside it (bootstrap over patients). Floors need no training "
     "on CT: random vectors, body position and size from the table, raw pixels, frozen ImageNet "
-    "features. A score means something only above its floors."
+    "features. A score means something only above its floors. The errors of location and size are "
+    "not compared with methods that rank by that very number: no picture can do better."
 )
+NEVER_BELOW = "On no score of this card is a floor better than the encoder."
 
 
-@dataclass(frozen=True)
-class CardFacts:
-    """What an evaluation cannot measure and the author must state.
+def model_card(facts: CardFacts, reports: Mapping[str, RetrievalReport]) -> str:
+    """The card as Markdown; the same reports (title to report) always give the same text.
 
-    Attributes:
-        name: of the encoder, as in the reports.
-        fingerprint: of its weights and PatchSpec.
-        purpose: what it is for, one or two sentences.
-        training: one line a source: what, how many patients, licence.
-        held_apart: how patients of the scores were kept out of training.
-        limits: one line each.
+    Raises:
+        CardError: no report, or a report of other weights than the facts name.
     """
-
-    name: str
-    fingerprint: str
-    purpose: str
-    training: Sequence[str]
-    held_apart: str
-    limits: Sequence[str]
-
-
-@dataclass(frozen=True)
-class FloorComparison:
-    """An encoder's score beside the best of its floors; ``above`` says which one is better."""
-
-    score: Score
-    floor: str
-    above: bool
-    intervals_apart: bool
-
-
-def compare_with_floors(report: RetrievalReport) -> list[FloorComparison]:
-    """Every directed score that both the encoder and a floor have, beside the best floor."""
-    found = []
-    for score in report.scores:
-        estimates = {m: e for m, e in score.estimates.items() if e.value == e.value}
-        own = estimates.pop(report.encoder or "", None)
-        if own is None or not estimates or score.higher_is_better is None:
-            continue
-        sign = 1 if score.higher_is_better else -1
-        floor = max(estimates, key=lambda method: sign * estimates[method].value)
-        best = estimates[floor]
-        apart = (
-            own.low is not None
-            and own.high is not None
-            and best.low is not None
-            and best.high is not None
-            and (own.low > best.high or own.high < best.low)
-        )
-        found.append(FloorComparison(score, floor, sign * own.value > sign * best.value, apart))
-    return found
-
-
-def model_card(facts: CardFacts, reports: Sequence[RetrievalReport]) -> str:
-    """The card as Markdown; the same reports always give the same text."""
+    _check_reports(facts, reports)
     lines = [
         f"# {facts.name}",
         "",
@@ -82,7 +40,9 @@ def model_card(facts: CardFacts, reports: Sequence[RetrievalReport]) -> str:
         "",
         facts.purpose,
         "",
-        f"Fingerprint of weights and patch specification: `{facts.fingerprint}`",
+        "| | |",
+        "| --- | --- |",
+        *(f"| {name} | {value} |" for name, value in _properties(facts).items()),
         "",
         "## Training data",
         "",
@@ -96,46 +56,49 @@ def model_card(facts: CardFacts, reports: Sequence[RetrievalReport]) -> str:
         "",
         READING,
         "",
+        *(report_page(report, title) for title, report in reports.items()),
+        "## Where a floor is better",
+        "",
+        *_defeats(reports),
+        "",
+        "## Limits",
+        "",
+        *(f"* {limit}" for limit in facts.limits),
+        "",
     ]
-    for report in reports:
-        lines += _report_lines(report)
-    lines += ["## Limits", "", *(f"* {limit}" for limit in facts.limits), ""]
     return "\n".join(lines)
 
 
-def write_model_card(path: Path, facts: CardFacts, reports: Sequence[RetrievalReport]) -> None:
-    """Writes the card in one step: a reader sees the old card or the new one, never half of it."""
+def write_model_card(path: Path, facts: CardFacts, reports: Mapping[str, RetrievalReport]) -> None:
+    """Writes the card in one step: a reader sees the old card or the new one, never half of it.
+
+    Raises:
+        CardError: see ``model_card``.
+    """
+    card = model_card(facts, reports)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(model_card(facts, reports), encoding="utf-8")
+    partial.write_text(card, encoding="utf-8")
     os.replace(partial, path)
 
 
-def _report_lines(report: RetrievalReport) -> list[str]:
-    comparisons = compare_with_floors(report)
+def _check_reports(facts: CardFacts, reports: Mapping[str, RetrievalReport]) -> None:
+    if not reports:
+        raise CardError("a card without scores says nothing: give at least one report")
+    for title, report in reports.items():
+        measured = report.settings.get(FINGERPRINT)
+        if (report.encoder, measured) != (facts.name, facts.fingerprint):
+            raise CardError(
+                f"report {title!r} measured the encoder {report.encoder} ({measured}) but the card "
+                f"is of {facts.name} ({facts.fingerprint}): evaluate that one and give its report"
+            )
+
+
+def _properties(facts: CardFacts) -> Mapping[str, str]:
+    return facts.properties or {"fingerprint of weights and patch": f"`{facts.fingerprint}`"}
+
+
+def _defeats(reports: Mapping[str, RetrievalReport]) -> list[str]:
     lines = [
-        f"## Measured on {report.archive}",
-        "",
-        f"{report.lesions} lesions ({report.typed_lesions} of known type) of {report.patients} "
-        f"patients; split: {report.split}; seed {report.settings.get('seed', '-')}, "
-        f"{report.settings.get('resamples', '-')} bootstrap samples.",
-        "",
+        f"* {title}: {line}" for title, report in reports.items() for line in below_floors(report)
     ]
-    if comparisons:
-        lines += [
-            "| score | encoder | best floor | encoder above it |",
-            "| --- | --- | --- | --- |",
-            *(_comparison_line(found, report.encoder or "") for found in comparisons),
-            "",
-        ]
-    return [*lines, report.to_markdown()]
-
-
-def _comparison_line(found: FloorComparison, encoder: str) -> str:
-    own, best = found.score.estimates[encoder], found.score.estimates[found.floor]
-    verdict = "yes" if found.above else "no"
-    if not found.intervals_apart:
-        verdict += ", intervals overlap"
-    return (
-        f"| {found.score.section}: {found.score.name} | {own.text()} | "
-        f"{best.text()} ({found.floor}) | {verdict} |"
-    )
+    return lines or [NEVER_BELOW]

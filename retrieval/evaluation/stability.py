@@ -18,7 +18,9 @@ from retrieval.evaluation.views import BoxJitter, Rescan
 PAIRS = 2000
 """Pairs of different lesions whose similarity is the background."""
 
+STABILITY = "stability"
 BACKGROUND = "different lesions of one type"
+MEDIAN = "cosine, median"
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,14 @@ def _scores(
     scores = []
     for view, values in cosines.items():
         patients = cohort.patients[rows[0]]
-        scores += _percentiles(f"stability: {view}", values, patients, drawing, up=True)
+        scores += _percentiles(f"{STABILITY}: {view}", values, patients, drawing)
         parted = {
             method: _estimate(_Separation(own, background[method]), patients, drawing)
             for method, own in values.items()
         }
-        scores.append(Score(f"stability: {view}", f"AUC against {BACKGROUND}", True, parted))
+        scores.append(Score(f"{STABILITY}: {view}", f"AUC against {BACKGROUND}", True, parted))
     patients = cohort.patients[rows[1]]
-    scores += _percentiles(f"stability: {BACKGROUND}", background, patients, drawing, up=None)
+    scores += _percentiles(f"{STABILITY}: {BACKGROUND}", background, patients, drawing)
     return scores
 
 
@@ -117,15 +119,14 @@ def _percentiles(
     values: dict[str, FloatArray],
     patients: IntArray,
     drawing: tuple[Generator, int],
-    *,
-    up: bool | None,
 ) -> list[Score]:
-    names = {5: "cosine, 5th percentile", 50: "cosine, median", 95: "cosine, 95th percentile"}
+    names = {5: "cosine, 5th percentile", 50: MEDIAN, 95: "cosine, 95th percentile"}
     return [
         Score(
             section,
             name,
-            up,
+            # Cosines of unlike methods are no contest: a constant vector has 1 everywhere.
+            None,
             {
                 method: _estimate(_Percentile(cosine, percent), patients, drawing)
                 for method, cosine in values.items()

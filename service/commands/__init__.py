@@ -13,6 +13,6 @@ track.py           lesion tracks of one patient or of all
 train.py           an encoder from archives
 serve.py           the HTTP service
 demo.py            phantom archive, index, one query with its picture, the service
-evaluate.py        the published protocols
+evaluate.py        the published protocols; evaluate_card.py an encoder's card from their reports
 options.py         options that several commands share
 """

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retrieval.lesion import LesionSearchError
+from retrieval.lesion import LesionSearchError, Split
+from service.commands.evaluate_card import card
+from service.commands.evaluate_tracking import tracking
 from service.commands.options import ArchiveOption, EncoderOption, JsonFlag
-from service.console import answer, answer_fields, answer_json, progress_bar
+from service.console import answer, answer_json, progress_bar
 
 if TYPE_CHECKING:
-    from retrieval.evaluation.dls import DlsScores
+    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.evaluation.pixels import PixelMethod
+    from retrieval.evaluation.report import RetrievalReport
     from retrieval.evaluation.splits import SplitProtocol
-    from retrieval.evaluation.tracking_report import TrackingReport
+
+
+SeedOption = Annotated[int, typer.Option(min=0, help="Of every draw.")]
+ResamplesOption = Annotated[
+    int, typer.Option(min=10, help="Bootstrap samples of patients, for the 95 % intervals.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Also write the report as Markdown.")]
 
 
 class EvaluateError(LesionSearchError):
@@ -28,7 +40,9 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     group.command()(retrieval)
+    group.command()(nodules)
     group.command()(tracking)
+    group.command()(card)
     app.add_typer(group, name="evaluate")
 
 
@@ -38,19 +52,16 @@ def retrieval(
     split: Annotated[
         str, typer.Option(help="Who asks and who may be found: all, released or paper.")
     ] = "all",
-    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    seed: SeedOption = 0,
     floors_only: Annotated[
         bool, typer.Option("--floors-only", help="No encoder and no pixels: a table is enough.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Also write the report as Markdown.")
-    ] = None,
+    resamples: ResamplesOption = 1000,
+    out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Similar lesions and the same patient's lesions: scores with 95 % intervals and floors."""
     from retrieval.embedding.encoder import LesionEncoder
-    from retrieval.evaluation.floors import RawPixels
-    from retrieval.evaluation.frozen import FrozenFeatures
     from retrieval.evaluation.retrieval import RetrievalOptions, evaluate_retrieval
     from retrieval.patch import PatchSpec
     from retrieval.sources.deeplesion import DeepLesionArchive
@@ -59,74 +70,63 @@ def retrieval(
     source = DeepLesionArchive.open(archive)
     with progress_bar("lesions") as progress:
         if floors_only:
-            options = RetrievalOptions(protocol, seed, stability_lesions=0, progress=progress)
+            options = RetrievalOptions(
+                protocol, seed, resamples, stability_lesions=0, progress=progress
+            )
             report = evaluate_retrieval(source, None, PatchSpec(), options)
         else:
             loaded = LesionEncoder.load(encoder)
-            frozen = FrozenFeatures.imagenet()
             options = RetrievalOptions(
                 protocol,
                 seed,
+                resamples,
                 encoder_name=loaded.name,
-                pixel_floors=(RawPixels(), frozen),
+                pixel_floors=_pixel_floors(),
                 progress=progress,
             )
             report = evaluate_retrieval(
                 source, lambda patches: loaded.embed(patches).vectors, loaded.spec, options
             )
-    if out is not None:
-        out.write_text(report.to_markdown(), encoding="utf-8")
-    if as_json:
-        answer_json(report.to_json())
-    else:
-        answer(report.to_markdown())
+            report = _signed(report, loaded)
+    _give(report, out, as_json=as_json)
 
 
-def tracking(
-    archive: Annotated[
-        Path | None, typer.Option("--archive", help="An archive that knows its tracks.")
-    ] = None,
-    dls: Annotated[
-        Path | None, typer.Option("--dls", help="The DLS benchmark's own truth file, JSON.")
-    ] = None,
-    predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="Predicted centres of the DLS pairs, JSON.")
-    ] = None,
+def nodules(
+    archive: ArchiveOption,
     encoder: EncoderOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
+    split: Annotated[
+        str, typer.Option(help="Whose nodules: test, val, train or all.")
+    ] = Split.TEST.value,
+    seed: SeedOption = 0,
+    resamples: ResamplesOption = 1000,
+    out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Same-lesion matching on an archive with tracks, or the DLS benchmark's own files."""
-    if (archive is None) == (dls is None) or (dls is None) != (predictions is None):
-        raise EvaluateError("give either --archive, or --dls together with --predictions")
-    if dls is not None and predictions is not None:
-        scores = _dls_scores(dls, predictions, seed).to_json()
-        answer_json(scores) if as_json else answer_fields(scores, title="DLS")
-        return
-    assert archive is not None
-    report = _tracking_report(archive, encoder, seed)
-    answer_json(report.to_json()) if as_json else answer(report.to_markdown())
-
-
-def _dls_scores(truth: Path, predictions: Path, seed: int) -> DlsScores:
-    import numpy as np
-
-    from retrieval.evaluation.dls import load_pairs, load_predictions, score_predictions
-
-    pairs = load_pairs(truth)
-    centers = load_predictions(predictions, pairs)
-    return score_predictions(pairs, centers, np.random.default_rng(seed))
-
-
-def _tracking_report(archive: Path, encoder: Path | None, seed: int) -> TrackingReport:
+    """Rated lung nodules: the next slice, malignancy, texture and spiculation, beside floors."""
     from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.evaluation.nodules import evaluate_nodules
+    from retrieval.evaluation.retrieval import RetrievalOptions
     from retrieval.sources.deeplesion import DeepLesionArchive
-    from service.tracking_evaluation import TrackingOptions, evaluate_tracking
 
+    splits = _splits(split)
     source = DeepLesionArchive.open(archive)
-    with progress_bar("lesions") as progress:
-        options = TrackingOptions(seed=seed, progress=progress)
-        return evaluate_tracking(source, LesionEncoder.load(encoder), options)
+    loaded = LesionEncoder.load(encoder)
+    with progress_bar("nodules") as progress:
+        options = RetrievalOptions(
+            seed=seed,
+            resamples=resamples,
+            encoder_name=loaded.name,
+            pixel_floors=_pixel_floors(),
+            progress=progress,
+        )
+        report = evaluate_nodules(
+            source,
+            lambda patches: loaded.embed(patches).vectors,
+            loaded.spec,
+            options,
+            splits=splits,
+        )
+    _give(_signed(report, loaded), out, as_json=as_json)
 
 
 def _protocol(name: str) -> SplitProtocol:
@@ -137,3 +137,38 @@ def _protocol(name: str) -> SplitProtocol:
     except ValueError:
         known = ", ".join(protocol.value for protocol in SplitProtocol)
         raise EvaluateError(f"split {name!r} is unknown: one of {known}") from None
+
+
+def _splits(name: str) -> tuple[Split, ...]:
+    if name == "all":
+        return ()
+    known = (Split.TEST, Split.VALIDATION, Split.TRAIN)
+    if name not in known:
+        names = ", ".join(split.value for split in known)
+        raise EvaluateError(f"split {name!r} is unknown: one of {names}, all")
+    return (Split(name),)
+
+
+def _pixel_floors() -> Sequence[PixelMethod]:
+    from retrieval.evaluation.floors import RawPixels
+    from retrieval.evaluation.frozen import FrozenFeatures
+
+    return RawPixels(), FrozenFeatures.imagenet()
+
+
+def _signed(report: RetrievalReport, encoder: LesionEncoder) -> RetrievalReport:
+    """The report with the fingerprint of what it measured: a card takes no other."""
+    from retrieval.evaluation.model_card import FINGERPRINT
+
+    return replace(report, settings={**report.settings, FINGERPRINT: encoder.fingerprint})
+
+
+def _give(report: RetrievalReport, out: Path | None, *, as_json: bool) -> None:
+    from retrieval.evaluation.report_page import report_page
+
+    if out is not None:
+        out.write_text(report_page(report, "Evaluation"), encoding="utf-8")
+    if as_json:
+        answer_json(report.to_json())
+    else:
+        answer(report.to_markdown())
