@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from retrieval.embedding.augment import AugmentConfig
 from retrieval.embedding.losses import SequenceMargins
@@ -31,8 +31,9 @@ class DataConfig:
         weights: how often an anchor comes from an archive, by the archive's folder name; 1 for
             an archive that is not named.
         attributes: names of the lesion attributes that count for similarity.
-        paper_seeds: train also on the paper's 25 % of typed DeepLesion patients; evaluate such
-            an encoder on the paper's test part only.
+        paper_seeds: train also on the paper's 25 % of typed patients (``paper_split`` under the
+            recipe's seed), and on no patient of the paper's other parts. Evaluate such an encoder
+            with ``--split paper`` and the same seed only.
         same_patient: share of sequences that seek B and C in the anchor's own patient first.
     """
 
@@ -153,8 +154,14 @@ def build_config(kind: type[_Config], table: Mapping[str, Any], *, where: str) -
 
 
 def _plain(hint: Any, value: Any, path: str) -> Any:
-    if isinstance(value, list):
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise RecipeError(f"{path} is {value!r}: a list is needed")
         return tuple(tuple(item) if isinstance(item, list) else item for item in value)
+    if get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise RecipeError(f"{path} is {value!r}: a table of numbers is needed")
+        return {key: _plain(float, number, f"{path}.{key}") for key, number in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, bool, str) and type(value) is not hint:
@@ -168,6 +175,10 @@ def _set(table: dict[str, Any], keys: list[str], text: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    for key in keys[:-1]:
+    for depth, key in enumerate(keys[:-1], start=1):
         table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise RecipeError(
+                f"{'.'.join(keys)} cannot be set: {'.'.join(keys[:depth])} is a value"
+            )
     table[keys[-1]] = value

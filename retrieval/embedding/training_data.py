@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from torch import Tensor
 from retrieval.embedding.cache import PatchCache, Progress
 from retrieval.embedding.recipe import Recipe
 from retrieval.embedding.similarity import LesionTable, Rows, TableBuilder
-from retrieval.lesion import LesionSearchError, Split
+from retrieval.lesion import Lesion, LesionSearchError, Split
+from retrieval.paper_split import paper_part
 from retrieval.sources.archive import Archive
 
 _logger = logging.getLogger(__name__)
@@ -74,6 +75,9 @@ class TrainingData:
             folder = cache_root / f"{number:02d}-{re.sub(r'[^A-Za-z0-9_-]', '_', names[number])}"
             caches.append(PatchCache.build(archive, recipe.patch, folder, progress=progress))
         table = builder.build()
+        if recipe.data.paper_seeds:
+            lesions = [lesion for archive in archives for lesion in archive.lesions]
+            table = with_paper_seeds(table, lesions, seed=recipe.seed)
         multi_type = [
             len(np.unique(table.types[(table.archives == n) & (table.types > 0)])) > 1
             for n in range(len(archives))
@@ -99,3 +103,21 @@ class TrainingData:
             hu[here] = self.caches[number].patches[inside]
             boxes[here] = self.caches[number].boxes[inside]
         return torch.from_numpy(hu), torch.from_numpy(boxes)
+
+
+def with_paper_seeds(table: LesionTable, lesions: Sequence[Lesion], *, seed: int) -> LesionTable:
+    """The table in which every patient with a typed lesion is in his part of the paper's split.
+
+    Seed patients join the train split. The other typed patients leave it, should they have been
+    there: ``evaluate retrieval --split paper`` with the same seed asks about them.
+
+    Args:
+        table: the columns of ``lesions``, in their order.
+        lesions: those of all archives.
+        seed: of the paper's split.
+    """
+    typed = np.isin(table.patients, np.unique(table.patients[table.types > 0]))
+    splits = table.splits.copy()
+    for row in np.flatnonzero(typed).tolist():
+        splits[row] = paper_part(lesions[row].patient_id, seed=seed).code
+    return replace(table, splits=splits)

@@ -156,7 +156,7 @@ class _Scorer:
         """Similar lesions, clusters, and for the paper's split the accuracy of its seeds."""
         if len(self.cohort.typed_rows) == 0:
             return []
-        parts = split_rows(self.cohort, self.options.split, self.generator)
+        parts = split_rows(self.cohort, self.options.split, seed=self.options.seed)
         question = Question(parts.queries, parts.gallery, same_type_elsewhere)
         scores = self._ranking(SIMILAR, question, similar_lesion_measure)
         scores += self._cluster_scores(parts.queries)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.random import Generator
 
 from retrieval.evaluation.cohort import Cohort, EvaluationError
 from retrieval.evaluation.metrics import IntArray
 from retrieval.lesion import Split
+from retrieval.paper_split import paper_part
 
 
 class SplitProtocol(StrEnum):
@@ -19,7 +19,8 @@ class SplitProtocol(StrEnum):
     ALL: every typed lesion queries all typed lesions of other patients.
     RELEASED: the official test rows query the typed official train and validation rows.
     PAPER: 25 % seeds / 25 % validation / 50 % test of the typed rows, by patient (Yan et al.,
-        CVPR 2018); the division itself was never published, so it is drawn from the Generator.
+        CVPR 2018); the division itself was never published: it is that of
+        ``retrieval.paper_split``, which training with ``paper_seeds`` keeps to.
     """
 
     ALL = "all"
@@ -36,8 +37,11 @@ class SplitRows:
     queries: IntArray
 
 
-def split_rows(cohort: Cohort, protocol: SplitProtocol, generator: Generator) -> SplitRows:
-    """The rows of each part; raises EvaluationError if one is empty or shares a patient."""
+def split_rows(cohort: Cohort, protocol: SplitProtocol, *, seed: int) -> SplitRows:
+    """The rows of each part; raises EvaluationError if one is empty or shares a patient.
+
+    Only the paper's split depends on ``seed``.
+    """
     none = np.empty(0, np.int64)
     if protocol is SplitProtocol.ALL:
         return SplitRows(cohort.typed_rows, none, cohort.typed_rows)
@@ -45,7 +49,7 @@ def split_rows(cohort: Cohort, protocol: SplitProtocol, generator: Generator) ->
         gallery = cohort.rows_in(Split.TRAIN, Split.VALIDATION)
         parts = SplitRows(gallery, none, cohort.rows_in(Split.TEST))
     else:
-        parts = _paper_rows(cohort, generator)
+        parts = _paper_rows(cohort, seed)
     if len(parts.gallery) == 0 or len(parts.queries) == 0:
         raise EvaluationError(
             f"the {protocol.value} split has {len(parts.gallery)} typed lesions to find and "
@@ -71,12 +75,10 @@ def check_patients_apart(cohort: Cohort, parts: SplitRows) -> None:
             )
 
 
-def _paper_rows(cohort: Cohort, generator: Generator) -> SplitRows:
+def _paper_rows(cohort: Cohort, seed: int) -> SplitRows:
     typed = cohort.typed_rows
-    patients = generator.permutation(np.unique(cohort.patients[typed]))
-    quarter = round(len(patients) / 4)
-    bounds = [quarter, 2 * quarter]
+    parts = np.array([paper_part(cohort.lesions[row].patient_id, seed=seed).code for row in typed])
     seeds, validation, test = (
-        typed[np.isin(cohort.patients[typed], part)] for part in np.split(patients, bounds)
+        typed[parts == part.code] for part in (Split.TRAIN, Split.VALIDATION, Split.TEST)
     )
     return SplitRows(seeds, validation, test)

@@ -22,7 +22,7 @@ def test_knn_equals_sklearn_with_k_chosen_on_validation():
     cohort = Cohort.of(toy_archive(60))
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((len(cohort), 3)) + cohort.types[:, None]
-    parts = split_rows(cohort, SplitProtocol.PAPER, rng)
+    parts = split_rows(cohort, SplitProtocol.PAPER, seed=0)
     seeds = vectors[parts.gallery], cohort.types[parts.gallery]
     accuracy = {}
     for k in K_CHOICES:
@@ -40,7 +40,7 @@ def test_knn_equals_sklearn_with_k_chosen_on_validation():
 
 def test_what_a_method_does_not_know_counts_as_wrong():
     cohort = Cohort.of(toy_archive(24))
-    parts = split_rows(cohort, SplitProtocol.PAPER, np.random.default_rng(0))
+    parts = split_rows(cohort, SplitProtocol.PAPER, seed=0)
     perfect = np.stack([np.cos(cohort.types), np.sin(cohort.types)], axis=1)
     perfect += np.random.default_rng(1).normal(0, 1e-3, perfect.shape)
     assert linear_correct(cohort, MethodVectors("m", (perfect,)), parts).mean() == 1

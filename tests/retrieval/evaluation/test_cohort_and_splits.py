@@ -10,8 +10,6 @@ from retrieval.evaluation.splits import SplitProtocol, SplitRows, check_patients
 from retrieval.lesion import LesionType, Split
 from tests.retrieval.evaluation.toy_archive import ToyArchive, toy_archive, toy_lesion
 
-RNG = np.random.default_rng
-
 
 def test_cohort_holds_the_labels_of_each_lesion():
     lesions = [
@@ -38,23 +36,38 @@ def test_an_empty_archive_is_refused():
 
 
 def test_paper_split_is_by_patient_and_in_quarters():
-    cohort = Cohort.of(toy_archive(40))
-    parts = split_rows(cohort, SplitProtocol.PAPER, RNG(0))
+    cohort = Cohort.of(toy_archive(200))
+    parts = split_rows(cohort, SplitProtocol.PAPER, seed=0)
     patients = [
         set(cohort.patients[rows].tolist())
         for rows in (parts.gallery, parts.validation, parts.queries)
     ]
-    assert [len(part) for part in patients] == [10, 10, 20]
-    assert set.union(*patients) == set(range(40))
+    shares = [len(part) / 200 for part in patients]
+    assert shares == pytest.approx([0.25, 0.25, 0.5], abs=0.07)
+    assert set.union(*patients) == set(range(200))
     assert len(parts.gallery) + len(parts.validation) + len(parts.queries) == len(cohort)
-    again = split_rows(cohort, SplitProtocol.PAPER, RNG(0))
-    other = split_rows(cohort, SplitProtocol.PAPER, RNG(1))
+    again = split_rows(cohort, SplitProtocol.PAPER, seed=0)
+    other = split_rows(cohort, SplitProtocol.PAPER, seed=1)
     assert again.queries.tolist() == parts.queries.tolist() != other.queries.tolist()
+
+
+def test_a_part_of_the_archive_keeps_every_patient_where_he_was():
+    archive = toy_archive(60)
+    seeds = {archive.lesions[r].patient_id for r in _paper_rows_of(archive).gallery}
+    archive.lesions = archive.lesions[len(archive.lesions) // 3 :]
+    asked = {archive.lesions[r].patient_id for r in _paper_rows_of(archive).queries}
+    assert seeds
+    assert asked
+    assert not seeds & asked
+
+
+def _paper_rows_of(archive: ToyArchive) -> SplitRows:
+    return split_rows(Cohort.of(archive), SplitProtocol.PAPER, seed=0)
 
 
 def test_released_split_asks_with_test_rows():
     cohort = Cohort.of(toy_archive(8))
-    parts = split_rows(cohort, SplitProtocol.RELEASED, RNG(0))
+    parts = split_rows(cohort, SplitProtocol.RELEASED, seed=0)
     assert set(cohort.splits[parts.queries]) == {Split.TEST.code}
     assert set(cohort.splits[parts.gallery]) == {Split.VALIDATION.code}
 
@@ -65,7 +78,7 @@ def test_a_patient_on_both_sides_is_refused_by_name():
     wrong = Split.VALIDATION if crossing.split is Split.TEST else Split.TEST
     archive.lesions = [crossing.with_changes(split=wrong), *archive.lesions[1:]]
     with pytest.raises(EvaluationError, match=f"patient {crossing.patient_id}"):
-        split_rows(Cohort.of(archive), SplitProtocol.RELEASED, RNG(0))
+        split_rows(Cohort.of(archive), SplitProtocol.RELEASED, seed=0)
 
 
 def test_check_looks_at_validation_too():
@@ -77,4 +90,4 @@ def test_check_looks_at_validation_too():
 def test_a_split_without_queries_names_the_way_out():
     lesions = [toy_lesion(0, patient=1, kind=LesionType.LUNG, split=Split.TRAIN)]
     with pytest.raises(EvaluationError, match=r"0 typed queries.*'all'"):
-        split_rows(Cohort.of(ToyArchive(lesions)), SplitProtocol.RELEASED, RNG(0))
+        split_rows(Cohort.of(ToyArchive(lesions)), SplitProtocol.RELEASED, seed=0)

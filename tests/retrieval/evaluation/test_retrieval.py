@@ -31,7 +31,8 @@ from retrieval.evaluation.retrieval import (
     evaluate_retrieval,
 )
 from retrieval.evaluation.splits import SplitProtocol
-from retrieval.lesion import LesionType
+from retrieval.lesion import LesionType, Split
+from retrieval.paper_split import paper_part
 from retrieval.patch import PatchSpec
 from retrieval.sources.archive import ArchiveError
 from tests.retrieval.evaluation.toy_archive import (
@@ -183,12 +184,14 @@ def test_an_archive_without_types_keeps_the_patient_scores():
 
 def test_the_paper_split_classifies_from_its_seeds():
     options = RetrievalOptions(split=SplitProtocol.PAPER, resamples=20, stability_lesions=0)
-    report = evaluate_retrieval(toy_archive(24), brightness, SPEC, options)
+    archive = toy_archive(24)
+    report = evaluate_retrieval(archive, brightness, SPEC, options)
     for name in ("k nearest seeds", "linear"):
         found = report.score(CLASSIFIED, name).estimates
         assert found["encoder"].value == pytest.approx(1)
         assert found["random"].value < 0.6
-    assert report.score(SIMILAR, "mAP").estimates["encoder"].queries == 36
+    asked = [x for x in archive.lesions if paper_part(x.patient_id, seed=0) is Split.TEST]
+    assert report.score(SIMILAR, "mAP").estimates["encoder"].queries == len(asked) > 0
 
 
 def test_the_same_seed_gives_the_same_report_and_json_is_plain():
