@@ -62,15 +62,15 @@ class PatchCache:
     def build(
         cls, archive: Archive, spec: PatchSpec, folder: Path, *, progress: Progress | None = None
     ) -> PatchCache:
-        """Cuts what is missing and opens the cache.
+        """Cuts what is missing, or damaged since it was cut, and opens the cache.
 
         Raises:
             CacheError: the disk is too small, or the folder holds patches of another archive or
-                spec, or a patch does not match its checksum.
+                spec.
         """
         cut_spec = room_for_augmentation(spec)
         files = _CacheFiles.prepare(folder, archive.lesions, cut_spec)
-        todo = [int(position) for position in np.flatnonzero(files.checksums == 0)]
+        todo = files.to_cut()
         done = len(archive.lesions) - len(todo)
         for position, patch in _cut(archive, todo, cut_spec):
             files.store(position, patch)
@@ -127,6 +127,14 @@ class _CacheFiles:
             self.patches[position] = np.rint(patch.hu).astype(np.int16)
             self.boxes[position] = patch.box.to_list()
         self.checksums[position] = _checksum(self.patches[position])
+
+    def to_cut(self) -> list[int]:
+        """The positions never cut, or whose patch no longer matches its checksum."""
+        return [
+            position
+            for position, stored in enumerate(self.checksums)
+            if stored == 0 or stored != _checksum(self.patches[position])
+        ]
 
     def flush(self) -> None:
         for mapped in (self.patches, self.boxes, self.checksums):

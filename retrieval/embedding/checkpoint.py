@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ from retrieval.lesion import LesionSearchError
 
 
 class CheckpointError(LesionSearchError):
-    """A checkpoint that belongs to another run."""
+    """A checkpoint that belongs to another run, or that cannot be read."""
 
 
 def save_checkpoint(
@@ -36,13 +36,22 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, *, run: str
 ) -> int:
-    """Restores everything in place and returns the step; 0 where there is no checkpoint."""
+    """Restores everything in place and returns the step; 0 where there is no checkpoint.
+
+    Raises:
+        CheckpointError: it belongs to another run, or is damaged.
+    """
     if not path.is_file():
         return 0
-    with safe_open(str(path), framework="pt") as stored:
-        metadata = stored.metadata()
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    if metadata["run"] != run:
+    try:
+        with safe_open(str(path), framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} cannot be read ({error}): delete it to start over"
+        ) from None
+    if metadata.get("run") != run:
         raise CheckpointError(
             f"checkpoint {path} belongs to another recipe, archive or network: name another "
             "output folder, or delete it to start over"

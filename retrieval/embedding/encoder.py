@@ -120,12 +120,12 @@ def load_network(path: Path) -> tuple[DLGNetwork, str]:
         raise EncoderError(f"encoder {path} cannot be read ({error}): copy it again") from None
     network = _rebuilt(header, weights, path)
     found = fingerprint(network)
-    if found != header["fingerprint"]:
+    if found != header.get("fingerprint"):
         raise EncoderError(
             f"encoder {path} has the fingerprint {found} but its header says "
-            f"{header['fingerprint']}: the file was changed, copy it again"
+            f"{header.get('fingerprint')}: the file was changed, copy it again"
         )
-    return network, str(header["name"])
+    return network, str(header.get("name", path.stem))
 
 
 def fingerprint(network: DLGNetwork) -> str:

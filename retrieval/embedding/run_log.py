@@ -8,7 +8,7 @@ from typing import Any
 
 
 class RunLog:
-    """Writes ``losses.csv``, TensorBoard events and, at the end, ``loss_curve.png``.
+    """Writes ``losses.csv``, ``loss_curve.png`` and TensorBoard events.
 
     Opened again at a later step, it drops what a killed run had logged past its checkpoint.
     """
@@ -39,10 +39,14 @@ class RunLog:
                     self._board.add_scalar(f"loss/{name}", value, step)
 
     def __exit__(self, *error: object) -> None:
-        if not self._enabled or not self._rows:
-            return
+        self.save()
         if self._board is not None:
             self._board.close()
+
+    def save(self) -> None:
+        """Writes the table and the curve as they stand; called beside every checkpoint."""
+        if not self._enabled or not self._rows:
+            return
         with (self._folder / "losses.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(self._rows[0]))
             writer.writeheader()

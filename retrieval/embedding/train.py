@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
@@ -32,7 +33,7 @@ from retrieval.embedding.refine import refined_types
 from retrieval.embedding.run_log import RunLog
 from retrieval.embedding.sampling import SequenceSampler
 from retrieval.embedding.similarity import Rows
-from retrieval.embedding.training_data import TrainingData
+from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import Split
 from retrieval.sources.archive import Archive
 
@@ -70,6 +71,10 @@ def train_encoder(
 
     ``out`` also holds the patch cache, the checkpoint, the log and the loss curve. Called again
     with the same arguments it goes on from the last checkpoint, to the same result.
+
+    Raises:
+        TrainingDataError: no archive, or none with a lesion to train on.
+        CacheError, CheckpointError: ``out`` holds another run, or the disk is too small.
     """
     reports = reports or Reports()
     with _Workers(device) as workers:
@@ -78,6 +83,11 @@ def train_encoder(
         workers.wait()
         training = TrainingData.open(archives, recipe, out / "cache")
         rows = training.rows(Split.TRAIN)
+        if len(rows) == 0:
+            raise TrainingDataError(
+                f"0 of {len(training.table)} lesions are in the train split with an image that can "
+                "be read: name an archive that has some, or set data.paper_seeds = true"
+            )
         run = _Run(recipe, training, rows, workers, out)
         run.go(reports)
         network = run.model.network
@@ -136,6 +146,7 @@ class _Run:
                             step=step + 1,
                             run=self.identity,
                         )
+                        log.save()
 
     def _step(self, replicated: nn.Module, batch: SequenceBatch, step: int) -> dict[str, float]:
         device = self.workers.device
@@ -223,7 +234,10 @@ class _Workers:
 
     def __enter__(self) -> _Workers:
         if self.count > 1:
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            # The others wait while the first cuts patches: an hour and more on a full archive.
+            dist.init_process_group(
+                "nccl" if self.device.type == "cuda" else "gloo", timeout=timedelta(days=1)
+            )
         return self
 
     def __exit__(self, *error: object) -> None:
