@@ -15,6 +15,7 @@ from service.commands import (
     check,
     demo,
     evaluate,
+    fit_matcher,
     import_archive,
     index,
     phantom,
@@ -24,7 +25,19 @@ from service.commands import (
     train,
 )
 
-COMMANDS = (check, phantom, import_archive, index, query, track, evaluate, train, serve, demo)
+COMMANDS = (
+    check,
+    phantom,
+    import_archive,
+    index,
+    query,
+    track,
+    evaluate,
+    train,
+    fit_matcher,
+    serve,
+    demo,
+)
 
 USER_MISTAKE = 2
 INTERRUPTED = 130

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from index.edges import TrackNode
 from index.matcher import MatcherModel, TrackingError
 from index.matcher_fit import LabelledPatient, fit_matcher
-from retrieval.lesion import Lesion, LesionSearchError
+from retrieval.lesion import Lesion, LesionSearchError, Split
 from retrieval.patch import Patch, extract_patch
 from retrieval.sources.archive import Archive
 from service.engine import PatchEncoder
@@ -33,9 +33,13 @@ class LabelledArchive:
 
 
 def labelled_patients(
-    archive: Archive, encoder: PatchEncoder, *, progress: ReportProgress | None = None
+    archive: Archive,
+    encoder: PatchEncoder,
+    *,
+    splits: Collection[Split] = (),
+    progress: ReportProgress | None = None,
 ) -> LabelledArchive:
-    """Every patient with known tracks in at least two studies, embedded.
+    """Every patient with known tracks in at least two studies, embedded; of some splits or of all.
 
     Raises TrackingError where the archive knows no tracks.
     """
@@ -50,7 +54,9 @@ def labelled_patients(
     left_out: Counter[str] = Counter()
     wanted: list[Lesion] = []
     for lesion in archive.lesions:
-        if lesion.lesion_id not in archive.track_ids:
+        if splits and lesion.split not in splits:
+            left_out["of another split"] += 1
+        elif lesion.lesion_id not in archive.track_ids:
             left_out["no known track"] += 1
         elif len(studies[lesion.patient_id]) < 2:
             left_out["patient with one study"] += 1
@@ -79,19 +85,26 @@ def fit_from_archive(
     tracks or too few.
     """
     labelled = labelled_patients(archive, encoder, progress=progress)
+    return fit_labelled(labelled, encoder, source=f"archive {archive.root.name}")
+
+
+def fit_labelled(labelled: LabelledArchive, encoder: PatchEncoder, *, source: str) -> MatcherModel:
+    """The matcher calibrated on patients that are embedded already; ``source`` says whose."""
     lesions = sum(len(patient.nodes) for patient in labelled.patients.values())
     return fit_matcher(
         list(labelled.patients.values()),
         encoder=encoder.fingerprint,
-        fitted_on=(
-            f"archive {archive.root.name}: {len(labelled.patients)} patients, {lesions} lesions"
-        ),
+        fitted_on=f"{source}: {len(labelled.patients)} patients, {lesions} lesions",
     )
 
 
 def save_matcher(model: MatcherModel, path: Path) -> None:
-    """Writes a weights file that ``MatcherModel.load`` reads."""
-    path.write_text(json.dumps(model.to_json(), indent=2) + "\n", encoding="utf-8")
+    """Writes a weights file that ``MatcherModel.load`` reads; raises TrackingError if it cannot."""
+    try:
+        path.write_text(json.dumps(model.to_json(), indent=2) + "\n", encoding="utf-8")
+    except OSError as problem:
+        reason = problem.strerror
+        raise TrackingError(f"matcher weights {path} cannot be written: {reason}") from None
 
 
 def _embedded(

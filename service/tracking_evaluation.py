@@ -31,6 +31,7 @@ from retrieval.evaluation.tracking import (
     score_tracks,
 )
 from retrieval.evaluation.tracking_report import TrackingReport
+from retrieval.lesion import Split
 from retrieval.sources.archive import Archive
 from service.engine import PatchEncoder
 from service.matcher_fitting import LabelledArchive, ReportProgress, labelled_patients
@@ -51,6 +52,7 @@ class TrackingOptions:
 
     Attributes:
         model: the matcher to measure; the bundled one if None.
+        splits: whose patients are measured; all if empty.
         folds: parts of the patients for what is fitted on the others; at least 2.
         seed: of the folds and of the resamples.
         resamples: of patients, for the intervals.
@@ -58,6 +60,7 @@ class TrackingOptions:
     """
 
     model: MatcherModel | None = None
+    splits: tuple[Split, ...] = ()
     folds: int = 4
     seed: int = 0
     resamples: int = 1000
@@ -72,7 +75,7 @@ def evaluate_tracking(
     Raises TrackingError where the archive knows no tracks.
     """
     chosen = options or TrackingOptions()
-    labelled = labelled_patients(archive, encoder, progress=chosen.progress)
+    labelled = labelled_patients(archive, encoder, splits=chosen.splits, progress=chosen.progress)
     return evaluate_patients(
         labelled, archive_name=archive.root.name, encoder_name=encoder.name, options=chosen
     )
@@ -116,7 +119,9 @@ def evaluate_patients(
             "folds": options.folds,
             "seed": options.seed,
             "resamples": options.resamples,
+            "splits": [split.value for split in options.splits] or ["all"],
             "matcher": (options.model or bundled_matcher()).fitted_on,
+            "matcher_encoder": (options.model or bundled_matcher()).encoder,
         },
     )
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from retrieval.evaluation.tracking import MatchingScores
 
+MATCHER = "matcher"
+"""The method that is measured as it ships, beside those fitted in folds."""
+
 NOTICE = "Research use only. Not a medical device; not for diagnosis or treatment."
 
 
@@ -57,7 +60,7 @@ class TrackingReport:
         }
 
     def to_markdown(self) -> str:
-        """One table a section: methods down, scores across."""
+        """Two tables a section: methods down, scores across; and the matcher's calibration."""
         lines = [
             f"Archive {self.archive}: {self.patients} patients, {self.lesions} lesions, "
             f"{self.pairs} pairs of the same lesion. Encoder {self.encoder}. {NOTICE}",
@@ -71,5 +74,18 @@ class TrackingReport:
             for method, scores in methods.items():
                 cells = [scores.estimates[name].text() for name in names]
                 lines.append(f"| {method} | " + " | ".join(cells) + " |")
-            lines.append("")
+            lines += ["", *_calibration_lines(methods)]
         return "\n".join(lines)
+
+
+def _calibration_lines(methods: Mapping[str, MatchingScores]) -> list[str]:
+    lines = [
+        "| matcher's score | pairs | mean score | truly the same |",
+        "| --- | --- | --- | --- |",
+    ]
+    for one in methods[MATCHER].calibration if MATCHER in methods else ():
+        lines.append(
+            f"| {one.low:.1f} to {one.high:.1f} | {one.pairs} | {one.mean_score:.3f} "
+            f"| {one.true_share:.3f} |"
+        )
+    return [*lines, ""] if MATCHER in methods else []

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from retrieval.lesion import LesionSearchError, Split
+
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")
 ]
@@ -22,3 +24,20 @@ MatcherOption = Annotated[
     Path | None,
     typer.Option("--matcher", help="A matcher's weights (.json). Default: the bundled ones."),
 ]
+
+
+class SplitOptionError(LesionSearchError):
+    """A --split that names no split."""
+
+
+def parse_splits(text: str) -> tuple[Split, ...]:
+    """The splits a ``--split`` names, as ``val,test``; empty for ``all``."""
+    if text == "all":
+        return ()
+    known = (Split.TRAIN, Split.VALIDATION, Split.TEST)
+    names = {split.value: split for split in known}
+    wanted = [name.strip() for name in text.split(",")]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise SplitOptionError(f"split {unknown[0]!r} is unknown: {', '.join(names)}, or all")
+    return tuple(names[name] for name in wanted)

@@ -1,0 +1,70 @@
+"""``lesion-search fit-matcher``: calibrates the matcher for an encoder on an archive's tracks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retrieval.lesion import LesionSearchError
+from service.commands.options import ArchiveOption, EncoderOption, JsonFlag, parse_splits
+from service.console import answer_fields, answer_json, progress_bar
+
+
+class FitMatcherError(LesionSearchError):
+    """Options of ``fit-matcher`` that cannot be obeyed."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("fit-matcher")(fit_matcher_command)
+
+
+def fit_matcher_command(
+    archive: ArchiveOption,
+    out: Annotated[
+        Path, typer.Option("--out", help="The weights, .json; their card is written beside, .md.")
+    ],
+    encoder: EncoderOption = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Whose patients: train, val, test, several with commas, or all. Best are those "
+            "the encoder was not trained on and that are not evaluated afterwards."
+        ),
+    ] = "val",
+    folds: Annotated[int, typer.Option(min=2, help="Of the card's scores.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fit the matcher's weights to lesion tracks that are known, with the encoder in use."""
+    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.sources.deeplesion import DeepLesionArchive
+    from service.matcher_card import matcher_card
+    from service.matcher_fitting import fit_labelled, labelled_patients, save_matcher
+    from service.tracking_evaluation import TrackingOptions, evaluate_patients
+
+    if out.suffix != ".json":
+        raise FitMatcherError(f"--out {out.name} must end in .json: the card takes the same name")
+    splits = parse_splits(split)
+    source, loaded = DeepLesionArchive.open(archive), LesionEncoder.load(encoder)
+    with progress_bar("lesions") as progress:
+        labelled = labelled_patients(source, loaded, splits=splits, progress=progress)
+    name = source.root.name
+    model = fit_labelled(labelled, loaded, source=f"archive {name}, split {split}")
+    options = TrackingOptions(model, splits, folds=folds, seed=seed)
+    report = evaluate_patients(
+        labelled, archive_name=name, encoder_name=loaded.name, options=options
+    )
+    save_matcher(model, out)
+    out.with_suffix(".md").write_text(matcher_card(model, report), encoding="utf-8")
+    facts = {
+        "matcher": str(out),
+        "card": str(out.with_suffix(".md")),
+        "encoder": model.encoder,
+        "fitted_on": model.fitted_on,
+        "abstain": list(model.abstain),
+        "left_out": dict(report.left_out),
+    }
+    answer_json(facts) if as_json else answer_fields(facts, title="Matcher")
