@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from retrieval.evaluation.card_facts import read_card_facts
 from retrieval.lesion import LesionType, Recist, Split
 from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from service.cli import main
@@ -137,3 +140,11 @@ def test_mistakes_are_one_line(reports, encoder_file, capsys, options, told):
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert told in err
+
+
+def test_the_example_facts_of_the_docs_are_accepted(tmp_path, encoder_file):
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "facts.toml").write_text(example)
+    facts = read_card_facts(tmp_path / "facts.toml", encoder_file)
+    assert facts.purpose in page
