@@ -65,6 +65,9 @@ class OptimiserConfig:
         backbone_rate, head_rate: peak learning rates; a backbone rate of 0 freezes it.
         warmup: share of the steps in which the rate rises.
         clip: largest gradient norm.
+        trained_share: share of the trained weights in the encoder that is written; the rest are
+            the weights the run started from. Between the two lie encoders that keep what
+            ImageNet gives on unfamiliar images (Wortsman et al., CVPR 2022, WiSE-FT).
     """
 
     steps: int = 2000
@@ -74,6 +77,7 @@ class OptimiserConfig:
     weight_decay: float = 0.01
     warmup: float = 0.05
     clip: float = 1.0
+    trained_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

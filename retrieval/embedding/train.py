@@ -24,7 +24,7 @@ from retrieval.embedding.augment import Augmenter
 from retrieval.embedding.batches import BatchSource
 from retrieval.embedding.cache import Progress
 from retrieval.embedding.checkpoint import load_checkpoint, run_identity, save_checkpoint
-from retrieval.embedding.encoder import fingerprint, save_encoder
+from retrieval.embedding.encoder import fingerprint, load_network, save_encoder
 from retrieval.embedding.initialise import initialise
 from retrieval.embedding.network import DLGNetwork
 from retrieval.embedding.objective import Objective, SequenceBatch, TrainedModel
@@ -39,6 +39,7 @@ from retrieval.sources.archive import Archive
 
 CHECKPOINT_EVERY = 200
 LOG_EVERY = 10
+START = "start.safetensors"
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,15 @@ def train_encoder(
             )
         run = _Run(recipe, training, rows, workers, out)
         run.go(reports)
-        network = run.model.network
         path = out / "encoder.safetensors"
         if workers.leads:
-            save_encoder(network.cpu(), path, name=recipe.name)
+            start, _ = load_network(out / START)
+            network = run.model.network.cpu()
+            blend(network, start, trained_share=recipe.optimiser.trained_share)
+            save_encoder(network, path, name=recipe.name)
         workers.wait()
-        return TrainedEncoder(path, fingerprint(network), recipe.optimiser.steps, len(rows))
+        written, _ = load_network(path)
+        return TrainedEncoder(path, fingerprint(written), recipe.optimiser.steps, len(rows))
 
 
 class _Run:
@@ -125,6 +129,8 @@ class _Run:
         if first == 0:
             rng = np.random.default_rng([self.recipe.seed, 1])
             initialise(network, self.training, self.rows, rng)
+            if self.workers.leads:
+                save_encoder(network, self.out / START, name=f"{self.recipe.name} at its start")
         # Frozen statistics keep what ImageNet gives; without ImageNet there are none to keep.
         network.train(not self.recipe.pretrained)
         replicated = self.workers.replicate(self.model)
@@ -194,6 +200,15 @@ class _Run:
         return BatchSource(
             self.training, sampler, sequences, seed=self.recipe.seed, rank=self.workers.rank
         )
+
+
+@torch.no_grad()
+def blend(network: nn.Module, start: nn.Module, *, trained_share: float) -> None:
+    """Moves every weight of ``network`` towards that of ``start``, in place."""
+    before = start.state_dict()
+    for name, trained in network.state_dict().items():
+        if trained.is_floating_point():
+            trained.copy_(torch.lerp(before[name], trained, trained_share))
 
 
 def learning_rates(config: OptimiserConfig, step: int) -> tuple[float, float]:

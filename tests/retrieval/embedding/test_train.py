@@ -11,13 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from retrieval.embedding import train
+from retrieval.embedding import run_log, train
+from retrieval.embedding.batches import BatchSource
 from retrieval.embedding.checkpoint import CheckpointError
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.embedding.recipe import OptimiserConfig, Recipe, load_recipe
-from retrieval.embedding.train import Reports, TrainedEncoder, learning_rates, train_encoder
-from retrieval.embedding.training_data import TrainingDataError
+from retrieval.embedding.sampling import SequenceSampler
+from retrieval.embedding.train import Reports, TrainedEncoder, blend, learning_rates, train_encoder
+from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import LesionType, Split
 from retrieval.sources.deeplesion import DeepLesionArchive
 from service.cli import main
@@ -26,6 +29,12 @@ from tests.retrieval.embedding.conftest import TinyRun
 
 class KilledError(Exception):
     """Stands for the end of the process."""
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny run drew its curve before; drawing one for every checkpoint takes most of a test."""
+    monkeypatch.setattr(run_log, "_draw", lambda rows, path: None)
 
 
 def with_cache(run: TinyRun, out: Path) -> Path:
@@ -208,6 +217,27 @@ def test_the_command_refuses_a_misspelt_option_in_one_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_each_worker_draws_batches_of_its_own_and_always_the_same(
+    phantom_training: TrainingData, tiny_run: TinyRun
+) -> None:
+    """The short form of the test below: what two workers must not share."""
+    sampler = SequenceSampler(
+        phantom_training.table,
+        phantom_training.rows(Split.TRAIN),
+        phantom_training.weights,
+        tiny_run.recipe.similarity,
+    )
+    first, second = (BatchSource(phantom_training, sampler, 3, seed=0, rank=n) for n in (0, 1))
+    batches = dict(first.ahead(2, 6))
+    assert list(batches) == [2, 3, 4, 5]
+    for step, batch in batches.items():
+        same, other = first.batch(step), second.batch(step)
+        assert torch.equal(batch.hu, same.hu)
+        assert torch.equal(batch.flips, same.flips)
+        assert batch.hu.shape != other.hu.shape or not torch.equal(batch.hu, other.hu)
+
+
+@pytest.mark.slow
 def test_two_workers_write_one_encoder(
     phantom_archive: DeepLesionArchive, tiny_run: TinyRun, tmp_path: Path
 ) -> None:
@@ -228,3 +258,17 @@ def test_two_workers_write_one_encoder(
     assert LesionEncoder.load(Path(answered["encoder"])).fingerprint == answered["fingerprint"]
     assert [path.name for path in out.glob("*.safetensors")] == ["encoder.safetensors"]
     assert answered["fingerprint"] != tiny_run.trained.fingerprint
+
+
+def test_a_blend_lies_between_the_start_and_the_trained_weights() -> None:
+    start, trained, none, whole = (torch.nn.Linear(4, 4) for _ in range(4))
+    none.load_state_dict(trained.state_dict())
+    whole.load_state_dict(trained.state_dict())
+    half = torch.nn.Linear(4, 4)
+    half.load_state_dict(trained.state_dict())
+    blend(none, start, trained_share=0.0)
+    blend(half, start, trained_share=0.5)
+    blend(whole, start, trained_share=1.0)
+    assert torch.equal(none.weight, start.weight)
+    torch.testing.assert_close(half.weight, (start.weight + trained.weight) / 2)
+    torch.testing.assert_close(whole.weight, trained.weight)
