@@ -87,7 +87,7 @@ def draw_query_figure(
     per_row = HITS_PER_ROW + (1 if hit_rows == 1 else 2)
     follow_up_rows = math.ceil(len(follow_ups) / per_row)
     height = follow_up_top + (follow_up_rows * ROW + TOP if follow_ups else 0) + 0.12
-    sheet = _Sheet(left + HITS_PER_ROW * (PANEL + GAP) - GAP + MARGIN, height)
+    sheet = Sheet(left + HITS_PER_ROW * (PANEL + GAP) - GAP + MARGIN, height)
     sheet.caption(left, "Most similar lesions of other patients, by similarity", top=0)
     sheet.panel(query, x=MARGIN, y=TOP, size=query_size)
     if not hits:
@@ -116,7 +116,7 @@ def save_figure(figure: Figure, path: Path, *, dots_per_inch: int = 120) -> None
         raise FigureError(f"figure {path} cannot be written: {problem.strerror}") from None
 
 
-class _Sheet:
+class Sheet:
     """A dark page measured in inches from its top-left corner."""
 
     def __init__(self, width: float, height: float) -> None:
@@ -125,13 +125,16 @@ class _Sheet:
         FigureCanvasAgg(self.figure)
 
     def text(self, x: float, y: float, words: str, colour: str = TEXT, **style: Any) -> None:
+        """Words whose top-left corner is at (x, y)."""
         place = (x / self._width, 1 - y / self._height)
         self.figure.text(*place, words, color=colour, va="top", **style)
 
     def caption(self, x: float, words: str, *, top: float) -> None:
+        """A faint heading of a group of pictures."""
         self.text(x, top + 0.14, words, FAINT, fontsize=10.5)
 
     def note(self, words: str) -> None:
+        """A small line at the foot, on the right."""
         foot = self._height - 0.2
         self.text(self._width - MARGIN, foot, words, FAINT, fontsize=7.5, ha="right")
 
