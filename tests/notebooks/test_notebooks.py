@@ -38,7 +38,7 @@ def index_folder(tmp_path_factory):
 def outputs(index_folder):
     """Each code cell's outputs after a run of the notebook."""
     notebook = nbformat.read(EXPLORE, as_version=4)
-    client = NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOKS)}})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LESION_SEARCH_INDEX", str(index_folder))
         client.execute()
