@@ -15,6 +15,7 @@ from index.errors import (
     UnknownLesionError,
 )
 from index.filters import LesionFilter
+from index.lesion_graph import MatchConflictError
 from index.lesion_index import LesionIndex
 from index.match_table import MatchError
 from index.reports import AddReport, Match, Verdict
@@ -252,6 +253,24 @@ def test_matches(index, samples):
     index.remove([third])
     assert index.matches() == []
     assert index.verify().sound
+
+
+def test_a_contradictory_match_is_refused_and_not_stored(index, samples):
+    first, second, third, fourth = (
+        samples.record(number).lesion.lesion_id for number in (12, 13, 14, 15)
+    )
+    index.set_match(first, second, "confirmed")
+    index.set_match(second, third, "confirmed")
+    before = index.matches()
+    with pytest.raises(MatchConflictError, match="rejected"):
+        index.set_match(third, first, "rejected")
+    with pytest.raises(MatchConflictError, match="one study"):
+        index.set_match(first, fourth, "confirmed")
+    assert index.matches() == before
+    index.set_match(first, fourth, "rejected")
+    index.remove_match(second, third)
+    index.set_match(third, first, "rejected")
+    assert len(index.matches()) == 3
 
 
 def test_export_and_import_are_identical(index, samples, tmp_path: Path):

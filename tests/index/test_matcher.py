@@ -19,6 +19,7 @@ from index.matcher import (
     TermWeights,
     TrackingError,
     bundled_matcher,
+    load_matcher,
 )
 from index.matcher_fit import LabelledPatient, fit_matcher
 from index.simulated_patients import SimulationSettings, simulate_patients
@@ -165,3 +166,20 @@ def test_one_kind_of_pairs_cannot_be_fitted() -> None:
         fit_matcher(alone)
     with pytest.raises(TrackingError, match="both kinds"):
         fit_matcher([LabelledPatient([], {})])
+
+
+def test_a_matcher_warns_of_vectors_of_another_encoder() -> None:
+    unbound = bundled_matcher()
+    bound = replace(unbound, encoder="0123abcd")
+    assert bound.warning_for("0123abcd") is None
+    warning = bound.warning_for("ffff0000")
+    assert warning is not None
+    assert "0123abcd" in warning
+    assert "ffff0000" in warning
+    assert "no encoder" in str(replace(unbound, encoder=None).warning_for("ffff0000"))
+
+
+def test_no_path_means_the_bundled_matcher(tmp_path: Path) -> None:
+    assert load_matcher(None) == bundled_matcher()
+    with pytest.raises(TrackingError, match="cannot be read"):
+        load_matcher(tmp_path / "none.json")
