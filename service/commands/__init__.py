@@ -11,8 +11,10 @@ index.py           build, add, remove, info, verify, export, import
 query.py           one lesion in, similar lesions and follow-ups out
 track.py           lesion tracks of one patient or of all
 train.py           an encoder from archives
+fit_matcher.py     the matcher, calibrated for an encoder
 serve.py           the HTTP service
 demo.py            phantom archive, index, one query with its picture, the service
-evaluate.py        the published protocols; evaluate_card.py an encoder's card from their reports
+evaluate.py        the published protocols; evaluate_card.py an encoder's card from
+                   their reports; evaluate_tracking.py matching of the same lesion
 options.py         options that several commands share
 """

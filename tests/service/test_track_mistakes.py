@@ -69,12 +69,13 @@ def test_the_example_has_most_lesions_over_most_studies(index):
 
 
 def test_archives_without_tracks_are_said(archive, index, tmp_path):
-    (tmp_path / "bare").mkdir()
     source = ImageSource(str(archive.root), "x.png", (1.0, 1.0), 2.0)
     with LesionIndex.create(tmp_path / "one", EncoderBinding("f", "toy", 2, {})) as one:
         made = record("a", 1, 0.0)
         one.add([LesionRecord(made.lesion, made.vector, source)])
         assert known_tracks(one) == dict(archive.track_ids)
-    with LesionIndex.create(tmp_path / "none", EncoderBinding("f", "toy", 2, {})) as none:
-        with pytest.raises(TrackingError, match=r"tracks\.csv"):
-            known_tracks(none)
+    with (
+        LesionIndex.create(tmp_path / "none", EncoderBinding("f", "toy", 2, {})) as none,
+        pytest.raises(TrackingError, match=r"tracks\.csv"),
+    ):
+        known_tracks(none)
