@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.lesion import LesionSearchError
-from service.commands.options import EncoderOption, JsonFlag, MatcherOption, parse_splits
+from service.commands.options import (
+    EncoderOption,
+    JsonFlag,
+    MatcherOption,
+    ResamplesOption,
+    parse_splits,
+)
 from service.console import answer, answer_fields, answer_json, progress_bar, say, warn
 
 if TYPE_CHECKING:
@@ -36,6 +42,7 @@ def tracking(
     ] = "all",
     seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
     folds: Annotated[int, typer.Option(min=2, help="Of what is fitted on other patients.")] = 4,
+    resamples: ResamplesOption = 1000,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the calibration: .png, .svg or .pdf.")
     ] = None,
@@ -64,7 +71,9 @@ def tracking(
     source, loaded = DeepLesionArchive.open(archive), LesionEncoder.load(encoder)
     warn([model.warning_for(loaded.fingerprint)])
     with progress_bar("lesions") as progress:
-        options = TrackingOptions(model, splits, folds=folds, seed=seed, progress=progress)
+        options = TrackingOptions(
+            model, splits, folds=folds, seed=seed, resamples=resamples, progress=progress
+        )
         report = evaluate_tracking(source, loaded, options)
     if figure is not None:
         from service.calibration_figure import draw_calibration

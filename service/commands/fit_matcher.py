@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from retrieval.lesion import LesionSearchError
-from service.commands.options import ArchiveOption, EncoderOption, JsonFlag, parse_splits
+from service.commands.options import (
+    ArchiveOption,
+    EncoderOption,
+    JsonFlag,
+    ResamplesOption,
+    parse_splits,
+)
 from service.console import answer_fields, answer_json, progress_bar
 
 
@@ -36,6 +42,7 @@ def fit_matcher_command(
     ] = "val",
     folds: Annotated[int, typer.Option(min=2, help="Of the card's scores.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
+    resamples: ResamplesOption = 1000,
     as_json: JsonFlag = False,
 ) -> None:
     """Fit the matcher's weights to lesion tracks that are known, with the encoder in use."""
@@ -53,7 +60,7 @@ def fit_matcher_command(
         labelled = labelled_patients(source, loaded, splits=splits, progress=progress)
     name = source.root.name
     model = fit_labelled(labelled, loaded, source=f"archive {name}, split {split}")
-    options = TrackingOptions(model, splits, folds=folds, seed=seed)
+    options = TrackingOptions(model, splits, folds=folds, seed=seed, resamples=resamples)
     report = evaluate_patients(
         labelled, archive_name=name, encoder_name=loaded.name, options=options
     )

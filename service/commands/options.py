@@ -25,6 +25,10 @@ MatcherOption = Annotated[
     typer.Option("--matcher", help="A matcher's weights (.json). Default: the bundled ones."),
 ]
 
+ResamplesOption = Annotated[
+    int, typer.Option(min=1, help="Of the patients, for the 95 % intervals.")
+]
+
 
 class SplitOptionError(LesionSearchError):
     """A --split that names no split."""
