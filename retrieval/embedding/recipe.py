@@ -97,10 +97,16 @@ class RefineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One training run of an encoder."""
+    """One training run of an encoder.
+
+    Attributes:
+        start: an encoder file to go on from; empty to start from frozen multi-scale features.
+        pretrained: whether the backbone has ImageNet weights.
+    """
 
     name: str = "small"
     seed: int = 0
+    start: str = ""
     pretrained: bool = True
     patch: PatchSpec = field(default_factory=PatchSpec)
     network: NetworkConfig = field(default_factory=NetworkConfig)

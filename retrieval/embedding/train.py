@@ -28,7 +28,7 @@ from retrieval.embedding.encoder import fingerprint, load_network, save_encoder
 from retrieval.embedding.initialise import initialise
 from retrieval.embedding.network import DLGNetwork
 from retrieval.embedding.objective import Objective, SequenceBatch, TrainedModel
-from retrieval.embedding.recipe import OptimiserConfig, Recipe
+from retrieval.embedding.recipe import OptimiserConfig, Recipe, RecipeError
 from retrieval.embedding.refine import refined_types
 from retrieval.embedding.run_log import RunLog
 from retrieval.embedding.sampling import SequenceSampler
@@ -127,8 +127,7 @@ class _Run:
         first = load_checkpoint(checkpoint, self.model, self.optimiser, run=self.identity)
         network = self.model.network
         if first == 0:
-            rng = np.random.default_rng([self.recipe.seed, 1])
-            initialise(network, self.training, self.rows, rng)
+            self._begin(network)
             if self.workers.leads:
                 save_encoder(network, self.out / START, name=f"{self.recipe.name} at its start")
         # Frozen statistics keep what ImageNet gives; without ImageNet there are none to keep.
@@ -153,6 +152,20 @@ class _Run:
                             run=self.identity,
                         )
                         log.save()
+
+    def _begin(self, network: DLGNetwork) -> None:
+        """The weights of step 0: the recipe's own encoder, or frozen multi-scale features."""
+        if not self.recipe.start:
+            rng = np.random.default_rng([self.recipe.seed, 1])
+            initialise(network, self.training, self.rows, rng)
+            return
+        begun, name = load_network(Path(self.recipe.start))
+        if begun.config != network.config or begun.spec != network.spec:
+            raise RecipeError(
+                f"start {self.recipe.start} ({name}) has {begun.config} and {begun.spec}: recipe "
+                f"{self.recipe.name} needs {network.config} and {network.spec}"
+            )
+        network.load_state_dict(begun.state_dict())
 
     def _step(self, replicated: nn.Module, batch: SequenceBatch, step: int) -> dict[str, float]:
         device = self.workers.device

@@ -16,8 +16,8 @@ import torch
 from retrieval.embedding import run_log, train
 from retrieval.embedding.batches import BatchSource
 from retrieval.embedding.checkpoint import CheckpointError
-from retrieval.embedding.encoder import LesionEncoder
-from retrieval.embedding.recipe import OptimiserConfig, Recipe, load_recipe
+from retrieval.embedding.encoder import LesionEncoder, load_network
+from retrieval.embedding.recipe import OptimiserConfig, Recipe, RecipeError, load_recipe
 from retrieval.embedding.sampling import SequenceSampler
 from retrieval.embedding.train import Reports, TrainedEncoder, blend, learning_rates, train_encoder
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
@@ -272,3 +272,21 @@ def test_a_blend_lies_between_the_start_and_the_trained_weights() -> None:
     assert torch.equal(none.weight, start.weight)
     torch.testing.assert_close(half.weight, (start.weight + trained.weight) / 2)
     torch.testing.assert_close(whole.weight, trained.weight)
+
+
+def test_a_run_goes_on_from_an_encoder_and_refuses_another_network(
+    tiny_run: TinyRun, phantom_archive: DeepLesionArchive, tmp_path: Path
+) -> None:
+    tiny = load_recipe("tiny")
+    begun = replace(
+        tiny,
+        start=str(tiny_run.trained.path),
+        optimiser=replace(tiny.optimiser, steps=1, sequences=2, backbone_rate=0.0, head_rate=0.0),
+    )
+    unmoved = train_encoder([phantom_archive], begun, tmp_path / "unmoved")
+    before, _ = load_network(tiny_run.trained.path)
+    after, _ = load_network(unmoved.path)
+    assert torch.equal(before.project.weight, after.project.weight)
+    other = replace(begun, network=replace(tiny.network, dimension=32))
+    with pytest.raises(RecipeError, match="needs NetworkConfig"):
+        train_encoder([phantom_archive], other, tmp_path / "other")

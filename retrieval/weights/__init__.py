@@ -1,0 +1,1 @@
+"""The bundled models: safetensors, each with its model card."""
