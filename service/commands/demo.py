@@ -26,7 +26,7 @@ from service.console import say, warn
 if TYPE_CHECKING:
     from retrieval.sources.deeplesion import DeepLesionArchive
 
-DEMO_PATIENTS = 60
+DEMO_PATIENTS = 40
 DEMO_SEED = 0
 
 
