@@ -116,5 +116,6 @@ def lesion_id_of(series_id: str, key_slice: int, box: Box) -> str:
     Made of the lesion's own content, so it does not change with the order of the table or with
     the rows around it.
     """
-    x, y = box.center
-    return f"{series_id}_{key_slice:03d}_x{math.floor(x + 0.5)}_y{math.floor(y + 0.5)}"
+    # The table keeps six decimals: a centre on .5 must not fall to another side when read back.
+    x, y = (math.floor(round(middle, 6) + 0.5) for middle in box.center)
+    return f"{series_id}_{key_slice:03d}_x{x}_y{y}"
