@@ -216,11 +216,15 @@ class _Run:
 
 
 @torch.no_grad()
-def blend(network: nn.Module, start: nn.Module, *, trained_share: float) -> None:
-    """Moves every weight of ``network`` towards that of ``start``, in place."""
+def blend(network: DLGNetwork, start: DLGNetwork, *, trained_share: float) -> None:
+    """Moves the backbone and the projection of ``network`` towards those of ``start``, in place.
+
+    The estimating heads stay as trained: at the start they knew nothing, and a half of them
+    would estimate the half of a location.
+    """
     before = start.state_dict()
     for name, trained in network.state_dict().items():
-        if trained.is_floating_point():
+        if trained.is_floating_point() and not name.startswith(("type_head", "location_head")):
             trained.copy_(torch.lerp(before[name], trained, trained_share))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
@@ -260,18 +261,21 @@ def test_two_workers_write_one_encoder(
     assert answered["fingerprint"] != tiny_run.trained.fingerprint
 
 
-def test_a_blend_lies_between_the_start_and_the_trained_weights() -> None:
-    start, trained, none, whole = (torch.nn.Linear(4, 4) for _ in range(4))
-    none.load_state_dict(trained.state_dict())
-    whole.load_state_dict(trained.state_dict())
-    half = torch.nn.Linear(4, 4)
-    half.load_state_dict(trained.state_dict())
-    blend(none, start, trained_share=0.0)
+def test_a_blend_lies_between_the_start_and_the_trained_weights_but_for_its_heads(
+    tiny_run: TinyRun,
+) -> None:
+    start, _ = load_network(tiny_run.out / train.START)
+    trained, _ = load_network(tiny_run.trained.path)
+    with torch.no_grad():
+        trained.location_head.weight += 1
+    half = copy.deepcopy(trained)
     blend(half, start, trained_share=0.5)
-    blend(whole, start, trained_share=1.0)
-    assert torch.equal(none.weight, start.weight)
-    torch.testing.assert_close(half.weight, (start.weight + trained.weight) / 2)
-    torch.testing.assert_close(whole.weight, trained.weight)
+    middle = (start.project.weight + trained.project.weight) / 2
+    torch.testing.assert_close(half.project.weight, middle)
+    assert torch.equal(half.location_head.weight, trained.location_head.weight)
+    none = copy.deepcopy(trained)
+    blend(none, start, trained_share=0.0)
+    assert torch.equal(none.project.weight, start.project.weight)
 
 
 def test_a_run_goes_on_from_an_encoder_and_refuses_another_network(
