@@ -8,7 +8,7 @@ setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dicom,train,notebooks,dev]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dicom,train,notebooks,milvus,ray,dev]'
 	touch $@
 
 ## The demo archive, its index, one query with its picture, then the service until Ctrl-C.
