@@ -6,6 +6,10 @@ random moment; then the index is opened and compared with the journal: what was 
 there, the change in flight is there whole or not at all, and ``verify`` finds nothing. The next
 process goes on with the same index.
 
+A moment drawn over the whole life of the writer mostly hits its slowest work. Therefore the
+kills take turns: any moment from the start of the process on, then a moment drawn within one
+addition, one removal, one snapshot, as long as these have been found to take.
+
     python benchmarks/crash.py --kills 100 --out benchmarks/results/crash.json
 """
 
@@ -18,7 +22,9 @@ import os
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +40,14 @@ LESIONS = 3_000
 
 BATCH = 300
 LONGEST_LIFE_S = 0.4
+AIMS = (None, "add", "remove", "snapshot")
+"""What the kills aim at in turn; None is any moment, the opening included."""
+
+OVERSHOOT = 1.2
+"""How far past the usual duration of a change a kill that aims at it may come."""
+
+PATIENCE_S = 60.0
+"""How long a writer may take to open the index or to begin the change that is aimed at."""
 
 Held = dict[str, int]
 """Lesion id to the seed of the vector it was last given."""
@@ -72,13 +86,14 @@ def write_without_pause(folder: str, journal: str, seed: int) -> None:
             version = seed * 1_000_000 + step
             records = [record(number, version) for number in numbers]
             note(begin=kind, numbers=numbers, version=version)
+            started = time.perf_counter()
             if kind == "add":
                 index.add(records)
             elif kind == "remove":
                 index.remove([one.lesion.lesion_id for one in records])
             else:
                 index.snapshot()
-            note(done=kind)
+            note(done=kind, seconds=time.perf_counter() - started)
 
 
 @dataclass
@@ -90,8 +105,14 @@ class Tally:
     killed_during: Counter[str] = field(default_factory=Counter)
     in_flight_kept: int = 0
     in_flight_undone: int = 0
+    seconds: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     slowest_open_s: float = 0.0
+
+    def usual_s(self, kind: str) -> float:
+        """The mean duration of a kind of change so far, 20 ms before the first."""
+        done = self.acknowledged[kind]
+        return self.seconds[kind] / done if done else 0.02
 
 
 def applied(held: Held, change: dict[str, Any]) -> Held:
@@ -109,13 +130,15 @@ def applied(held: Held, change: dict[str, Any]) -> Held:
 def read_journal(journal: Path, held: Held, tally: Tally) -> tuple[Held, dict[str, Any] | None]:
     """What was acknowledged, and the change that was in flight."""
     in_flight: dict[str, Any] | None = None
-    for line in journal.read_text().splitlines():
+    # A kill can cut the last line; what it was to announce had then not begun.
+    for line in journal.read_text().split("\n")[:-1]:
         words = json.loads(line)
         if "begin" in words:
             in_flight = words
         elif "done" in words and in_flight is not None:
             held = applied(held, in_flight)
             tally.acknowledged[words["done"]] += 1
+            tally.seconds[words["done"]] += words["seconds"]
             in_flight = None
     return held, in_flight
 
@@ -150,6 +173,30 @@ def check(folder: Path, before: Held, in_flight: dict[str, Any] | None, tally: T
     return after
 
 
+def wait_for(aim: str, journal: Path, alive: Callable[[], bool]) -> None:
+    """Returns when the newest line of the journal says that such a change has begun."""
+    deadline = time.monotonic() + PATIENCE_S
+    begun = f'{{"begin": "{aim}"'
+    while alive() and time.monotonic() < deadline:
+        if journal.exists() and journal.read_text().rsplit("\n", 2)[-2:][0].startswith(begun):
+            return
+        time.sleep(0.0005)
+
+
+def strike(
+    writer: BaseProcess, journal: Path, aim: str | None, *, life_s: float, into_s: float
+) -> None:
+    """Kills the writer after ``life_s``, and ``into_s`` after the next change aimed at began."""
+    while aim is not None and not journal.exists() and writer.is_alive():
+        time.sleep(0.001)
+    time.sleep(life_s)
+    if aim is not None:
+        wait_for(aim, journal, writer.is_alive)
+        time.sleep(into_s)
+    writer.kill()
+    writer.join()
+
+
 def run(kills: int, seed: int) -> Tally:
     """``kills`` rounds on one index."""
     context = multiprocessing.get_context("forkserver")
@@ -165,12 +212,10 @@ def run(kills: int, seed: int) -> Tally:
                 target=write_without_pause, args=(str(folder), str(journal), seed + turn)
             )
             writer.start()
-            # Every fourth is killed while it may still be opening the index.
-            while turn % 4 and not journal.exists() and writer.is_alive():
-                time.sleep(0.001)
-            time.sleep(float(rng.uniform(0, LONGEST_LIFE_S)))
-            writer.kill()
-            writer.join()
+            aim = AIMS[turn % len(AIMS)]
+            life_s = float(rng.uniform(0, LONGEST_LIFE_S))
+            into_s = float(rng.uniform(0, OVERSHOOT * tally.usual_s(aim or "add")))
+            strike(writer, journal, aim, life_s=life_s, into_s=into_s)
             if writer.exitcode != -9:
                 tally.failures.append(f"the writer ended by itself: {writer.exitcode}")
             tally.kills += 1
@@ -198,8 +243,11 @@ def main() -> int:
         "in_flight_kept_whole": tally.in_flight_kept,
         "in_flight_undone_whole": tally.in_flight_undone,
         "acknowledged": dict(sorted(tally.acknowledged.items())),
+        "usual_ms": {kind: round(1e3 * tally.usual_s(kind), 1) for kind in AIMS if kind},
         "slowest_open_s": round(tally.slowest_open_s, 3),
         "seconds": round(time.perf_counter() - started, 1),
+        "processors": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 2),
     }
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
