@@ -67,7 +67,7 @@ class DLGNetwork(nn.Module):
         self.config = config
         self.spec = spec
         self.backbone = build_backbone(config.backbone, pretrained=pretrained)
-        self.channel_mixer = _centre_slice_mixer(spec)
+        self.channel_mixer = centre_slice_mixer(spec)
         widths = self.backbone.channels
         self.group_widths = [*widths, *widths[-CONTEXT_LEVELS:]]
         self.group_scales = nn.ModuleList(_GroupNormalisation(w) for w in self.group_widths)
@@ -171,7 +171,7 @@ class _GroupNormalisation(nn.Module):
         return F.normalize(group.float() - self.mean, dim=1)
 
 
-def _centre_slice_mixer(spec: PatchSpec) -> nn.Conv2d:
+def centre_slice_mixer(spec: PatchSpec) -> nn.Conv2d:
     """A 1 x 1 convolution to the three channels of an ImageNet network.
 
     It starts as the middle slice under the first three windows, the neighbours at zero: at the

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any
 
 from retrieval.embedding.augment import AugmentConfig
 from retrieval.embedding.losses import SequenceMargins
 from retrieval.embedding.network import NetworkConfig
 from retrieval.embedding.similarity import SimilarityThresholds
-from retrieval.lesion import LesionSearchError
 from retrieval.patch import PatchSpec
+from retrieval.training.config import read_config
 
 RECIPES = Path(__file__).parent / "recipes"
-_Config = TypeVar("_Config")
-
-
-class RecipeError(LesionSearchError):
-    """A recipe with a misspelt key or a value of the wrong kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,66 +123,4 @@ def load_recipe(name_or_path: str | Path, changes: Mapping[str, str] | None = No
     Raises:
         RecipeError: no such recipe, a key the recipe does not have, or a value of another kind.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = RECIPES / f"{name_or_path}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.toml")))
-        raise RecipeError(f"recipe {str(name_or_path)!r} is not a file nor one of {known}")
-    try:
-        table = tomllib.loads(path.read_text())
-        for key, value in (changes or {}).items():
-            _set(table, key.split("."), value)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from None
-    return build_config(Recipe, {"name": path.stem, **table}, where=path.name)
-
-
-def build_config(kind: type[_Config], table: Mapping[str, Any], *, where: str) -> _Config:
-    """A frozen dataclass of nested dataclasses from a table; raises RecipeError with the path."""
-    hints = get_type_hints(kind)
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(set(table) - known):
-        raise RecipeError(f"{where} has no key {unknown[0]!r}: one of {', '.join(sorted(known))}")
-    values = {}
-    for key, value in table.items():
-        path = f"{where}: {key}"
-        hint = hints[key]
-        if isinstance(hint, type) and is_dataclass(hint):
-            if not isinstance(value, dict):
-                raise RecipeError(f"{path} is {value!r}: a table [{key}] is needed")
-            values[key] = build_config(hint, value, where=path)
-        else:
-            values[key] = _plain(hint, value, path)
-    return kind(**values)
-
-
-def _plain(hint: Any, value: Any, path: str) -> Any:
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise RecipeError(f"{path} is {value!r}: a list is needed")
-        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
-    if get_origin(hint) is dict:
-        if not isinstance(value, dict):
-            raise RecipeError(f"{path} is {value!r}: a table of numbers is needed")
-        return {key: _plain(float, number, f"{path}.{key}") for key, number in value.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint in (int, float, bool, str) and type(value) is not hint:
-        raise RecipeError(f"{path} is {value!r}: {hint.__name__} is needed")
-    return value
-
-
-def _set(table: dict[str, Any], keys: list[str], text: str) -> None:
-    """Applies one ``--set`` change; the text is a TOML value, or else a plain string."""
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    for depth, key in enumerate(keys[:-1], start=1):
-        table = table.setdefault(key, {})
-        if not isinstance(table, dict):
-            raise RecipeError(
-                f"{'.'.join(keys)} cannot be set: {'.'.join(keys[:depth])} is a value"
-            )
-    table[keys[-1]] = value
+    return read_config(Recipe, name_or_path, bundled=RECIPES, changes=changes or {})

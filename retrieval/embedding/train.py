@@ -6,36 +6,34 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from retrieval.embedding.augment import Augmenter
 from retrieval.embedding.batches import BatchSource
 from retrieval.embedding.cache import Progress
-from retrieval.embedding.checkpoint import load_checkpoint, run_identity, save_checkpoint
 from retrieval.embedding.encoder import fingerprint, load_network, save_encoder
 from retrieval.embedding.initialise import initialise
 from retrieval.embedding.network import DLGNetwork
 from retrieval.embedding.objective import Objective, SequenceBatch, TrainedModel
-from retrieval.embedding.recipe import OptimiserConfig, Recipe, RecipeError
+from retrieval.embedding.recipe import OptimiserConfig, Recipe
 from retrieval.embedding.refine import refined_types
-from retrieval.embedding.run_log import RunLog
 from retrieval.embedding.sampling import SequenceSampler
 from retrieval.embedding.similarity import Rows
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import Split
 from retrieval.sources.archive import Archive
+from retrieval.training.checkpoint import load_checkpoint, run_identity, save_checkpoint
+from retrieval.training.config import RecipeError
+from retrieval.training.run_log import RunLog
+from retrieval.training.schedule import rate_share
+from retrieval.training.workers import Workers
 
 CHECKPOINT_EVERY = 200
 LOG_EVERY = 10
@@ -78,7 +76,7 @@ def train_encoder(
         CacheError, CheckpointError: ``out`` holds another run, or the disk is too small.
     """
     reports = reports or Reports()
-    with _Workers(device) as workers:
+    with Workers(device) as workers:
         if workers.leads:
             TrainingData.open(archives, recipe, out / "cache", progress=reports.cache)
         workers.wait()
@@ -106,7 +104,7 @@ class _Run:
     """The state of one run on one worker, and the loop."""
 
     def __init__(
-        self, recipe: Recipe, training: TrainingData, rows: Rows, workers: _Workers, out: Path
+        self, recipe: Recipe, training: TrainingData, rows: Rows, workers: Workers, out: Path
     ) -> None:
         self.recipe, self.training, self.rows, self.workers = recipe, training, rows, workers
         self.out = out
@@ -169,9 +167,10 @@ class _Run:
 
     def _step(self, replicated: nn.Module, batch: SequenceBatch, step: int) -> dict[str, float]:
         device = self.workers.device
-        for group, rate in zip(
-            self.optimiser.param_groups, learning_rates(self.recipe.optimiser, step), strict=True
-        ):
+        config = self.recipe.optimiser
+        share = rate_share(step, config.steps, warmup=config.warmup)
+        rates = (config.backbone_rate * share, config.head_rate * share)
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
             group["lr"] = rate
         batch = batch.to(device)
         generator = torch.Generator(device)
@@ -228,17 +227,6 @@ def blend(network: DLGNetwork, start: DLGNetwork, *, trained_share: float) -> No
             trained.copy_(torch.lerp(before[name], trained, trained_share))
 
 
-def learning_rates(config: OptimiserConfig, step: int) -> tuple[float, float]:
-    """(backbone, head) rates of a step: a linear rise, then half a cosine to zero."""
-    rising = max(1, round(config.warmup * config.steps))
-    if step < rising:
-        share = (step + 1) / rising
-    else:
-        done = (step - rising) / max(1, config.steps - rising)
-        share = 0.5 * (1 + math.cos(math.pi * done))
-    return config.backbone_rate * share, config.head_rate * share
-
-
 def _optimiser(model: TrainedModel, config: OptimiserConfig) -> torch.optim.AdamW:
     """Two groups, backbone and the rest; a backbone rate of 0 freezes and skips its gradients."""
     network = model.network
@@ -251,36 +239,3 @@ def _optimiser(model: TrainedModel, config: OptimiserConfig) -> torch.optim.Adam
     return torch.optim.AdamW(
         [{"params": backbone}, {"params": heads}], weight_decay=config.weight_decay
     )
-
-
-class _Workers:
-    """This process among those that torchrun started; alone where it started none."""
-
-    def __init__(self, device: str | None) -> None:
-        self.rank = int(os.environ.get("RANK", "0"))
-        self.count = int(os.environ.get("WORLD_SIZE", "1"))
-        self.leads = self.rank == 0
-        local = int(os.environ.get("LOCAL_RANK", "0"))
-        default = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device or default)
-
-    def __enter__(self) -> _Workers:
-        if self.count > 1:
-            # The others wait while the first cuts patches: an hour and more on a full archive.
-            dist.init_process_group(
-                "nccl" if self.device.type == "cuda" else "gloo", timeout=timedelta(days=1)
-            )
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.count > 1:
-            dist.destroy_process_group()
-
-    def wait(self) -> None:
-        if self.count > 1:
-            dist.barrier()
-
-    def replicate(self, model: nn.Module) -> nn.Module:
-        if self.count == 1:
-            return model
-        return cast(nn.Module, nn.parallel.DistributedDataParallel(model))

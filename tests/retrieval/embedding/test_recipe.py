@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from retrieval.embedding.network import NetworkConfig
-from retrieval.embedding.recipe import RECIPES, RecipeError, load_recipe
+from retrieval.embedding.recipe import RECIPES, load_recipe
 from retrieval.patch import PatchError
+from retrieval.training.config import RecipeError
 
 BUNDLED = sorted(path.stem for path in RECIPES.glob("*.toml"))
 

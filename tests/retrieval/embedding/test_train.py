@@ -16,14 +16,15 @@ import torch
 
 from retrieval.embedding import run_log, train
 from retrieval.embedding.batches import BatchSource
-from retrieval.embedding.checkpoint import CheckpointError
 from retrieval.embedding.encoder import LesionEncoder, load_network
-from retrieval.embedding.recipe import OptimiserConfig, Recipe, RecipeError, load_recipe
+from retrieval.embedding.recipe import Recipe, load_recipe
 from retrieval.embedding.sampling import SequenceSampler
-from retrieval.embedding.train import Reports, TrainedEncoder, blend, learning_rates, train_encoder
+from retrieval.embedding.train import Reports, TrainedEncoder, blend, train_encoder
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import LesionType, Split
 from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.training.checkpoint import CheckpointError
+from retrieval.training.config import RecipeError
 from service.cli import main
 from tests.retrieval.embedding.conftest import TinyRun
 
@@ -159,19 +160,6 @@ def test_an_archive_without_a_train_split_is_refused(
     tested.lesions = [lesion.with_changes(split=Split.TEST) for lesion in tested.lesions]
     with pytest.raises(TrainingDataError, match="0 of 33 lesions are in the train split"):
         run_tiny(tested, tiny_run.recipe, with_cache(tiny_run, tmp_path / "run"))
-
-
-def test_rates_rise_then_fall_along_half_a_cosine() -> None:
-    config = OptimiserConfig(steps=100, warmup=0.1, backbone_rate=1e-4, head_rate=1e-2)
-    rates = np.array([learning_rates(config, step) for step in range(100)])
-    assert rates[9].tolist() == pytest.approx([1e-4, 1e-2])
-    assert rates[0].tolist() == pytest.approx([1e-5, 1e-3])
-    assert (np.diff(rates[:10], axis=0) > 0).all()
-    assert (np.diff(rates[10:], axis=0) < 0).all()
-    assert rates[55, 1] == pytest.approx(0.5e-2, rel=1e-6)
-    assert 0 < rates[99, 1] < 1e-5
-    np.testing.assert_allclose(rates[:, 0] * 100, rates[:, 1])
-    assert learning_rates(OptimiserConfig(backbone_rate=0), 5)[0] == 0
 
 
 def test_the_command_trains_and_answers_in_json(

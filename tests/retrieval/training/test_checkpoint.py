@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from retrieval.embedding.checkpoint import (
+from retrieval.training.checkpoint import (
     CheckpointError,
     load_checkpoint,
     run_identity,

@@ -1,0 +1,8 @@
+"""What the training of encoders and of detectors share.
+
+config       frozen dataclasses from TOML, with the path of a misspelt key
+checkpoint   a run's state as safetensors
+run_log      loss terms as CSV, curve and TensorBoard
+schedule     the learning rate of a step
+workers      this process among those that torchrun started
+"""
