@@ -64,9 +64,13 @@ def slab_of(grid: DicomGrid, *, key_slice: int | None = None) -> CTSlab:
 
 def read_dicom_grid(path: Path) -> DicomGrid:
     """A file or a folder of one series with its geometry; raises DicomError."""
-    planes = [read_plane(file) for file in _files(path)]
-    _check_one_series(planes)
-    planes.sort(key=lambda plane: plane.depth_mm)
+    return grid_of([read_plane(file) for file in _files(path)])
+
+
+def grid_of(images: Sequence[DicomPlane]) -> DicomGrid:
+    """The images of one series, in any order, as a grid; raises DicomError."""
+    _check_one_series(images)
+    planes = sorted(images, key=lambda plane: plane.depth_mm)
     interval = _interval(planes)
     hu = np.stack([_hu(plane) for plane in planes])
     positions = np.stack([plane.position for plane in planes])

@@ -79,23 +79,28 @@ def read_plane(path: Path) -> DicomPlane:
         dataset = pydicom.dcmread(path, specific_tags=list(TAGS))
     except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError) as wrong:
         raise DicomError(f"{path.name} is not a readable DICOM file: {wrong}") from None
-    _check_image(path.name, dataset)
-    orientation = _numbers(path.name, dataset, "ImageOrientationPatient", 6)
+    return plane_of(path.name, dataset)
+
+
+def plane_of(name: str, dataset: Any) -> DicomPlane:
+    """A dataset's image under the name that errors call it by; raises DicomError."""
+    _check_image(name, dataset)
+    orientation = _numbers(name, dataset, "ImageOrientationPatient", 6)
     tilt = tilt_degrees([orientation[:3], orientation[3:]])
     normal = np.cross(orientation[:3], orientation[3:])
     if tilt > MAX_TILT_DEGREES or int(np.abs(normal).argmax()) != 2:
         raise DicomError(
-            f"{path.name} is not axial (ImageOrientationPatient {orientation.round(3).tolist()}): "
+            f"{name} is not axial (ImageOrientationPatient {orientation.round(3).tolist()}): "
             f"slices across the body, tilted by at most {MAX_TILT_DEGREES:g} degrees, are read"
         )
     # PixelSpacing is row spacing first: millimetres along y, then along x.
-    y_mm, x_mm = _numbers(path.name, dataset, "PixelSpacing", 2)
+    y_mm, x_mm = _numbers(name, dataset, "PixelSpacing", 2)
     if not (x_mm > 0 and y_mm > 0):
-        raise DicomError(f"{path.name} has the pixel spacing {y_mm}, {x_mm} mm: not > 0")
-    position = _numbers(path.name, dataset, "ImagePositionPatient", 3)
+        raise DicomError(f"{name} has the pixel spacing {y_mm}, {x_mm} mm: not > 0")
+    position = _numbers(name, dataset, "ImagePositionPatient", 3)
     series_uid = str(dataset.get("SeriesInstanceUID", ""))
     spacing = (float(x_mm), float(y_mm))
-    return DicomPlane(path.name, dataset, series_uid, orientation, position, spacing)
+    return DicomPlane(name, dataset, series_uid, orientation, position, spacing)
 
 
 def _check_image(name: str, dataset: Any) -> None:
