@@ -6,10 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, Unpack
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypedDict, Unpack
 
 from index.catalog import EncoderBinding
 from index.edges import TrackNode
@@ -17,58 +14,25 @@ from index.filters import LesionFilter
 from index.lesion_index import LesionIndex
 from index.matcher import MatcherModel, bundled_matcher, load_matcher
 from index.track_types import FollowUp
-from index.tracking import SAME_MARK_IOU, follow_ups
+from index.tracking import follow_ups
 from retrieval.ct import CTSlab
-from retrieval.embedding.encoder import Embedding, LesionEncoder
-from retrieval.lesion import Box, Lesion, LesionSearchError, Recist
-from retrieval.patch import Patch, PatchSpec, extract_patch
+from retrieval.detection.proposals import SliceDetector
+from retrieval.embedding.encoder import LesionEncoder
+from retrieval.lesion import Box, Lesion, Recist
+from service.detectors import detector_in_use
 from service.patient_tracks import PatientCase
-from service.results import BoxSource, Candidate, Hit, SearchResult, Timing
-
-Vector = NDArray[np.float32]
-
-QUERY_ID = "query"
-"""The lesion id that stands for a query image's own lesion; no archive uses it."""
-
-
-class QueryError(LesionSearchError):
-    """A query the engine cannot answer."""
-
-
-class PatchEncoder(Protocol):
-    """What the engine needs of an encoder; ``LesionEncoder`` is the product's own."""
-
-    @property
-    def name(self) -> str:
-        """What the encoder is called."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of weights and PatchSpec."""
-        ...
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        ...
-
-    @property
-    def spec(self) -> PatchSpec:
-        """The patch the encoder was trained on."""
-        ...
-
-    def embed(self, patches: Sequence[Patch], *, batch_size: int = 32) -> Embedding:
-        """Unit vectors of patches, in their order."""
-        ...
-
-
-class LesionDetector(Protocol):
-    """Proposes boxes on a slab's key slice, best first."""
-
-    def detect(self, slab: CTSlab) -> Sequence[Candidate]:
-        """The proposals; empty where nothing is found."""
-        ...
+from service.query_box import (
+    MarkedBox,
+    PatchEncoder,
+    Point,
+    ProposedLesions,
+    QueryError,
+    Vector,
+    embed_boxes,
+    unit_vector,
+)
+from service.query_node import query_lesion, query_node, with_what_is_known
+from service.results import BoxSource, Candidate, Hit, HitTerms, SearchResult, Timing
 
 
 class SearchOptions(TypedDict, total=False):
@@ -88,6 +52,7 @@ class _Query:
     box_source: BoxSource | None = None
     candidates: tuple[Candidate, ...] = ()
     timing: Timing = field(default_factory=Timing)
+    estimated_long_mm: float | None = None
 
 
 class SearchEngine:
@@ -101,7 +66,7 @@ class SearchEngine:
         self,
         encoder: PatchEncoder,
         index: LesionIndex,
-        detector: LesionDetector | None = None,
+        detector: SliceDetector | None = None,
         *,
         matcher: MatcherModel | None = None,
     ) -> None:
@@ -116,36 +81,99 @@ class SearchEngine:
         self.matcher = matcher or bundled_matcher()
         self._detector = detector
 
+    @property
+    def detector_identity(self) -> dict[str, str] | None:
+        """Name and fingerprint of the detector, None where there is none."""
+        if self._detector is None:
+            return None
+        return {"name": self._detector.name, "fingerprint": self._detector.fingerprint}
+
+    def half_depth_mm(self, *, detecting: bool) -> float:
+        """How far from the key slice a query's slab must reach; further for the detector."""
+        depth = self.encoder.spec.half_depth_mm
+        if not detecting or self._detector is None:
+            return depth
+        return max(depth, self._detector.half_depth_mm)
+
+    def detect(self, slab: CTSlab) -> tuple[Candidate, ...]:
+        """The detector's candidates on the slab's key slice, best first; empty if it finds none.
+
+        Raises QueryError where there is no detector.
+        """
+        if self._detector is None:
+            raise QueryError(
+                "no lesion is marked and no detector is loaded: give its box as x1,y1,x2,y2 in "
+                "pixels of the key slice, or its RECIST mark as x1,y1,...,x4,y4"
+            )
+        proposals = self._detector.detect(slab)
+        return tuple(Candidate.of(proposal, slab.spacing_mm_px) for proposal in proposals)
+
+    def propose(self, slab: CTSlab) -> ProposedLesions:
+        """The detector's candidates, all embedded in one batch, to search with any of them.
+
+        Raises QueryError where there is no detector, or it finds nothing.
+        """
+        start = time.perf_counter()
+        candidates = self.detect(slab)
+        detected = (time.perf_counter() - start) * 1000
+        if not candidates:
+            raise QueryError("the detector found no lesion on the key slice: give its box")
+        boxes = [candidate.box for candidate in candidates]
+        embedding, timing = embed_boxes(self.encoder, slab, boxes)
+        timing = replace(timing, detect=detected)
+        return ProposedLesions(candidates, embedding, slab.key_slice_index, timing)
+
     def search(
         self,
         slab: CTSlab,
         box: Box | None = None,
         *,
         recist: Recist | None = None,
+        point: Point | None = None,
+        candidate: int | None = None,
         **options: Unpack[SearchOptions],
     ) -> SearchResult:
         """Searches for the lesion in ``box``, or under a RECIST mark, on the slab's key slice.
+
+        Without either, the detector proposes boxes and the search is for the best of them that
+        holds ``point``, for the one whose rank is ``candidate``, or for the best.
 
         With ``patient_id``, that patient's lesions are left out of the hits and searched for
         follow-ups; ``study_id`` keeps the query's own study out of them. Without either nothing
         is known of whose image it is, so every indexed lesion may be a hit.
 
         Raises:
-            QueryError: no box and no detector, or both a box and a mark.
+            QueryError: more than one way to choose the box; or none given, and no detector, or no
+                proposal of it that fits.
             UnknownPatientError: the index holds no lesion of ``patient_id``.
             LesionError: the box lies outside the image.
         """
-        chosen, source, candidates = self._choose_box(slab, box, recist)
-        start = time.perf_counter()
-        patch = extract_patch(slab, chosen, self.encoder.spec)
-        cut = time.perf_counter()
-        embedding = self.encoder.embed([patch])
-        done = time.perf_counter()
-        lesion = _query_lesion(slab, chosen, recist, options)
-        x, y, z = (float(value) for value in embedding.locations[0])
-        timing = Timing(patch=(cut - start) * 1000, encode=(done - cut) * 1000)
-        node = TrackNode(lesion, embedding.vectors[0], (x, y, z))
-        return self._answer(_Query(chosen, source, candidates, timing), node, options)
+        marked = MarkedBox.given(slab, box, recist)
+        if (marked is not None) + (point is not None) + (candidate is not None) > 1:
+            raise QueryError("give one of a box or RECIST mark, a point, and a candidate's number")
+        if marked is None:
+            proposed = self.propose(slab)
+            rank = proposed.rank_at(point) if point is not None else candidate
+            return self.search_proposed(proposed, 1 if rank is None else rank, **options)
+        embedding, timing = embed_boxes(self.encoder, slab, [marked.box])
+        lesion = _lesion(marked, slab.key_slice_index, options)
+        query = _Query(marked.box, marked.source, (), timing, marked.estimated_long_mm)
+        return self._answer(query, query_node(lesion, embedding, 0), options)
+
+    def search_proposed(
+        self, proposed: ProposedLesions, candidate: int = 1, **options: Unpack[SearchOptions]
+    ) -> SearchResult:
+        """Searches with the candidate of that rank, from 1; nothing is detected or embedded again.
+
+        Raises QueryError if there is no such candidate.
+        """
+        place = proposed.position(candidate)
+        chosen = proposed.candidates[place]
+        source = BoxSource.DETECTED
+        lesion = _lesion(MarkedBox(chosen.box, source), proposed.key_slice_index, options)
+        node = query_node(lesion, proposed.embedding, place)
+        query = _Query(chosen.box, source, proposed.candidates, proposed.timing, chosen.long_mm)
+        return self._answer(query, node, options)
 
     def search_lesion(self, lesion_id: str, **options: Unpack[SearchOptions]) -> SearchResult:
         """Searches from an indexed lesion: hits of other patients, follow-ups of its own.
@@ -165,41 +193,16 @@ class SearchEngine:
 
         A vector has no box and no geometry, so there are no follow-ups.
         """
-        query = np.asarray(vector, dtype=np.float64)
-        if query.shape != (self.encoder.dimension,):
-            raise QueryError(
-                f"the vector has the shape {query.shape}: {self.encoder.dimension} numbers of "
-                f"encoder {self.encoder.fingerprint} are needed"
-            )
-        norm = float(np.linalg.norm(query))
-        if not np.isfinite(norm) or norm == 0.0:
-            raise QueryError("the vector is zero or holds numbers that are not finite")
+        query = unit_vector(vector, self.encoder)
         start = time.perf_counter()
-        hits = self._hits((query / norm).astype(np.float32), options)
-        return self._result(_Query(), hits, (), start)
-
-    def _choose_box(
-        self, slab: CTSlab, box: Box | None, recist: Recist | None
-    ) -> tuple[Box, BoxSource, tuple[Candidate, ...]]:
-        if box is not None and recist is not None:
-            raise QueryError("both a box and a RECIST mark are given: give one of them")
-        if box is not None:
-            return box, BoxSource.GIVEN, ()
-        if recist is not None:
-            return recist.box(), BoxSource.RECIST, ()
-        if self._detector is None:
-            raise QueryError(
-                "no lesion is marked and no detector is loaded: give its box as x1,y1,x2,y2 in "
-                "pixels of the key slice, or its RECIST mark as x1,y1,...,x4,y4"
-            )
-        candidates = tuple(self._detector.detect(slab))
-        if not candidates:
-            raise QueryError("the detector found no lesion on the key slice: give its box")
-        return candidates[0].box, BoxSource.DETECTED, candidates
+        return self._result(_Query(), self._hits(query, options), (), start)
 
     def _answer(self, query: _Query, node: TrackNode, options: SearchOptions) -> SearchResult:
         start = time.perf_counter()
-        hits = self._hits(node.vector, options)
+        hits = tuple(
+            replace(hit, terms=_terms(query, node, hit.lesion))
+            for hit in self._hits(node.vector, options)
+        )
         found = self._follow_ups(node, options)
         answered = self._result(query, hits, found, start)
         warning = self.matcher.warning_for(self.encoder.fingerprint)
@@ -225,7 +228,7 @@ class SearchEngine:
         if patient is None:
             return ()
         case = PatientCase.of(self.index, patient)
-        node = _with_what_is_known(node, [stored.lesion for stored in case.nodes])
+        node = with_what_is_known(node, [stored.lesion for stored in case.nodes])
         decided = {"confirmed": case.confirmed, "rejected": case.rejected}
         return tuple(follow_ups(node, case.nodes, model=self.matcher, **decided))
 
@@ -246,21 +249,28 @@ class SearchEngine:
 
 
 def open_engine(
-    index: Path, encoder: Path | None = None, *, matcher: Path | None = None
+    index: Path,
+    encoder: Path | None = None,
+    *,
+    matcher: Path | None = None,
+    detector: Path | None = None,
 ) -> SearchEngine:
-    """The engine of an index on disk, the encoder that filled it, and a matcher's weights.
+    """The engine of an index on disk, the encoder that filled it, a matcher and a detector.
 
-    The bundled encoder and matcher stand in where none is named.
+    The bundled ones stand in where none is named.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
+        DetectorError: the detector cannot.
         TrackingError: the matcher cannot.
         EncoderMismatchError: the index holds another encoder's vectors.
         CatalogError: there is no index, or it is damaged.
     """
     loaded = LesionEncoder.load(encoder)
     model = load_matcher(matcher)
-    return SearchEngine(loaded, LesionIndex.open(index, binding=binding_of(loaded)), matcher=model)
+    proposer = detector_in_use(detector)
+    opened = LesionIndex.open(index, binding=binding_of(loaded))
+    return SearchEngine(loaded, opened, proposer, matcher=model)
 
 
 def binding_of(encoder: PatchEncoder) -> EncoderBinding:
@@ -281,32 +291,14 @@ def _identity(encoder: PatchEncoder) -> dict[str, Any]:
     }
 
 
-def _query_lesion(slab: CTSlab, box: Box, recist: Recist | None, options: SearchOptions) -> Lesion:
-    """The query as a lesion; its diameters are known only under a RECIST mark."""
-    long_mm, short_mm = (None, None) if recist is None else recist.diameters_mm(slab.spacing_mm_px)
-    return Lesion(
-        lesion_id=QUERY_ID,
-        patient_id=options.get("patient_id") or "",
-        study_id=options.get("study_id") or "",
-        series_id="",
-        key_slice_index=slab.key_slice_index,
-        box=box,
-        long_mm=long_mm,
-        short_mm=short_mm,
-    )
+def _lesion(marked: MarkedBox, key_slice_index: int, options: SearchOptions) -> Lesion:
+    patient, study = options.get("patient_id"), options.get("study_id")
+    return query_lesion(marked, key_slice_index, patient, study)
 
 
-def _with_what_is_known(node: TrackNode, stored: Sequence[Lesion]) -> TrackNode:
-    """The query as the index knows it, if the same mark is stored: its size, location and type.
-
-    A query image is often an indexed one. Its box alone says nothing of diameters.
-    """
-    query = node.lesion
-    for lesion in stored:
-        same_slice = (lesion.study_id, lesion.key_slice_index) == (
-            query.study_id,
-            query.key_slice_index,
-        )
-        if same_slice and lesion.box.iou(query.box) >= SAME_MARK_IOU:
-            return replace(node, lesion=lesion)
-    return node
+def _terms(query: _Query, node: TrackNode, hit: Lesion) -> HitTerms:
+    """The terms of one hit; what the query does not know of itself is estimated."""
+    lesion = node.lesion
+    if lesion.long_mm is None:
+        lesion = lesion.with_changes(long_mm=query.estimated_long_mm)
+    return HitTerms.between(lesion, lesion.location or node.location_estimate, hit)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from index.track_types import FollowUp
-from retrieval.lesion import Box, Lesion
+from retrieval.detection.proposals import Proposal, estimated_long_mm
+from retrieval.lesion import Box, Lesion, LesionType
 
 
 class BoxSource(StrEnum):
@@ -20,29 +22,85 @@ class BoxSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A box a detector proposes, with its score in [0, 1]."""
+    """A box a detector proposes, with its score in [0, 1] and its estimated long diameter."""
 
     box: Box
     score: float
+    long_mm: float | None = None
+
+    @classmethod
+    def of(cls, proposal: Proposal, spacing_mm_px: tuple[float, float]) -> Self:
+        """The candidate of a proposal; a diameter the detector left open is that of its box."""
+        long_mm = proposal.long_mm
+        if long_mm is None:
+            long_mm = estimated_long_mm(proposal.box, spacing_mm_px)
+        return cls(proposal.box, proposal.score, long_mm)
 
     def to_json(self) -> dict[str, Any]:
-        """``box`` and ``score``."""
-        return {"box": self.box.to_list(), "score": self.score}
+        """``box``, ``score`` and ``long_mm``."""
+        return {"box": self.box.to_list(), "score": self.score, "long_mm": self.long_mm}
+
+
+@dataclass(frozen=True, slots=True)
+class HitTerms:
+    """What a reader can compare of a query and a hit; None where either side is not known.
+
+    The search ranks by similarity alone: these terms explain a hit, they do not order it.
+
+    Attributes:
+        same_type: whether both have the same known lesion type.
+        size_ratio: the hit's long diameter over the query's. Where the query has no RECIST mark,
+            its diameter is estimated from its box.
+        location_distance: between the two body positions, in the units of ``Lesion.location``;
+            the encoder's estimate stands in where the query's position is not known.
+    """
+
+    same_type: bool | None = None
+    size_ratio: float | None = None
+    location_distance: float | None = None
+
+    @classmethod
+    def between(
+        cls, query: Lesion, location: tuple[float, float, float] | None, hit: Lesion
+    ) -> Self:
+        """The terms of a hit; ``location`` is the query's body position, given or estimated."""
+        types = (query.lesion_type, hit.lesion_type)
+        known_types = LesionType.UNKNOWN not in types
+        ratio = hit.long_mm / query.long_mm if query.long_mm and hit.long_mm else None
+        known_places = location is not None and hit.location is not None
+        return cls(
+            same_type=types[0] is types[1] if known_types else None,
+            size_ratio=ratio,
+            location_distance=math.dist(location or (), hit.location or ())
+            if known_places
+            else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """``same_type``, ``size_ratio`` and ``location_distance``, to four decimals."""
+        ratio, distance = self.size_ratio, self.location_distance
+        return {
+            "same_type": self.same_type,
+            "size_ratio": None if ratio is None else round(ratio, 4),
+            "location_distance": None if distance is None else round(distance, 4),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A similar lesion: its rank from 1, and the cosine in [-1, 1]."""
+    """A similar lesion: its rank from 1, the cosine in [-1, 1], and what explains it."""
 
     rank: int
     similarity: float
     lesion: Lesion
+    terms: HitTerms = HitTerms()
 
     def to_json(self) -> dict[str, Any]:
-        """``rank``, ``similarity`` and ``lesion``."""
+        """``rank``, ``similarity``, ``terms`` and ``lesion``."""
         return {
             "rank": self.rank,
             "similarity": self.similarity,
+            "terms": self.terms.to_json(),
             "lesion": self.lesion.to_json(),
         }
 
@@ -52,6 +110,7 @@ class Timing:
     """Milliseconds spent in each step of one query."""
 
     read: float = 0.0
+    detect: float = 0.0
     patch: float = 0.0
     encode: float = 0.0
     search: float = 0.0
@@ -59,12 +118,13 @@ class Timing:
     @property
     def total(self) -> float:
         """The sum of the steps."""
-        return self.read + self.patch + self.encode + self.search
+        return self.read + self.detect + self.patch + self.encode + self.search
 
     def to_json(self) -> dict[str, float]:
-        """``read``, ``patch``, ``encode``, ``search`` and ``total`` in ms."""
+        """``read``, ``detect``, ``patch``, ``encode``, ``search`` and ``total`` in ms."""
         steps = {
             "read": self.read,
+            "detect": self.detect,
             "patch": self.patch,
             "encode": self.encode,
             "search": self.search,

@@ -35,6 +35,15 @@ class CandidateOut(BaseModel):
 
     box: Numbers
     score: float
+    long_mm: float | None = Field(default=None, description="estimated from the box, in mm")
+
+
+class HitTermsOut(BaseModel):
+    """What explains a hit; null where either side is not known. They do not order the hits."""
+
+    same_type: bool | None
+    size_ratio: float | None = Field(description="the hit's long diameter over the query's")
+    location_distance: float | None = Field(description="between the two body positions")
 
 
 class HitOut(BaseModel):
@@ -42,6 +51,7 @@ class HitOut(BaseModel):
 
     rank: int
     similarity: float = Field(description="cosine in [-1, 1], bigger is more alike")
+    terms: HitTermsOut
     lesion: LesionOut
 
 
@@ -62,6 +72,7 @@ class TimingOut(BaseModel):
     """Milliseconds."""
 
     read: float
+    detect: float
     patch: float
     encode: float
     search: float

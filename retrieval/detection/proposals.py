@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from retrieval.ct import CTSlab
 from retrieval.lesion import BOX_PADDING_PX, Box, LesionSearchError, LesionType
 
 SHORT_SIDE_SHARE = 0.1
@@ -44,6 +46,33 @@ class Proposal:
             "long_mm": self.long_mm,
             "lesion_type": self.lesion_type.value,
         }
+
+
+class SliceDetector(Protocol):
+    """What the product needs of a detector; ``LesionDetector`` is its own."""
+
+    @property
+    def name(self) -> str:
+        """What the detector is called."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of its weights and settings."""
+        ...
+
+    @property
+    def half_depth_mm(self) -> float:
+        """How far beyond a slice its context reaches."""
+        ...
+
+    def detect(self, slab: CTSlab) -> Sequence[Proposal]:
+        """The proposals on the slab's key slice, best first; empty where nothing is found."""
+        ...
+
+    def detect_slices(self, slab: CTSlab, positions: Sequence[int]) -> Sequence[Sequence[Proposal]]:
+        """The proposals on each of the slices at ``positions`` in the slab, in their order."""
+        ...
 
 
 def estimated_long_mm(box: Box, spacing_mm_px: tuple[float, float]) -> float:

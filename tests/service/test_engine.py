@@ -5,12 +5,12 @@ import pytest
 
 from index.filters import LesionFilter
 from index.track_types import FollowUpState
-from retrieval.ct import CTSlab
-from retrieval.lesion import Box, LesionError, Recist
+from retrieval.lesion import Box, LesionError, LesionType, Recist
 from retrieval.patch import extract_patch
-from service.engine import QueryError, SearchEngine
+from service.engine import SearchEngine
 from service.patient_tracks import UnknownPatientError
-from service.results import BoxSource, Candidate
+from service.query_box import QueryError
+from service.results import BoxSource, HitTerms
 from tests.service.samples import PATIENTS, STUDIES, ToyEncoder
 
 
@@ -123,11 +123,19 @@ def test_json_has_the_stable_names(engine, query):
         "warnings",
     ]
     assert document["box_source"] == "given"
-    assert set(document["hits"][0]) == {"rank", "similarity", "lesion"}
+    assert set(document["hits"][0]) == {"rank", "similarity", "terms", "lesion"}
     wanted = {"state", "similarity", "score", "change_pct", "lesion"}
     assert wanted <= set(document["follow_ups"][0])
-    assert set(document["timing_ms"]) == {"read", "patch", "encode", "search", "total"}
-    steps = [document["timing_ms"][step] for step in ("read", "patch", "encode", "search")]
+    assert set(document["timing_ms"]) == {
+        "read",
+        "detect",
+        "patch",
+        "encode",
+        "search",
+        "total",
+    }
+    names = ("read", "detect", "patch", "encode", "search")
+    steps = [document["timing_ms"][step] for step in names]
     assert document["timing_ms"]["total"] == pytest.approx(sum(steps), abs=0.01)
 
 
@@ -172,27 +180,30 @@ def test_an_index_of_another_encoder_is_refused_with_both_fingerprints(engine):
         SearchEngine(ToyEncoder("toy1"), engine.index)
 
 
-class TwoBoxes:
-    """A detector that always proposes the same boxes."""
+def test_the_terms_of_a_hit_are_those_of_the_two_lesions(engine, archive):
+    lesion = archive.lesions[0]
+    for hit in engine.search_lesion(lesion.lesion_id, k=5).hits:
+        other = hit.lesion
+        assert hit.terms.same_type is (other.lesion_type is lesion.lesion_type)
+        assert hit.terms.size_ratio == pytest.approx(other.long_mm / lesion.long_mm)
+        apart = np.subtract(other.location, lesion.location)
+        assert hit.terms.location_distance == pytest.approx(np.linalg.norm(apart))
 
-    def __init__(self, *candidates: Candidate) -> None:
-        self._candidates = candidates
 
-    def detect(self, slab: CTSlab) -> tuple[Candidate, ...]:
-        return self._candidates
-
-
-def test_a_detector_chooses_the_box_where_none_is_given(engine, query):
+def test_an_image_is_compared_by_what_is_estimated_of_it_and_its_type_is_unknown(engine, query):
     lesion, slab = query
-    proposals = (Candidate(lesion.box, 0.9), Candidate(Box(1, 1, 9, 9), 0.2))
-    with_detector = SearchEngine(engine.encoder, engine.index, TwoBoxes(*proposals))
-    result = with_detector.search(slab)
-    assert result.box_source is BoxSource.DETECTED
-    assert result.candidates == proposals
-    assert result.hits[0].lesion.lesion_id == lesion.lesion_id
-    assert with_detector.search(slab, Box(30, 30, 60, 60)).box_source is BoxSource.GIVEN
+    hit = engine.search(slab, lesion.box).hits[0]
+    assert hit.lesion.lesion_id == lesion.lesion_id
+    assert hit.terms.same_type is None
+    assert hit.terms.size_ratio == pytest.approx(1.0, abs=0.1)
+    half = np.subtract(lesion.location, (0.5, 0.5, 0.5))  # the toy encoder's only estimate
+    assert hit.terms.location_distance == pytest.approx(np.linalg.norm(half))
 
 
-def test_a_detector_that_finds_nothing_is_an_error(engine, query):
-    with pytest.raises(QueryError, match="found no lesion"):
-        SearchEngine(engine.encoder, engine.index, TwoBoxes()).search(query[1])
+def test_terms_of_what_is_not_known_are_none(engine, archive):
+    lesion = archive.lesions[0]
+    vector = engine.index.get(lesion.lesion_id).vector
+    assert engine.search_vector(vector, k=1).hits[0].terms == HitTerms()
+    unknown = lesion.with_changes(long_mm=None, location=None, lesion_type=LesionType.UNKNOWN)
+    assert HitTerms.between(unknown, None, lesion) == HitTerms()
+    assert HitTerms.between(lesion, lesion.location, unknown) == HitTerms()
