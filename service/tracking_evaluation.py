@@ -33,8 +33,8 @@ from retrieval.evaluation.tracking import (
 from retrieval.evaluation.tracking_report import TrackingReport
 from retrieval.lesion import Split
 from retrieval.sources.archive import Archive
-from service.engine import PatchEncoder
 from service.matcher_fitting import LabelledArchive, ReportProgress, labelled_patients
+from service.query_box import PatchEncoder
 
 Patients = Mapping[str, LabelledPatient]
 
