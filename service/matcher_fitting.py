@@ -17,7 +17,7 @@ from index.matcher_fit import LabelledPatient, fit_matcher
 from retrieval.lesion import Lesion, LesionSearchError, Split
 from retrieval.patch import Patch, extract_patch
 from retrieval.sources.archive import Archive
-from service.engine import PatchEncoder
+from service.query_box import PatchEncoder
 
 BATCH = 64
 
