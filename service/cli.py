@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 from retrieval.lesion import LesionSearchError
 from service.commands import (
     check,
+    deidentify,
     demo,
     evaluate,
     fit_matcher,
@@ -36,6 +37,7 @@ COMMANDS = (
     train,
     fit_matcher,
     serve,
+    deidentify,
     demo,
 )
 
