@@ -12,7 +12,16 @@ class Settings(BaseSettings):
     """What the service needs to know; a value given by the caller wins over the environment.
 
     ``max_body_mb`` bounds a request before it is parsed, ``max_volume_mb`` an inflated NIfTI file.
-    ``workers`` is how many queries compute at once.
+    ``workers`` is how many queries compute at once. ``max_uploads`` and ``max_uploads_mb`` bound
+    the CT held in memory between requests, each for ``upload_seconds`` after its last use.
+
+    Decoding of an upload is bounded by ``max_slices``, ``max_pixels`` of a slice, ``decode_s`` and
+    ``decode_memory_mb`` (``service.decoding``). ``keys`` is the file of API keys; without it nobody
+    is asked for one. ``allowed_hosts`` are further names under which the service may be called,
+    ``cors_origins`` the pages of other sites that may call it, ``trusted_proxies`` the addresses
+    whose X-Forwarded-For is believed. ``requests_per_s`` and ``request_burst`` bound one client;
+    None means 100 a second where keys are asked for, and no bound on loopback; 0 means no bound.
+    ``max_concurrent`` requests are served at once, and a body may pause for ``body_idle_s``.
     """
 
     model_config = SettingsConfigDict(env_prefix="LESION_SEARCH_", extra="ignore")
@@ -27,3 +36,20 @@ class Settings(BaseSettings):
     max_files: int = Field(default=1000, ge=1)
     max_hits: int = Field(default=1000, ge=1)
     workers: int = Field(default=2, ge=1)
+    max_uploads: int = Field(default=16, ge=1)
+    max_uploads_mb: int = Field(default=2048, ge=1)
+    upload_seconds: int = Field(default=1800, ge=1)
+    max_slices: int = Field(default=2000, ge=1)
+    max_pixels: int = Field(default=4096 * 4096, ge=1)
+    decode_s: float = Field(default=60.0, gt=0)
+    decode_memory_mb: int = Field(default=4096, ge=64)
+    keys: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    requests_per_s: float | None = Field(default=None, ge=0)
+    request_burst: int = Field(default=400, ge=1)
+    max_concurrent: int = Field(default=64, ge=1)
+    body_idle_s: float = Field(default=30.0, gt=0)
+    certificate: Path | None = None
+    certificate_key: Path | None = None
