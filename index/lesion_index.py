@@ -122,6 +122,12 @@ class LesionIndex:
         """The encoder the index is bound to."""
         return self._storage.binding
 
+    @property
+    def generation(self) -> int:
+        """Rises with every change of the lesions."""
+        with self._storage.reading() as reader:
+            return reader.head().generation
+
     # --- changing ---------------------------------------------------------------------------
 
     def add(self, records: Iterable[LesionRecord]) -> AddReport:
@@ -216,8 +222,6 @@ class LesionIndex:
             where = replace(base, excluded_lesions=base.excluded_lesions | frozenset(exclude))
         return self._storage.nearest(StoreQuery(queries, k, where, approximate))
 
-    # --- reading ----------------------------------------------------------------------------
-
     def get(self, lesion_id: str) -> LesionRecord:
         """One lesion with vector and source; raises UnknownLesionError."""
         found = self.records([lesion_id])
@@ -282,8 +286,6 @@ class LesionIndex:
     def verify(self) -> VerifyReport:
         """Checks every page, checksum, norm and the store against the catalog."""
         return verify.verify(self._storage)
-
-    # --- keeping ----------------------------------------------------------------------------
 
     def snapshot(self) -> None:
         """Saves the vectors as a FAISS file, so that the next opening need not replay."""

@@ -14,11 +14,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.engine import SearchEngine, open_engine
+from service.map_routes import map_router
 from service.problems import install_problem_handlers, problem
 from service.routes import router
 from service.settings import Settings
 from service.state import WEB_FOLDER, ServiceState
 from service.track_routes import track_router
+from service.upload_routes import upload_router
+from service.viewer_routes import viewer_router
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
@@ -51,8 +54,8 @@ def create_app(settings: Settings, *, engine: SearchEngine | None = None) -> Fas
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(router)
-    app.include_router(track_router)
+    for part in (router, track_router, upload_router, viewer_router, map_router):
+        app.include_router(part)
     app.mount("/web", StaticFiles(directory=WEB_FOLDER))
     install_problem_handlers(app)
     app.add_middleware(RequestLimits, max_body_bytes=settings.max_body_mb << 20)

@@ -12,7 +12,11 @@ from retrieval.ct import CTSlab, apply_window
 from retrieval.lesion import LesionSearchError
 from retrieval.patch import extract_patch
 from retrieval.sources.deeplesion_png import read_deeplesion_png
+from service.etags import etag_of, file_version
 from service.figure import DISPLAY_SPEC, HIT_COLOUR, display_window
+
+DRAWN_AS = "120 mm, 240 px, box, type's window"
+"""Changes with how pictures are drawn, so that browsers do not show older ones."""
 
 BOX_BGR = tuple(int(HIT_COLOUR[place : place + 2], 16) for place in (5, 3, 1))
 
@@ -50,6 +54,15 @@ class LesionPictures:
             source.slice_interval_mm,
             first_slice_index=record.lesion.key_slice_index,
         )
+
+    def etag(self, lesion_id: str) -> str:
+        """An entity tag of the picture: of the lesion, its file, and how it is drawn.
+
+        Raises UnknownLesionError.
+        """
+        record = self._index.get(lesion_id)
+        path = Path(record.source.archive) / record.source.image
+        return etag_of(DRAWN_AS, record.lesion.to_json(), record.source, file_version(path))
 
     def png(self, lesion_id: str) -> bytes:
         """The lesion under its type's window, 120 mm wide, with its box, as an 8-bit PNG.

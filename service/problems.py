@@ -19,6 +19,7 @@ from index.errors import (
 )
 from index.lesion_graph import MatchConflictError
 from retrieval.lesion import LesionSearchError
+from service.held_uploads import UnknownUploadError, UploadTooLargeError
 from service.pictures import PictureError
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
     app.add_exception_handler(MatchConflictError, _on_conflict)
     app.add_exception_handler(PictureError, _on_missing_pixels)
+    app.add_exception_handler(UnknownUploadError, _on_unknown_upload)
+    app.add_exception_handler(UploadTooLargeError, _on_too_large)
     for unusable in (CatalogError, StoreError, StorageError, IndexBusyError):
         app.add_exception_handler(unusable, _on_unusable_index)
     app.add_exception_handler(LesionSearchError, _on_mistake)
@@ -65,6 +68,14 @@ async def _on_conflict(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_unknown_lesion(_: Request, __: Exception) -> JSONResponse:
     return problem(404, "no lesion has this id: GET /v1/lesions lists those that are indexed")
+
+
+async def _on_unknown_upload(_: Request, error: Exception) -> JSONResponse:
+    return problem(404, str(error))
+
+
+async def _on_too_large(_: Request, error: Exception) -> JSONResponse:
+    return problem(413, str(error))
 
 
 async def _on_missing_pixels(_: Request, error: Exception) -> JSONResponse:

@@ -6,40 +6,22 @@ service's gate bounds how many of them compute at once.
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from index.filters import LesionFilter
-from retrieval.lesion import Box, LesionSearchError, Recist, parse_numbers
+from retrieval.lesion import Box, Recist, parse_numbers
+from service.dependencies import PROBLEMS, After, Limit, RequestError, Service, Where, filter_of
 from service.engine import SearchOptions
+from service.etags import cached, not_modified
+from service.forms import SearchForm
+from service.query_images import image_of
 from service.results import SearchResult
-from service.schemas import Health, LesionOut, LesionPage, Problem, SearchForm, SearchOut
+from service.schemas import Health, LesionOut, LesionPage, SearchOut
 from service.state import ServiceState
-from service.uploads import UploadOptions, read_upload
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "No such lesion"},
-    422: {"model": Problem, "description": "A request that cannot be answered, and why"},
-}
 
 router = APIRouter(responses=PROBLEMS)
-
-
-class RequestError(LesionSearchError):
-    """A request whose fields do not make one query."""
-
-
-def service_of(request: Request) -> ServiceState:
-    """The state that ``service.app`` made at start."""
-    state: ServiceState = request.app.state.service
-    return state
-
-
-Service = Annotated[ServiceState, Depends(service_of)]
-Where = Annotated[str | None, Query(examples=["type=liver and long_mm=10..30"])]
 
 
 @router.post("/v1/search", response_model=SearchOut)
@@ -52,10 +34,11 @@ def search(
         options["patient_id"] = form.patient_id
     if form.study_id is not None:
         options["study_id"] = form.study_id
-    uploads = [*([form.file] if form.file is not None else []), *form.files]
-    if (form.lesion_id is not None) + (form.vector is not None) + bool(uploads) != 1:
+    given = (form.lesion_id, form.vector, form.upload_id, form.uploads or None)
+    if sum(one is not None for one in given) != 1:
         raise RequestError(
-            "send exactly one of: an image as `file` or `files`, a `lesion_id`, a `vector`"
+            "send exactly one of: an image as `file` or `files`, an `upload_id`, a `lesion_id`, "
+            "a `vector`"
         )
     with service.computing():
         if form.lesion_id is not None:
@@ -69,13 +52,10 @@ def search(
 
 @router.get("/v1/lesions", response_model=LesionPage)
 def lesions(
-    service: Service,
-    where: Where = None,
-    after: str = "",
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    service: Service, where: Where = None, after: After = "", limit: Limit = 50
 ) -> dict[str, Any]:
     """Indexed lesions in the order of their ids, page by page."""
-    page = service.engine.index.page(after, limit, _filter(where))
+    page = service.engine.index.page(after, limit, filter_of(where))
     return {
         "lesions": [lesion.to_json() for lesion in page],
         "next_after": page[-1].lesion_id if len(page) == limit else None,
@@ -101,13 +81,19 @@ def similar(
 @router.get(
     "/v1/lesions/{lesion_id}/image.png",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}}}},
+    responses={
+        200: {"content": {"image/png": {}}},
+        304: {"description": "The client has this picture already"},
+    },
 )
-def image(service: Service, lesion_id: str) -> Response:
+def image(request: Request, service: Service, lesion_id: str) -> Response:
     """The lesion on its key slice under its type's window, 120 mm wide, its box drawn."""
+    etag = service.pictures.etag(lesion_id)
+    if (unchanged := not_modified(request, etag)) is not None:
+        return unchanged
     with service.computing():
         png = service.pictures.png(lesion_id)
-    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+    return Response(png, media_type="image/png", headers=cached(etag))
 
 
 @router.get("/healthz", response_model=Health)
@@ -129,37 +115,27 @@ def page(service: Service) -> FileResponse:
 
 
 def _search_image(service: ServiceState, form: SearchForm, options: SearchOptions) -> SearchResult:
-    uploads = [*([form.file] if form.file is not None else []), *form.files]
-    start = time.perf_counter()
-    reading = _upload_options(service, form)
-    slab = read_upload([upload.file for upload in uploads], reading, service.settings)
-    read_ms = (time.perf_counter() - start) * 1000
     box = None if form.box is None else Box.parse(form.box)
     recist = None if form.recist is None else Recist.parse(form.recist)
-    return service.engine.search(slab, box, recist=recist, **options).with_read_time(read_ms)
+    point = None if form.point is None else _point(form.point)
+    depth = service.engine.half_depth_mm(detecting=box is None and recist is None)
+    image = image_of(service, form, half_depth_mm=depth)
+    found = service.engine.search(image.slab, box, recist=recist, point=point, **options)
+    return found.with_read_time(image.read_ms)
 
 
 def _options(service: ServiceState, k: int, where: str | None) -> SearchOptions:
     if k > service.settings.max_hits:
         raise RequestError(f"k is {k}: at most {service.settings.max_hits} hits are answered")
-    return {"k": k, "where": _filter(where)}
+    return {"k": k, "where": filter_of(where)}
 
 
-def _filter(where: str | None) -> LesionFilter:
-    return LesionFilter() if where is None else LesionFilter.parse(where)
+def _point(text: str) -> tuple[float, float]:
+    x, y = parse_numbers(text, count=2, name="point", form="x,y")
+    return x, y
 
 
 def _vector(text: str) -> list[float]:
     numbers = text.strip().removeprefix("[").removesuffix("]")
     count = numbers.count(",") + 1
     return parse_numbers(numbers, count=count, name="vector", form="numbers, comma-separated")
-
-
-def _upload_options(service: ServiceState, form: SearchForm) -> UploadOptions:
-    spacing = None
-    if form.spacing is not None:
-        form_hint = "x,y,interval in mm"
-        x, y, z = parse_numbers(form.spacing, count=3, name="spacing", form=form_hint)
-        spacing = (x, y, z)
-    depth = service.engine.encoder.spec.half_depth_mm
-    return UploadOptions(form.key_slice_index, spacing, depth)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 Numbers = list[float]
@@ -116,24 +115,3 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-
-
-class SearchForm(BaseModel):
-    """A query: exactly one of an image (``file`` or ``files``), a ``lesion_id`` or a ``vector``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    file: UploadFile | None = None
-    files: list[UploadFile] = []
-    lesion_id: str | None = None
-    vector: str | None = Field(default=None, description="numbers of the encoder's dimension")
-    box: str | None = Field(default=None, examples=["210,188,243,221"])
-    recist: str | None = Field(default=None, description="x1,y1,...,x4,y4, long diameter first")
-    key_slice_index: int | None = None
-    spacing: str | None = Field(
-        default=None, description="mm: x,y,slice interval; for PNG", examples=["0.8,0.8,5"]
-    )
-    patient_id: str | None = None
-    study_id: str | None = None
-    k: int = Field(default=10, ge=1)
-    where: str | None = Field(default=None, examples=["type=liver and long_mm=10..30"])

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.engine import SearchEngine
+from service.held_uploads import HeldUploads, HoldingLimits
+from service.map_points import IndexMap
 from service.pictures import LesionPictures
 from service.settings import Settings
 
@@ -25,6 +27,12 @@ class ServiceState:
         self.engine = engine
         self.settings = settings
         self.pictures = LesionPictures(engine.index)
+        self.map = IndexMap(engine.index)
+        self.uploads = HeldUploads(
+            HoldingLimits(
+                settings.max_uploads, settings.max_uploads_mb << 20, settings.upload_seconds
+            )
+        )
         self.web_folder = WEB_FOLDER
         self._gate = threading.BoundedSemaphore(settings.workers)
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 
 from index.response_targets import MarkPolicy, ResponsePolicy
+from service.dependencies import PROBLEMS, Service
 from service.patient_tracks import Decision, UnknownPatientError, decide, report_of
-from service.routes import PROBLEMS, Service
 from service.schemas import Problem
 from service.track_schemas import MatchIn, MatchOut, TracksOut
 
