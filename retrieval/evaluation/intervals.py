@@ -81,7 +81,7 @@ def mean_estimate(
     draws = draws.reshape(resamples, shape[0]).astype(np.float64)
     drawn = draws @ counts
     means = np.divide(draws @ sums, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0)
-    return _with_interval(value, np.nanmean(means, axis=1), len(values))
+    return with_interval(value, np.nanmean(means, axis=1), len(values))
 
 
 def statistic_estimate(
@@ -115,10 +115,11 @@ def statistic_estimate(
     )
     if correct_bias:
         results = np.clip(results - (np.nanmedian(results) - value), 0.0, 1.0)
-    return _with_interval(value, results, len(rows))
+    return with_interval(value, results, len(rows))
 
 
-def _with_interval(value: float, results: NDArray[np.float64], queries: int) -> Estimate:
+def with_interval(value: float, results: NDArray[np.float64], queries: int) -> Estimate:
+    """The estimate of a score and its resampled values; those that are NaN are left out."""
     known = results[~np.isnan(results)]
     if len(known) == 0 or math.isnan(value):
         return Estimate(value, None, None, queries)
