@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from index.catalog import LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Lesion, LesionSearchError
 from retrieval.patch import Patch, extract_patch
 from retrieval.sources.archive import Archive
-from service.engine import PatchEncoder
+from service.query_box import PatchEncoder
 
 ReportProgress = Callable[[int, int], None]
 
@@ -64,6 +67,11 @@ class IndexingReport:
     with_repeated_slices: int = 0
     failed: list[FailedLesion] = field(default_factory=list)
 
+    @property
+    def seen(self) -> int:
+        """Lesions of the archive that are done with, whatever came of them."""
+        return self.already_there + self.added + len(self.failed)
+
     def to_json(self) -> dict[str, Any]:
         """The counts, and every failed lesion by name."""
         return {
@@ -72,6 +80,23 @@ class IndexingReport:
             "with_repeated_slices": self.with_repeated_slices,
             "failed": [failure.to_json() for failure in self.failed],
         }
+
+
+@dataclass(frozen=True)
+class EmbeddedGroup:
+    """Lesions of one archive with their vectors, ready to be stored in one transaction.
+
+    Attributes:
+        lesions: those that could be read, in the order they were asked for.
+        vectors: (n, dimension) float32, one for each of them.
+        with_repeated_slices: how many of them lacked a neighbour slice on disk.
+        failed: those that could not be read.
+    """
+
+    lesions: Sequence[Lesion]
+    vectors: NDArray[np.float32]
+    with_repeated_slices: int
+    failed: Sequence[FailedLesion]
 
 
 def index_archive(
@@ -92,26 +117,53 @@ def index_archive(
         StorageError: the disk is full; what was stored stays.
     """
     options = options or IndexingOptions()
-    known = index.known([lesion.lesion_id for lesion in archive.lesions])
-    pending = [lesion for lesion in archive.lesions if lesion.lesion_id not in known]
-    report = IndexingReport(already_there=len(archive.lesions) - len(pending))
+    pending = missing_lesions(archive, index)
     total = len(archive.lesions)
-    cut = _cut_patches(archive, pending, encoder, options)
-    for group in _groups(cut, options.commit_every):
-        failures = [_failure(piece) for piece in group if isinstance(piece.outcome, Exception)]
+    report = IndexingReport(already_there=total - len(pending))
+    for group in embedded_groups(archive, pending, encoder, options=options):
+        store_group(group, archive, index, report)
+        if progress is not None:
+            progress(report.seen, total)
+    return report
+
+
+def missing_lesions(archive: Archive, index: LesionIndex) -> list[Lesion]:
+    """The lesions of the archive that the index does not hold, in the archive's order."""
+    known = index.known([lesion.lesion_id for lesion in archive.lesions])
+    return [lesion for lesion in archive.lesions if lesion.lesion_id not in known]
+
+
+def embedded_groups(
+    archive: Archive,
+    lesions: Iterable[Lesion],
+    encoder: PatchEncoder,
+    *,
+    options: IndexingOptions,
+) -> Iterator[EmbeddedGroup]:
+    """The lesions read, cut and embedded, in groups of ``commit_every``."""
+    cut = _cut_patches(archive, lesions, encoder, options)
+    while group := list(islice(cut, options.commit_every)):
         sound = [piece for piece in group if isinstance(piece.outcome, Patch)]
         patches = [piece.outcome for piece in group if isinstance(piece.outcome, Patch)]
-        vectors = encoder.embed(patches, batch_size=options.batch_size).vectors
-        index.add(
-            LesionRecord(piece.lesion, vector, archive.source(piece.lesion))
-            for piece, vector in zip(sound, vectors, strict=True)
+        yield EmbeddedGroup(
+            lesions=[piece.lesion for piece in sound],
+            vectors=encoder.embed(patches, batch_size=options.batch_size).vectors,
+            with_repeated_slices=sum(piece.repeats_slices for piece in sound),
+            failed=[_failure(piece) for piece in group if isinstance(piece.outcome, Exception)],
         )
-        report.added += len(sound)
-        report.with_repeated_slices += sum(piece.repeats_slices for piece in sound)
-        report.failed += failures
-        if progress is not None:
-            progress(report.already_there + report.added + len(report.failed), total)
-    return report
+
+
+def store_group(
+    group: EmbeddedGroup, archive: Archive, index: LesionIndex, report: IndexingReport
+) -> None:
+    """Stores a group in the index and counts it in the report; raises StorageError."""
+    index.add(
+        LesionRecord(lesion, vector, archive.source(lesion))
+        for lesion, vector in zip(group.lesions, group.vectors, strict=True)
+    )
+    report.added += len(group.lesions)
+    report.with_repeated_slices += group.with_repeated_slices
+    report.failed += group.failed
 
 
 @dataclass(frozen=True)
@@ -149,11 +201,6 @@ def _cut_patches(
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _groups(pieces: Iterator[_CutPatch], size: int) -> Iterator[list[_CutPatch]]:
-    while group := list(islice(pieces, size)):
-        yield group
 
 
 def _failure(piece: _CutPatch) -> FailedLesion:
