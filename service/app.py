@@ -41,8 +41,10 @@ def create_app(settings: Settings, *, engine: SearchEngine | None = None) -> Fas
                 open_engine, settings.index, settings.encoder, matcher=settings.matcher
             )
             opened = await anyio.to_thread.run_sync(opening)
-        app.state.service = ServiceState(opened, settings)
-        yield
+        state = app.state.service = ServiceState(opened, settings)
+        with state.decoders:
+            state.decoders.prestart()
+            yield
         if engine is None:
             opened.index.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -19,23 +20,26 @@ from index.errors import (
 )
 from index.lesion_graph import MatchConflictError
 from retrieval.lesion import LesionSearchError
+from service.decoding.decoder import DecoderBusyError
 from service.held_uploads import UnknownUploadError, UploadTooLargeError
 from service.pictures import PictureError
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MAX_DETAIL = 2000
+"""Errors quote what was sent: never all of it."""
 
 
-def problem(status: int, detail: str) -> JSONResponse:
-    """A problem document with the status' own title."""
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """A problem document with the status' own title; a detail of any length is cut."""
     document = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": detail[:MAX_DETAIL],
     }
-    return JSONResponse(document, status_code=status, media_type=MEDIA_TYPE)
+    return JSONResponse(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -50,6 +54,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(PictureError, _on_missing_pixels)
     app.add_exception_handler(UnknownUploadError, _on_unknown_upload)
     app.add_exception_handler(UploadTooLargeError, _on_too_large)
+    app.add_exception_handler(DecoderBusyError, _on_busy)
     for unusable in (CatalogError, StoreError, StorageError, IndexBusyError):
         app.add_exception_handler(unusable, _on_unusable_index)
     app.add_exception_handler(LesionSearchError, _on_mistake)
@@ -68,6 +73,10 @@ async def _on_conflict(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_unknown_lesion(_: Request, __: Exception) -> JSONResponse:
     return problem(404, "no lesion has this id: GET /v1/lesions lists those that are indexed")
+
+
+async def _on_busy(_: Request, error: Exception) -> JSONResponse:
+    return problem(503, str(error), {"Retry-After": "1"})
 
 
 async def _on_unknown_upload(_: Request, error: Exception) -> JSONResponse:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from retrieval.ct import CTSlab
 from retrieval.lesion import parse_numbers
+from service.decoding.reading import UploadOptions
 from service.dependencies import RequestError
 from service.forms import FileForm, ImageForm
 from service.state import ServiceState
-from service.uploads import UploadOptions, read_upload
+from service.uploads import read_upload
 
 EVERY_SLICE_MM = 1e6
 """A depth that no series reaches: every slice that was sent is read."""
@@ -45,7 +46,7 @@ def image_of(service: ServiceState, form: ImageForm, *, half_depth_mm: float) ->
 def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -> CTSlab:
     """The slab of the files of a form; raises LesionSearchError."""
     reading = UploadOptions(form.key_slice_index, _spacing(form.spacing), half_depth_mm)
-    return read_upload([upload.file for upload in form.uploads], reading, service.settings)
+    return read_upload([upload.file for upload in form.uploads], reading, service.decoders)
 
 
 def _held_slab(service: ServiceState, upload_id: str, form: ImageForm) -> CTSlab:

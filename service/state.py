@@ -12,6 +12,7 @@ from service.held_uploads import HeldUploads, HoldingLimits
 from service.map_points import IndexMap
 from service.pictures import LesionPictures
 from service.settings import Settings
+from service.uploads import open_decoders
 
 WEB_FOLDER = Path(__file__).parent / "web"
 
@@ -33,6 +34,7 @@ class ServiceState:
                 settings.max_uploads, settings.max_uploads_mb << 20, settings.upload_seconds
             )
         )
+        self.decoders = open_decoders(settings)
         self.web_folder = WEB_FOLDER
         self._gate = threading.BoundedSemaphore(settings.workers)
 

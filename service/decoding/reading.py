@@ -1,0 +1,107 @@
+"""The files of one upload, as they were received, into CT."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.ct import CTSlab
+from retrieval.lesion import LesionSearchError
+from retrieval.sources.query_image import (
+    ACCEPTED,
+    NEIGHBOUR_DEPTH_MM,
+    ImageKind,
+    kind_of,
+    open_query_image,
+)
+from service.decoding.limits import DecodeLimits, UploadError
+from service.decoding.screening import screen
+from service.decoding.unpacking import GZIP, ZIP, Budget, expand_zip, inflate_gzip
+
+_SUFFIX = {ImageKind.PNG: ".png", ImageKind.DICOM: ".dcm", ImageKind.NIFTI: ".nii"}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadOptions:
+    """What a client may say about its image.
+
+    ``spacing_mm`` is along x, along y and from slice to slice; PNG has no geometry of its own.
+    ``half_depth_mm`` is how far from the key slice PNG neighbours are read.
+    """
+
+    key_slice_index: int | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+    half_depth_mm: float = NEIGHBOUR_DEPTH_MM
+
+
+def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> CTSlab:
+    """The slab of the received files, which lie in ``folder`` under numbers in their order.
+
+    Several PNGs are consecutive slices in their order, numbered from 1.
+
+    Raises:
+        UploadError: with one line that tells nothing of where the upload was stored.
+    """
+    try:
+        files = _unpacked(folder, limits)
+        files = [_named_by_content(file) for file in files]
+        _check_one_kind(files)
+        screen(files, limits)
+        if len(files) > 1:
+            series = folder / "series"
+            series.mkdir()
+            for file in files:
+                file.rename(series / file.name)
+        return open_query_image(
+            files[0] if len(files) == 1 else folder / "series",
+            key_slice_index=options.key_slice_index,
+            spacing_mm=options.spacing_mm,
+            half_depth_mm=options.half_depth_mm,
+        )
+    except LesionSearchError as mistake:
+        words = str(mistake).replace(str(folder / "series") + os.sep, "upload ")
+        words = words.replace(str(folder / "series"), "the upload")
+        words = words.replace(str(folder) + os.sep, "upload ").replace(str(folder), "the upload")
+        raise UploadError(words) from None
+
+
+def _unpacked(folder: Path, limits: DecodeLimits) -> list[Path]:
+    received = sorted(folder.iterdir())
+    budget = Budget(limits.max_inflated_bytes)
+    files: list[Path] = []
+    for path in received:
+        with path.open("rb") as file:
+            head = file.read(4)
+        if head.startswith(ZIP):
+            if len(received) > 1:
+                raise UploadError(f"{len(received)} files were sent, one a zip: send it alone")
+            entries = folder / "entries"
+            entries.mkdir()
+            files += expand_zip(path, entries, limits, budget)
+            path.unlink()
+        elif head.startswith(GZIP):
+            inflated = path.with_name(path.name + "-inflated")
+            inflate_gzip(path, inflated, budget)
+            path.unlink()
+            files.append(inflated.rename(path))
+        else:
+            files.append(path)
+    return files
+
+
+def _named_by_content(path: Path) -> Path:
+    kind = kind_of(path)
+    if kind is ImageKind.UNKNOWN:
+        size = path.stat().st_size
+        what = f"of {size} bytes is of no kind that is read"
+        raise UploadError(f"upload {path.name} {what}: send {ACCEPTED}, or one of these in a zip")
+    return path.rename(path.with_suffix(_SUFFIX[kind]))
+
+
+def _check_one_kind(files: list[Path]) -> None:
+    kinds = {path.suffix: 1 for path in files}
+    if len(kinds) > 1:
+        raise UploadError(f"the upload mixes {len(kinds)} kinds of image: send one of them alone")
+    if len(files) > 1 and files[0].suffix == _SUFFIX[ImageKind.NIFTI]:
+        raise UploadError(f"{len(files)} NIfTI files were sent: send one")

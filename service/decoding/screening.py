@@ -1,0 +1,155 @@
+"""What a file claims of its size, judged before it is parsed and any pixel decoded.
+
+Numbers are Python's own here, so that no product of dimensions overflows.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.tag import BaseTag, Tag
+
+from retrieval.sources.query_image import ImageKind, kind_of
+from service.decoding.limits import DecodeLimits, UploadError
+
+BYTES_PER_VOXEL = 4
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+
+_PIXEL_DATA = 0x7FE00010
+_BITS = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in ("Rows", "Columns", *_BITS)]
+
+LOSSLESS_SYNTAXES = {
+    "1.2.840.10008.1.2": "implicit little endian",
+    "1.2.840.10008.1.2.1": "explicit little endian",
+    "1.2.840.10008.1.2.2": "explicit big endian",
+    "1.2.840.10008.1.2.4.57": "JPEG lossless",
+    "1.2.840.10008.1.2.4.70": "JPEG lossless, first-order prediction",
+    "1.2.840.10008.1.2.4.80": "JPEG-LS lossless",
+    "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
+    "1.2.840.10008.1.2.5": "RLE",
+}
+"""The transfer syntaxes that are decoded: those that keep every HU."""
+
+_OTHER_KINDS = (b"MZ", b"\x7fELF", b"PK", b"%PDF", b"GIF8", b"\xff\xd8\xff", b"<", b"#!")
+"""How the preamble of a DICOM file begins that wants to be another kind of file as well."""
+
+
+def screen(files: Sequence[Path], limits: DecodeLimits) -> None:
+    """Refuses what claims to be larger than the limits; ``files`` are of one kind.
+
+    Raises:
+        UploadError: with what was claimed and what is accepted.
+    """
+    if len(files) > limits.max_slices:
+        raise UploadError(
+            f"{len(files)} slices were sent: at most {limits.max_slices} are accepted"
+        )
+    kind = kind_of(files[0])
+    if kind is ImageKind.PNG:
+        for file in files:
+            _screen_png(file, len(files), limits)
+    elif kind is ImageKind.DICOM:
+        for file in files:
+            _screen_dicom(file, len(files), limits)
+    elif kind is ImageKind.NIFTI:
+        _screen_nifti(files[0], limits)
+
+
+def _screen_png(path: Path, slices: int, limits: DecodeLimits) -> None:
+    with path.open("rb") as file:
+        head = file.read(33)
+        file.seek(max(0, path.stat().st_size - len(_PNG_END)))
+        end = file.read()
+    if len(head) == 33 and head[12:16] == b"IHDR":
+        columns, rows = struct.unpack(">II", head[16:24])
+        _check_size(path.name, (slices, rows, columns), limits)
+    if end != _PNG_END:
+        raise UploadError(
+            f"{path.name} is not a PNG from start to end: it is cut off, or more follows it"
+        )
+
+
+def _screen_dicom(path: Path, slices: int, limits: DecodeLimits) -> None:
+    with path.open("rb") as file:
+        if file.read(128).startswith(_OTHER_KINDS):
+            raise UploadError(f"{path.name} is DICOM and another kind of file at once: refused")
+    try:
+        syntax = str(read_file_meta_info(path).get("TransferSyntaxUID", ""))
+        if syntax not in LOSSLESS_SYNTAXES:
+            # Not opened any further: a deflated dataset would be inflated whole, at once.
+            raise UploadError(
+                f"{path.name} has the transfer syntax {syntax[:64] or 'none'}: "
+                f"{', '.join(LOSSLESS_SYNTAXES.values())} are decoded"
+            )
+        with path.open("rb") as file:
+            header = read_partial(file, _ascending_until_pixels(path.name), specific_tags=_TAGS)
+        sizes = [header.get(keyword) for keyword in ("Rows", "Columns")]
+        bits = [header.get(keyword) for keyword in _BITS]
+    except (UploadError, MemoryError):
+        raise
+    except Exception as wrong:
+        raise UploadError(f"{path.name} is not a readable DICOM file: {wrong}") from None
+    if not all(isinstance(size, int) for size in sizes):
+        raise UploadError(f"{path.name} has no Rows or Columns, or several: one number is needed")
+    _check_size(path.name, (slices, sizes[0], sizes[1]), limits)
+    _check_bits(path.name, bits)
+
+
+def _ascending_until_pixels(name: str) -> Callable[[BaseTag, str | None, int], bool]:
+    """Ends before the pixels; the Standard (PS3.5, 7.1) has each tag once, in ascending order.
+
+    Of two Rows one would be checked and the other obeyed.
+    """
+    last = -1
+
+    def reached(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal last
+        if tag <= last:
+            raise UploadError(f"{name} has the element {tag} twice or out of order")
+        last = int(tag)
+        return last >= _PIXEL_DATA
+
+    return reached
+
+
+def _check_bits(name: str, bits: Sequence[Any]) -> None:
+    allocated, stored, high, signed = bits
+    plain = allocated in {8, 16, 32} and isinstance(stored, int) and 0 < stored <= allocated
+    if not (plain and high in {None, stored - 1} and signed in {0, 1}):
+        claims = ", ".join(f"{key} {value}" for key, value in zip(_BITS, bits, strict=True))
+        raise UploadError(f"{name} contradicts itself: {claims}")
+
+
+def _screen_nifti(path: Path, limits: DecodeLimits) -> None:
+    try:
+        shape = [int(length) for length in nib.load(path).shape]  # type: ignore[attr-defined]
+    except MemoryError:
+        raise
+    except Exception as wrong:
+        raise UploadError(f"{path.name} is not a readable NIfTI file: {wrong}") from None
+    while len(shape) > 3 and shape[-1] == 1:
+        shape.pop()
+    if len(shape) != 3:
+        raise UploadError(f"{path.name} has {len(shape)} dimensions: one 3D volume is needed")
+    # Which axis runs along the body is not known yet: the strictest reading is the shortest one.
+    shortest, middle, longest = sorted(shape)
+    _check_size(path.name, (shortest, middle, longest), limits)
+
+
+def _check_size(name: str, size: tuple[int, int, int], limits: DecodeLimits) -> None:
+    slices, rows, columns = size
+    claims = f"{name} claims {slices} slices of {rows} x {columns} pixels"
+    if min(size) < 1 or rows * columns > limits.max_pixels or slices > limits.max_slices:
+        raise UploadError(
+            f"{claims}: at most {limits.max_slices} slices of {limits.max_pixels} pixels are read"
+        )
+    if slices * rows * columns * BYTES_PER_VOXEL > limits.max_volume_bytes:
+        raise UploadError(
+            f"{claims}: a volume of at most {limits.max_volume_bytes >> 20} MB is read; send fewer"
+        )
