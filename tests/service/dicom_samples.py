@@ -59,6 +59,7 @@ def _image(
 ) -> Dataset:
     x_mm, y_mm, z_mm = spacing_mm
     image = Dataset()
+    image.preamble = b"\0" * 128
     image.file_meta = FileMetaDataset()
     image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     image.SOPClassUID = CTImageStorage

@@ -1,0 +1,44 @@
+"""The codes a structured report is written in: SNOMED CT, DICOM and UCUM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydicom.sr.coding import Code
+
+from retrieval.lesion import LesionType
+
+LESION = Code("52988006", "SCT", "Lesion")
+LONG_AXIS = Code("103339001", "SCT", "Long axis")
+SHORT_AXIS = Code("103340004", "SCT", "Short axis")
+ESTIMATED = Code("414135002", "SCT", "Estimated")
+CT_PROCEDURE = Code("77477000", "SCT", "Computed tomography")
+COMMENT = Code("121106", "DCM", "Comment")
+MILLIMETRE = Code("mm", "UCUM", "millimeter")
+DEVICE = Code("121007", "DCM", "Device")
+
+FINDING_SITES: Mapping[LesionType, Code] = {
+    LesionType.BONE: Code("272673000", "SCT", "Bone"),
+    LesionType.ABDOMEN: Code("818981001", "SCT", "Abdomen"),
+    LesionType.MEDIASTINUM: Code("72410000", "SCT", "Mediastinum"),
+    LesionType.LIVER: Code("10200004", "SCT", "Liver"),
+    LesionType.LUNG: Code("39607008", "SCT", "Lung"),
+    LesionType.KIDNEY: Code("64033007", "SCT", "Kidney"),
+    LesionType.SOFT_TISSUE: Code("87784001", "SCT", "Soft tissue"),
+    LesionType.PELVIS: Code("816092008", "SCT", "Pelvis"),
+}
+"""Finding site of each lesion type; an unknown type has none."""
+
+LONG_NAMES = frozenset({"103339001", "G-A185", "410668003", "G-D7FE"})
+"""Concepts that writers give to a long diameter: long axis and length, in SCT and the older SRT."""
+
+SHORT_NAMES = frozenset({"103340004", "G-A186"})
+"""Concepts of a short diameter: short axis."""
+
+
+def lesion_type_of(code_value: str) -> LesionType:
+    """The lesion type of a finding site's code, unknown where it is none of the table's."""
+    for lesion_type, code in FINDING_SITES.items():
+        if code.value == code_value:
+            return lesion_type
+    return LesionType.UNKNOWN
