@@ -1,0 +1,187 @@
+"""LesionDetector: a trained detection network ready for use, bound to its grid by a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from retrieval.ct import CTSlab
+from retrieval.detection.merging import MergeMethod, merge_proposals
+from retrieval.detection.network import DetectionNetwork, DetectorConfig, build_network, scaled
+from retrieval.detection.proposals import Proposal, estimated_long_mm
+from retrieval.detection.whole_slice import WholeSlice, whole_slice
+from retrieval.lesion import Box, LesionSearchError, LesionType
+from retrieval.patch import PatchSpec
+
+BUNDLED_DETECTOR = Path(__file__).parent.parent / "weights" / "detector.safetensors"
+MERGE_IOU = 0.4
+LIMIT = 20
+MIN_SCORE = 0.05
+_HEADER = "lesion_search_detector"
+
+
+class DetectorError(LesionSearchError):
+    """A detector file that cannot be used."""
+
+
+class LesionDetector:
+    """Slices to proposals, on the CPU or a GPU.
+
+    ``half_depth_mm`` is how far beyond a slice its context reaches; ``fingerprint`` a hash of
+    weights, network and grid.
+    """
+
+    def __init__(
+        self,
+        network: DetectionNetwork,
+        config: DetectorConfig,
+        spec: PatchSpec,
+        *,
+        name: str,
+        device: str = "cpu",
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.spec = spec
+        self.half_depth_mm = spec.half_depth_mm
+        self.fingerprint = fingerprint(network, config, spec)
+        self.device = torch.device(device)
+        self._network = network.to(self.device).eval()
+
+    @classmethod
+    def load(cls, path: Path | None = None, *, device: str = "cpu") -> Self:
+        """The detector of a safetensors file, or the bundled one.
+
+        Raises:
+            DetectorError: the file is missing, is no detector, or does not match its own header.
+        """
+        network, config, spec, name = load_detection_network(path or BUNDLED_DETECTOR)
+        return cls(network, config, spec, name=name, device=device)
+
+    def detect(self, slab: CTSlab) -> tuple[Proposal, ...]:
+        """The proposals on the slab's key slice, best first, merged where they overlap."""
+        return self.detect_slices(slab, [slab.key_slice])[0]
+
+    def detect_slices(self, slab: CTSlab, positions: Sequence[int]) -> list[tuple[Proposal, ...]]:
+        """The proposals on each of the slices at ``positions`` in the slab, in their order.
+
+        Raises CTError for a position that is not in the slab.
+        """
+        found = []
+        for position in positions:
+            whole = whole_slice(slab.with_key_slice(position), self.spec)
+            found.append(self.propose(whole))
+        return found
+
+    @torch.inference_mode()
+    def propose(self, whole: WholeSlice) -> tuple[Proposal, ...]:
+        """The proposals on one slice that is on the detector's grid, in image coordinates."""
+        picture = scaled(torch.from_numpy(whole.hu).to(self.device))
+        answer = self._network([picture])[0]
+        raw = [
+            self._proposal(whole, Box(*box), score, label)
+            for box, score, label in zip(
+                answer["boxes"].tolist(),
+                answer["scores"].tolist(),
+                answer["labels"].tolist(),
+                strict=True,
+            )
+            if score >= MIN_SCORE and box[2] > box[0] and box[3] > box[1]
+        ]
+        return merge_proposals(raw, method=MergeMethod.NMS, iou=MERGE_IOU, limit=LIMIT)
+
+    def _proposal(self, whole: WholeSlice, box: Box, score: float, label: int) -> Proposal:
+        on_image = whole.to_image(box)
+        one_class = self.config.classes == 1
+        return Proposal(
+            box=on_image,
+            score=score,
+            long_mm=estimated_long_mm(on_image, whole.spacing_mm_px),
+            lesion_type=LesionType.UNKNOWN if one_class else LesionType.from_code(label + 1),
+        )
+
+
+def save_detector(
+    network: DetectionNetwork, config: DetectorConfig, spec: PatchSpec, path: Path, *, name: str
+) -> str:
+    """Writes the network with its configuration; returns its fingerprint."""
+    header = {
+        "name": name,
+        "network": config.to_dict(),
+        "grid": spec.to_dict(),
+        "fingerprint": fingerprint(network, config, spec),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(_tensors(network), str(partial), metadata={_HEADER: json.dumps(header)})
+    partial.replace(path)
+    return str(header["fingerprint"])
+
+
+def load_detection_network(
+    path: Path,
+) -> tuple[DetectionNetwork, DetectorConfig, PatchSpec, str]:
+    """The network of a detector file, its configuration, grid and name; raises DetectorError."""
+    if not path.is_file():
+        raise DetectorError(
+            f"detector {path} does not exist: give a .safetensors file that "
+            "'lesion-search train detector' wrote"
+        )
+    try:
+        with safe_open(str(path), framework="pt") as stored:
+            header = json.loads((stored.metadata() or {}).get(_HEADER, "null"))
+            if header is None:
+                raise DetectorError(f"{path} is a safetensors file but not a detector")
+            weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise DetectorError(f"detector {path} cannot be read ({error}): copy it again") from None
+    network, config, spec = _rebuilt(header, weights, path)
+    found = fingerprint(network, config, spec)
+    if found != header.get("fingerprint"):
+        raise DetectorError(
+            f"detector {path} has the fingerprint {found} but its header says "
+            f"{header.get('fingerprint')}: the file was changed, copy it again"
+        )
+    return network, config, spec, str(header.get("name", path.stem))
+
+
+def fingerprint(network: DetectionNetwork, config: DetectorConfig, spec: PatchSpec) -> str:
+    """16 hexadecimal digits of SHA-256 over configuration, grid and every weight."""
+    digest = hashlib.sha256()
+    settings = {"network": config.to_dict(), "grid": spec.to_dict()}
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in sorted(_tensors(network).items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _rebuilt(
+    header: dict[str, Any], weights: dict[str, Tensor], path: Path
+) -> tuple[DetectionNetwork, DetectorConfig, PatchSpec]:
+    try:
+        settings = dict(header["network"])
+        for key in ("anchor_px", "ratios"):
+            settings[key] = tuple(settings[key])
+        config = DetectorConfig(**settings)
+        spec = PatchSpec.from_dict(header["grid"])
+        network = build_network(config, spec, pretrained=False)
+        network.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise DetectorError(
+            f"detector {path} does not fit this version's network ({error}): train it again"
+        ) from None
+    return network, config, spec
+
+
+def _tensors(network: DetectionNetwork) -> dict[str, Tensor]:
+    state = network.state_dict()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

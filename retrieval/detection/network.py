@@ -1,0 +1,189 @@
+"""The detection network: torchvision's one-stage detectors over a feature pyramid with 3D context.
+
+Neighbouring slices are taken in groups of three; every group passes the same two-dimensional
+backbone and pyramid, and the groups' maps are fused before the head (Yan et al., MICCAI 2018,
+3DCE, arXiv 1806.09648).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import FeaturePyramidNetwork
+
+from retrieval.ct import HU_MAX, HU_MIN
+from retrieval.detection.missing_marks import ForgivingFCOS, ForgivingRetinaNet
+from retrieval.embedding.backbones import build_backbone
+from retrieval.embedding.network import centre_slice_mixer, window_channels
+from retrieval.lesion import LesionSearchError
+from retrieval.patch import PatchSpec
+
+GROUP = 3
+"""Slices that share one pass of the backbone."""
+
+DetectionNetwork = ForgivingRetinaNet | ForgivingFCOS
+
+
+class NetworkError(LesionSearchError):
+    """A detection network that cannot be built."""
+
+
+class Head(StrEnum):
+    """Which of torchvision's one-stage detectors reads the pyramid."""
+
+    RETINANET = "retinanet"
+    FCOS = "fcos"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """What a detection network is made of; kept in its checkpoint.
+
+    Attributes:
+        backbone: a name of ``retrieval.embedding.backbones``.
+        head: retinanet or fcos.
+        channels: width of the pyramid.
+        first_level: the finest map of the pyramid: 1 for stride 4, 2 for stride 8.
+        classes: 1, or 8 for DeepLesion's lesion types.
+        anchor_px: side of the smallest anchor on each map, in grid pixels (retinanet only).
+        ratios: heights over widths of the anchors (retinanet only).
+    """
+
+    backbone: str = "efficientnet_lite0"
+    head: str = "retinanet"
+    channels: int = 64
+    first_level: int = 1
+    classes: int = 1
+    anchor_px: tuple[int, ...] = (11, 20, 36, 64)
+    ratios: tuple[float, ...] = (0.6, 1.0, 1.7)
+
+    def __post_init__(self) -> None:
+        if self.head not in list(Head):
+            raise NetworkError(f"head {self.head!r} is unknown: one of {', '.join(Head)}")
+        if self.head == Head.FCOS and self.channels % 32:
+            raise NetworkError(f"fcos of {self.channels} channels: a multiple of 32 is needed")
+        if self.classes not in (1, 8):
+            raise NetworkError(f"{self.classes} classes: 1, or 8 for the lesion types")
+        if not 0 <= self.first_level <= 3:
+            raise NetworkError(f"first_level is {self.first_level}: 0 to 3")
+        if len(self.anchor_px) != 5 - self.first_level:
+            raise NetworkError(
+                f"anchor_px has {len(self.anchor_px)} sizes: {5 - self.first_level} are needed, "
+                "one for each map of the pyramid"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+class SlicePyramid(nn.Module):
+    """(n, slices, rows, columns) as ``scaled`` makes it -> the maps of one pyramid, in order.
+
+    With pretrained weights the backbone's statistics stay those of ImageNet.
+    """
+
+    def __init__(self, config: DetectorConfig, spec: PatchSpec, *, pretrained: bool) -> None:
+        super().__init__()
+        if spec.slices != 1 and spec.slices % GROUP:
+            raise NetworkError(f"{spec.slices} slices: 1, 3, 9 or 27 are needed")
+        self.group_spec = replace(spec, slices=min(GROUP, spec.slices))
+        self.groups = spec.slices // self.group_spec.slices
+        self.first_level = config.first_level
+        self.keeps_statistics = pretrained
+        self.out_channels = config.channels
+        self.mixer = centre_slice_mixer(self.group_spec)
+        self.backbone = build_backbone(config.backbone, pretrained=pretrained)
+        widths = self.backbone.channels[self.first_level :]
+        self.pyramid = FeaturePyramidNetwork(widths, config.channels)
+        self.fuse = _middle_group_fusion(self.groups, config.channels)
+        self.to(memory_format=torch.channels_last)
+
+    def train(self, mode: bool = True) -> SlicePyramid:
+        """Switches to training, or back; the statistics of a pretrained backbone stay."""
+        super().train(mode)
+        if self.keeps_statistics:
+            self.backbone.eval()
+        return self
+
+    def forward(self, pictures: Tensor) -> OrderedDict[str, Tensor]:
+        """The maps, finest first."""
+        hu = pictures * (HU_MAX - HU_MIN) + HU_MIN
+        grouped = hu.reshape(-1, self.group_spec.slices, *hu.shape[2:])  # (n * groups, 3, h, w)
+        channels = window_channels(grouped, self.group_spec)
+        levels = self.backbone(self.mixer(channels.contiguous(memory_format=torch.channels_last)))
+        kept = {str(depth): level for depth, level in enumerate(levels[self.first_level :])}
+        maps: OrderedDict[str, Tensor] = self.pyramid(kept)
+        if self.groups > 1:
+            for name, level in maps.items():
+                joined = level.reshape(len(hu), -1, *level.shape[2:])  # (n, groups * c, h, w)
+                maps[name] = self.fuse(joined)
+        return maps
+
+
+def scaled(hu: Tensor) -> Tensor:
+    """HU to [0, 1]; air is 0, so that what pads a batch is air."""
+    return (hu.clamp(HU_MIN, HU_MAX) - HU_MIN) / (HU_MAX - HU_MIN)
+
+
+def build_network(config: DetectorConfig, spec: PatchSpec, *, pretrained: bool) -> DetectionNetwork:
+    """torchvision's detector of the configured kind over a SlicePyramid.
+
+    In training it takes scaled slices and targets (see ``retrieval.detection.missing_marks``) and
+    returns the loss terms; otherwise boxes, scores and labels per slice, after NMS.
+
+    Raises:
+        BackboneError: the backbone is unknown, or its weights cannot be had.
+        NetworkError: the number of slices does not fit the network.
+    """
+    pyramid = SlicePyramid(config, spec, pretrained=pretrained)
+    common: dict[str, Any] = {
+        "num_classes": config.classes,
+        "score_thresh": 0.02,
+        "nms_thresh": 0.5,
+        "detections_per_img": 50,
+        "topk_candidates": 500,
+    }
+    network: DetectionNetwork
+    if config.head == Head.FCOS:
+        strides = [2 ** (config.first_level + 1 + depth) for depth in range(len(config.anchor_px))]
+        anchors = AnchorGenerator(tuple((s,) for s in strides), ((1.0,),) * len(strides))
+        network = ForgivingFCOS(pyramid, anchor_generator=anchors, **common)
+    else:
+        sizes = tuple((side, round(side * 1.35)) for side in config.anchor_px)
+        anchors = AnchorGenerator(sizes, (config.ratios,) * len(sizes))
+        network = ForgivingRetinaNet(pyramid, anchor_generator=anchors, **common)
+    network.transform = _AsTheyAre(spec.slices)
+    network.to(memory_format=torch.channels_last)
+    return network
+
+
+class _AsTheyAre(GeneralizedRCNNTransform):
+    """torchvision's batching without its resizing: slices come on their grid of millimetres."""
+
+    def __init__(self, slices: int) -> None:
+        super().__init__(1, 1, [0.0] * slices, [1.0] * slices, size_divisible=32)
+
+    def resize(
+        self, image: Tensor, target: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Both as they are."""
+        return image, target
+
+
+def _middle_group_fusion(groups: int, channels: int) -> nn.Conv2d:
+    """A 1 x 1 convolution over all groups that starts as the middle group alone."""
+    fuse = nn.Conv2d(groups * channels, channels, kernel_size=1, bias=False)
+    middle = (groups // 2) * channels
+    with torch.no_grad():
+        fuse.weight.zero_()
+        for channel in range(channels):
+            fuse.weight[channel, middle + channel] = 1
+    return fuse

@@ -1,0 +1,126 @@
+"""Recipes of detectors: everything that decides a training run, as frozen dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from retrieval.detection.network import DetectorConfig
+from retrieval.patch import PatchSpec
+from retrieval.training.config import RecipeError, read_config
+
+RECIPES = Path(__file__).parent / "recipes"
+REMEDIES = ("none", "ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class SlicesConfig:
+    """Which slices are drawn, and what is known of them.
+
+    Attributes:
+        weights: how often a slice comes from an archive, by the archive's folder name; 1 for an
+            archive that is not named.
+        reach_mm: by archive, how far from its marks the background is known to be free of
+            lesions; everywhere for an archive that is not named.
+        backgrounds: archives whose marks are no lesions; lesions are painted into their slices.
+        hidden: share of the marks taken away, to measure what missing marks cost.
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+    reach_mm: dict[str, float] = field(default_factory=dict)
+    backgrounds: tuple[str, ...] = ()
+    hidden: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MissingConfig:
+    """The remedy against missing marks: ``none``, or ``ignore`` confident unmarked detections.
+
+    Attributes:
+        threshold: the score above which an unmarked detection is left out of the loss.
+        after: share of the steps before which the network is not yet trusted.
+    """
+
+    remedy: str = "none"
+    threshold: float = 0.5
+    after: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class SliceAugment:
+    """How slices differ from what was read.
+
+    Attributes:
+        scale: smallest and largest factor of size.
+        crop_px: largest side of what the network sees in training.
+        shift_hu, noise_hu: standard deviation of a slice's offset, largest of its noise.
+        mirror: whether left and right may change places.
+    """
+
+    scale: tuple[float, float] = (0.8, 1.25)
+    crop_px: int = 320
+    shift_hu: float = 8.0
+    noise_hu: float = 12.0
+    mirror: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorOptimiser:
+    """AdamW under a cosine schedule.
+
+    Attributes:
+        steps: batches in all.
+        slices: slices a batch.
+        backbone_rate, head_rate: peak learning rates.
+        warmup: share of the steps in which the rate rises.
+        clip: largest gradient norm.
+    """
+
+    steps: int = 1000
+    slices: int = 8
+    backbone_rate: float = 2e-4
+    head_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.05
+    clip: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorRecipe:
+    """One training run of a detector. ``start`` is a detector file to go on from, or empty."""
+
+    name: str = "small"
+    seed: int = 0
+    start: str = ""
+    pretrained: bool = True
+    grid: PatchSpec = field(default_factory=PatchSpec)
+    network: DetectorConfig = field(default_factory=DetectorConfig)
+    data: SlicesConfig = field(default_factory=SlicesConfig)
+    missing: MissingConfig = field(default_factory=MissingConfig)
+    augment: SliceAugment = field(default_factory=SliceAugment)
+    optimiser: DetectorOptimiser = field(default_factory=DetectorOptimiser)
+
+    def __post_init__(self) -> None:
+        if self.missing.remedy not in REMEDIES:
+            raise RecipeError(
+                f"missing.remedy is {self.missing.remedy!r}: one of {', '.join(REMEDIES)}"
+            )
+        if not 0 <= self.data.hidden < 1:
+            raise RecipeError(f"data.hidden is {self.data.hidden}: a share from 0 to below 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def load_detector_recipe(
+    name_or_path: str | Path, changes: Mapping[str, str] | None = None
+) -> DetectorRecipe:
+    """A bundled recipe by name, or a TOML file, with ``section.key=value`` changes applied.
+
+    Raises:
+        RecipeError: no such recipe, a key the recipe does not have, or a value of another kind.
+    """
+    return read_config(DetectorRecipe, name_or_path, bundled=RECIPES, changes=changes or {})

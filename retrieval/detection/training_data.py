@@ -1,0 +1,150 @@
+"""The slices of one run: archives with their marks, and where else a lesion is known to be."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.detection.recipe import DetectorRecipe
+from retrieval.detection.slice_cache import Progress, SliceCache
+from retrieval.detection.whole_slice import WholeSlice
+from retrieval.lesion import Box, Lesion, LesionSearchError, LesionType, Split
+from retrieval.sources.archive import Archive
+
+
+class DetectorDataError(LesionSearchError):
+    """Archives that cannot train a detector."""
+
+
+@dataclass(frozen=True)
+class MarkedSlice:
+    """A key slice and what is known of it.
+
+    Attributes:
+        lesions: marked on this very slice.
+        nearby: boxes of lesions marked on a slice so near that they reach this one.
+        number: in its archive's cache.
+    """
+
+    lesions: tuple[Lesion, ...]
+    nearby: tuple[Box, ...]
+    number: int
+
+
+@dataclass(frozen=True)
+class TrainingSlices:
+    """Every slice of a run that can be drawn, by archive.
+
+    Attributes:
+        slices: of each archive, its train slices that can be read.
+        caches: of each archive.
+        weights: (archives,), how often each is drawn; sums to one.
+        reaches_mm: of each archive, how far from a mark its background is known.
+        backgrounds: of each archive, whether its marks are no lesions.
+    """
+
+    slices: tuple[tuple[MarkedSlice, ...], ...]
+    caches: tuple[SliceCache, ...]
+    weights: NDArray[np.float64]
+    reaches_mm: tuple[float, ...]
+    backgrounds: tuple[bool, ...]
+
+    @property
+    def count(self) -> int:
+        """Slices of all archives."""
+        return sum(len(part) for part in self.slices)
+
+    @classmethod
+    def open(
+        cls,
+        archives: Sequence[Archive],
+        recipe: DetectorRecipe,
+        folder: Path,
+        *,
+        progress: Progress | None = None,
+    ) -> TrainingSlices:
+        """The train slices of ``archives``, cut into ``folder`` where they are not yet.
+
+        Raises:
+            DetectorDataError: no archive, two of one name, or not one slice to train on.
+            SliceCacheError: ``folder`` holds other slices.
+        """
+        names = [archive.root.name for archive in archives]
+        if not names or len(set(names)) < len(names):
+            raise DetectorDataError(
+                f"archives {names}: name at least one, each in a folder of its own name"
+            )
+        parts: list[tuple[MarkedSlice, ...]] = []
+        caches: list[SliceCache] = []
+        for archive in archives:
+            rng = np.random.default_rng([recipe.seed, len(parts)])
+            marked = marked_slices(archive, Split.TRAIN, hidden=recipe.data.hidden, rng=rng)
+            keys = [one.lesions[0] for one in marked]
+            cache = SliceCache(archive, keys, recipe.grid, folder / archive.root.name)
+            readable = cache.build(progress=progress)
+            parts.append(tuple(one for one, could in zip(marked, readable, strict=True) if could))
+            caches.append(cache)
+        weights = np.array([recipe.data.weights.get(name, 1.0) for name in names])
+        weights[[len(part) == 0 for part in parts]] = 0
+        if weights.sum() == 0:
+            raise DetectorDataError(
+                f"archives {names} hold no slice of the train split whose image can be read"
+            )
+        return cls(
+            slices=tuple(parts),
+            caches=tuple(caches),
+            weights=weights / weights.sum(),
+            reaches_mm=tuple(recipe.data.reach_mm.get(name, np.inf) for name in names),
+            backgrounds=tuple(name in recipe.data.backgrounds for name in names),
+        )
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, MarkedSlice, WholeSlice]:
+        """The number of an archive by its weight, and any of its slices with its pixels."""
+        archive = int(rng.choice(len(self.weights), p=self.weights))
+        marked = self.slices[archive][int(rng.integers(len(self.slices[archive])))]
+        return archive, marked, self.caches[archive].read(marked.number)
+
+
+def marked_slices(
+    archive: Archive, split: Split, *, hidden: float = 0.0, rng: np.random.Generator
+) -> list[MarkedSlice]:
+    """The key slices of one split, each once, with every mark on it.
+
+    A ``hidden`` share of all lesions is treated as never marked: neither their slices nor their
+    boxes are kept, as if nobody had seen them.
+    """
+    lesions = [lesion for lesion in archive.lesions if lesion.split is split]
+    if hidden:
+        kept = rng.random(len(lesions)) >= hidden
+        lesions = [lesion for lesion, keep in zip(lesions, kept, strict=True) if keep]
+    by_series = defaultdict(list)
+    for lesion in lesions:
+        by_series[lesion.patient_id, lesion.study_id, lesion.series_id].append(lesion)
+    found: list[MarkedSlice] = []
+    for series in by_series.values():
+        for key_slice in sorted({lesion.key_slice_index for lesion in series}):
+            on_it = tuple(x for x in series if x.key_slice_index == key_slice)
+            nearby = tuple(
+                x.box for x in series if x not in on_it and _reaches(archive, x, key_slice)
+            )
+            found.append(MarkedSlice(on_it, nearby, len(found)))
+    return found
+
+
+def label_of(lesion: Lesion, classes: int) -> int:
+    """The class of a lesion, from 0; -1 for a lesion without a type where types are learned."""
+    if classes == 1:
+        return 0
+    return -1 if lesion.lesion_type is LesionType.UNKNOWN else lesion.lesion_type.code - 1
+
+
+def _reaches(archive: Archive, lesion: Lesion, key_slice: int) -> bool:
+    """Whether a lesion, taken for a ball of its long diameter, reaches another slice."""
+    interval = archive.source(lesion).slice_interval_mm
+    away_mm = abs(lesion.key_slice_index - key_slice) * interval
+    return away_mm <= (lesion.long_mm or 0.0) / 2 + interval

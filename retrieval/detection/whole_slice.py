@@ -1,0 +1,105 @@
+"""A whole slice on a detector's grid: the one preprocessing path of patches, made as wide as the
+image, then cropped to the body."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.ct import CTSlab
+from retrieval.lesion import BOX_PADDING_PX, Box
+from retrieval.patch import PatchSpec, extract_patch
+
+BODY_HU = -400.0
+BODY_MARGIN_PX = 12
+CANONICAL_PADDING_MM = 4.0
+"""What stands around a mark's extent on the grid.
+
+DeepLesion pads by 5 pixels of the image, which is 3 to 8 mm by spacing; a network that sees
+millimetres cannot know which, so it learns this much, and 5 of the query's pixels are put back.
+"""
+
+
+@dataclass(frozen=True)
+class WholeSlice:
+    """A slice with its neighbours on a grid of ``mm_px``, and the way back to the image.
+
+    Attributes:
+        hu: (slices, rows, columns), float32, HU in [-1024, 3071].
+        mm_px: millimetres per grid pixel.
+        origin_px: the image's coordinates (x, y) of the grid's first pixel.
+        spacing_mm_px: the image's own millimetres per pixel along (x, y).
+    """
+
+    hu: NDArray[np.float32]
+    mm_px: float
+    origin_px: tuple[float, float]
+    spacing_mm_px: tuple[float, float]
+
+    def to_grid(self, box: Box) -> Box:
+        """An image's box, padded as DeepLesion pads, as the grid's box with canonical padding."""
+        x_scale, y_scale = (spacing / self.mm_px for spacing in self.spacing_mm_px)
+        moved = box.shifted(-self.origin_px[0], -self.origin_px[1]).scaled(x_scale, y_scale)
+        canonical = CANONICAL_PADDING_MM / self.mm_px
+        return _grown(
+            moved, canonical - BOX_PADDING_PX * x_scale, canonical - BOX_PADDING_PX * y_scale
+        )
+
+    def to_image(self, box: Box) -> Box:
+        """The inverse of ``to_grid``."""
+        x_scale, y_scale = (self.mm_px / spacing for spacing in self.spacing_mm_px)
+        canonical = CANONICAL_PADDING_MM / self.mm_px
+        scaled = box.scaled(x_scale, y_scale)
+        padded = _grown(
+            scaled, BOX_PADDING_PX - canonical * x_scale, BOX_PADDING_PX - canonical * y_scale
+        )
+        return padded.shifted(*self.origin_px)
+
+
+def whole_slice(slab: CTSlab, spec: PatchSpec) -> WholeSlice:
+    """The slab's key slice and its neighbours on the spec's grid, cropped to the body.
+
+    ``spec.size_px`` does not count: the grid is as wide as the image. An image without anything
+    denser than fat stays whole.
+
+    Raises:
+        PatchError: the slab holds values that are not numbers.
+    """
+    center = ((slab.columns - 1) / 2, (slab.rows - 1) / 2)
+    width_mm = slab.columns * slab.spacing_mm_px[0]
+    height_mm = slab.rows * slab.spacing_mm_px[1]
+    size = max(8, math.ceil(max(width_mm, height_mm) / spec.mm_px))
+    patch = extract_patch(slab, Box.around(center, 1.0), replace(spec, size_px=size))
+    rows, columns = _body(patch.hu[spec.slices // 2])
+    steps = (spec.mm_px / slab.spacing_mm_px[0], spec.mm_px / slab.spacing_mm_px[1])
+    half = (size - 1) / 2
+    origin = (
+        center[0] + (columns.start - half) * steps[0],
+        center[1] + (rows.start - half) * steps[1],
+    )
+    hu = np.ascontiguousarray(patch.hu[:, rows, columns])
+    return WholeSlice(hu, spec.mm_px, origin, slab.spacing_mm_px)
+
+
+def _body(hu: NDArray[np.float32]) -> tuple[slice, slice]:
+    """Rows and columns that hold the body; every one where there is none."""
+    dense = hu > BODY_HU
+    return _extent(dense.sum(axis=1)), _extent(dense.sum(axis=0))
+
+
+def _extent(counts: NDArray[np.int64]) -> slice:
+    held = np.flatnonzero(counts > 3)
+    if len(held) == 0:
+        return slice(0, len(counts))
+    start, stop = int(held[0]) - BODY_MARGIN_PX, int(held[-1]) + BODY_MARGIN_PX + 1
+    return slice(max(start, 0), min(stop, len(counts)))
+
+
+def _grown(box: Box, x: float, y: float) -> Box:
+    """The box grown by (x, y) on either side; shrunk to a sliver rather than inverted."""
+    (cx, cy), width, height = box.center, box.width + 2 * x, box.height + 2 * y
+    half = (max(width, 1e-3) / 2, max(height, 1e-3) / 2)
+    return Box(cx - half[0], cy - half[1], cx + half[0], cy + half[1])
