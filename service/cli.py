@@ -19,6 +19,7 @@ from service.commands import (
     fit_matcher,
     import_archive,
     index,
+    keys,
     phantom,
     query,
     serve,
@@ -37,6 +38,7 @@ COMMANDS = (
     train,
     fit_matcher,
     serve,
+    keys,
     deidentify,
     demo,
 )

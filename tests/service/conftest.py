@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,14 @@ from retrieval.sources.deeplesion import DeepLesionArchive
 from service.engine import SearchEngine, binding_of
 from service.indexing import index_archive
 from tests.service.samples import ToyEncoder, write_archive, write_encoder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def known_host() -> Iterator[None]:
+    """The test client calls the service ``testserver``; a service on loopback must be told so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LESION_SEARCH_ALLOWED_HOSTS", '["testserver"]')
+        yield
 
 
 @pytest.fixture(scope="session")
