@@ -80,6 +80,11 @@ class CatalogReader:
         _, _, fingerprint, name, dimension, patch_spec, _ = self._state()
         return EncoderBinding(fingerprint, name, dimension, json.loads(patch_spec))
 
+    def identity(self) -> str:
+        """The index's own random name, which no other index has but a copy of its folder."""
+        found = self._connection.execute("SELECT name FROM index_identity").fetchone()
+        return str(found[0])
+
     def _state(self) -> Sequence[Any]:
         found: Sequence[Any] | None = self._connection.execute(
             "SELECT generation, lesion_count, fingerprint, encoder_name, dimension, patch_spec, "
@@ -165,6 +170,19 @@ class CatalogReader:
         )
         while found := cursor.fetchmany(batch):
             yield row_form.decode_vectors(found, dimension)
+
+    def checksums(self, first: int, last: int) -> list[tuple[int, int, int]]:
+        """(row, checksum of the lesion, of the vector) of rows ``first`` to ``last``, ascending."""
+        return self._connection.execute(
+            "SELECT lesions.row, lesions.checksum, vectors.checksum "
+            "FROM lesions JOIN vectors ON vectors.row = lesions.row "
+            "WHERE lesions.row BETWEEN ? AND ? ORDER BY lesions.row",
+            (first, last),
+        ).fetchall()
+
+    def newest_row(self) -> int:
+        """The highest row number there is, 0 in an empty catalog."""
+        return int(self._connection.execute("SELECT MAX(row) FROM lesions").fetchone()[0] or 0)
 
     def removed_between(self, generation: int, last: int) -> NDArray[np.int64]:
         """The rows removed after one generation, up to and with another."""

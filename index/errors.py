@@ -26,7 +26,19 @@ class StorageError(LesionIndexError):
 
 
 class StoreError(LesionIndexError):
-    """A FAISS snapshot that cannot be used."""
+    """A FAISS snapshot that cannot be used, or another store of vectors that cannot."""
+
+
+class MilvusError(StoreError):
+    """A Milvus server or collection that cannot do what was asked of it."""
+
+
+class MilvusUnavailableError(MilvusError):
+    """A Milvus server that does not answer."""
+
+
+class MilvusBehindError(MilvusError):
+    """A Milvus collection that lacks too much of the index to be brought level in passing."""
 
 
 class UnknownLesionError(LesionIndexError):

@@ -26,9 +26,10 @@ from index.catalog_writer import CatalogWriter
 from index.errors import UnknownLesionError
 from index.filter_sql import accepted
 from index.filters import LesionFilter
+from index.milvus_client import MilvusSettings
+from index.opening import IndexStorage, open_storage
 from index.reports import AddReport, IndexInfo, Match, Neighbour, VerifyReport
-from index.storage import Storage
-from index.store import FaissStore, StoreQuery
+from index.store import StoreQuery
 from index.vectors import query_matrix, stored_vector
 from retrieval.lesion import Lesion
 
@@ -39,7 +40,7 @@ ADD_BATCH = 1_000
 class LesionIndex:
     """Lesions with their vectors: add, remove, search, verify. Use as a context manager."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: IndexStorage) -> None:
         """Puts an index together; use ``create`` or ``open``."""
         self._storage = storage
 
@@ -62,6 +63,7 @@ class LesionIndex:
         binding: EncoderBinding | None = None,
         read_only: bool = False,
         write_timeout_s: float = 30.0,
+        milvus: MilvusSettings | None = None,
     ) -> LesionIndex:
         """The index in a folder, brought forward if an older program wrote it.
 
@@ -70,22 +72,21 @@ class LesionIndex:
             binding: the encoder about to be used; the index must be bound to the same.
             read_only: refuses every change; the folder itself may be read-only.
             write_timeout_s: how long a write waits for another program's.
+            milvus: where the vectors are searched instead of in memory.
 
         Raises:
             CatalogError: no index there, a damaged one, or one of a newer program.
-            EncoderMismatchError: another encoder filled it.
+            EncoderMismatchError: another encoder filled it, or the Milvus collection.
+            MilvusError: the Milvus server does not answer or holds another index's vectors.
         """
-        folder = Path(path)
-        connections = creation.open_catalog(
-            folder, binding=binding, read_only=read_only, write_timeout_s=write_timeout_s
+        storage = open_storage(
+            Path(path),
+            binding=binding,
+            read_only=read_only,
+            write_timeout_s=write_timeout_s,
+            milvus=milvus,
         )
-        try:
-            with connections.reading() as connection:
-                dimension = CatalogReader(connection).binding().dimension
-            return cls(Storage(connections, FaissStore(folder, dimension=dimension)))
-        except BaseException:
-            connections.close()
-            raise
+        return cls(storage)
 
     @classmethod
     def from_parquet(cls, file: Path | str, path: Path | str) -> LesionIndex:

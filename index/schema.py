@@ -86,7 +86,13 @@ _FILTER_INDEXES = (
     "CREATE INDEX lesions_study ON lesions (study_id)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _MATCHES, _FILTER_INDEXES)
+# Random, and copied with the folder: a server elsewhere knows by it whose vectors it holds.
+_IDENTITY = (
+    "CREATE TABLE index_identity (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL)",
+    "INSERT INTO index_identity VALUES (1, lower(hex(randomblob(16))))",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _MATCHES, _FILTER_INDEXES, _IDENTITY)
 """Step n brings a catalog from schema version n to n + 1. Steps are added, never edited."""
 
 SCHEMA_VERSION = len(MIGRATIONS)

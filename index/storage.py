@@ -108,7 +108,7 @@ class Storage:
                 if found is not None:
                     rows = [row for hits in found for row in hits.rows.tolist()]
                     lesions = self._recent.of(rows, reader)
-                    return [_neighbours(lesions, hits) for hits in found]
+                    return [neighbours(lesions, hits) for hits in found]
 
     def snapshot(self) -> None:
         """Saves the vectors as a FAISS file; see ``index.snapshots`` for what a kill can do."""
@@ -211,7 +211,8 @@ class RecentLesions:
         return found
 
 
-def _neighbours(lesions: dict[int, Lesion], hits: RowHits) -> list[Neighbour]:
+def neighbours(lesions: dict[int, Lesion], hits: RowHits) -> list[Neighbour]:
+    """The lesions of one query's hits; raises CatalogError if the catalog lacks one."""
     similarities = hits.similarities.clip(-1, 1).tolist()
     try:
         return [

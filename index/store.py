@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,10 @@ class VectorStore(Protocol):
 
     def search(self, reader: CatalogReader, query: StoreQuery) -> list[RowHits] | None:
         """The nearest rows of each query."""
+        ...
+
+    def facts(self, reader: CatalogReader) -> dict[str, Any]:
+        """What the store is and how it stands to the catalog, as plain JSON."""
         ...
 
     def close(self) -> None:
@@ -158,6 +162,19 @@ class FaissStore:
         """Goes on from a state of other positions; the caller holds ``lock``."""
         self.rebuilt_because = None
         self.state = replace(state, epoch=self._selections.new_epoch())
+
+    def facts(self, reader: CatalogReader) -> dict[str, Any]:
+        """Kind, size, snapshot and approximate form, for ``index info``."""
+        saved = reader.snapshots().get(FLAT)
+        form = self.state.approximate
+        return {
+            "kind": "FAISS flat, exact inner product",
+            "vectors": self.state.live,
+            "bytes": 4 * self.state.dimension * self.state.total,
+            "snapshot_generation": None if saved is None else saved.generation,
+            "approximate": None if form is None else dict(form.facts),
+            "rebuilt_because": self.rebuilt_because,
+        }
 
     def close(self) -> None:
         """Frees the vectors."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
 from index import schema
 from index.catalog import CatalogReader
 from index.reports import IndexInfo
-from index.store import FLAT, FaissStore
+from index.store import VectorStore
 
 
-def summarise(connection: sqlite3.Connection, path: str, store: FaissStore) -> IndexInfo:
+def summarise(connection: sqlite3.Connection, path: str, store: VectorStore) -> IndexInfo:
     """The counts of one generation, and how the store stands to it."""
     reader = CatalogReader(connection)
     head, binding = reader.head(), reader.binding()
@@ -31,21 +30,8 @@ def summarise(connection: sqlite3.Connection, path: str, store: FaissStore) -> I
         encoder_name=binding.name,
         dimension=binding.dimension,
         patch_spec=binding.patch_spec,
-        store=_store(reader, store),
+        store=store.facts(reader),
     )
-
-
-def _store(reader: CatalogReader, store: FaissStore) -> dict[str, Any]:
-    saved = reader.snapshots().get(FLAT)
-    form = store.state.approximate
-    return {
-        "kind": "FAISS flat, exact inner product",
-        "vectors": store.state.live,
-        "bytes": 4 * store.state.dimension * store.state.total,
-        "snapshot_generation": None if saved is None else saved.generation,
-        "approximate": None if form is None else dict(form.facts),
-        "rebuilt_because": store.rebuilt_because,
-    }
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:

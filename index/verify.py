@@ -12,17 +12,18 @@ from index import rows as row_form
 from index.catalog import CatalogReader
 from index.connections import damage
 from index.errors import CatalogError, StoreError
+from index.milvus_storage import MilvusStorage
+from index.opening import IndexStorage
 from index.reports import Problem, VerifyReport
 from index.segments import StoreState
 from index.snapshots import read_index
-from index.storage import Storage
 from index.vectors import NORM_TOLERANCE
 
 _RESTORE = "restore the index from a backup, or build it again from its archive"
 _SHOWN = 20
 
 
-def verify(storage: Storage) -> VerifyReport:
+def verify(storage: IndexStorage) -> VerifyReport:
     """Checks one generation of an index from end to end; changes nothing."""
     problems: list[Problem] = []
     try:
@@ -34,15 +35,12 @@ def verify(storage: Storage) -> VerifyReport:
             problems += _vector_problems(connection, reader.binding().dimension)
             problems += _snapshot_problems(reader, storage)
             problems += _count_problems(connection, head.lesion_count)
-            state = storage.store.level(reader)
-            if state is not None:
-                problems += _store_problems(reader, state)
+            vectors, wrong = _store_problems(reader, storage)
+            problems += wrong
     except CatalogError as error:
         problems.append(Problem(str(error), _RESTORE))
         return VerifyReport(0, 0, 0, tuple(problems))
-    return VerifyReport(
-        head.lesion_count, storage.store.state.live, head.generation, tuple(problems[:_SHOWN])
-    )
+    return VerifyReport(head.lesion_count, vectors, head.generation, tuple(problems[:_SHOWN]))
 
 
 def _row_problems(connection: sqlite3.Connection) -> Iterator[Problem]:
@@ -95,7 +93,7 @@ def _count_problems(connection: sqlite3.Connection, expected: int) -> Iterator[P
             yield Problem(f"{name}: {count}, expected {wanted}", _RESTORE)
 
 
-def _snapshot_problems(reader: CatalogReader, storage: Storage) -> Iterator[Problem]:
+def _snapshot_problems(reader: CatalogReader, storage: IndexStorage) -> Iterator[Problem]:
     for entry in reader.snapshots().values():
         try:
             read_index(storage.folder, entry)
@@ -106,7 +104,18 @@ def _snapshot_problems(reader: CatalogReader, storage: Storage) -> Iterator[Prob
             )
 
 
-def _store_problems(reader: CatalogReader, state: StoreState) -> Iterator[Problem]:
+def _store_problems(reader: CatalogReader, storage: IndexStorage) -> tuple[int, list[Problem]]:
+    """How many vectors the store holds, and where they are not the catalog's."""
+    if isinstance(storage, MilvusStorage):
+        remedy = "run `lesion-search index sync`: it repairs the collection from the catalog"
+        wrong = [Problem(f"Milvus: {what}", remedy) for what in storage.store.unlike(reader)]
+        return int(storage.store.facts(reader)["vectors"]), wrong
+    state = storage.store.level(reader)
+    problems = [] if state is None else list(_memory_problems(reader, state))
+    return storage.store.state.live, problems
+
+
+def _memory_problems(reader: CatalogReader, state: StoreState) -> Iterator[Problem]:
     """Compares what is searched, vector by vector, with what is stored."""
     held, matrix = state.live_rows_and_vectors()
     at = 0

@@ -1,0 +1,39 @@
+"""The storage of an index folder: its vectors in FAISS beside it, or on a Milvus server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from index import creation
+from index.catalog import CatalogReader, EncoderBinding
+from index.milvus import MilvusStore
+from index.milvus_client import MilvusSettings
+from index.milvus_storage import MilvusStorage
+from index.storage import Storage
+from index.store import FaissStore
+
+IndexStorage = Storage | MilvusStorage
+"""What a LesionIndex is put together from."""
+
+
+def open_storage(
+    folder: Path,
+    *,
+    binding: EncoderBinding | None,
+    read_only: bool,
+    write_timeout_s: float,
+    milvus: MilvusSettings | None,
+) -> IndexStorage:
+    """The catalog of a folder with its store; see ``LesionIndex.open``."""
+    connections = creation.open_catalog(
+        folder, binding=binding, read_only=read_only, write_timeout_s=write_timeout_s
+    )
+    try:
+        if milvus is not None:
+            return MilvusStorage(connections, MilvusStore(milvus))
+        with connections.reading() as connection:
+            dimension = CatalogReader(connection).binding().dimension
+        return Storage(connections, FaissStore(folder, dimension=dimension))
+    except BaseException:
+        connections.close()
+        raise
