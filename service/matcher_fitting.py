@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from index.edges import TrackNode
 from index.matcher import MatcherModel, TrackingError
 from index.matcher_fit import LabelledPatient, fit_matcher
+from retrieval.evaluation.views import CarelessRescan
 from retrieval.lesion import Lesion, LesionSearchError, Split
 from retrieval.patch import Patch, extract_patch
 from retrieval.sources.archive import Archive
@@ -37,11 +38,13 @@ def labelled_patients(
     encoder: PatchEncoder,
     *,
     splits: Collection[Split] = (),
+    view: CarelessRescan | None = None,
     progress: ReportProgress | None = None,
 ) -> LabelledArchive:
     """Every patient with known tracks in at least two studies, embedded; of some splits or of all.
 
-    Raises TrackingError where the archive knows no tracks.
+    ``view`` makes every mark a careless one on another scan. Raises TrackingError where the
+    archive knows no tracks.
     """
     if not archive.track_ids:
         raise TrackingError(
@@ -63,7 +66,9 @@ def labelled_patients(
         else:
             wanted.append(lesion)
     nodes: dict[str, list[TrackNode]] = {}
-    for done, node in enumerate(_embedded(archive, wanted, encoder, left_out), start=1):
+    for done, node in enumerate(
+        embedded_lesions(archive, wanted, encoder, view=view, left_out=left_out), start=1
+    ):
         nodes.setdefault(node.lesion.patient_id, []).append(node)
         if progress is not None:
             progress(done, len(wanted))
@@ -107,21 +112,32 @@ def save_matcher(model: MatcherModel, path: Path) -> None:
         raise TrackingError(f"matcher weights {path} cannot be written: {reason}") from None
 
 
-def _embedded(
-    archive: Archive, lesions: list[Lesion], encoder: PatchEncoder, left_out: Counter[str]
+def embedded_lesions(
+    archive: Archive,
+    lesions: Sequence[Lesion],
+    encoder: PatchEncoder,
+    *,
+    view: CarelessRescan | None = None,
+    left_out: Counter[str] | None = None,
 ) -> Iterator[TrackNode]:
-    """The lesions as nodes; one whose pixels cannot be read is counted instead."""
+    """The lesions as nodes, as marked or as ``view`` shows them.
+
+    One whose pixels cannot be read is skipped, and counted in ``left_out``.
+    """
+    half_depth_mm = encoder.spec.half_depth_mm + (view.depth_mm if view else 0.0)
     waiting = iter(lesions)
     while group := list(islice(waiting, BATCH)):
         sound: list[Lesion] = []
         patches: list[Patch] = []
         for lesion in group:
             try:
-                slab = archive.slab(lesion, half_depth_mm=encoder.spec.half_depth_mm)
-                patches.append(extract_patch(slab, lesion.box, encoder.spec))
+                slab = archive.slab(lesion, half_depth_mm=half_depth_mm)
+                slab, box = (slab, lesion.box) if view is None else view(slab, lesion.box)
+                patches.append(extract_patch(slab, box, encoder.spec))
                 sound.append(lesion)
             except LesionSearchError:
-                left_out["pixels cannot be read"] += 1
+                if left_out is not None:
+                    left_out["pixels cannot be read"] += 1
         if not patches:
             continue
         embedding = encoder.embed(patches)

@@ -14,6 +14,7 @@ import numpy as np
 
 from index.baselines import NearestLocation, fit_nearest_location
 from index.edges import TrackNode
+from index.location_noise import LocationNoise, with_location_noise
 from index.matcher import (
     TERM_NAMES,
     LocationSource,
@@ -57,6 +58,7 @@ class TrackingOptions:
         seed: of the folds and of the resamples.
         resamples: of patients, for the intervals.
         progress: told (lesions embedded, lesions in all).
+        location_noise: moves given locations; for archives whose own are exact, as phantoms' are.
     """
 
     model: MatcherModel | None = None
@@ -65,6 +67,7 @@ class TrackingOptions:
     seed: int = 0
     resamples: int = 1000
     progress: ReportProgress | None = None
+    location_noise: LocationNoise | None = None
 
 
 def evaluate_tracking(
@@ -92,7 +95,7 @@ def evaluate_patients(
 
     Raises TrackingError for fewer patients than folds.
     """
-    patients = labelled.patients
+    patients = _with_noise(labelled.patients, options)
     if not 2 <= options.folds <= len(patients):
         raise TrackingError(
             f"{len(patients)} patients in {options.folds} folds: at least 2 folds and as many "
@@ -107,7 +110,7 @@ def evaluate_patients(
         pairs=sum(_true_pairs(lesions) for lesions in truth.values()),
         left_out=labelled.left_out,
         sections={
-            f"location {source.value}": _section(
+            _title(source, options): _section(
                 {name: _seen(patient, view) for name, patient in patients.items()},
                 truth,
                 options,
@@ -122,8 +125,30 @@ def evaluate_patients(
             "splits": [split.value for split in options.splits] or ["all"],
             "matcher": (options.model or bundled_matcher()).fitted_on,
             "matcher_encoder": (options.model or bundled_matcher()).encoder,
+            "location_noise": options.location_noise and options.location_noise.name,
         },
     )
+
+
+def _with_noise(patients: Patients, options: TrackingOptions) -> Patients:
+    """The patients with given locations as far off as the options say."""
+    noise = options.location_noise
+    if noise is None:
+        return patients
+    generator = np.random.default_rng(options.seed)
+    return {
+        name: LabelledPatient(
+            with_location_noise(patients[name].nodes, noise, generator), patients[name].track_of
+        )
+        for name in sorted(patients)
+    }
+
+
+def _title(source: LocationSource, options: TrackingOptions) -> str:
+    title = f"location {source.value}"
+    if source is not LocationSource.GIVEN or options.location_noise is None:
+        return title
+    return f"{title} with {options.location_noise.name} noise"
 
 
 def _without_location(node: TrackNode) -> TrackNode:

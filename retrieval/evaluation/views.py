@@ -63,6 +63,23 @@ class Rescan:
         return replace(slab, hu=np.maximum(hu, AIR_HU).astype(np.float32)), box
 
 
+@dataclass(frozen=True)
+class CarelessRescan:
+    """Another reader on another scanner: a re-scan, and each edge of the box moved.
+
+    ``depth_mm`` more of the slab than the patch needs lets the slices lie elsewhere.
+    """
+
+    generator: Generator
+    fraction: float = 0.2
+    depth_mm: float = 2.5
+
+    def __call__(self, slab: CTSlab, box: Box) -> tuple[CTSlab, Box]:
+        """Other slices, another box, in a cropped frame."""
+        scanned, moved = Rescan(self.generator, offset_mm=self.depth_mm)(slab, box)
+        return BoxJitter(self.fraction, self.generator)(scanned, moved)
+
+
 def cropped(slab: CTSlab, box: Box) -> tuple[CTSlab, Box]:
     """The slab within CONTEXT_MM of the box's centre, and the box in its frame."""
     x, y = box.center

@@ -43,6 +43,13 @@ def tracking(
     seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
     folds: Annotated[int, typer.Option(min=2, help="Of what is fitted on other patients.")] = 4,
     resamples: ResamplesOption = 1000,
+    location_noise: Annotated[
+        str | None,
+        typer.Option(
+            help="Move given locations as far as real ones move between studies: dls. For "
+            "archives whose locations are exact, as those of phantoms."
+        ),
+    ] = None,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the calibration: .png, .svg or .pdf.")
     ] = None,
@@ -55,24 +62,37 @@ def tracking(
     if (archive is None) == (dls is None) or (dls is None) != (predictions is None):
         raise TrackingOptionsError("give either --archive, or --dls together with --predictions")
     if dls is not None and predictions is not None:
-        if figure is not None or out is not None:
-            raise TrackingOptionsError("--figure and --out belong to --archive, not to --dls")
+        if figure is not None or out is not None or location_noise is not None:
+            raise TrackingOptionsError(
+                "--figure, --out and --location-noise belong to --archive, not to --dls"
+            )
         scores = _dls_scores(dls, predictions, seed).to_json()
         answer_json(scores) if as_json else answer_fields(scores, title="DLS")
         return
+    from index.location_noise import LOCATION_NOISES
     from index.matcher import load_matcher
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.sources.deeplesion import DeepLesionArchive
     from service.tracking_evaluation import TrackingOptions, evaluate_tracking
     from service.tracking_tables import tracking_tables
 
+    noise = None if location_noise is None else LOCATION_NOISES.get(location_noise)
+    if location_noise is not None and noise is None:
+        known = ", ".join(LOCATION_NOISES)
+        raise TrackingOptionsError(f"--location-noise {location_noise!r} is unknown: {known}")
     assert archive is not None
     model, splits = load_matcher(matcher), parse_splits(split)
     source, loaded = DeepLesionArchive.open(archive), LesionEncoder.load(encoder)
     warn([model.warning_for(loaded.fingerprint)])
     with progress_bar("lesions") as progress:
         options = TrackingOptions(
-            model, splits, folds=folds, seed=seed, resamples=resamples, progress=progress
+            model,
+            splits,
+            folds=folds,
+            seed=seed,
+            resamples=resamples,
+            progress=progress,
+            location_noise=noise,
         )
         report = evaluate_tracking(source, loaded, options)
     if figure is not None:

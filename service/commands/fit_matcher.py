@@ -43,26 +43,45 @@ def fit_matcher_command(
     folds: Annotated[int, typer.Option(min=2, help="Of the card's scores.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
     resamples: ResamplesOption = 1000,
+    realistic: Annotated[
+        bool,
+        typer.Option(
+            help="Make the patients as hard as real ones first: locations that scatter, marks "
+            "left out, careless boxes, marks that cannot be recognised. For phantoms."
+        ),
+    ] = False,
+    spread: Annotated[
+        Path | None,
+        typer.Option(
+            help="An archive of nodules with their next slices (validation split): vectors are "
+            "turned as far as theirs. With --realistic."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Fit the matcher's weights to lesion tracks that are known, with the encoder in use."""
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.sources.deeplesion import DeepLesionArchive
     from service.matcher_card import matcher_card
-    from service.matcher_fitting import fit_labelled, labelled_patients, save_matcher
+    from service.matcher_fitting import save_matcher
+    from service.realistic_fitting import FittingRecipe, fit_by_recipe
     from service.tracking_evaluation import TrackingOptions, evaluate_patients
 
     if out.suffix != ".json":
         raise FitMatcherError(f"--out {out.name} must end in .json: the card takes the same name")
+    if spread is not None and not realistic:
+        raise FitMatcherError("--spread turns the vectors of --realistic patients: give both")
     splits = parse_splits(split)
     source, loaded = DeepLesionArchive.open(archive), LesionEncoder.load(encoder)
-    with progress_bar("lesions") as progress:
-        labelled = labelled_patients(source, loaded, splits=splits, progress=progress)
+    nodules = None if spread is None else DeepLesionArchive.open(spread)
     name = source.root.name
-    model = fit_labelled(labelled, loaded, source=f"archive {name}, split {split}")
+    with progress_bar("lesions") as progress:
+        recipe = FittingRecipe(splits, realistic, nodules, seed, progress)
+        fitted = fit_by_recipe(source, loaded, recipe, source=f"archive {name}, split {split}")
+    model = fitted.model
     options = TrackingOptions(model, splits, folds=folds, seed=seed, resamples=resamples)
     report = evaluate_patients(
-        labelled, archive_name=name, encoder_name=loaded.name, options=options
+        fitted.patients, archive_name=name, encoder_name=loaded.name, options=options
     )
     save_matcher(model, out)
     out.with_suffix(".md").write_text(matcher_card(model, report), encoding="utf-8")
