@@ -97,7 +97,7 @@ def _match_image(
         nothing = np.full(len(lesions), np.inf)
         return -nothing, nothing, scores
     hits = overlap(detections[:, :-1], lesions) >= threshold
-    false = ~hits.any(axis=1)
+    false = np.asarray(~hits.any(axis=1), np.bool_)
     best = np.where(hits, scores[:, None], -np.inf).max(axis=0)
     # Of equal scores the false positives stand first.
     ahead = (scores[:, None] > best).sum(axis=0) + (false[:, None] & (scores[:, None] == best)).sum(

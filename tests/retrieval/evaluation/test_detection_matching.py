@@ -79,7 +79,7 @@ def _scene(draw: st.DrawFn) -> tuple[list[FloatArray], list[FloatArray]]:
 
 
 @given(_scene(), st.sampled_from([0.3, 0.5]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_scores_are_those_of_the_walk_read_by_interpolation(
     scene: tuple[list[FloatArray], list[FloatArray]], threshold: float
 ) -> None:
@@ -98,7 +98,7 @@ def test_scores_are_those_of_the_walk_read_by_interpolation(
 
 
 @given(_scene())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_overlaps_count_whole_pixels(scene: tuple[list[FloatArray], list[FloatArray]]) -> None:
     lesions, detections = scene
     boxes = np.concatenate([rows[:, :4] for rows in detections])
@@ -166,7 +166,9 @@ def test_of_equal_scores_the_false_stand_first() -> None:
         found = match(lesions, [_array(order, 5)], iou, threshold=0.5)
         assert found.rank.tolist() == [2]
         half = Rates((0.5, 1), (0.5,))
-        overall = score_froc(found, np.array([0]), half, np.random.default_rng(0)).overall
+        overall = score_froc(
+            found, np.array([0]), half, np.random.default_rng(0), resamples=5
+        ).overall
         assert [overall[name].value for name in half.names] == [0.0, 1.0, 0.0]
 
 
@@ -175,10 +177,10 @@ def test_images_without_lesions_or_boxes_count_as_images() -> None:
     detections = [_array([[*FAR, 0.9], [*LESION, 0.1]], 5), _array([[*FAR, 0.8]], 5), _array([], 5)]
     found = match(lesions, detections, iou, threshold=0.5)
     rates = Rates((0.5, 1), (0.5, 1))
-    scored = score_froc(found, np.arange(3), rates, np.random.default_rng(0)).overall
+    scored = score_froc(found, np.arange(3), rates, np.random.default_rng(0), resamples=5).overall
     assert [scored[name].value for name in rates.names] == [0.0, 1.0, 0.5]
     nothing = match(lesions, [_array([], 5)] * 3, iou, threshold=0.5)
-    assert score_froc(nothing, np.arange(3), rates, np.random.default_rng(0)).overall[
+    assert score_froc(nothing, np.arange(3), rates, np.random.default_rng(0), resamples=5).overall[
         "at 1 FP"
     ].value == pytest.approx(0.0)
 
