@@ -139,11 +139,8 @@ class MilvusStore:
         report = bring_level(
             self._collection, reader, standing, is_counted=limit is None, progress=progress
         )
-        is_own = report.compared != "nothing"
-        if is_own:
-            standing = Standing(report.generation, reader.newest_row())
         now_s = time.monotonic()
-        self._seen = _Seen(standing, now_s, now_s, is_own)
+        self._seen = _Seen(report.standing, now_s, now_s, is_own=report.compared != "nothing")
         return report
 
     def unlike(self, reader: CatalogReader) -> Iterator[str]:
@@ -214,15 +211,18 @@ class MilvusStore:
         """Whether the collection is level with a generation, asked anew every ``RECHECK_S``."""
         if generation == 0 and not self._exists:
             return True
-        seen, now_s = self._seen, time.monotonic()
-        if seen is None or seen.standing.generation != generation:
+        if not self._exists:
             return False
-        if now_s - seen.at_s > RECHECK_S:
-            standing = self._collection.standing(self._consistency())
-            is_same = standing == seen.standing
-            self._seen = _Seen(standing, now_s, seen.since_s, seen.is_own) if is_same else None
-            return is_same
-        return True
+        seen, now_s = self._seen, time.monotonic()
+        is_known = seen is not None and seen.standing.generation == generation
+        if seen is not None and is_known and now_s - seen.at_s <= RECHECK_S:
+            return True
+        standing = self._collection.standing(self._consistency() if is_known else STRONG)
+        if seen is not None and standing == seen.standing:
+            self._seen = _Seen(standing, now_s, seen.since_s, seen.is_own)
+        else:
+            self._seen = _Seen(standing, now_s, now_s)
+        return standing.generation == generation
 
     def _consistency(self) -> str:
         seen = self._seen

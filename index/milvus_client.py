@@ -1,8 +1,8 @@
 """One Milvus collection behind calls that end: every one has a deadline, retries and one line.
 
 pymilvus retries what the network lost, with growing pauses, up to the deadline it is given; what
-the server itself says it cannot do yet is tried again here, by the same rule. Every write is an
-upsert or a deletion by key, so that one done twice is done once.
+the server itself says it cannot do yet is tried again here, by the same rule. Nothing is upserted:
+Milvus 2.3 files upserted rows under the wrong partition, where a search of one patient misses them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.errors import MilvusError, MilvusUnavailableError
-from index.milvus_filters import OWN_ROW
+from index.milvus_filters import OWN_ROWS
 from index.milvus_schema import PARTITIONS, Entity, Owner, Standing, collection_schema
 
 FIRST_PAUSE_S = 0.2
@@ -128,30 +128,43 @@ class MilvusCollection:
         arguments = {"collection_name": self.name}
         self._call(self._client.drop_collection, timeout_s=SLOW_CALL_S, **arguments)
 
-    def put(self, entities: Sequence[Entity]) -> None:
-        """Writes entities over those of the same rows."""
-        self._call(self._client.upsert, collection_name=self.name, data=list(entities))
+    def insert(self, entities: Sequence[Entity]) -> None:
+        """Writes entities of rows that are not there."""
+        self._call(self._client.insert, collection_name=self.name, data=list(entities))
 
     def delete(self, rows: Sequence[int]) -> None:
         """Deletes rows; those that are not there cost nothing."""
         self._call(self._client.delete, collection_name=self.name, ids=list(rows))
 
     def standing(self, consistency: str) -> Standing:
-        """What the collection's own row says; nothing was ever finished if there is none."""
-        found = self._query(f"row == {OWN_ROW}", ["lesion_id"], consistency)
-        return Standing.of(found[0]) if found else Standing()
+        """What the newest of the collection's own rows says; ``Standing()`` if it has none."""
+        found = self._query(f"row <= {OWN_ROWS}", ["row", "lesion_id"], consistency)
+        return max(
+            (Standing.of(one) for one in found), key=lambda one: -one.row, default=Standing()
+        )
+
+    def set_standing(self, standing: Standing, dimension: int) -> Standing:
+        """Writes a standing under a row of its own, then deletes those before it.
+
+        A kill between the two leaves both, of which the newer counts.
+        """
+        before = [int(one["row"]) for one in self._query(f"row <= {OWN_ROWS}", ["row"], SESSION)]
+        newest = replace(standing, row=min(before, default=OWN_ROWS + 1) - 1)
+        self.insert([newest.to_entity(dimension)])
+        if before:
+            self.delete(before)
+        return newest
 
     def stamps(
         self, first: int, last: int | None = None, *, consistency: str = STRONG
     ) -> dict[int, int]:
         """Row -> stamp of what is held from row ``first`` to ``last``, at most ``MOST_HITS``."""
-        condition = f"row >= {first}" + ("" if last is None else f" and row <= {last}")
-        found = self._query(condition, ["row", "stamp"], consistency)
+        found = self._query(_between(first, last), ["row", "stamp"], consistency)
         return {int(one["row"]): int(one["stamp"]) for one in found}
 
-    def count(self) -> int:
-        """How many lesions it holds: all that was acknowledged before this call."""
-        found = self._query(f"row > {OWN_ROW}", ["count(*)"], STRONG)
+    def count(self, first: int = OWN_ROWS + 1, last: int | None = None) -> int:
+        """How many lesions it holds, rows written twice counted twice; all acknowledged ones."""
+        found = self._query(_between(first, last), ["count(*)"], STRONG)
         return int(found[0]["count(*)"])
 
     def search(
@@ -198,6 +211,10 @@ class MilvusCollection:
                     raise _translation(error, self.settings) from error
             time.sleep(pause_s)
             pause_s *= 2
+
+
+def _between(first: int, last: int | None) -> str:
+    return f"row >= {first}" + ("" if last is None else f" and row <= {last}")
 
 
 def _connected(settings: MilvusSettings) -> tuple[Any, Any]:

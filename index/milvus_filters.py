@@ -17,10 +17,10 @@ LEAST_NUMBER = -1e307
 MISSING_DAY = 0
 """Stands for an unknown day; ``date.toordinal`` begins at 1."""
 
-OWN_ROW = 0
-"""The row the collection keeps its standing in; the catalog's rows begin at 1."""
+OWN_ROWS = 0
+"""Rows up to this one are the collection's own, for its standing; the catalog's begin at 1."""
 
-_EVERY_LESION = f"row > {OWN_ROW}"
+_EVERY_LESION = f"row > {OWN_ROWS}"
 
 
 def expression(where: LesionFilter | None) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from index.catalog import EncoderBinding, LesionRecord
 from index.errors import EncoderMismatchError, MilvusError
-from index.milvus_filters import LEAST_NUMBER, MISSING_DAY, MISSING_NUMBER, OWN_ROW
+from index.milvus_filters import LEAST_NUMBER, MISSING_DAY, MISSING_NUMBER, OWN_ROWS
 
 SOFTWARE = "lesion-search"
 FORM = 1
@@ -106,26 +106,26 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The catalog's generation that a collection is level with, and the newest row of it."""
+    """The catalog's generation that a collection is level with, and the newest row of it.
+
+    ``row`` is the collection's own row that says so; each standing has the one below the last's.
+    """
 
     generation: int = 0
     last_row: int = 0
+    row: int = OWN_ROWS
 
     def to_entity(self, dimension: int) -> Entity:
         """The collection's own row, which every expression leaves out."""
         said = json.dumps({"generation": self.generation, "last_row": self.last_row})
-        return {
-            **_BLANK,
-            "row": OWN_ROW,
-            "lesion_id": said,
-            "vector": np.zeros(dimension, dtype=np.float32),
-        }
+        vector = np.zeros(dimension, dtype=np.float32)
+        return {**_BLANK, "row": self.row, "lesion_id": said, "vector": vector}
 
     @classmethod
     def of(cls, entity: Mapping[str, Any]) -> Self:
-        """The standing that the collection's own row says."""
+        """The standing that one of the collection's own rows says."""
         said = json.loads(entity["lesion_id"])
-        return cls(int(said["generation"]), int(said["last_row"]))
+        return cls(int(said["generation"]), int(said["last_row"]), int(entity["row"]))
 
 
 _BLANK: Entity = {

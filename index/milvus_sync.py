@@ -10,13 +10,13 @@ lost by the server) shows in the rows before, or in the count; then every row is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from index.catalog import CatalogReader
 from index.errors import MilvusError
 from index.milvus_client import MOST_HITS, SESSION, STRONG, MilvusCollection
-from index.milvus_filters import OWN_ROW
+from index.milvus_filters import OWN_ROWS
 from index.milvus_schema import Standing, entity, stamp
 
 WRITE_ROWS = 1_000
@@ -33,9 +33,12 @@ ReportProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What was done; ``compared`` is ``nothing``, ``changes`` or ``everything``."""
+    """What was done; ``compared`` is ``nothing``, ``changes`` or ``everything``.
 
-    generation: int
+    A row that had to be written anew counts as deleted and inserted.
+    """
+
+    standing: Standing
     lesions: int
     inserted: int = 0
     deleted: int = 0
@@ -43,16 +46,24 @@ class SyncReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return {
+            "generation": self.standing.generation,
+            "lesions": self.lesions,
+            "inserted": self.inserted,
+            "deleted": self.deleted,
+            "compared": self.compared,
+        }
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What the collection lacks and what it should not hold, among rows up to ``last``.
+    """What the collection lacks and what it should not hold, among rows ``first`` to ``last``.
 
-    ``stamps`` are those of the missing rows; ``rows`` counts the catalog's rows compared.
+    ``stamps`` are those of the missing rows; ``rows`` counts the catalog's rows compared. A row
+    that differs is missing and foreign.
     """
 
+    first: int
     last: int
     rows: int
     stamps: dict[int, int]
@@ -88,21 +99,24 @@ def bring_level(
         return not is_counted or collection.count() == head.lesion_count
 
     if standing.generation == head.generation and is_complete():
-        return SyncReport(head.generation, head.lesion_count)
+        return SyncReport(standing, head.lesion_count)
     sync = _Sync(collection, reader, progress)
     compared = "changes"
     follows = 0 < standing.generation <= head.generation
     if not (follows and sync.changes(standing) and is_complete()):
         compared = "everything"
         sync.everything()
+        if collection.count() != head.lesion_count:
+            sync.rewrite_doubled()
         if (held := collection.count()) != head.lesion_count:
             raise MilvusError(
                 f"the collection {collection.name!r} holds {held} lesions after the sync, the "
                 f"index {head.lesion_count}: drop the collection and run the sync again"
             )
-    newest = Standing(head.generation, reader.newest_row())
-    collection.put([newest.to_entity(reader.binding().dimension)])
-    return SyncReport(head.generation, head.lesion_count, sync.inserted, sync.deleted, compared)
+    newest = collection.set_standing(
+        Standing(head.generation, reader.newest_row()), reader.binding().dimension
+    )
+    return SyncReport(newest, head.lesion_count, sync.inserted, sync.deleted, compared)
 
 
 def differences(
@@ -119,12 +133,12 @@ def differences(
         wanted = {row: stamp(*sums) for row, *sums in reader.checksums(first, last)}
         held = collection.stamps(first, last, consistency=consistency)
         missing = {row: value for row, value in wanted.items() if held.get(row) != value}
-        foreign = tuple(row for row in held if row not in wanted)
-        yield Difference(last, len(wanted), missing, foreign)
+        foreign = tuple(row for row, value in held.items() if wanted.get(row) != value)
+        yield Difference(first, last, len(wanted), missing, foreign)
     # Of what lies above the catalog's newest row one call shows as much as it may.
-    above = max(newest, OWN_ROW) + 1
+    above = max(newest, OWN_ROWS) + 1
     if beyond := collection.stamps(above, consistency=consistency):
-        yield Difference(newest, 0, {}, tuple(beyond))
+        yield Difference(above, max(beyond), 0, {}, tuple(beyond))
 
 
 class _Sync:
@@ -166,23 +180,33 @@ class _Sync:
         compared = differences(self._collection, self._reader, after=after, consistency=consistency)
         for difference in compared:
             self._step(difference.rows - len(difference.stamps))
-            self._insert(difference.stamps)
             self._delete(difference.foreign)
+            self._insert(difference.stamps)
             yield difference
             if len(difference.foreign) == MOST_HITS:
-                self._delete_above(difference.last)
+                # Above the catalog's newest row one call need not have shown all.
+                while beyond := self._collection.stamps(difference.first):
+                    self._delete(list(beyond))
 
-    def _delete_above(self, row: int) -> None:
-        """Deletes what lies above the catalog's newest row, where one call did not show all."""
-        while beyond := self._collection.stamps(max(row, OWN_ROW) + 1):
-            self._delete(list(beyond))
+    def rewrite_doubled(self) -> None:
+        """Writes anew the rows of every window that the server counts otherwise.
+
+        An insertion whose answer was lost is sent again by the client and then stands twice.
+        """
+        newest = self._reader.newest_row()
+        for first in range(OWN_ROWS + 1, newest + 1, COMPARED_ROWS):
+            last = min(first + COMPARED_ROWS - 1, newest)
+            wanted = {row: stamp(*sums) for row, *sums in self._reader.checksums(first, last)}
+            if self._collection.count(first, last) != len(wanted):
+                self._delete(list(wanted))
+                self._insert(wanted)
 
     def _insert(self, stamps: dict[int, int]) -> None:
         rows = sorted(stamps)
         for start in range(0, len(rows), WRITE_ROWS):
             part = rows[start : start + WRITE_ROWS]
             records = self._reader.records_of_rows(part)
-            self._collection.put(
+            self._collection.insert(
                 [
                     entity(row, record, stamps[row])
                     for row, record in zip(part, records, strict=True)

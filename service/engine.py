@@ -13,6 +13,7 @@ from index.edges import TrackNode
 from index.filters import LesionFilter
 from index.lesion_index import LesionIndex
 from index.matcher import MatcherModel, bundled_matcher, load_matcher
+from index.milvus_client import MilvusSettings
 from index.track_types import FollowUp
 from index.tracking import follow_ups
 from retrieval.ct import CTSlab
@@ -254,10 +255,11 @@ def open_engine(
     *,
     matcher: Path | None = None,
     detector: Path | None = None,
+    milvus: MilvusSettings | None = None,
 ) -> SearchEngine:
     """The engine of an index on disk, the encoder that filled it, a matcher and a detector.
 
-    The bundled ones stand in where none is named.
+    The bundled ones stand in where none is named. With ``milvus`` the vectors are searched there.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
@@ -265,11 +267,12 @@ def open_engine(
         TrackingError: the matcher cannot.
         EncoderMismatchError: the index holds another encoder's vectors.
         CatalogError: there is no index, or it is damaged.
+        MilvusError: the Milvus server or its collection cannot be used.
     """
     loaded = LesionEncoder.load(encoder)
     model = load_matcher(matcher)
     proposer = detector_in_use(detector)
-    opened = LesionIndex.open(index, binding=binding_of(loaded))
+    opened = LesionIndex.open(index, binding=binding_of(loaded), milvus=milvus)
     return SearchEngine(loaded, opened, proposer, matcher=model)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from index.milvus_client import MilvusSettings
+
 
 class Settings(BaseSettings):
     """What the service needs to know; a value given by the caller wins over the environment.
@@ -22,6 +24,7 @@ class Settings(BaseSettings):
     whose X-Forwarded-For is believed. ``requests_per_s`` and ``request_burst`` bound one client;
     None means 100 a second where keys are asked for, and no bound on loopback; 0 means no bound.
     ``max_concurrent`` requests are served at once, and a body may pause for ``body_idle_s``.
+    With ``milvus_uri`` the vectors are searched in that server's ``milvus_collection``.
     """
 
     model_config = SettingsConfigDict(env_prefix="LESION_SEARCH_", extra="ignore")
@@ -51,5 +54,15 @@ class Settings(BaseSettings):
     request_burst: int = Field(default=400, ge=1)
     max_concurrent: int = Field(default=64, ge=1)
     body_idle_s: float = Field(default=30.0, gt=0)
+    milvus_uri: str = ""
+    milvus_collection: str = "lesions"
+    milvus_token: str = Field(default="", repr=False)
     certificate: Path | None = None
     certificate_key: Path | None = None
+
+    @property
+    def milvus(self) -> MilvusSettings | None:
+        """Where the vectors are if not in memory; raises MilvusError for what cannot be."""
+        if not self.milvus_uri:
+            return None
+        return MilvusSettings(self.milvus_uri, self.milvus_collection, self.milvus_token)

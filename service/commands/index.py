@@ -1,4 +1,4 @@
-"""``lesion-search index``: build, add, remove, info, verify, export, import."""
+"""``lesion-search index``: build, add, remove, info, verify, export, import, sync."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from retrieval.lesion import LesionSearchError
 from service.commands.options import ArchiveOption, EncoderOption, IndexOption, JsonFlag
+from service.commands.sync import sync
 from service.console import answer, answer_fields, answer_json, progress_bar, say
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     for command in (build, add, remove, info, verify, export):
         group.command()(command)
     group.command("import")(import_)
+    group.command()(sync)
     app.add_typer(group, name="index")
 
 

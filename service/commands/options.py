@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retrieval.lesion import LesionSearchError, Split
+
+if TYPE_CHECKING:
+    from index.milvus_client import MilvusSettings
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")
@@ -25,9 +29,33 @@ MatcherOption = Annotated[
     typer.Option("--matcher", help="A matcher's weights (.json). Default: the bundled ones."),
 ]
 
+MilvusOption = Annotated[
+    str | None,
+    typer.Option(
+        "--milvus",
+        envvar="LESION_SEARCH_MILVUS_URI",
+        help="Search the vectors on the Milvus server at http://HOST:PORT.",
+    ),
+]
+CollectionOption = Annotated[
+    str,
+    typer.Option(
+        "--collection", envvar="LESION_SEARCH_MILVUS_COLLECTION", help="The Milvus collection."
+    ),
+]
+
 ResamplesOption = Annotated[
     int, typer.Option(min=1, help="Of the patients, for the 95 % intervals.")
 ]
+
+
+def milvus_settings(uri: str | None, collection: str) -> MilvusSettings | None:
+    """The server a ``--milvus`` names, with the token of the environment; None without one."""
+    from index.milvus_client import MilvusSettings
+
+    if not uri:
+        return None
+    return MilvusSettings(uri, collection, os.environ.get("LESION_SEARCH_MILVUS_TOKEN", ""))
 
 
 class SplitOptionError(LesionSearchError):

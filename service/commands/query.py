@@ -11,7 +11,15 @@ import typer
 from rich.table import Table
 
 from retrieval.lesion import Box, Lesion, LesionSearchError, Recist, parse_numbers
-from service.commands.options import EncoderOption, IndexOption, JsonFlag, MatcherOption
+from service.commands.options import (
+    CollectionOption,
+    EncoderOption,
+    IndexOption,
+    JsonFlag,
+    MatcherOption,
+    MilvusOption,
+    milvus_settings,
+)
 from service.console import answer, answer_json, say, warn
 
 if TYPE_CHECKING:
@@ -79,6 +87,8 @@ def query(
     ] = None,
     encoder: EncoderOption = None,
     matcher: MatcherOption = None,
+    milvus: MilvusOption = None,
+    collection: CollectionOption = "lesions",
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the result: .png, .svg or .pdf.")
     ] = None,
@@ -108,7 +118,9 @@ def query(
             key_slice,
             None if spacing is None else _spacing(spacing),
         )
-    engine = open_engine(index, encoder, matcher=matcher)
+    engine = open_engine(
+        index, encoder, matcher=matcher, milvus=milvus_settings(milvus, collection)
+    )
     with engine.index:
         if asked is not None:
             answered = search_image(engine, asked, options)
