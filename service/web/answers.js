@@ -1,0 +1,87 @@
+// The right-hand column of the search view: filters, follow-ups, hits, and every state they have.
+
+import { button, make } from "./dom.js";
+import { Filters } from "./filters.js";
+import { MOST_HITS } from "./query.js";
+import { followUpList, hitCard, hitsHeading } from "./results.js";
+import { emptyState, errorState, loadingState, skeletonCards, warning } from "./states.js";
+
+/** Shows one answer; `on` holds onFilter, onOpen(lesionId), onPatient, onMore and onRetry. */
+export class Answers {
+  #on;
+  #body = make("div", { className: "scroll", "aria-live": "polite" });
+  result = null;
+
+  constructor(on) {
+    this.#on = on;
+    this.filters = new Filters(on.onFilter);
+    this.element = make("section", { className: "answers", "aria-label": "Results" }, this.filters.element, this.#body);
+  }
+
+  /** Nothing asked yet. */
+  showEmpty(hasImage) {
+    this.result = null;
+    this.#body.replaceChildren(
+      hasImage
+        ? emptyState("box", "Mark the lesion", "Draw a box (b), the two diameters (r), or let the detector propose lesions (d). The results appear here.")
+        : emptyState("search", "Results appear here", "Pick an indexed lesion, or open an image and mark its lesion."),
+    );
+  }
+
+  showLoading() {
+    this.#body.replaceChildren(loadingState("Searching"), skeletonCards(6));
+  }
+
+  showError(error) {
+    this.result = null;
+    this.#body.replaceChildren(errorState(error, this.#on.onRetry));
+  }
+
+  showResult(result, openId) {
+    this.result = result;
+    const { onOpen, onPatient, onMore, onFilter } = this.#on;
+    const parts = result.warnings.map(warning);
+    if (result.follow_ups.length > 0) parts.push(followUpList(result.follow_ups, { openId, onOpen, onPatient }));
+    if (result.hits.length === 0) {
+      const clear = button("Clear the filter", { run: () => onFilter({ type: null, min: null, max: null, split: null, where: null }), className: "plain" });
+      parts.push(emptyState("search", "No similar lesion", "No lesion of another patient fits this filter. Widen the sizes or clear the filter.", clear));
+    } else {
+      const cards = result.hits.map((hit) => hitCard(hit, { isOpen: hit.lesion.lesion_id === openId, onOpen }));
+      parts.push(make("section", {}, hitsHeading(result), make("div", { className: "cards" }, ...cards)));
+      if (onMore !== null && result.hits.length === this.asked && this.asked < MOST_HITS) {
+        parts.push(button("More results", { run: onMore, className: "plain wide" }));
+      }
+    }
+    this.#body.replaceChildren(...parts);
+  }
+
+  /** How many hits were asked for: fewer have come if there are no more. */
+  asked = 0;
+
+  /** Marks the card that is open beside the query. */
+  markOpen(openId) {
+    for (const card of this.#body.querySelectorAll("[data-lesion]")) {
+      const isOpen = card.dataset.lesion === openId;
+      card.setAttribute("aria-pressed", String(isOpen));
+      if (isOpen) card.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  /** The hit or follow-up of a lesion, as {lesion, hit, followUp}; null if the answer lacks it. */
+  find(lesionId) {
+    const hit = this.result?.hits.find(({ lesion }) => lesion.lesion_id === lesionId) ?? null;
+    const followUp = this.result?.follow_ups.find(({ lesion }) => lesion?.lesion_id === lesionId) ?? null;
+    const lesion = hit?.lesion ?? followUp?.lesion ?? null;
+    return lesion === null ? null : { lesion, hit, followUp };
+  }
+
+  /** The id of the result `step` places from the open one, follow-ups before hits; null at an end. */
+  neighbour(openId, step) {
+    if (this.result === null) return null;
+    const { follow_ups: followUps, hits } = this.result;
+    const ids = [...followUps, ...hits].filter(({ lesion }) => lesion !== null).map(({ lesion }) => lesion.lesion_id);
+    const place = ids.indexOf(openId);
+    if (place === -1) return (hits[0] ?? { lesion: { lesion_id: null } }).lesion.lesion_id;
+    return ids[place + step] ?? null;
+  }
+}

@@ -1,0 +1,169 @@
+// Everything asked of the service. Errors are one class with a sentence that says what to do.
+
+const KEY_NAME = "lesion-search-key";
+let askForKey = async () => null;
+let asking = null;
+
+/** An answer that is no success, with the service's own words (RFC 9457 `detail`). */
+export class ServiceError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Names the dialog that asks for a key; it resolves to the key, or null if none is given. */
+export function onKeyWanted(dialog) {
+  askForKey = dialog;
+}
+
+export function hasKey() {
+  return sessionStorage.getItem(KEY_NAME) !== null;
+}
+
+export function forgetKey() {
+  sessionStorage.removeItem(KEY_NAME);
+}
+
+/** The JSON behind a path of the service. */
+export async function getJson(path, { signal } = {}) {
+  return (await request(path, { signal })).json();
+}
+
+/** Sends JSON, answers JSON. */
+export async function postJson(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return (await request(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+}
+
+/** Sends fields as a form; those that are null or empty are left out. */
+export async function postForm(path, fields, { signal } = {}) {
+  return (await request(path, { method: "POST", body: formOf(fields), signal })).json();
+}
+
+/** One slice as Hounsfield units: little-endian 16-bit, rows x columns. */
+export async function getSlice(path) {
+  const answer = await request(path);
+  const bytes = await answer.arrayBuffer();
+  const rows = Number(answer.headers.get("X-Rows"));
+  const columns = Number(answer.headers.get("X-Columns"));
+  if (bytes.byteLength !== 2 * rows * columns) {
+    throw new ServiceError("A slice arrived incomplete: load it again.", 0);
+  }
+  return new Int16Array(bytes);
+}
+
+/** Sends files and tells how much of them has left, as a share in [0, 1]. */
+export async function sendFiles(path, files, fields, onProgress) {
+  const form = formOf(fields);
+  for (const file of files) form.append(files.length > 1 ? "files" : "file", file);
+  for (;;) {
+    const answer = await sendOnce(path, form, onProgress);
+    if (answer.status === 401 && (await renewKey())) continue;
+    const document = parse(answer.responseText);
+    if (answer.status >= 200 && answer.status < 300) return document;
+    throw refusal(answer.status, document);
+  }
+}
+
+/** Puts a picture of the service into an img; with a key it has to be fetched by hand. */
+export async function showPicture(image, path) {
+  image.addEventListener("error", () => image.classList.add("missing"), { once: true });
+  if (!hasKey()) {
+    image.src = path;
+    return;
+  }
+  try {
+    const address = URL.createObjectURL(await (await request(path)).blob());
+    image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
+    image.src = address;
+  } catch {
+    image.classList.add("missing");
+  }
+}
+
+/** The path of one lesion's resource. */
+export function lesionPath(lesionId, rest = "") {
+  return `v1/lesions/${encodeURIComponent(lesionId)}${rest}`;
+}
+
+async function request(path, options = {}) {
+  for (;;) {
+    const answer = await fetchOnce(path, options);
+    if (answer.ok) return answer;
+    if (answer.status === 401 && (await renewKey())) continue;
+    throw refusal(answer.status, parse(await answer.text()));
+  }
+}
+
+async function fetchOnce(path, options) {
+  try {
+    return await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw unreachable();
+  }
+}
+
+function sendOnce(path, form, onProgress) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    sending.open("POST", path);
+    for (const [name, value] of Object.entries(authorization())) sending.setRequestHeader(name, value);
+    sending.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    });
+    sending.addEventListener("load", () => resolve(sending));
+    sending.addEventListener("error", () => reject(unreachable()));
+    sending.send(form);
+  });
+}
+
+// Several requests may be refused at once: one dialog serves them all.
+async function renewKey() {
+  asking ??= askForKey(hasKey()).finally(() => { asking = null; });
+  const key = await asking;
+  if (key === null) return false;
+  sessionStorage.setItem(KEY_NAME, key);
+  return true;
+}
+
+function authorization() {
+  return hasKey() ? { Authorization: `Bearer ${sessionStorage.getItem(KEY_NAME)}` } : {};
+}
+
+function formOf(fields) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== null && value !== undefined && value !== "") form.append(name, value);
+  }
+  return form;
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
+
+function refusal(status, document) {
+  const words = {
+    401: "The service wants an API key: reload the page to enter one.",
+    429: "Too many requests in a short time: wait a moment and try again.",
+  };
+  const detail = document.detail ?? words[status] ?? `The service answered with status ${status}.`;
+  return new ServiceError(sentence(detail), status);
+}
+
+function unreachable() {
+  return new ServiceError(
+    "The service cannot be reached. Check that it still runs (lesion-search serve) and try again.", 0,
+  );
+}
+
+/** Words of the service as a sentence. */
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

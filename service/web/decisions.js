@@ -1,0 +1,46 @@
+// A reader's word on pairs of lesions, and how to take it back, for as long as the tab lives.
+
+import { postJson } from "./api.js";
+
+/** The decisions made in this tab on one patient, oldest first. */
+export class Decisions {
+  #name;
+
+  constructor(patientId) {
+    this.#name = `decisions:${patientId}`;
+  }
+
+  get entries() {
+    return JSON.parse(sessionStorage.getItem(this.#name) ?? "[]");
+  }
+
+  /** The last decision on a pair that still holds: "confirm", "reject" or null. */
+  of(first, second) {
+    const same = this.entries.filter(({ pair }) => pair.includes(first) && pair.includes(second));
+    return same.at(-1)?.decision ?? null;
+  }
+
+  /** Stores a decision; `before` is what held until now: "confirm", "reject" or null. */
+  async make(first, second, decision, before) {
+    await post([first, second], decision);
+    this.#keep([...this.entries, { pair: [first, second], decision, before }]);
+  }
+
+  /** Takes the last decision back; what held before it holds again. */
+  async undo() {
+    const entries = this.entries;
+    const last = entries.pop();
+    if (last === undefined) return null;
+    await post(last.pair, last.before ?? "remove");
+    this.#keep(entries);
+    return last;
+  }
+
+  #keep(entries) {
+    sessionStorage.setItem(this.#name, JSON.stringify(entries));
+  }
+}
+
+function post([first, second], decision) {
+  return postJson("v1/matches", { lesion_a: first, lesion_b: second, decision });
+}

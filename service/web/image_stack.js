@@ -1,0 +1,63 @@
+// The slices of one lesion or upload, fetched when they are wanted and kept for a while.
+
+import { getJson, getSlice, lesionPath } from "./api.js";
+
+const MOST_KEPT = 96;
+
+/** Neighbouring axial slices with their geometry; slices are named by the series' own numbers. */
+export class ImageStack {
+  #pathOf;
+  #kept = new Map();
+
+  constructor(facts, pathOf) {
+    this.slices = facts.slices;
+    this.rows = facts.rows;
+    this.columns = facts.columns;
+    this.spacing = facts.spacing_mm_px;
+    this.interval = facts.slice_interval_mm;
+    this.first = facts.first_slice_index;
+    this.last = facts.first_slice_index + facts.slices - 1;
+    this.key = facts.key_slice_index;
+    this.box = facts.box ?? null;
+    this.#pathOf = pathOf;
+  }
+
+  /** The slices about an indexed lesion. */
+  static async ofLesion(lesionId) {
+    const facts = await getJson(lesionPath(lesionId, "/slices"));
+    return new ImageStack(facts, (slice) => lesionPath(lesionId, `/slices/${slice}`));
+  }
+
+  /** The slices of what was uploaded. */
+  static ofUpload(facts) {
+    return new ImageStack(facts, (slice) => `v1/uploads/${facts.upload_id}/slices/${slice}`);
+  }
+
+  clamp(slice) {
+    return Math.min(Math.max(slice, this.first), this.last);
+  }
+
+  /** HU of one slice, rows x columns. */
+  slice(index) {
+    const kept = this.#kept.get(index);
+    if (kept !== undefined) {
+      this.#kept.delete(index);
+      this.#kept.set(index, kept);
+      return kept;
+    }
+    const coming = getSlice(this.#pathOf(index));
+    coming.catch(() => this.#kept.delete(index));
+    this.#kept.set(index, coming);
+    if (this.#kept.size > MOST_KEPT) this.#kept.delete(this.#kept.keys().next().value);
+    return coming;
+  }
+
+  /** Asks for the neighbours, so that scrolling shows them at once. */
+  prefetch(index, reach = 2) {
+    for (let step = 1; step <= reach; step += 1) {
+      for (const neighbour of [index + step, index - step]) {
+        if (neighbour >= this.first && neighbour <= this.last) this.slice(neighbour).catch(() => {});
+      }
+    }
+  }
+}

@@ -1,0 +1,80 @@
+// How lesions are told in every view: type colours, sizes, numbers with their units.
+
+import { lesionPath, showPicture } from "./api.js";
+import { make } from "./dom.js";
+
+/** Lesion types in DeepLesion's order; each keeps its colour in all views. */
+export const TYPE_COLOURS = {
+  bone: "#c8a27c",
+  abdomen: "#f0b429",
+  mediastinum: "#ea6fae",
+  liver: "#f2695c",
+  lung: "#5ea8f2",
+  kidney: "#a98bfa",
+  "soft tissue": "#4fc48f",
+  pelvis: "#5fd3e0",
+  unknown: "#a4adb8",
+};
+
+const PICTURE_MM = 120;
+const CROP_DIAMETERS = 3.2;
+const MOST_CROP = 2.4;
+
+export const TYPES = Object.keys(TYPE_COLOURS);
+
+export function typeColour(type) {
+  return TYPE_COLOURS[type] ?? TYPE_COLOURS.unknown;
+}
+
+/** The type with its dot. */
+export function typeLabel(type) {
+  const dot = make("i", { className: "dot", style: { "--type": typeColour(type) } });
+  return make("span", { className: "type" }, dot, make("span", { textContent: type }));
+}
+
+/** `23.4 × 17.1 mm`, or what is known of it. */
+export function sizeText(lesion) {
+  if (lesion.long_mm === null) return "size unknown";
+  const short = lesion.short_mm === null ? "" : ` × ${lesion.short_mm.toFixed(1)}`;
+  return `${lesion.long_mm.toFixed(1)}${short} mm`;
+}
+
+/** A number with its sign, a true minus, and its unit. */
+export function signed(value, digits, unit) {
+  const rounded = Math.abs(value).toFixed(digits);
+  const isZero = Number(rounded) === 0;
+  const sign = isZero ? "±" : value > 0 ? "+" : "−";
+  return `${sign}${rounded} ${unit}`;
+}
+
+/** A number in a column: a true minus instead of a hyphen. */
+export function decimal(value, digits) {
+  return value.toFixed(digits).replace("-", "−");
+}
+
+/** `1 study`, `3 studies`. */
+export function plural(count, word, many = `${word}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? word : many}`;
+}
+
+/** The lesion's picture under its type's window, its box drawn: 120 mm wide. */
+export function patchPicture(lesion, { size = 240, eager = false } = {}) {
+  const image = make("img", {
+    className: "patch",
+    alt: `${lesion.lesion_type} lesion, ${sizeText(lesion)}, patient ${lesion.patient_id}`,
+    width: size,
+    height: size,
+    loading: eager ? "eager" : "lazy",
+    draggable: false,
+  });
+  showPicture(image, lesionPath(lesion.lesion_id, "/image.png"));
+  return image;
+}
+
+/** The middle of that picture, so that a small lesion is still seen in a small square. */
+export function croppedPicture(lesion, size) {
+  const image = patchPicture(lesion, { size });
+  const wanted = CROP_DIAMETERS * (lesion.long_mm ?? PICTURE_MM);
+  image.style.setProperty("scale", String(Math.min(Math.max(PICTURE_MM / wanted, 1), MOST_CROP)));
+  return make("span", { className: "crop", style: { width: `${size}px`, height: `${size}px` } }, image);
+}

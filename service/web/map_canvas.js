@@ -1,0 +1,277 @@
+// Thousands of points on a canvas: zoom, pan, and which one is under the pointer.
+
+import { make } from "./dom.js";
+
+const MARGIN_PX = 36;
+const PICK_PX = 12;
+const CELLS = 64;
+const MOST_ZOOM = 60;
+const CLICK_PX = 4;
+
+/** Draws points with x, y in [0, 1]. Events: `hover` and `pick` with a point's place or null. */
+export class MapCanvas extends EventTarget {
+  element = make("canvas", { tabIndex: 0, role: "img", "aria-label": "Map of the lesions; arrows walk from lesion to lesion" });
+  #points = [];
+  #colours = [];
+  #shown = [];
+  #cells = new Map();
+  #sprites = new Map();
+  #size = [1, 1];
+  #center = [0.5, 0.5];
+  #zoom = 1;
+  #hovered = null;
+  #marked = null;
+  #press = null;
+  #pending = false;
+
+  constructor() {
+    super();
+    const canvas = this.element;
+    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener("pointerup", (event) => this.#up(event));
+    canvas.addEventListener("pointerleave", () => this.hover(null));
+    canvas.addEventListener("wheel", (event) => this.#turn(event), { passive: false });
+    new ResizeObserver(() => this.#resize()).observe(canvas);
+  }
+
+  /** The points, as {x, y, patient_id}. */
+  setPoints(points) {
+    this.#points = points;
+    this.#cells.clear();
+    for (const [place, point] of points.entries()) {
+      const cell = cellOf(point.x, point.y);
+      this.#cells.set(cell, [...(this.#cells.get(cell) ?? []), place]);
+    }
+    this.paint();
+  }
+
+  /** Their colours, and which of them are shown. */
+  setLook(colours, shown) {
+    this.#colours = colours;
+    this.#shown = shown;
+    this.#sprites.clear();
+    this.paint();
+  }
+
+  /** Rings one point, null none. */
+  mark(place) {
+    this.#marked = place;
+    this.paint();
+  }
+
+  /** Makes one point the one under the pointer. */
+  hover(place) {
+    if (place === this.#hovered) return;
+    this.#hovered = place;
+    this.element.dataset.over = place === null ? "" : "point";
+    this.dispatchEvent(new CustomEvent("hover", { detail: place }));
+    this.paint();
+  }
+
+  get hovered() {
+    return this.#hovered;
+  }
+
+  /** [x, y, zoom], the form kept in the URL. */
+  get place() {
+    return [...this.#center, this.#zoom];
+  }
+
+  set place([x, y, zoom]) {
+    this.#center = [x, y];
+    this.#zoom = Math.min(Math.max(zoom, 1), MOST_ZOOM);
+    this.paint();
+  }
+
+  /** Zooms about a point of the screen. */
+  zoom(factor, at = [this.#size[0] / 2, this.#size[1] / 2]) {
+    const before = this.#toMap(at);
+    this.#zoom = Math.min(Math.max(this.#zoom * factor, 1), MOST_ZOOM);
+    const after = this.#toMap(at);
+    this.#center = [this.#center[0] + before[0] - after[0], this.#center[1] + before[1] - after[1]];
+    if (this.#zoom === 1) this.#center = [0.5, 0.5];
+    this.#settled();
+  }
+
+  /** Where a point stands on the canvas. */
+  screenOf(place) {
+    const { x, y } = this.#points[place];
+    return this.#toScreen([x, y]);
+  }
+
+  /** The nearest shown point in a direction from another; the one in the middle to begin with. */
+  walk(from, [dx, dy]) {
+    const start = from === null ? [this.#size[0] / 2, this.#size[1] / 2] : this.screenOf(from);
+    let best = null;
+    let least = Infinity;
+    for (const place of this.#points.keys()) {
+      if (!this.#shown[place] || place === from) continue;
+      const [left, top] = this.screenOf(place);
+      const along = (left - start[0]) * dx + (top - start[1]) * dy;
+      const across = Math.abs((left - start[0]) * dy) + Math.abs((top - start[1]) * dx);
+      if (from !== null && along < 1) continue;
+      const cost = from === null ? Math.hypot(left - start[0], top - start[1]) : along + 2.5 * across;
+      if (cost < least) [best, least] = [place, cost];
+    }
+    return best;
+  }
+
+  paint() {
+    if (this.#pending) return;
+    this.#pending = true;
+    requestAnimationFrame(() => {
+      this.#pending = false;
+      this.#paintNow();
+    });
+  }
+
+  #scale() {
+    return (Math.min(...this.#size) - 2 * MARGIN_PX) * this.#zoom;
+  }
+
+  #toScreen([x, y]) {
+    const scale = this.#scale();
+    return [(x - this.#center[0]) * scale + this.#size[0] / 2, (y - this.#center[1]) * scale + this.#size[1] / 2];
+  }
+
+  #toMap([left, top]) {
+    const scale = this.#scale();
+    return [(left - this.#size[0] / 2) / scale + this.#center[0], (top - this.#size[1] / 2) / scale + this.#center[1]];
+  }
+
+  #resize() {
+    const { clientWidth, clientHeight } = this.element;
+    if (clientWidth === 0 || clientHeight === 0) return;
+    this.#size = [clientWidth, clientHeight];
+    this.element.width = Math.round(clientWidth * devicePixelRatio);
+    this.element.height = Math.round(clientHeight * devicePixelRatio);
+    this.#paintNow();
+  }
+
+  #radius() {
+    const crowded = Math.sqrt(9000 / Math.max(this.#points.length, 1));
+    return Math.min(Math.max(crowded, 2.2), 6) * Math.min(1 + Math.log2(this.#zoom) / 6, 1.8);
+  }
+
+  #paintNow() {
+    const context = this.element.getContext("2d");
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    context.clearRect(0, 0, ...this.#size);
+    const radius = this.#radius();
+    const focus = this.#hovered ?? this.#marked;
+    if (focus !== null) this.#paintPatient(context, focus);
+    for (const [place, point] of this.#points.entries()) {
+      const [left, top] = this.#toScreen([point.x, point.y]);
+      if (left < -9 || top < -9 || left > this.#size[0] + 9 || top > this.#size[1] + 9) continue;
+      if (!this.#shown[place]) continue;
+      const sprite = this.#sprite(this.#colours[place], radius);
+      context.drawImage(sprite, left - sprite.width / 2 / devicePixelRatio, top - sprite.height / 2 / devicePixelRatio, sprite.width / devicePixelRatio, sprite.height / devicePixelRatio);
+    }
+    for (const place of [this.#marked, this.#hovered]) {
+      if (place !== null) this.#paintRing(context, place, radius);
+    }
+  }
+
+  /** One dot of a colour, drawn once and then copied. */
+  #sprite(colour, radius) {
+    const name = `${colour} ${radius.toFixed(1)}`;
+    const kept = this.#sprites.get(name);
+    if (kept !== undefined) return kept;
+    const side = Math.ceil((2 * radius + 3) * devicePixelRatio);
+    const sprite = Object.assign(document.createElement("canvas"), { width: side, height: side });
+    const context = sprite.getContext("2d");
+    context.arc(side / 2, side / 2, radius * devicePixelRatio, 0, 2 * Math.PI);
+    context.fillStyle = colour;
+    context.fill();
+    context.lineWidth = devicePixelRatio;
+    context.strokeStyle = "rgba(10, 13, 17, 0.8)";
+    context.stroke();
+    this.#sprites.set(name, sprite);
+    return sprite;
+  }
+
+  #paintPatient(context, place) {
+    const patient = this.#points[place].patient_id;
+    const from = this.screenOf(place);
+    context.strokeStyle = "rgba(230, 235, 241, 0.4)";
+    context.lineWidth = 1;
+    context.beginPath();
+    for (const [other, point] of this.#points.entries()) {
+      if (point.patient_id !== patient || other === place || !this.#shown[other]) continue;
+      context.moveTo(...from);
+      context.lineTo(...this.screenOf(other));
+    }
+    context.stroke();
+  }
+
+  #paintRing(context, place, radius) {
+    const [left, top] = this.screenOf(place);
+    context.beginPath();
+    context.arc(left, top, radius + 4, 0, 2 * Math.PI);
+    context.lineWidth = 2;
+    context.strokeStyle = place === this.#marked ? "#f2cc60" : "#ffffff";
+    context.stroke();
+  }
+
+  #nearest(at) {
+    const reach = PICK_PX / this.#scale();
+    const [x, y] = this.#toMap(at);
+    let best = null;
+    let least = reach;
+    const cells = Math.ceil(reach * CELLS);
+    for (let row = -cells; row <= cells; row += 1) {
+      for (let column = -cells; column <= cells; column += 1) {
+        for (const place of this.#cells.get(cellOf(x + column / CELLS, y + row / CELLS)) ?? []) {
+          const distance = Math.hypot(this.#points[place].x - x, this.#points[place].y - y);
+          if (this.#shown[place] && distance <= least) [best, least] = [place, distance];
+        }
+      }
+    }
+    return best;
+  }
+
+  #down(event) {
+    this.element.setPointerCapture(event.pointerId);
+    this.#press = { at: [event.offsetX, event.offsetY], moved: 0 };
+  }
+
+  #move(event) {
+    const at = [event.offsetX, event.offsetY];
+    if (this.#press === null) {
+      this.hover(this.#nearest(at));
+      return;
+    }
+    const [dx, dy] = [at[0] - this.#press.at[0], at[1] - this.#press.at[1]];
+    this.#press.moved += Math.abs(dx) + Math.abs(dy);
+    this.#press.at = at;
+    if (this.#press.moved <= CLICK_PX) return;
+    const scale = this.#scale();
+    this.#center = [this.#center[0] - dx / scale, this.#center[1] - dy / scale];
+    this.hover(null);
+    this.paint();
+  }
+
+  #up(event) {
+    if (this.#press === null) return;
+    const isClick = this.#press.moved <= CLICK_PX;
+    this.#press = null;
+    if (!isClick) this.#settled();
+    const place = this.#nearest([event.offsetX, event.offsetY]);
+    if (isClick && place !== null) this.dispatchEvent(new CustomEvent("pick", { detail: place }));
+  }
+
+  #turn(event) {
+    event.preventDefault();
+    this.zoom(Math.exp(-event.deltaY / 400), [event.offsetX, event.offsetY]);
+  }
+
+  #settled() {
+    this.paint();
+    this.dispatchEvent(new CustomEvent("settled"));
+  }
+}
+
+function cellOf(x, y) {
+  return `${Math.floor(x * CELLS)},${Math.floor(y * CELLS)}`;
+}

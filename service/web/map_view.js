@@ -1,0 +1,157 @@
+// Map: every indexed lesion as a point, near where it looks alike; a click searches from it.
+
+import { getJson } from "./api.js";
+import { button, make } from "./dom.js";
+import { patchPicture, plural, sizeText, typeLabel } from "./lesion_facts.js";
+import { MapCanvas } from "./map_canvas.js";
+import { COLOURINGS, coloursOf, legendOf } from "./map_colours.js";
+import { change, go, keep } from "./route.js";
+import { emptyState, errorState, loadingState } from "./states.js";
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const WHOLE = [0.5, 0.5, 1];
+const TIP_WIDTH = 190;
+const TIP_HEIGHT = 250;
+
+/** The view; `show` brings it to the state of the URL. */
+export class MapView {
+  #params = {};
+  #points = null;
+  #loading = false;
+  #canvas = new MapCanvas();
+  #tip = make("div", { className: "tip", hidden: true });
+  #cover = make("div", { className: "cover" });
+  #side = make("aside", { className: "map-side", "aria-label": "Colours of the map" });
+
+  constructor() {
+    const plot = make("section", { className: "plot", "aria-label": "Map of lesions" }, this.#canvas.element, this.#tip, this.#cover);
+    this.element = make("main", { className: "view map", id: "map" }, this.#side, plot);
+    this.#canvas.addEventListener("hover", ({ detail }) => this.#showTip(detail));
+    this.#canvas.addEventListener("pick", ({ detail }) => this.#search(detail));
+    this.#canvas.addEventListener("settled", () => this.#keepPlace());
+  }
+
+  /** Keys of this view. */
+  keys() {
+    const walks = Object.keys(ARROWS);
+    return [
+      { keys: walks, shown: ["←", "→", "↑", "↓"], words: "Walk from lesion to lesion", run: ({ key }) => this.#walk(ARROWS[key]) },
+      { keys: ["Enter"], words: "Search from this lesion", run: () => this.#search(this.#canvas.hovered) },
+      { keys: ["c"], words: "Next colouring", run: () => this.#nextColouring() },
+      { keys: ["+", "="], shown: ["+"], words: "Larger (or wheel)", run: () => this.#canvas.zoom(1.4) },
+      { keys: ["-"], words: "Smaller", run: () => this.#canvas.zoom(1 / 1.4) },
+      { keys: ["f"], words: "Whole map", run: () => this.#fit() },
+      { keys: ["Escape"], shown: ["Esc"], words: "Let go of the lesion", run: () => this.#canvas.hover(null) },
+    ];
+  }
+
+  /** Brings the view to the state of the URL. */
+  show(params) {
+    this.#params = params;
+    const place = (params.at ?? "").split(",").map(Number);
+    this.#canvas.place = place.length === 3 && place.every(Number.isFinite) ? place : WHOLE;
+    if (this.#points === null) this.#load();
+    else this.#draw();
+  }
+
+  async #load() {
+    if (this.#loading) return;
+    this.#loading = true;
+    this.#setCover(loadingState("Drawing the map"));
+    try {
+      const map = await getJson("v1/map");
+      this.#points = map.points;
+      this.method = map.method;
+      this.#canvas.setPoints(map.points);
+      this.#setCover(map.points.length > 0 ? null : emptyState("map", "The map is empty", "Add lesions to the index with: lesion-search index add"));
+      this.#draw();
+    } catch (error) {
+      this.#setCover(errorState(error, () => this.#load()));
+    } finally {
+      this.#loading = false;
+    }
+  }
+
+  #draw() {
+    const colouring = this.#params.colour in COLOURINGS ? this.#params.colour : "type";
+    const hidden = new Set(colouring === "type" && this.#params.without ? this.#params.without.split(",") : []);
+    const shown = this.#points.map(({ lesion_type: type }) => !hidden.has(type));
+    this.#canvas.setLook(coloursOf(this.#points, colouring), shown);
+    const marked = this.#points.findIndex(({ lesion_id: id }) => id === this.#params.lesion);
+    this.#canvas.mark(marked === -1 ? null : marked);
+    this.#drawSide(colouring, hidden);
+  }
+
+  #drawSide(colouring, hidden) {
+    const choices = Object.entries(COLOURINGS).map(([name, words]) => {
+      const choice = button(words, { run: () => change({ colour: name }, { replace: true }), className: "preset" });
+      choice.setAttribute("aria-pressed", String(name === colouring));
+      return choice;
+    });
+    const onToggle = (type) => {
+      const without = hidden.has(type) ? [...hidden].filter((one) => one !== type) : [...hidden, type];
+      change({ without: without.join(",") || null }, { replace: true });
+    };
+    const facts = `${plural(this.#points.length, "lesion")} by ${this.method.toUpperCase()}. Near points look alike to the encoder; the axes have no unit.`;
+    this.#side.replaceChildren(
+      make("h2", { textContent: "Colour" }),
+      make("div", { className: "group segmented", role: "group", "aria-label": "Colour by" }, ...choices),
+      legendOf(this.#points, colouring, { hidden, onToggle }),
+      make("p", { className: "faint", textContent: facts }),
+      make("p", { className: "faint", textContent: "Hover for the lesion, click to search from it." }),
+      button("Whole map", { sign: "fit", run: () => this.#fit(), className: "plain small", title: "Whole map (f)" }),
+    );
+  }
+
+  #showTip(place) {
+    this.#tip.hidden = place === null;
+    if (place === null) return;
+    const point = this.#points[place];
+    const lesion = { ...point, short_mm: null };
+    this.#tip.replaceChildren(
+      patchPicture(lesion, { size: 170, eager: true }),
+      make("p", { className: "line" }, typeLabel(point.lesion_type), make("span", { textContent: sizeText(lesion) })),
+      make("p", { className: "faint", textContent: `patient ${point.patient_id}` }),
+    );
+    const [left, top] = this.#canvas.screenOf(place);
+    const { clientWidth, clientHeight } = this.#canvas.element;
+    const x = left + 18 + TIP_WIDTH > clientWidth ? left - 18 - TIP_WIDTH : left + 18;
+    const y = Math.min(Math.max(top - TIP_HEIGHT / 2, 8), clientHeight - TIP_HEIGHT - 8);
+    this.#tip.style.setProperty("translate", `${Math.round(x)}px ${Math.round(y)}px`);
+  }
+
+  #search(place) {
+    if (place === null) return false;
+    go("search", { lesion: this.#points[place].lesion_id });
+    return true;
+  }
+
+  #walk(direction) {
+    if (this.#points === null) return;
+    const place = this.#canvas.walk(this.#canvas.hovered, direction);
+    if (place !== null) this.#canvas.hover(place);
+  }
+
+  #nextColouring() {
+    const names = Object.keys(COLOURINGS);
+    const place = names.indexOf(this.#params.colour ?? "type");
+    change({ colour: names[(place + 1) % names.length] }, { replace: true });
+  }
+
+  #fit() {
+    this.#canvas.place = WHOLE;
+    this.#keepPlace();
+  }
+
+  #keepPlace() {
+    const [x, y, zoom] = this.#canvas.place;
+    const at = zoom === 1 ? null : [x.toFixed(4), y.toFixed(4), zoom.toFixed(2)].join(",");
+    this.#params = { ...this.#params, at };
+    keep({ at });
+  }
+
+  #setCover(state) {
+    this.#cover.hidden = state === null;
+    this.#cover.replaceChildren(...(state === null ? [] : [state]));
+  }
+}

@@ -1,0 +1,141 @@
+// Two appearances beside each other: are they the same lesion? What the matcher says, what a reader says.
+
+import { button, make } from "./dom.js";
+import { ImageStack } from "./image_stack.js";
+import { decimal, sizeText } from "./lesion_facts.js";
+import { linkViewers } from "./link_viewers.js";
+import { Pane } from "./pane.js";
+import { address } from "./route.js";
+import { Toolbar } from "./toolbar.js";
+import { WINDOWS, windowForType } from "./windows.js";
+
+const SAME_COLOUR = "#56d364";
+const TERM_WORDS = { similarity: "looks", in_plane: "place in the slice", height: "height in the body", size: "size", type: "type" };
+
+/** The drawer; `on` holds onDecide(decision), onUndo and onClose. */
+export class PairPanel {
+  #on;
+  #shown = ["", ""];
+  #panes = [0, 1].map((place) => new Pane("followup", { label: place === 0 ? "earlier lesion" : "later lesion", colour: SAME_COLOUR }));
+  #facts = make("div", { className: "pair-facts" });
+
+  constructor(on) {
+    this.#on = on;
+    const [one, other] = this.#panes;
+    linkViewers(one.viewer, other.viewer);
+    this.toolbar = new Toolbar({
+      marks: false,
+      onTool: (name) => this.#useTool(name),
+      onPreset: (name) => this.setWindow(WINDOWS[name]),
+      onFit: () => this.each((viewer) => viewer.fit()),
+      onFocus: () => this.each((viewer) => viewer.focus()),
+    });
+    for (const { viewer } of this.#panes) viewer.addEventListener("window", () => this.toolbar.showWindow(viewer.window));
+    this.#useTool("window");
+    this.element = make(
+      "aside",
+      { className: "drawer", "aria-label": "Compare two appearances" },
+      this.toolbar.element,
+      make("div", { className: "drawer-panes" }, one.element, other.element),
+      this.#facts,
+    );
+  }
+
+  /** Shows one lesion or two; `link` is what the matcher made of them, `word` a reader's decision. */
+  show(lesions, { link, word, canUndo, error, isBusy }) {
+    for (const [place, pane] of this.#panes.entries()) this.#showPane(pane, lesions[place] ?? null, place, lesions);
+    this.#facts.replaceChildren(...this.#factsOf(lesions, { link, word, canUndo, error, isBusy }));
+  }
+
+  setWindow(window) {
+    this.each((viewer) => viewer.setWindow(window));
+    this.toolbar.showWindow(window);
+  }
+
+  each(act) {
+    for (const { viewer } of this.#panes) act(viewer);
+  }
+
+  step(count) {
+    this.#panes[0].viewer.step(count);
+  }
+
+  async #showPane(pane, lesion, place, lesions) {
+    pane.element.hidden = lesion === null;
+    const id = lesion?.lesion_id ?? "";
+    if (this.#shown[place] === id) return;
+    this.#shown[place] = id;
+    if (lesion === null) {
+      pane.viewer.clear();
+      return;
+    }
+    const toSearch = make("a", { className: "quiet", href: address("search", { lesion: id }), textContent: "Search", title: "Search from this lesion" });
+    const close = button("", { sign: "close", run: () => this.#on.onClose(), className: "tool", title: "Close (Esc)", "aria-label": "Close" });
+    pane.heading.replaceChildren(
+      make("b", { textContent: lesion.study_id }),
+      make("span", { className: "number", textContent: sizeText(lesion) }),
+      make("span", { className: "heading-buttons" }, toSearch, place === 0 ? close : null),
+    );
+    if (place === 0 || lesions.length === 1) this.setWindow(windowForType(lesion.lesion_type));
+    pane.onRetry = () => { this.#shown[place] = ""; this.#showPane(pane, lesion, place, lesions); };
+    const shown = await pane.show(ImageStack.ofLesion(id), { focus: true });
+    if (!shown || this.#shown[place] !== id) return;
+    pane.viewer.boxes = [{ box: lesion.box, slice: lesion.key_slice_index, colour: SAME_COLOUR }];
+    const [one, other] = this.#panes.map(({ viewer }) => viewer);
+    if (this.#shown.every(Boolean) && one.stack !== null && other.stack !== null) {
+      this.each((viewer) => viewer.focus());
+      const scale = Math.min(one.projection.scale, other.projection.scale);
+      this.each((viewer) => viewer.setScale(scale));
+    }
+    pane.viewer.paint();
+  }
+
+  #factsOf(lesions, { link, word, canUndo, error, isBusy }) {
+    const undo = button("Undo", { sign: "undo", run: () => this.#on.onUndo(), className: "plain", title: "Take the last decision back (u)", disabled: !canUndo || isBusy });
+    if (lesions.length < 2) {
+      return [
+        make("p", { className: "faint", textContent: "Choose a patch of another study to compare the two, or a number on a line." }),
+        make("div", { className: "actions" }, undo),
+      ];
+    }
+    const confirm = button("Same lesion", { sign: "check", run: () => this.#on.onDecide("confirm"), className: "plain confirm", title: "Confirm (y)", disabled: isBusy });
+    const reject = button("Different", { sign: "close", run: () => this.#on.onDecide("reject"), className: "plain reject", title: "Reject (n)", disabled: isBusy });
+    confirm.setAttribute("aria-pressed", String(word === "confirm"));
+    reject.setAttribute("aria-pressed", String(word === "reject"));
+    return [
+      ...verdict(link, word),
+      error === null ? null : make("p", { className: "problem", role: "alert", textContent: error.message }),
+      make("div", { className: "actions decide" }, confirm, reject, undo),
+    ].filter((part) => part !== null);
+  }
+
+  #useTool(name) {
+    this.each((viewer) => viewer.setTool(name));
+    this.toolbar.showTool(name);
+  }
+}
+
+function verdict(link, word) {
+  if (link === null) {
+    const words = word === "reject" ? "A reader said: two different lesions." : "The matcher made no link between these two.";
+    return [make("p", { className: "faint", textContent: words })];
+  }
+  const said = link.state === "confirmed" ? "A reader confirmed: the same lesion." : `Probability of being the same lesion ${link.score.toFixed(2)}`;
+  const head = make("p", { className: "line" }, make("span", { textContent: said }), make("span", { className: `badge ${link.state}`, textContent: link.state }));
+  return [head, termBars(link.terms)];
+}
+
+/** What each term adds to the log-odds: to the right for, to the left against. */
+function termBars(terms) {
+  const entries = Object.entries(terms.contributions).filter(([name]) => name in TERM_WORDS);
+  const largest = Math.max(1, ...entries.map(([, value]) => Math.abs(value)));
+  const rows = entries.flatMap(([name, value]) => {
+    const width = `${(50 * Math.abs(value)) / largest}%`;
+    const bar = make("i", { className: value < 0 ? "against" : "for", style: { width } });
+    return [
+      make("dt", { textContent: TERM_WORDS[name] }),
+      make("dd", {}, make("span", { className: "term-bar" }, bar), make("span", { className: "number", textContent: decimal(value, 1) })),
+    ];
+  });
+  return make("dl", { className: "term-bars", title: "Log-odds that each term adds" }, ...rows);
+}

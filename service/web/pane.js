@@ -1,0 +1,55 @@
+// A viewport with its heading and its slice bar, as the search and the patient view use it.
+
+import { make } from "./dom.js";
+import { errorState, loadingState } from "./states.js";
+import { Viewer } from "./viewer.js";
+
+/** A viewer under a heading; `kind` (query, hit or followup) gives it its colour. */
+export class Pane {
+  constructor(kind, { label, colour }) {
+    this.heading = make("header", { className: "pane-heading" });
+    this.host = make("div", {});
+    this.cover = make("div", { className: "cover", hidden: true });
+    this.bar = make("input", { type: "range", className: "slice-bar", hidden: true, "aria-label": `Slice of the ${label}` });
+    const body = make("div", { className: "pane-body" }, this.host, this.bar, this.cover);
+    this.element = make("section", { className: `pane ${kind}`, "aria-label": label }, this.heading, body);
+    this.viewer = new Viewer(this.host, { label, colour });
+    this.bar.addEventListener("input", () => this.viewer.step(Number(this.bar.value) - this.viewer.slice));
+    this.viewer.addEventListener("moved", () => { this.bar.value = this.viewer.slice; });
+    this.viewer.addEventListener("error", ({ detail }) => this.showCover(errorState(detail)));
+  }
+
+  /** Shows a stack once it is there; `coming` is a promise of it. Answers whether it was shown. */
+  async show(coming, options) {
+    this.#coming = coming;
+    this.showCover(loadingState("Loading slices"));
+    this.bar.hidden = true;
+    try {
+      const stack = await coming;
+      if (this.#coming !== coming) return false;
+      this.bar.min = stack.first;
+      this.bar.max = stack.last;
+      await this.viewer.show(stack, options);
+      this.bar.value = this.viewer.slice;
+      this.bar.hidden = stack.slices < 2;
+      if (this.cover.querySelector(".loading")) this.showCover(null);
+      return true;
+    } catch (error) {
+      if (this.#coming !== coming) return false;
+      this.viewer.clear();
+      this.showCover(errorState(error, this.onRetry));
+      return false;
+    }
+  }
+
+  /** What the button of an error does; null shows none. */
+  onRetry = null;
+
+  /** Lays a state over the picture, or takes it away with null. */
+  showCover(state) {
+    this.cover.hidden = state === null;
+    this.cover.replaceChildren(...(state === null ? [] : [state]));
+  }
+
+  #coming = null;
+}

@@ -1,0 +1,99 @@
+// The patients of the index, page by page.
+
+import { getJson } from "./api.js";
+import { make } from "./dom.js";
+import { plural } from "./lesion_facts.js";
+import { emptyState, errorState, skeletonRows } from "./states.js";
+
+const PAGE = 100;
+
+/** Rows of patients; `onPick` hears the id of the one chosen. */
+export class PatientList {
+  #onPick;
+  #chosen = null;
+  #after = null;
+  #wanted = make("input", { type: "search", placeholder: "patient id", "aria-label": "Patient", autocomplete: "off" });
+  #list = make("div", { className: "rows", role: "listbox", "aria-label": "Patients" });
+  #more = make("button", { type: "button", className: "plain wide", textContent: "More patients", hidden: true });
+
+  constructor(onPick) {
+    this.#onPick = onPick;
+    const form = make("form", { className: "filter-row" }, this.#wanted);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.#wanted.value.trim()) onPick(this.#wanted.value.trim());
+    });
+    this.#wanted.addEventListener("input", () => this.#narrow());
+    this.#more.addEventListener("click", () => this.#next());
+    this.#list.addEventListener("keydown", (event) => this.#walk(event));
+    this.element = make(
+      "aside",
+      { className: "side patients", "aria-label": "Patients" },
+      form,
+      make("div", { className: "scroll" }, this.#list, this.#more),
+    );
+    this.load();
+  }
+
+  async load() {
+    this.#after = null;
+    this.#list.replaceChildren(skeletonRows(8));
+    await this.#next();
+  }
+
+  choose(patientId) {
+    this.#chosen = patientId;
+    for (const row of this.#list.querySelectorAll("[data-patient]")) {
+      row.setAttribute("aria-selected", String(row.dataset.patient === patientId));
+    }
+  }
+
+  focus() {
+    this.#wanted.focus();
+  }
+
+  async #next() {
+    const isFirst = this.#after === null;
+    const query = new URLSearchParams({ limit: PAGE });
+    if (!isFirst) query.set("after", this.#after);
+    try {
+      const page = await getJson(`v1/patients?${query}`);
+      const rows = page.patients.map((patient) => this.#row(patient));
+      if (isFirst) this.#list.replaceChildren(...rows);
+      else this.#list.append(...rows);
+      if (isFirst && rows.length === 0) this.#list.replaceChildren(emptyState("person", "No patient yet", "Add lesions with: lesion-search index add"));
+      this.#after = page.next_after;
+      this.#more.hidden = page.next_after === null;
+      this.choose(this.#chosen);
+      this.#narrow();
+    } catch (error) {
+      this.#list.replaceChildren(errorState(error, () => this.load()));
+    }
+  }
+
+  #row({ patient_id: id, studies, lesions }) {
+    const row = make(
+      "button",
+      { type: "button", className: "row", role: "option", dataset: { patient: id }, on: { click: () => this.#onPick(id) } },
+      make("span", { className: "line grow" }, make("span", { textContent: id }), make("span", { className: "faint number", textContent: plural(studies, "study", "studies") })),
+      make("span", { className: "faint number count", textContent: lesions, title: plural(lesions, "lesion") }),
+    );
+    return row;
+  }
+
+  #narrow() {
+    const wanted = this.#wanted.value.trim();
+    for (const row of this.#list.querySelectorAll("[data-patient]")) {
+      row.hidden = !row.dataset.patient.includes(wanted);
+    }
+  }
+
+  #walk(event) {
+    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+    const row = event.target.closest("[data-patient]");
+    if (step === undefined || row === null) return;
+    row[step]?.focus();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

@@ -1,0 +1,221 @@
+// Patient: lesion tracks over the studies, diameters, response, and a reader's word on matches.
+
+import { getJson } from "./api.js";
+import { Decisions } from "./decisions.js";
+import { DiameterPlot } from "./diameter_plot.js";
+import { button, make } from "./dom.js";
+import { plural } from "./lesion_facts.js";
+import { PairPanel } from "./pair_panel.js";
+import { PatientList } from "./patient_list.js";
+import { change, go } from "./route.js";
+import { emptyState, errorState, loadingState, warning } from "./states.js";
+import { TrackMarks } from "./track_marks.js";
+import { tracksSheet } from "./tracks_sheet.js";
+import { WINDOWS, WINDOW_NAMES } from "./windows.js";
+
+/** The view; `show` brings it to the state of the URL. */
+export class PatientView {
+  #params = {};
+  #loaded = null;
+  #marks = null;
+  #decisions = null;
+  #error = null;
+  #isBusy = false;
+  #turn = 0;
+
+  constructor() {
+    this.list = new PatientList((id) => go("patient", { id, marks: this.#params.marks }));
+    this.plot = new DiameterPlot((lesionId) => this.#chooseLesion(lesionId));
+    this.panel = new PairPanel({
+      onDecide: (decision) => this.#decide(decision),
+      onUndo: () => this.#undo(),
+      onClose: () => change({ a: null, b: null }),
+    });
+    this.panel.element.hidden = true;
+    this.head = make("header", { className: "patient-head" });
+    this.sheet = make("div", { className: "sheet-scroll scroll", tabIndex: 0, role: "region", "aria-label": "Lesion tracks" });
+    this.course = make("section", { className: "course" }, this.head, this.sheet, this.plot.element);
+    this.cover = make("section", { className: "course-cover" });
+    this.element = make("main", { className: "view patient", id: "patient" }, this.list.element, this.course, this.cover, this.panel.element);
+  }
+
+  /** Keys of this view. */
+  keys() {
+    const presets = WINDOW_NAMES.map((name, place) => ({ keys: [String(place + 1)], words: `${name} window`, run: () => this.panel.setWindow(WINDOWS[name]) }));
+    return [
+      { keys: ["y"], words: "Same lesion: confirm the pair", run: () => this.#decide("confirm") },
+      { keys: ["n"], words: "Different: reject the pair", run: () => this.#decide("reject") },
+      { keys: ["u"], words: "Undo the last decision", run: () => this.#undo() },
+      { keys: ["ArrowUp"], shown: ["↑"], words: "Slice before (or wheel)", run: () => this.#step(-1) },
+      { keys: ["ArrowDown"], shown: ["↓"], words: "Slice after", run: () => this.#step(1) },
+      ...presets,
+      { keys: ["f"], words: "Whole slices", run: () => this.panel.each((viewer) => viewer.fit()) },
+      { keys: ["z"], words: "Zoom to the lesions", run: () => this.panel.each((viewer) => viewer.focus()) },
+      { keys: ["Escape"], shown: ["Esc"], words: "Close the pair", run: () => change({ a: null, b: null }) },
+      { keys: ["/"], words: "Find a patient", run: () => this.list.focus() },
+    ];
+  }
+
+  /** Brings the view to the state of the URL. */
+  show(params) {
+    this.#params = params;
+    this.list.choose(params.id ?? null);
+    if (!params.id) {
+      this.#loaded = null;
+      this.#showCover(emptyState("person", "Which patient?", "Choose a patient on the left to see the lesion tracks over the studies."));
+      return;
+    }
+    const wanted = `${params.id} ${params.marks ?? ""}`;
+    if (wanted !== this.#loaded) {
+      this.#loaded = wanted;
+      this.#marks = null;
+      this.#decisions = new Decisions(params.id);
+      this.#showCover(loadingState("Following the lesions"));
+      this.#load();
+    } else if (this.#marks !== null) {
+      this.#error = null;
+      this.#draw();
+    }
+  }
+
+  async #load() {
+    const { id, marks } = this.#params;
+    const turn = ++this.#turn;
+    const query = marks === "incomplete" ? "?marks=incomplete" : "";
+    try {
+      const document = await getJson(`v1/patients/${encodeURIComponent(id)}/tracks${query}`);
+      if (turn !== this.#turn) return;
+      this.#marks = new TrackMarks(document);
+      this.#showCover(null);
+      this.#draw();
+    } catch (error) {
+      if (turn === this.#turn) this.#showCover(errorState(error, () => this.#load()));
+    }
+  }
+
+  #draw() {
+    const marks = this.#marks;
+    const selected = this.#selected();
+    this.#drawHead(marks.document);
+    const on = {
+      onLesion: (id) => this.#chooseLesion(id),
+      onLink: (a, b) => change({ a, b }),
+      onTrack: (id) => this.plot.light(id),
+    };
+    const { scrollLeft, scrollTop } = this.sheet;
+    const focused = this.sheet.contains(document.activeElement) ? { ...document.activeElement.dataset } : null;
+    this.sheet.replaceChildren(tracksSheet(marks, { on, selected }));
+    this.sheet.scrollTo(scrollLeft, scrollTop);
+    if (focused !== null) this.#refocus(focused);
+    this.plot.show(marks);
+    this.#drawPanel(selected);
+  }
+
+  /** The sheet is drawn anew after a click; the focus stays on the same patch or link. */
+  #refocus({ lesion, link }) {
+    const name = link === undefined ? "lesion" : "link";
+    const same = [...this.sheet.querySelectorAll(`[data-${name}]`)].find((one) => one.dataset[name] === (link ?? lesion));
+    same?.focus({ preventScroll: true });
+  }
+
+  #drawHead({ patient_id: id, studies, tracks, ordered_by: orderedBy, warnings, response }) {
+    const order = orderedBy === "study_date" ? "in order of study date" : "in order of study number, as not every study has a date";
+    const facts = `${plural(studies.length, "study", "studies")}, ${plural(tracks.length, "lesion track")}, ${order}`;
+    const choice = make(
+      "select",
+      { "aria-label": "Were all lesions marked?", title: "Whether a lesion without a mark is gone, or only not marked" },
+      new Option("every lesion was marked", "complete"),
+      new Option("not every lesion was marked", "incomplete"),
+    );
+    choice.value = this.#params.marks === "incomplete" ? "incomplete" : "complete";
+    choice.addEventListener("change", () => change({ marks: choice.value === "incomplete" ? "incomplete" : null }));
+    const count = this.#decisions.entries.length;
+    const undo = count === 0 ? null : button(`Undo (${count})`, { sign: "undo", run: () => this.#undo(), className: "plain small", title: "Take the last decision back (u)" });
+    this.head.replaceChildren(
+      make("h2", { textContent: `Patient ${id}` }),
+      make("span", { className: "faint", textContent: facts }),
+      make("span", { className: "heading-buttons" }, undo, choice),
+      make("p", { className: "faint small-print", textContent: `${response.guideline}; not assessed: ${response.not_assessed}.` }),
+      ...warnings.map(warning),
+    );
+  }
+
+  #drawPanel(selected) {
+    this.panel.element.hidden = selected.length === 0;
+    this.element.classList.toggle("comparing", selected.length > 0);
+    if (selected.length === 0) return;
+    const lesions = selected
+      .map((id) => this.#marks.lesions.get(id))
+      .sort((a, b) => this.#marks.columns.get(a.study_id) - this.#marks.columns.get(b.study_id));
+    const link = selected.length === 2 ? this.#marks.link(...selected) : null;
+    this.panel.show(lesions, {
+      link,
+      word: selected.length === 2 ? this.#word(link, selected) : null,
+      canUndo: this.#decisions.entries.length > 0,
+      error: this.#error,
+      isBusy: this.#isBusy,
+    });
+  }
+
+  /** The lesions of the URL that this patient has. */
+  #selected() {
+    const { a, b } = this.#params;
+    return [a, b].filter((id) => id && this.#marks.lesions.has(id));
+  }
+
+  #word(link, [first, second]) {
+    return link?.state === "confirmed" ? "confirm" : this.#decisions.of(first, second);
+  }
+
+  /** The first click chooses a lesion, one on another study the pair, one on the same lets go. */
+  #chooseLesion(id) {
+    const selected = this.#selected();
+    const studyOf = (one) => this.#marks.lesions.get(one).study_id;
+    if (selected.includes(id)) change({ a: selected.find((one) => one !== id) ?? null, b: null });
+    else if (selected.length === 1 && studyOf(selected[0]) !== studyOf(id)) change({ a: selected[0], b: id });
+    else change({ a: id, b: null });
+  }
+
+  #step(count) {
+    if (this.#marks === null || this.#selected().length === 0) return false;
+    this.panel.step(count);
+    return true;
+  }
+
+  #decide(decision) {
+    if (this.#marks === null) return;
+    const pair = this.#selected();
+    if (pair.length < 2) return;
+    const before = this.#word(this.#marks.link(...pair), pair);
+    if (before === decision) return;
+    this.#obey(() => this.#decisions.make(...pair, decision, before));
+  }
+
+  #undo() {
+    if (this.#decisions === null || this.#decisions.entries.length === 0) return;
+    this.#obey(() => this.#decisions.undo());
+  }
+
+  async #obey(act) {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    this.#error = null;
+    this.#draw();
+    try {
+      await act();
+      this.#isBusy = false;
+      await this.#load();
+    } catch (error) {
+      this.#isBusy = false;
+      this.#error = error;
+      this.#draw();
+    }
+  }
+
+  #showCover(state) {
+    this.course.hidden = state !== null;
+    this.cover.hidden = state === null;
+    if (state !== null) this.panel.element.hidden = true;
+    this.cover.replaceChildren(...(state === null ? [] : [state]));
+  }
+}

@@ -1,0 +1,114 @@
+// The list of indexed lesions to search from, narrowed by type and patient, page by page.
+
+import { getJson } from "./api.js";
+import { make } from "./dom.js";
+import { TYPES, croppedPicture, sizeText, typeLabel } from "./lesion_facts.js";
+import { emptyState, errorState, skeletonRows } from "./states.js";
+
+const PAGE = 40;
+
+/** Rows of lesions; `onPick` hears the id of the one chosen. */
+export class Picker {
+  #onPick;
+  #list = make("div", { className: "rows lesion-rows", role: "listbox", "aria-label": "Indexed lesions" });
+  #more = make("button", { type: "button", className: "plain wide", textContent: "More lesions", hidden: true });
+  #type = make("select", { "aria-label": "Lesion type" }, new Option("all types", ""), ...TYPES.map((name) => new Option(name, name)));
+  #patient = make("input", { type: "search", placeholder: "patient id", "aria-label": "Patient", autocomplete: "off" });
+  #after = "";
+  #chosen = null;
+  #turn = 0;
+
+  constructor(onPick) {
+    this.#onPick = onPick;
+    this.#type.addEventListener("change", () => this.load());
+    this.#patient.addEventListener("change", () => this.load());
+    this.#more.addEventListener("click", () => this.#next());
+    this.#list.addEventListener("keydown", (event) => this.#walk(event));
+    this.element = make(
+      "div",
+      { className: "picker" },
+      make("div", { className: "filter-row" }, this.#type, this.#patient),
+      make("div", { className: "scroll" }, this.#list, this.#more),
+    );
+  }
+
+  /** Starts the list again under the present filter. */
+  async load() {
+    this.#after = "";
+    this.#more.hidden = true;
+    this.#list.replaceChildren(skeletonRows(8));
+    await this.#next();
+  }
+
+  /** Marks the lesion that is the query. */
+  choose(lesionId) {
+    this.#chosen = lesionId;
+    for (const row of this.#list.querySelectorAll("[data-lesion]")) {
+      row.setAttribute("aria-selected", String(row.dataset.lesion === lesionId));
+    }
+  }
+
+  focus() {
+    this.#patient.focus();
+  }
+
+  async #next() {
+    const turn = ++this.#turn;
+    const isFirst = this.#after === "";
+    try {
+      const page = await getJson(`v1/lesions?${this.#query()}`);
+      if (turn !== this.#turn) return;
+      const rows = page.lesions.map((lesion) => this.#row(lesion));
+      if (isFirst) this.#list.replaceChildren(...rows);
+      else this.#list.append(...rows);
+      if (isFirst && rows.length === 0) this.#list.replaceChildren(this.#nothing());
+      this.#after = page.next_after ?? "";
+      this.#more.hidden = page.next_after === null;
+      this.choose(this.#chosen);
+    } catch (error) {
+      if (turn === this.#turn) this.#list.replaceChildren(errorState(error, () => this.load()));
+    }
+  }
+
+  #query() {
+    const query = new URLSearchParams({ limit: PAGE });
+    const clauses = [];
+    if (this.#type.value) clauses.push(`type=${this.#type.value}`);
+    const patient = this.#patient.value.trim();
+    if (patient) clauses.push(`patient="${patient.replace(/(["\\])/g, "\\$1")}"`);
+    if (clauses.length > 0) query.set("where", clauses.join(" and "));
+    if (this.#after) query.set("after", this.#after);
+    return query;
+  }
+
+  #row(lesion) {
+    const { lesion_id: id } = lesion;
+    return make(
+      "button",
+      { type: "button", className: "row", role: "option", title: id, dataset: { lesion: id }, on: { click: () => this.#onPick(id) } },
+      croppedPicture(lesion, 44),
+      make(
+        "span",
+        { className: "row-words" },
+        make("span", { className: "line" }, typeLabel(lesion.lesion_type), make("span", { className: "size", textContent: sizeText(lesion) })),
+        make("span", { className: "line faint", textContent: `${lesion.study_id} · slice ${lesion.key_slice_index}` }),
+      ),
+    );
+  }
+
+  #nothing() {
+    const isFiltered = this.#type.value || this.#patient.value.trim();
+    return isFiltered
+      ? emptyState("search", "No lesion fits", "Choose another type, or clear the patient.")
+      : emptyState("search", "The index is empty", "Add lesions with: lesion-search index add");
+  }
+
+  #walk(event) {
+    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+    const row = event.target.closest("[data-lesion]");
+    if (step === undefined || row === null) return;
+    row[step]?.focus();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

@@ -1,0 +1,40 @@
+// A query as the URL has it, and as the service takes it.
+
+import { postForm } from "./api.js";
+import { whereOf } from "./filters.js";
+
+export const FIRST_HITS = 12;
+export const MOST_HITS = 96;
+
+const QUESTION = ["lesion", "upload", "slice", "box", "recist", "point", "detect", "patient", "study", "type", "min", "max", "split", "where", "k"];
+
+/** What the hits depend on: two URLs with the same question have the same answer. */
+export function questionOf(params) {
+  return JSON.stringify(QUESTION.map((name) => params[name] ?? null));
+}
+
+/** Whether there is something to search with. */
+export function isAsked(params) {
+  if (params.lesion) return true;
+  return Boolean(params.upload && (params.box || params.recist || params.point || params.detect));
+}
+
+/** How many hits the URL asks for. */
+export function hitCount(params) {
+  const count = Math.trunc(Number(params.k ?? FIRST_HITS));
+  return count >= 1 ? Math.min(count, MOST_HITS) : FIRST_HITS;
+}
+
+/** Asks the service. */
+export function search(params, signal) {
+  const common = { k: hitCount(params), where: whereOf(params) };
+  if (params.lesion) return postForm("v1/search", { lesion_id: params.lesion, ...common }, { signal });
+  const { upload, slice, box, recist, point, patient, study } = params;
+  const fields = { upload_id: upload, key_slice_index: slice, box, recist, point };
+  return postForm("v1/search", { ...fields, patient_id: patient, study_id: study, ...common }, { signal });
+}
+
+/** Asks the detector for its proposals on one slice of an upload. */
+export function detect(upload, slice) {
+  return postForm("v1/detect", { upload_id: upload, key_slice_index: slice });
+}

@@ -1,0 +1,169 @@
+// The query's own viewport: an indexed lesion with its box, or an upload with the mark drawn on it.
+
+import { getJson, lesionPath } from "./api.js";
+import { button, make } from "./dom.js";
+import { markOf } from "./drawing.js";
+import { ImageStack } from "./image_stack.js";
+import { sizeText, typeLabel } from "./lesion_facts.js";
+import { Pane } from "./pane.js";
+import { address } from "./route.js";
+import { emptyState } from "./states.js";
+import { uploadFacts } from "./upload_panel.js";
+import { WINDOWS, parseWindow, windowForType } from "./windows.js";
+
+export const QUERY_COLOUR = "#f2cc60";
+
+/** A pane that follows the URL's `lesion` or `upload`; `on` holds onWindow, onMarkable and onPick. */
+export class QueryPane {
+  /** The indexed lesion that is the query, null for an upload or before it is known. */
+  lesion = null;
+  /** Resolves to whether the slices are shown. */
+  ready = Promise.resolve(false);
+  #on;
+  #source = null;
+  #params = {};
+  #chooseButton;
+
+  constructor(chooseButton, on) {
+    this.#chooseButton = chooseButton;
+    this.#on = on;
+    this.pane = new Pane("query", { label: "query image", colour: QUERY_COLOUR });
+    this.pane.onRetry = () => this.#open();
+  }
+
+  get viewer() {
+    return this.pane.viewer;
+  }
+
+  get element() {
+    return this.pane.element;
+  }
+
+  /** Shows what the URL names, and the mark it has. */
+  show(params) {
+    this.#params = params;
+    const source = params.lesion ? `lesion ${params.lesion}` : params.upload ? `upload ${params.upload}` : "";
+    if (source !== this.#source) {
+      this.#source = source;
+      this.#open();
+    } else if (params.upload) {
+      this.#showMark();
+    }
+  }
+
+  /** Proposals of the detector on one slice; `chosen` is the place of the one searched with. */
+  propose(proposals, slice, chosen = null) {
+    const { viewer } = this;
+    viewer.proposals = proposals;
+    viewer.chosenProposal = chosen;
+    viewer.markSlice = slice;
+    viewer.paint();
+  }
+
+  /** The box to zoom to: the mark's extent, or undefined for the lesion's own. */
+  get markExtent() {
+    const { mark } = this.viewer.editor;
+    if (mark === null) return undefined;
+    const xs = mark.points.map(([x]) => x);
+    const ys = mark.points.map(([, y]) => y);
+    const margin = mark.kind === "point" ? 10 : 0;
+    return [Math.min(...xs) - margin, Math.min(...ys) - margin, Math.max(...xs) + margin, Math.max(...ys) + margin];
+  }
+
+  #open() {
+    const { viewer, pane } = this;
+    this.lesion = null;
+    viewer.clear();
+    viewer.markSlice = null;
+    viewer.chosenProposal = null;
+    pane.heading.replaceChildren();
+    this.#on.onMarkable(Boolean(this.#params.upload && !this.#params.lesion));
+    if (this.#params.lesion) this.ready = this.#openLesion(this.#params.lesion);
+    else if (this.#params.upload) this.ready = this.#openUpload(this.#params.upload);
+    else this.#showStart();
+  }
+
+  #showStart() {
+    this.ready = Promise.resolve(false);
+    this.#setWindow(WINDOWS["soft tissue"]);
+    const pick = button("Pick an indexed lesion", { run: () => this.#on.onPick(), className: "plain" });
+    this.pane.showCover(emptyState(
+      "upload", "Which lesion?",
+      "Drop a CT slice or series here: 16-bit PNG, DICOM, NIfTI, several slices, or a zip of a series.",
+      make("div", { className: "actions" }, this.#chooseButton(), pick),
+    ));
+  }
+
+  async #openLesion(lesionId) {
+    const facts = getJson(lesionPath(lesionId)).catch(() => null);
+    const shown = this.pane.show(ImageStack.ofLesion(lesionId), { focus: true });
+    const lesion = await facts;
+    if (this.#params.lesion !== lesionId) return false;
+    this.lesion = lesion;
+    if (lesion !== null) {
+      this.pane.heading.replaceChildren(...lesionHeading("Query", lesion), linksOf(lesion));
+      this.#setWindow(windowForType(lesion.lesion_type));
+      this.viewer.boxes = [{ box: lesion.box, slice: lesion.key_slice_index, colour: QUERY_COLOUR }];
+      this.viewer.paint();
+    }
+    return shown;
+  }
+
+  async #openUpload(uploadId) {
+    const facts = uploadFacts(uploadId);
+    if (facts === null) {
+      this.pane.showCover(emptyState(
+        "upload", "This image is not here any more",
+        "Uploads are kept for a short time, and only for the tab that sent them. Send the image again.",
+        this.#chooseButton(),
+      ));
+      return false;
+    }
+    const size = `${facts.columns} × ${facts.rows} px, ${facts.spacing_mm_px.map((mm) => mm.toFixed(2)).join(" × ")} mm`;
+    this.pane.heading.replaceChildren(
+      make("b", { textContent: "Query" }),
+      make("span", { className: "file-name", textContent: facts.name }),
+      make("span", { className: "faint number", textContent: size }),
+    );
+    this.#setWindow(WINDOWS["soft tissue"]);
+    const slice = Number(this.#params.slice ?? facts.key_slice_index);
+    const shown = await this.pane.show(Promise.resolve(ImageStack.ofUpload(facts)), { slice, box: null });
+    if (!shown || this.#params.upload !== uploadId) return false;
+    this.#showMark();
+    return true;
+  }
+
+  #showMark() {
+    const { viewer } = this;
+    const mark = markOf(this.#params);
+    if (mark !== null || !this.#params.detect) viewer.editor.mark = mark;
+    if (this.#params.slice && mark !== null) {
+      viewer.markSlice = Number(this.#params.slice);
+      if (viewer.slice !== viewer.markSlice) viewer.goTo(viewer.markSlice);
+    }
+    viewer.paint();
+  }
+
+  #setWindow(usual) {
+    this.#on.onWindow(parseWindow(this.#params.window) ?? usual);
+  }
+}
+
+/** The parts of a pane's heading that tell a lesion. */
+export function lesionHeading(name, lesion, extra = "") {
+  return [
+    make("b", { textContent: name }),
+    typeLabel(lesion.lesion_type),
+    make("span", { className: "number", textContent: [sizeText(lesion), extra].filter(Boolean).join("  ") }),
+    make("span", { className: "faint number", textContent: lesion.study_id, title: lesion.lesion_id }),
+  ];
+}
+
+function linksOf(lesion) {
+  return make(
+    "span",
+    { className: "heading-buttons" },
+    make("a", { className: "quiet", href: address("patient", { id: lesion.patient_id }), textContent: "Patient" }),
+    make("a", { className: "quiet", href: address("map", { lesion: lesion.lesion_id }), textContent: "On the map" }),
+  );
+}

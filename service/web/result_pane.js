@@ -1,0 +1,85 @@
+// One result beside the query: its slices, its box, and the way to the next one.
+
+import { button, make } from "./dom.js";
+import { ImageStack } from "./image_stack.js";
+import { decimal, signed } from "./lesion_facts.js";
+import { Pane } from "./pane.js";
+import { lesionHeading } from "./query_pane.js";
+
+const HIT_COLOUR = "#58a6ff";
+const SAME_COLOUR = "#56d364";
+
+/** A pane for one result; `on` holds onNeighbour(step), onSearch, onClose and onShown. */
+export class ResultPane {
+  /** The lesion that is open, null if none is. */
+  opened = null;
+  #on;
+  #colour = HIT_COLOUR;
+
+  constructor(on) {
+    this.#on = on;
+    this.pane = new Pane("hit", { label: "result image", colour: HIT_COLOUR });
+    this.pane.onRetry = () => this.#load();
+    this.pane.element.hidden = true;
+  }
+
+  get viewer() {
+    return this.pane.viewer;
+  }
+
+  get element() {
+    return this.pane.element;
+  }
+
+  /** Opens a lesion, or nothing with null; `found` is what the answer says of it, null if nothing. */
+  open(lesionId, found) {
+    const isNew = lesionId !== this.opened;
+    this.opened = lesionId;
+    this.element.hidden = lesionId === null;
+    if (lesionId === null) {
+      this.viewer.clear();
+      return;
+    }
+    this.#colour = found !== null && found.followUp !== null ? SAME_COLOUR : HIT_COLOUR;
+    this.element.classList.toggle("followup", this.#colour === SAME_COLOUR);
+    this.pane.heading.replaceChildren(...this.#headingOf(found), this.#buttons());
+    if (isNew) this.#load();
+    else this.#paintBox();
+  }
+
+  async #load() {
+    const lesionId = this.opened;
+    this.viewer.clear();
+    const shown = await this.pane.show(ImageStack.ofLesion(lesionId), { focus: true });
+    if (!shown || this.opened !== lesionId) return;
+    this.#paintBox();
+    this.#on.onShown();
+  }
+
+  #paintBox() {
+    const { viewer } = this;
+    if (viewer.stack === null) return;
+    viewer.boxes = [{ box: viewer.stack.box, slice: viewer.stack.key, colour: this.#colour }];
+    viewer.paint();
+  }
+
+  #headingOf(found) {
+    if (found === null) return [make("b", { textContent: "Result" })];
+    const { hit, followUp, lesion } = found;
+    const name = hit === null ? followUp.state : `${hit.rank}  ·  ${decimal(hit.similarity, 3)}`;
+    const change = followUp?.change_pct ?? null;
+    return lesionHeading(name, lesion, change === null ? "" : signed(change, 0, "%"));
+  }
+
+  #buttons() {
+    const { onNeighbour, onSearch, onClose } = this.#on;
+    return make(
+      "span",
+      { className: "heading-buttons" },
+      button("", { sign: "left", run: () => onNeighbour(-1), className: "tool", title: "Result before (←)", "aria-label": "Result before" }),
+      button("", { sign: "right", run: () => onNeighbour(1), className: "tool", title: "Next result (→)", "aria-label": "Next result" }),
+      button("Search from it", { sign: "search", run: onSearch, className: "tool worded", title: "Search from this lesion (Enter)" }),
+      button("", { sign: "close", run: onClose, className: "tool", title: "Close (Esc)", "aria-label": "Close the result" }),
+    );
+  }
+}

@@ -1,0 +1,110 @@
+// The answer to a query: cards of similar lesions, and the same patient's follow-ups apart from them.
+
+import { button, make } from "./dom.js";
+import { croppedPicture, decimal, patchPicture, plural, signed, sizeText, typeLabel } from "./lesion_facts.js";
+
+const SURE_STATES = ["persistent", "merged", "split"];
+const STATE_WORDS = {
+  persistent: "same lesion",
+  new: "not yet there",
+  vanished: "gone",
+  merged: "merged",
+  split: "split",
+  uncertain: "uncertain",
+};
+
+/** One similar lesion; `onOpen` shows it beside the query. */
+export function hitCard(hit, { isOpen, onOpen }) {
+  const { lesion } = hit;
+  const card = make(
+    "button",
+    { type: "button", className: "card hit", on: { click: () => onOpen(lesion.lesion_id) }, dataset: { lesion: lesion.lesion_id } },
+    make("span", { className: "picture" }, patchPicture(lesion), make("span", { className: "rank", textContent: hit.rank })),
+    similarityBar(hit.similarity),
+    make("span", { className: "line" }, typeLabel(lesion.lesion_type), make("span", { className: "size", textContent: sizeText(lesion) })),
+    make("span", { className: "line faint" }, make("span", { textContent: `patient ${lesion.patient_id}` })),
+    termsLine(hit.terms),
+  );
+  card.setAttribute("aria-pressed", String(isOpen));
+  return card;
+}
+
+/** The similarity as a bar from 0 to 1 with its number. */
+function similarityBar(similarity) {
+  const share = Math.max(0, similarity) * 100;
+  const bar = make("span", { className: "bar" }, make("i", { style: { width: `${share}%` } }));
+  const number = make("span", { className: "number", textContent: decimal(similarity, 3) });
+  return make("span", { className: "similarity", title: "Similarity: cosine, 1 is alike" }, bar, number);
+}
+
+/** What speaks for the hit beside its looks: type, size, place in the body. */
+function termsLine(terms) {
+  if (!terms) return null;
+  const parts = [];
+  if (terms.same_type !== null && terms.same_type !== undefined) {
+    parts.push(term(terms.same_type ? "type" : "other type", terms.same_type ? "Of the same lesion type" : "Of another lesion type", terms.same_type));
+  }
+  if (typeof terms.size_ratio === "number") {
+    const alike = terms.size_ratio > 0.75 && terms.size_ratio < 1.33;
+    parts.push(term(`size ×${terms.size_ratio.toFixed(2)}`, "Long diameter of the hit over the query's", alike));
+  }
+  if (typeof terms.location_distance === "number") {
+    const near = terms.location_distance < 0.15;
+    parts.push(term(`place ${terms.location_distance.toFixed(2)} off`, "Distance of the normalised body positions", near));
+  }
+  return parts.length === 0 ? null : make("span", { className: "terms" }, ...parts);
+}
+
+function term(words, title, supports) {
+  return make("span", { className: supports ? "term for" : "term", textContent: words, title });
+}
+
+/** The follow-ups of the query's own patient, one line a study. */
+export function followUpList(followUps, { openId, onOpen, onPatient }) {
+  const rows = followUps.map((followUp) => followUpRow(followUp, { openId, onOpen }));
+  const heading = make(
+    "header",
+    { className: "section-heading" },
+    make("h2", { textContent: "Same patient, other studies" }),
+    button("Patient", { sign: "person", run: onPatient, className: "plain small", title: "All lesion tracks of this patient" }),
+  );
+  return make("section", { className: "follow-ups" }, heading, make("div", { className: "rows" }, ...rows));
+}
+
+function followUpRow(followUp, { openId, onOpen }) {
+  const { lesion, state } = followUp;
+  const picture = lesion === null ? make("span", { className: "no-patch" }) : croppedPicture(lesion, 52);
+  const badge = make("span", { className: `badge ${state}`, textContent: state, title: STATE_WORDS[state] });
+  const facts = lesion === null ? "no partner marked" : `${sizeText(lesion)}${changeText(followUp)}`;
+  const score = make("span", { className: "number", title: "Probability of being the same lesion", textContent: `p ${followUp.score.toFixed(2)}` });
+  const row = make(
+    lesion === null ? "div" : "button",
+    { className: "row follow-up" },
+    picture,
+    make("span", { className: "row-words" }, make("span", { className: "line" }, make("span", { textContent: followUp.study_id }), badge), make("span", { className: "line faint" }, make("span", { textContent: facts }), score)),
+  );
+  row.classList.toggle("doubtful", !SURE_STATES.includes(state));
+  if (lesion !== null) {
+    row.type = "button";
+    row.dataset.lesion = lesion.lesion_id;
+    row.setAttribute("aria-pressed", String(lesion.lesion_id === openId));
+    row.addEventListener("click", () => onOpen(lesion.lesion_id));
+  }
+  return row;
+}
+
+function changeText({ change_pct: percent }) {
+  return percent === null ? "" : `   ${signed(percent, 0, "%")}`;
+}
+
+/** The heading above the hits, with the time the service took. */
+export function hitsHeading(result) {
+  const { timing_ms: time, index } = result;
+  const searched = index.lesions === undefined ? "" : `${plural(index.lesions, "lesion")} searched`;
+  return make(
+    "header",
+    { className: "section-heading" },
+    make("h2", { textContent: "Similar lesions of other patients" }),
+    make("span", { className: "faint number", textContent: `${time.total.toFixed(0)} ms`, title: searched }),
+  );
+}

@@ -1,0 +1,56 @@
+// The URL's hash is the state of the page, `#/search?lesion=...&type=liver`: a view can be shared.
+
+const VIEWS = ["search", "patient", "map"];
+const listeners = [];
+
+/** The view of the URL and its parameters as an object of strings. */
+export function readRoute() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const view = VIEWS.includes(path) ? path : "search";
+  return { view, params: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+/** The address of a view, for links. */
+export function address(view, params = {}) {
+  const present = Object.entries(params).filter(([, value]) => isSet(value));
+  const query = new URLSearchParams(present).toString();
+  return `#/${view}${query ? `?${query}` : ""}`;
+}
+
+/** Goes to a view; the browser's back button leads here again. */
+export function go(view, params = {}) {
+  const target = address(view, params);
+  if (target !== location.hash) history.pushState(null, "", target);
+  announce();
+}
+
+/** Changes some parameters of the present view; null takes one away. */
+export function change(patch, { replace = false } = {}) {
+  const { view, params } = readRoute();
+  const target = address(view, { ...params, ...patch });
+  if (target !== location.hash) history[replace ? "replaceState" : "pushState"](null, "", target);
+  announce();
+}
+
+/** Keeps a detail, as the window, in the URL without showing the view again. */
+export function keep(patch) {
+  const { view, params } = readRoute();
+  history.replaceState(null, "", address(view, { ...params, ...patch }));
+}
+
+/** Calls the listener now and whenever the URL's state changes. */
+export function onRoute(listener) {
+  listeners.push(listener);
+  listener(readRoute());
+}
+
+addEventListener("popstate", announce);
+
+function announce() {
+  const route = readRoute();
+  for (const listener of listeners) listener(route);
+}
+
+function isSet(value) {
+  return value !== null && value !== undefined && value !== "";
+}

@@ -1,0 +1,263 @@
+// Search: the query beside one of its results, and the list of what was found.
+
+import { Answers } from "./answers.js";
+import { make } from "./dom.js";
+import { markFields } from "./drawing.js";
+import { linkViewers } from "./link_viewers.js";
+import { FIRST_HITS, detect, hitCount, isAsked, questionOf, search } from "./query.js";
+import { QueryPane } from "./query_pane.js";
+import { ResultPane } from "./result_pane.js";
+import { change, go, keep } from "./route.js";
+import { SidePanel } from "./side_panel.js";
+import { loadingState } from "./states.js";
+import { TOOLS, Toolbar } from "./toolbar.js";
+import { acceptDrops } from "./upload_panel.js";
+import { WINDOWS, WINDOW_NAMES, windowText } from "./windows.js";
+
+const NO_MARK = { box: null, recist: null, point: null, detect: null, slice: null };
+const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diameters, D lets the detector propose.";
+
+/** The view; `show` brings it to the state of the URL. */
+export class SearchView {
+  #params = {};
+  #asked = null;
+  #aborting = null;
+
+  constructor() {
+    this.side = new SidePanel({
+      onUpload: (facts) => go("search", { upload: facts.upload_id, ...this.#filters(), patient: this.#params.patient }),
+      onPick: (lesion) => go("search", { lesion, ...this.#filters() }),
+      onField: (patch) => change("box" in patch ? { ...NO_MARK, ...patch, slice: this.query.viewer.slice } : patch),
+    });
+    this.answers = new Answers({
+      onFilter: (patch) => change({ ...patch, open: null, k: null }),
+      onOpen: (open) => change({ open: open === this.#params.open ? null : open }),
+      onPatient: () => go("patient", { id: this.query.lesion?.patient_id ?? this.#params.patient }),
+      onMore: () => change({ k: hitCount(this.#params) + 2 * FIRST_HITS }, { replace: true }),
+      onRetry: () => this.#search(),
+    });
+    this.toolbar = new Toolbar({
+      marks: true,
+      onTool: (name) => this.#useTool(name),
+      onPreset: (name) => this.#setWindow(WINDOWS[name]),
+      onFit: () => this.#both((viewer) => viewer.fit()),
+      onFocus: () => this.#focusBoth(),
+      onDetect: () => this.#detect(),
+    });
+    this.query = new QueryPane(() => this.side.upload.chooseButton(), {
+      onWindow: (window) => this.#showWindow(window),
+      onMarkable: (allowed) => this.#allowMarks(allowed),
+      onPick: () => {
+        this.side.open("index");
+        this.side.picker.focus();
+      },
+    });
+    this.result = new ResultPane({
+      onNeighbour: (step) => this.#openNeighbour(step),
+      onSearch: () => this.#enter(),
+      onClose: () => this.#close(),
+      onShown: () => this.#focusBoth(),
+    });
+    this.hint = make("p", { className: "hint", role: "status" });
+    const panes = make("div", { className: "panes" }, this.query.element, this.result.element);
+    const stage = make("section", { className: "stage", "aria-label": "Images" }, this.toolbar.element, panes, this.hint);
+    this.element = make("main", { className: "view search", id: "search" }, this.side.element, stage, this.answers.element);
+    this.#listen();
+  }
+
+  /** Keys of this view. */
+  keys() {
+    const tools = TOOLS.map(({ name, words, key }) => ({ keys: [key], words, run: () => this.#useTool(name) }));
+    const presets = WINDOW_NAMES.map((name, place) => ({
+      keys: [String(place + 1)], words: `${name} window`, run: () => this.#setWindow(WINDOWS[name]),
+    }));
+    return [
+      { keys: ["ArrowUp"], shown: ["↑"], words: "Slice before (or wheel)", run: () => this.query.viewer.step(-1) },
+      { keys: ["ArrowDown"], shown: ["↓"], words: "Slice after", run: () => this.query.viewer.step(1) },
+      ...presets,
+      ...tools,
+      { keys: ["d"], words: "Let the detector propose lesions", run: () => this.#detect() },
+      { keys: ["f"], words: "Whole slice", run: () => this.#both((viewer) => viewer.fit()) },
+      { keys: ["z"], words: "Zoom to the lesion", run: () => this.#focusBoth() },
+      { keys: ["+", "="], shown: ["+"], words: "Larger (or Ctrl and wheel)", run: () => this.query.viewer.zoom(1.25) },
+      { keys: ["-"], words: "Smaller", run: () => this.query.viewer.zoom(0.8) },
+      { keys: ["ArrowLeft"], shown: ["←"], words: "Result before", run: () => this.#openNeighbour(-1) },
+      { keys: ["ArrowRight"], shown: ["→"], words: "Next result", run: () => this.#openNeighbour(1) },
+      { keys: ["Escape"], shown: ["Esc"], words: "Close the result", run: () => this.#close() },
+      { keys: ["Enter"], words: "Search from the open result, or with the detector's best", run: () => this.#enter() },
+      { keys: ["/"], words: "Filter", run: () => this.answers.filters.focus() },
+    ];
+  }
+
+  /** Brings the view to the state of the URL. */
+  show(params) {
+    this.#params = params;
+    this.side.show(params);
+    this.answers.filters.show(params);
+    this.query.show(params);
+    const question = questionOf(params);
+    if (question !== this.#asked) {
+      this.#asked = question;
+      this.#search();
+    }
+    this.#openResult();
+  }
+
+  #listen() {
+    const { viewer } = this.query;
+    linkViewers(viewer, this.result.viewer);
+    for (const one of [viewer, this.result.viewer]) {
+      one.addEventListener("window", () => this.toolbar.showWindow(one.window));
+      one.addEventListener("settled", () => keep({ window: windowText(one.window) }));
+    }
+    viewer.addEventListener("mark", () => {
+      const fields = markFields(viewer.editor.mark, viewer.stack.spacing);
+      viewer.chosenProposal = null;
+      change({ ...NO_MARK, ...fields, slice: viewer.slice, open: null });
+    });
+    viewer.addEventListener("proposal", ({ detail }) => this.#choose(detail));
+    acceptDrops(this.element, (files) => {
+      this.side.open("image");
+      this.side.upload.take(files);
+    });
+  }
+
+  #filters() {
+    const { type, min, max, split, where } = this.#params;
+    return { type, min, max, split, where };
+  }
+
+  // -- the answer -----------------------------------------------------------------------------
+
+  async #search() {
+    this.#aborting?.abort();
+    const params = this.#params;
+    if (!isAsked(params)) {
+      this.answers.showEmpty(Boolean(params.upload));
+      this.#hint(params.upload ? HOW_TO_MARK : "");
+      return;
+    }
+    this.#aborting = new AbortController();
+    this.#hint("");
+    this.answers.showLoading();
+    this.answers.asked = hitCount(params);
+    try {
+      const result = await search(params, this.#aborting.signal);
+      this.answers.showResult(result, this.#params.open ?? null);
+      this.#openResult();
+      if (params.upload) await this.#showCandidates(result);
+    } catch (error) {
+      if (error.name !== "AbortError") this.answers.showError(error);
+    }
+  }
+
+  /** Where the detector chose the box, its proposals are shown with the one that was taken. */
+  async #showCandidates({ candidates, box }) {
+    if (!(await this.query.ready) || candidates.length === 0) return;
+    const isTaken = (one) => one.box.every((edge, place) => Math.abs(edge - box[place]) < 0.05);
+    const { viewer } = this.query;
+    this.query.propose(candidates, viewer.markSlice ?? viewer.slice, candidates.findIndex(isTaken));
+  }
+
+  async #detect() {
+    const { viewer } = this.query;
+    const { upload } = this.#params;
+    if (!upload || viewer.stack === null || this.toolbar.detect.disabled) return;
+    const { slice } = viewer;
+    this.toolbar.detect.disabled = true;
+    this.#hint(loadingState("Looking for lesions on this slice"));
+    try {
+      const { candidates } = await detect(upload, slice);
+      if (this.#params.upload !== upload) return;
+      this.query.propose(candidates, slice);
+      this.#hint(candidates.length === 0
+        ? "The detector found nothing on this slice: draw a box, or try another slice."
+        : "Click a proposal to search with it. Numbers are the detector's scores.");
+    } catch (error) {
+      this.#hint(error.message, true);
+    } finally {
+      this.toolbar.detect.disabled = false;
+    }
+  }
+
+  #choose(place) {
+    const { viewer } = this.query;
+    viewer.chosenProposal = place;
+    const box = viewer.proposals[place].box.map((edge) => Math.round(edge * 10) / 10).join(",");
+    change({ ...NO_MARK, box, slice: viewer.slice, open: null });
+  }
+
+  #openResult() {
+    const open = this.#params.open ?? null;
+    this.element.classList.toggle("comparing", open !== null);
+    if (open !== this.result.opened) this.result.viewer.setWindow(this.query.viewer.window);
+    this.result.open(open, open === null ? null : this.answers.find(open));
+    this.answers.markOpen(open);
+  }
+
+  #openNeighbour(step) {
+    const open = this.answers.neighbour(this.#params.open ?? null, step);
+    if (open !== null) change({ open }, { replace: Boolean(this.#params.open) });
+  }
+
+  #close() {
+    if (!this.#params.open) return false;
+    change({ open: null });
+    return true;
+  }
+
+  #enter() {
+    const { open, upload } = this.#params;
+    if (open) go("search", { lesion: open, ...this.#filters() });
+    else if (upload && !isAsked(this.#params)) change({ ...NO_MARK, detect: 1, slice: this.query.viewer.slice });
+    else return false;
+    return true;
+  }
+
+  // -- both viewports -------------------------------------------------------------------------
+
+  #allowMarks(allowed) {
+    this.toolbar.allowMarks(allowed);
+    this.#useTool(allowed ? "box" : "window");
+  }
+
+  #useTool(name) {
+    const draws = ["box", "recist", "point"].includes(name);
+    if (draws && !this.#params.upload) return;
+    this.query.viewer.setTool(name);
+    this.result.viewer.setTool(name === "pan" ? "pan" : "window");
+    this.toolbar.showTool(name);
+  }
+
+  #showWindow(window) {
+    this.#both((viewer) => viewer.setWindow(window));
+    this.toolbar.showWindow(window);
+  }
+
+  #setWindow(window) {
+    this.#showWindow(window);
+    keep({ window: windowText(window) });
+  }
+
+  /** Both lesions large, at one scale, so that their sizes compare. */
+  #focusBoth() {
+    const { viewer } = this.query;
+    const other = this.result.viewer;
+    viewer.focus(this.query.markExtent);
+    if (this.result.opened === null || other.stack === null) return;
+    other.focus();
+    if (viewer.stack === null) return;
+    const scale = Math.min(viewer.projection.scale, other.projection.scale);
+    this.#both((one) => one.setScale(scale));
+  }
+
+  #both(act) {
+    act(this.query.viewer);
+    act(this.result.viewer);
+  }
+
+  #hint(content, isError = false) {
+    this.hint.replaceChildren(content);
+    this.hint.classList.toggle("error", isError);
+  }
+}

@@ -1,0 +1,80 @@
+// Where a query comes from: an image of one's own, or a lesion of the index.
+
+import { field, make } from "./dom.js";
+import { Picker } from "./picker.js";
+import { UploadPanel } from "./upload_panel.js";
+
+/** Two tabs. `onUpload` hears an upload's facts, `onPick` a lesion id, `onField` changed fields. */
+export class SidePanel {
+  #tabs;
+  #pages;
+  #fields;
+  #isListed = false;
+
+  constructor({ onUpload, onPick, onField }) {
+    this.upload = new UploadPanel(onUpload);
+    this.picker = new Picker(onPick);
+    this.#fields = {
+      patient: make("input", { placeholder: "id", autocomplete: "off", spellcheck: false }),
+      study: make("input", { placeholder: "id", autocomplete: "off", spellcheck: false }),
+      box: make("input", { placeholder: "x1,y1,x2,y2", autocomplete: "off", spellcheck: false }),
+    };
+    for (const [name, input] of Object.entries(this.#fields)) {
+      input.addEventListener("change", () => onField({ [name]: input.value.trim() || null }));
+    }
+    const about = make(
+      "div",
+      { className: "about" },
+      make("h2", { textContent: "About the image" }),
+      make("div", { className: "pair" }, field("Patient, if known", this.#fields.patient), field("Study", this.#fields.study)),
+      make("p", { className: "faint", textContent: "With the patient, follow-ups are looked for and the patient is left out of the hits." }),
+      field("Box in pixels, or draw it", this.#fields.box),
+    );
+    this.#pages = {
+      image: make("div", { className: "side-page", id: "side-image", role: "tabpanel" }, this.upload.element, about),
+      index: make("div", { className: "side-page", id: "side-index", role: "tabpanel" }, this.picker.element),
+    };
+    this.#tabs = { image: this.#tab("image", "Image"), index: this.#tab("index", "Indexed lesion") };
+    const list = make("div", { className: "tabs", role: "tablist", "aria-label": "Query" }, ...Object.values(this.#tabs));
+    list.addEventListener("keydown", (event) => this.#turn(event));
+    this.element = make("aside", { className: "side", "aria-label": "Query" }, list, ...Object.values(this.#pages));
+  }
+
+  /** Shows the URL's fields, and the tab that its query belongs to. */
+  show(params) {
+    if (params.lesion || !params.upload) this.open("index");
+    else this.open("image");
+    this.picker.choose(params.lesion ?? null);
+    for (const [name, input] of Object.entries(this.#fields)) {
+      input.value = params[name] ?? "";
+      input.disabled = !params.upload;
+    }
+  }
+
+  /** Opens a tab: "image" or "index". */
+  open(name) {
+    for (const [one, tab] of Object.entries(this.#tabs)) {
+      tab.setAttribute("aria-selected", String(one === name));
+      tab.tabIndex = one === name ? 0 : -1;
+      this.#pages[one].hidden = one !== name;
+    }
+    if (name === "index" && !this.#isListed) {
+      this.#isListed = true;
+      this.picker.load();
+    }
+  }
+
+  #tab(name, words) {
+    const properties = { type: "button", role: "tab", textContent: words, "aria-controls": `side-${name}` };
+    return make("button", { ...properties, on: { click: () => this.open(name) } });
+  }
+
+  #turn(event) {
+    if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+    const name = this.#pages.image.hidden ? "image" : "index";
+    this.open(name);
+    this.#tabs[name].focus();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

@@ -1,0 +1,33 @@
+// One slice as grey pixels under a window, kept until the slice or the window changes.
+
+import { greyTable, paintGrey } from "./windows.js";
+
+/** Draws HU slices; `forget` after another slice or window was chosen. */
+export class SlicePainter {
+  #pixels = document.createElement("canvas");
+  #isFresh = false;
+
+  forget() {
+    this.#isFresh = false;
+  }
+
+  /** Draws a slice where the projection puts it. */
+  paint(context, projection, { hu, columns, rows, window }) {
+    if (!this.#isFresh) this.#render(hu, columns, rows, window);
+    // Pixel (0, 0) is the centre of the top-left pixel, so the image begins half a pixel before it.
+    const [left, top] = projection.toScreen([-0.5, -0.5]);
+    const [right, bottom] = projection.toScreen([columns - 0.5, rows - 0.5]);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(this.#pixels, left, top, right - left, bottom - top);
+  }
+
+  #render(hu, columns, rows, window) {
+    this.#pixels.width = columns;
+    this.#pixels.height = rows;
+    const pixels = this.#pixels.getContext("2d");
+    const grey = pixels.createImageData(columns, rows);
+    paintGrey(hu, greyTable(window), grey);
+    pixels.putImageData(grey, 0, 0);
+    this.#isFresh = true;
+  }
+}

@@ -1,0 +1,54 @@
+// How a part of the page looks while it has nothing to show: empty, loading, failed, nothing found.
+
+import { sentence } from "./api.js";
+import { button, icon, make } from "./dom.js";
+
+/** Nothing yet: what it is for and what to do. */
+export function emptyState(sign, title, words, ...actions) {
+  return state("empty", sign, title, words, actions);
+}
+
+/** It failed: what the service says, and a way on. */
+export function errorState(error, retry = null, words = "Try again") {
+  const again = retry === null ? [] : [button(words, { run: retry, className: "plain" })];
+  const node = state("failed", "alert", "That did not work", error.message, again);
+  node.setAttribute("role", "alert");
+  return node;
+}
+
+/** Waiting, with a word; `share` in [0, 1] makes it a bar. */
+export function loadingState(words, share = null) {
+  const bar = make("progress", { max: 1 });
+  if (share !== null) bar.value = share;
+  const sign = share === null ? make("span", { className: "spinner" }) : bar;
+  return make("div", { className: "state loading", role: "status" }, sign, make("p", { textContent: words }));
+}
+
+/** What to know before trusting the numbers: one line that opens to the whole of it. */
+export function warning(words) {
+  const text = make("summary", { textContent: sentence(words), title: words });
+  return make("details", { className: "warning" }, text);
+}
+
+/** Grey cards where results will stand. */
+export function skeletonCards(count) {
+  const cards = Array.from({ length: count }, () => make("div", { className: "card skeleton" }));
+  return make("div", { className: "cards", "aria-hidden": "true" }, ...cards);
+}
+
+/** Grey lines where a list will stand. */
+export function skeletonRows(count) {
+  const rows = Array.from({ length: count }, () => make("div", { className: "row skeleton" }));
+  return make("div", { className: "rows", "aria-hidden": "true" }, ...rows);
+}
+
+function state(kind, sign, title, words, actions) {
+  return make(
+    "div",
+    { className: `state ${kind}` },
+    icon(sign, 30),
+    make("h3", { textContent: title }),
+    make("p", { textContent: words }),
+    ...actions,
+  );
+}

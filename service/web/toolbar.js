@@ -1,0 +1,67 @@
+// The tools of a viewport: what a drag does, the window presets, and how the image lies.
+
+import { button, make } from "./dom.js";
+import { WINDOWS, WINDOW_NAMES, presetOf } from "./windows.js";
+
+export const TOOLS = [
+  { name: "window", words: "Window and level: drag", key: "w" },
+  { name: "pan", words: "Move the image: drag", key: "p" },
+  { name: "box", words: "Box around the lesion", key: "b" },
+  { name: "recist", words: "RECIST mark: the long, then the short diameter", key: "r" },
+  { name: "point", words: "Point in the lesion: the detector finds its extent", key: "x" },
+];
+
+/** Tool buttons; `marks` adds those that draw, `onTool` hears the name of the one chosen. */
+export class Toolbar {
+  #tools;
+  #presets;
+
+  constructor({ marks, onTool, onPreset, onFit, onFocus, onDetect }) {
+    const shown = TOOLS.filter(({ name }) => marks || ["window", "pan"].includes(name));
+    this.#tools = new Map(shown.map((tool) => [tool.name, toolButton(tool, onTool)]));
+    this.#presets = new Map(WINDOW_NAMES.map((name, place) => [name, presetButton(name, place, onPreset)]));
+    this.detect = marks
+      ? button("Detect", { sign: "detect", run: onDetect, className: "tool worded", title: "Let the detector propose lesions (d)" })
+      : null;
+    this.element = make(
+      "div",
+      { className: "toolbar", role: "toolbar", "aria-label": "Viewer" },
+      make("div", { className: "group" }, ...this.#tools.values()),
+      this.detect === null ? null : make("div", { className: "group" }, this.detect),
+      make("div", { className: "group segmented" }, ...this.#presets.values()),
+      make(
+        "div",
+        { className: "group" },
+        button("", { sign: "fit", run: onFit, className: "tool", title: "Whole slice (f)", "aria-label": "Whole slice" }),
+        button("", { sign: "focus", run: onFocus, className: "tool", title: "Zoom to the lesion (z)", "aria-label": "Zoom to the lesion" }),
+      ),
+    );
+  }
+
+  showTool(chosen) {
+    for (const [name, one] of this.#tools) one.setAttribute("aria-pressed", String(name === chosen));
+  }
+
+  showWindow(window) {
+    const chosen = presetOf(window);
+    for (const [name, one] of this.#presets) one.setAttribute("aria-pressed", String(name === chosen));
+  }
+
+  /** Only an uploaded image can be marked: the tools that draw are off for an indexed lesion. */
+  allowMarks(allowed) {
+    for (const name of ["box", "recist", "point"]) this.#tools.get(name).disabled = !allowed;
+    this.detect.disabled = !allowed;
+  }
+}
+
+function toolButton({ name, words, key }, onTool) {
+  const properties = { sign: name, run: () => onTool(name), className: "tool", title: `${words} (${key})` };
+  return button("", { ...properties, "aria-label": words, "aria-pressed": "false", dataset: { tool: name } });
+}
+
+function presetButton(name, place, onPreset) {
+  const [low, high] = WINDOWS[name];
+  const words = name.charAt(0).toUpperCase() + name.slice(1);
+  const title = `${words} window, ${String(low).replace("-", "−")} to ${high} HU (${place + 1})`;
+  return button(words, { run: () => onPreset(name), className: "preset", title, "aria-pressed": "false" });
+}

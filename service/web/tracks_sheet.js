@@ -1,0 +1,194 @@
+// The sheet of a patient: studies from left to right, one line a lesion track, patches along it.
+
+import { make, makeSvg } from "./dom.js";
+import { croppedPicture, signed, sizeText, typeColour, typeLabel } from "./lesion_facts.js";
+import { daysBetween } from "./track_marks.js";
+
+export const SHEET = { label: 172, column: 164, row: 154, header: 92, patch: 92, top: 24 };
+
+const CATEGORIES = {
+  CR: "complete response",
+  PR: "partial response",
+  SD: "stable disease",
+  PD: "progressive disease",
+  NE: "not evaluable",
+};
+
+/** Draws the sheet; `on` holds onLesion(id), onLink(earlier, later) and onTrack(id or null). */
+export function tracksSheet(marks, { on, selected, track: litTrack }) {
+  const { document } = marks;
+  const width = SHEET.label + SHEET.column * document.studies.length;
+  const height = SHEET.header + SHEET.row * document.tracks.length;
+  const sheet = make("div", { className: "sheet", style: { width: `${width}px`, height: `${height}px` } });
+  sheet.append(linkLines(marks, [width, height], selected));
+  for (const [column, study] of document.studies.entries()) sheet.append(studyHead(marks, study, column));
+  for (const [row, track] of document.tracks.entries()) {
+    sheet.append(trackRow(marks, track, row, { on, selected, isLit: track.track_id === litTrack }));
+  }
+  for (const link of marks.drawnLinks()) sheet.append(linkButton(marks, link, on, selected));
+  return sheet;
+}
+
+function placed(node, left, top) {
+  node.style.setProperty("left", `${left}px`);
+  node.style.setProperty("top", `${top}px`);
+  return node;
+}
+
+function columnX(column) {
+  return SHEET.label + (column + 0.5) * SHEET.column;
+}
+
+function rowY(row) {
+  return SHEET.header + row * SHEET.row + SHEET.top + SHEET.patch / 2;
+}
+
+function studyHead(marks, study, column) {
+  const { studies, response } = marks.document;
+  const days = column === 0 ? null : daysBetween(studies[column - 1].study_date, study.study_date);
+  const when = study.study_date === null ? "no date" : `${study.study_date}${days === null ? "" : `  +${days} d`}`;
+  const found = marks.responses.get(study.study_id);
+  const isBaseline = study.study_id === response.baseline_study;
+  const head = make(
+    "div",
+    { className: "study-head" },
+    make("b", { textContent: study.study_id }),
+    make("span", { className: "faint", textContent: when }),
+    found === undefined
+      ? make("span", { className: "response" }, make("span", { className: "badge", textContent: isBaseline ? "baseline" : "before" }))
+      : responseBadge(found),
+    make("span", { className: "faint", textContent: sumText(isBaseline ? response.baseline_sum_mm : found?.sum_mm, found) }),
+  );
+  return placed(head, SHEET.label + column * SHEET.column, 0);
+}
+
+function responseBadge(found) {
+  const title = `${CATEGORIES[found.category]}: ${found.reason}`;
+  return make("span", { className: "response", title }, make("span", { className: `badge category ${found.category}`, textContent: found.category }), make("span", { textContent: CATEGORIES[found.category] }));
+}
+
+function sumText(sum, found) {
+  if (sum === undefined) return "";
+  const change = found?.change_from_baseline_pct ?? null;
+  return `sum ${sum.toFixed(1)} mm${change === null ? "" : `  ${signed(change, 0, "%")}`}`;
+}
+
+function trackRow(marks, track, row, { on, selected, isLit }) {
+  const line = make("div", { className: "track-row", dataset: { track: track.track_id } });
+  placed(line, 0, SHEET.header + row * SHEET.row);
+  line.classList.toggle("lit", isLit);
+  line.addEventListener("pointerenter", () => on.onTrack(track.track_id));
+  line.addEventListener("pointerleave", () => on.onTrack(null));
+  line.append(trackLabel(marks, track));
+  const cells = marks.byColumn(track);
+  let previous = null;
+  for (const [column, lesions] of cells) {
+    line.append(appearance(marks, track, lesions, { column, previous, on, selected }));
+    [previous] = lesions;
+  }
+  line.append(...gaps(cells), ...trackEnd(marks, track, Math.max(...cells.keys())));
+  return line;
+}
+
+function trackLabel(marks, track) {
+  const target = marks.targets.get(track.track_id);
+  const growth = marks.growth.get(track.track_id);
+  const words = [];
+  if (growth.change_pct !== null) words.push(`${signed(growth.change_mm, 1, "mm")}  ${signed(growth.change_pct, 0, "%")}`);
+  if (growth.growth_mm_per_month !== null) words.push(`${signed(growth.growth_mm_per_month, 1, "mm")} a month`);
+  const days = growth.volume_doubling_days;
+  if (days !== null) words.push(`volume ${days > 0 ? "doubles" : "halves"} in ${Math.abs(days).toFixed(0)} d`);
+  const name = make("span", { className: "line" }, make("b", { textContent: track.track_id }), target === undefined ? null : make("span", { className: "badge target", textContent: "target", title: `RECIST target, ${target.axis} diameter` }));
+  return make("div", { className: "track-label" }, name, typeLabel(track.lesions[0].lesion_type), ...words.map((text) => make("span", { className: "faint", textContent: text })));
+}
+
+function appearance(marks, track, lesions, { column, previous, on, selected }) {
+  const [lesion] = lesions;
+  const state = marks.stateOf(track, lesion, previous);
+  const picture = make(
+    "button",
+    { type: "button", className: `track-patch ${state}`, title: `${lesion.lesion_id}: look at it`, dataset: { lesion: lesion.lesion_id }, on: { click: () => on.onLesion(lesion.lesion_id) } },
+    croppedPicture(lesion, SHEET.patch - 4),
+  );
+  picture.setAttribute("aria-pressed", String(lesions.some(({ lesion_id: id }) => selected.includes(id))));
+  const word = state === "split" ? `split from ${track.split_from}` : state;
+  const change = previous?.long_mm && lesion.long_mm !== null ? signed(100 * (lesion.long_mm / previous.long_mm - 1), 0, "%") : "";
+  const more = lesions.length > 1 ? `${lesions.length} marks` : change;
+  const cell = make(
+    "div",
+    { className: "appearance" },
+    make("span", { className: `state-word ${state}`, textContent: word }),
+    picture,
+    make("span", { textContent: sizeText(lesion) }),
+    make("span", { className: "faint", textContent: more }),
+  );
+  return placed(cell, SHEET.label + column * SHEET.column, 0);
+}
+
+/** Studies between two appearances in which the lesion was not marked. */
+function gaps(cells) {
+  const columns = [...cells.keys()];
+  const between = [];
+  for (let column = columns[0] + 1; column < columns.at(-1); column += 1) {
+    if (!cells.has(column)) between.push(note("not marked", "", column));
+  }
+  return between;
+}
+
+function trackEnd(marks, track, last) {
+  if (last + 1 >= marks.document.studies.length) return [];
+  if (track.merged_into !== null) return [note(`merged into ${track.merged_into}`, "merged", last + 1)];
+  if (track.vanished_in !== null) return [note("vanished", "vanished", last + 1)];
+  return [];
+}
+
+function note(words, kind, column) {
+  const text = make("span", { className: `gap ${kind}` }, make("i", {}), make("span", { textContent: words }));
+  return placed(text, SHEET.label + column * SHEET.column, SHEET.top + SHEET.patch / 2 - 6);
+}
+
+function linkLines(marks, [width, height], selected) {
+  const lines = marks.drawnLinks().map((link) => {
+    const { from, to } = ends(marks, link);
+    const bend = (to[0] - from[0]) / 2;
+    const d = `M${from} C${from[0] + bend} ${from[1]} ${to[0] - bend} ${to[1]} ${to}`;
+    const isChosen = selected.includes(link.earlier) && selected.includes(link.later);
+    return makeSvg("path", { d, class: `link ${link.state}${isChosen ? " chosen" : ""}` });
+  });
+  const vanishing = marks.document.tracks.filter((track) => track.vanished_in !== null).map((track) => {
+    const { row, column } = marks.places.get(track.lesions.at(-1).lesion_id);
+    const from = columnX(column) + SHEET.patch / 2;
+    return makeSvg("path", { d: `M${from} ${rowY(row)}H${columnX(column + 1) - 4}`, class: "link vanished" });
+  });
+  return makeSvg("svg", { class: "links", width, height, "aria-hidden": "true" }, ...lines, ...vanishing);
+}
+
+function ends(marks, { earlier, later }) {
+  const [from, to] = [marks.places.get(earlier), marks.places.get(later)];
+  return {
+    from: [columnX(from.column) + SHEET.patch / 2, rowY(from.row)],
+    to: [columnX(to.column) - SHEET.patch / 2, rowY(to.row)],
+  };
+}
+
+function linkButton(marks, link, on, selected) {
+  const { from, to } = ends(marks, link);
+  // Over a longer gap the number stands just before the later lesion, where nothing else does.
+  const gap = SHEET.column - SHEET.patch;
+  const x = from[1] === to[1] ? to[0] - gap / 2 : (from[0] + to[0]) / 2;
+  const y = (from[1] + to[1]) / 2;
+  const words = link.state === "confirmed" ? "✓" : link.score.toFixed(2);
+  const pill = make("button", {
+    type: "button", className: `link-score ${link.state}`, textContent: words,
+    title: `${link.state}: probability ${link.score.toFixed(2)}. Compare, confirm or reject`,
+    dataset: { link: `${link.earlier} ${link.later}` },
+    on: { click: () => on.onLink(link.earlier, link.later) },
+  });
+  pill.setAttribute("aria-pressed", String(selected.includes(link.earlier) && selected.includes(link.later)));
+  return placed(pill, x, y);
+}
+
+/** The colour of a track in every picture of the view. */
+export function trackColour(track) {
+  return typeColour(track.lesions[0].lesion_type);
+}

@@ -1,0 +1,61 @@
+// Display windows in HU. The presets are those of retrieval/ct.py.
+
+export const WINDOWS = {
+  lung: [-1350, 150],
+  "soft tissue": [-160, 240],
+  liver: [-15, 165],
+  bone: [-450, 1050],
+};
+
+export const WINDOW_NAMES = Object.keys(WINDOWS);
+
+const HU_OFFSET = 32768;
+const NARROWEST = 2;
+
+/** The window a reader would choose for a lesion of that type. */
+export function windowForType(type) {
+  return WINDOWS[type] ?? WINDOWS["soft tissue"];
+}
+
+/** The preset's name of [low, high], or null. */
+export function presetOf([low, high]) {
+  return WINDOW_NAMES.find((name) => WINDOWS[name][0] === low && WINDOWS[name][1] === high) ?? null;
+}
+
+/** A window from the URL: a preset's name or `low..high`; null if it is neither. */
+export function parseWindow(text) {
+  if (text in WINDOWS) return WINDOWS[text];
+  const [low, high] = (text ?? "").split("..").map(Number);
+  return Number.isFinite(low) && Number.isFinite(high) && high > low ? [low, high] : null;
+}
+
+/** The form of a window in the URL. */
+export function windowText(window) {
+  return presetOf(window) ?? `${Math.round(window[0])}..${Math.round(window[1])}`;
+}
+
+/** The window after a drag of screen pixels: to the right widens it, down raises its level. */
+export function draggedWindow([low, high], dx, dy) {
+  const width = high - low;
+  const step = Math.max(width, 60) / 300;
+  const wider = Math.min(Math.max(width + dx * step, NARROWEST), 6000);
+  const level = Math.min(Math.max((low + high) / 2 + dy * step, -1500), 3500);
+  return [Math.round(level - wider / 2), Math.round(level + wider / 2)];
+}
+
+/** Opaque grey of every 16-bit HU, as pixels of a canvas. */
+export function greyTable([low, high]) {
+  const table = new Uint32Array(65536);
+  const scale = 255 / (high - low);
+  for (let place = 0; place < table.length; place += 1) {
+    const grey = Math.min(Math.max(Math.round((place - HU_OFFSET - low) * scale), 0), 255);
+    table[place] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
+  }
+  return table;
+}
+
+/** Writes a slice's grey values into the pixels of an ImageData of its size. */
+export function paintGrey(hu, table, imageData) {
+  const pixels = new Uint32Array(imageData.data.buffer);
+  for (let place = 0; place < hu.length; place += 1) pixels[place] = table[hu[place] + HU_OFFSET];
+}
