@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -14,11 +14,21 @@ from service.commands.sync import sync
 from service.console import answer, answer_fields, answer_json, progress_bar, say
 
 if TYPE_CHECKING:
+    from index.catalog import EncoderBinding
     from index.lesion_index import LesionIndex
     from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.sources.deeplesion import DeepLesionArchive
+    from service.bulk_embedding import BulkReport
     from service.indexing import IndexingReport
 
 Readers = Annotated[int, typer.Option(min=1, help="Threads that read slices and cut patches.")]
+RayOption = Annotated[
+    str | None,
+    typer.Option("--ray", help="Embed on the Ray cluster at HOST:PORT; 'local' starts one here."),
+]
+RayGpus = Annotated[
+    float, typer.Option("--ray-gpus", min=0.0, help="GPUs each worker of the cluster asks for.")
+]
 
 DAMAGED = 1
 
@@ -42,14 +52,49 @@ def build(
     out: Annotated[Path, typer.Option("--out", help="The index's folder.")],
     encoder: EncoderOption = None,
     readers: Readers = 2,
+    ray: RayOption = None,
+    ray_gpus: RayGpus = 0.0,
     as_json: JsonFlag = False,
 ) -> None:
     """Index every lesion of an archive. Run again, it goes on where it was."""
-    from retrieval.embedding.encoder import LesionEncoder
+    _fill(archive, out, encoder, readers=readers, ray=ray, ray_gpus=ray_gpus, as_json=as_json)
 
-    loaded = LesionEncoder.load(encoder)
-    report = build_index(archive, out, loaded, readers=readers)
-    _show_indexing(report, out, as_json=as_json)
+
+def add(
+    archive: ArchiveOption,
+    index: IndexOption,
+    encoder: EncoderOption = None,
+    readers: Readers = 2,
+    ray: RayOption = None,
+    ray_gpus: RayGpus = 0.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Add an archive's lesions to an index that exists."""
+    from index.lesion_index import LesionIndex
+
+    LesionIndex.open(index, read_only=True).close()
+    _fill(archive, index, encoder, readers=readers, ray=ray, ray_gpus=ray_gpus, as_json=as_json)
+
+
+def _fill(
+    archive: Path,
+    out: Path,
+    encoder: Path | None,
+    *,
+    readers: int,
+    ray: str | None,
+    ray_gpus: float,
+    as_json: bool,
+) -> None:
+    from retrieval.embedding.encoder import BUNDLED_ENCODER, LesionEncoder
+
+    report: IndexingReport | BulkReport
+    if ray is None:
+        report = build_index(archive, out, LesionEncoder.load(encoder), readers=readers)
+    else:
+        file = BUNDLED_ENCODER if encoder is None else encoder
+        report = build_index_on_cluster(archive, out, file, ray=ray, gpus=ray_gpus)
+    _show_indexing(report.to_json(), out, as_json=as_json)
 
 
 def build_index(
@@ -59,10 +104,46 @@ def build_index(
 
     The archive is opened first: a wrong folder leaves no empty index behind.
     """
-    from index.lesion_index import LesionIndex
-    from retrieval.sources.deeplesion import DeepLesionArchive
     from service.engine import binding_of
     from service.indexing import IndexingOptions, index_archive
+
+    source = _opened_archive(archive)
+    options = IndexingOptions(readers=readers)
+    with (
+        _opened_index(out, binding_of(encoder)) as opened,
+        progress_bar("lesions") as progress,
+    ):
+        report = index_archive(source, opened, encoder, options=options, progress=progress)
+    _refuse_nothing(report, archive)
+    return report
+
+
+def build_index_on_cluster(
+    archive: Path, out: Path, encoder_file: Path, *, ray: str, gpus: float = 0.0
+) -> BulkReport:
+    """``build_index`` with the embedding done on a Ray cluster, joined before ``out`` is made."""
+    from retrieval.embedding.encoder import LesionEncoder
+    from service.bulk_embedding import BulkOptions, index_archive_on_cluster
+    from service.engine import binding_of
+    from service.ray_cluster import connected
+
+    source = _opened_archive(archive)
+    binding = binding_of(LesionEncoder.load(encoder_file))
+    options = BulkOptions(gpus_per_worker=gpus)
+    with (
+        connected(ray) as cluster,
+        _opened_index(out, binding) as opened,
+        progress_bar("lesions") as progress,
+    ):
+        report = index_archive_on_cluster(
+            source, opened, encoder_file, cluster=cluster, options=options, progress=progress
+        )
+    _refuse_nothing(report.indexing, archive)
+    return report
+
+
+def _opened_archive(archive: Path) -> DeepLesionArchive:
+    from retrieval.sources.deeplesion import DeepLesionArchive
 
     source = DeepLesionArchive.open(archive.resolve())
     if not source.lesions:
@@ -74,35 +155,23 @@ def build_index(
             f"{len(source.problems)} bad rows are left out: `lesion-search check {archive}` "
             "names them"
         )
-    binding = binding_of(encoder)
+    return source
+
+
+def _opened_index(out: Path, binding: EncoderBinding) -> LesionIndex:
+    from index.lesion_index import LesionIndex
+
     is_new = not out.exists() or not any(out.iterdir())
-    opened = LesionIndex.create(out, binding) if is_new else LesionIndex.open(out, binding=binding)
-    options = IndexingOptions(readers=readers)
-    with opened, progress_bar("lesions") as progress:
-        report = index_archive(source, opened, encoder, options=options, progress=progress)
+    return LesionIndex.create(out, binding) if is_new else LesionIndex.open(out, binding=binding)
+
+
+def _refuse_nothing(report: IndexingReport, archive: Path) -> None:
     if report.failed and not report.added and not report.already_there:
         first = report.failed[0]
         raise IndexCommandError(
             f"none of the {len(report.failed)} lesions of {archive} could be read; the first: "
             f"{first.reason}"
         )
-    return report
-
-
-def add(
-    archive: ArchiveOption,
-    index: IndexOption,
-    encoder: EncoderOption = None,
-    readers: Readers = 2,
-    as_json: JsonFlag = False,
-) -> None:
-    """Add an archive's lesions to an index that exists."""
-    from index.lesion_index import LesionIndex
-    from retrieval.embedding.encoder import LesionEncoder
-
-    LesionIndex.open(index, read_only=True).close()
-    report = build_index(archive, index, LesionEncoder.load(encoder), readers=readers)
-    _show_indexing(report, index, as_json=as_json)
 
 
 def remove(
@@ -205,11 +274,10 @@ def _ids_where(opened: LesionIndex, where: str) -> set[str]:
     return set(ids)
 
 
-def _show_indexing(report: IndexingReport, out: Path, *, as_json: bool) -> None:
+def _show_indexing(facts: dict[str, Any], out: Path, *, as_json: bool) -> None:
     if as_json:
-        answer_json({"index": str(out), **report.to_json()})
+        answer_json({"index": str(out), **facts})
         return
-    facts = report.to_json()
     failed = facts.pop("failed")
     answer_fields({"index": out, **facts, "failed": len(failed)}, title="Indexed")
     if failed:
