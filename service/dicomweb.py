@@ -21,6 +21,12 @@ from pydicom.errors import InvalidDicomError
 
 from retrieval.lesion import LesionSearchError
 from service.deidentify import keep_values_out_of_logs
+from service.dicomweb_errors import (
+    PacsError,
+    PacsLimitError,
+    PacsUnavailableError,
+    UnknownReferenceError,
+)
 from service.dicomweb_session import AnswerTooLargeError, RedirectError, open_session
 from service.dicomweb_settings import PacsSettings
 from service.pseudonyms import Identities, OwnIdentities, PseudonymKey
@@ -29,22 +35,6 @@ Entry = TypeVar("Entry")
 
 _PLACE = ["ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "Rows", "Columns"]
 _UNREADABLE = (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, EOFError)
-
-
-class PacsError(LesionSearchError):
-    """A PACS that refuses, or answers what is not DICOMweb."""
-
-
-class PacsUnavailableError(PacsError):
-    """A PACS that does not answer."""
-
-
-class UnknownReferenceError(PacsError):
-    """A study, series or instance that the PACS does not have."""
-
-
-class PacsLimitError(PacsError):
-    """More instances or bytes than one query may take."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,8 @@ from retrieval.ct import CTSlab
 from retrieval.sources.dicom import grid_of
 from retrieval.sources.dicom_header import TAGS, DicomError, DicomPlane, plane_of
 from service.deidentify import DeidentifyError, check_burned_in
-from service.dicomweb import (
-    InstanceEntry,
-    PacsClient,
-    PacsError,
-    PacsLimitError,
-    SeriesEntry,
-    StudyEntry,
-    UnknownReferenceError,
-)
+from service.dicomweb import InstanceEntry, PacsClient, SeriesEntry, StudyEntry
+from service.dicomweb_errors import PacsError, PacsLimitError, UnknownReferenceError
 
 BYTES_PER_PIXEL = 2
 SAME_ORIENTATION = 1e-3
