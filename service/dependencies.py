@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 
 from index.filters import LesionFilter
 from retrieval.lesion import LesionSearchError
+from service.problems import NOT_READY, NotReadyError
 from service.schemas import Problem
 from service.state import ServiceState
 
@@ -26,8 +27,10 @@ class RequestError(LesionSearchError):
 
 
 def service_of(request: Request) -> ServiceState:
-    """The state that ``service.app`` made at start."""
-    state: ServiceState = request.app.state.service
+    """The state of a service that is ready; raises NotReadyError until it is."""
+    state: ServiceState | None = getattr(request.app.state, "service", None)
+    if state is None:
+        raise NotReadyError(NOT_READY)
     return state
 
 

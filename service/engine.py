@@ -89,6 +89,10 @@ class SearchEngine:
             return None
         return {"name": self._detector.name, "fingerprint": self._detector.fingerprint}
 
+    def with_encoder(self, encoder: PatchEncoder) -> SearchEngine:
+        """The same engine with another way to the same vectors; raises QueryError for others."""
+        return SearchEngine(encoder, self.index, self._detector, matcher=self.matcher)
+
     def half_depth_mm(self, *, detecting: bool) -> float:
         """How far from the key slice a query's slab must reach; further for the detector."""
         depth = self.encoder.spec.half_depth_mm

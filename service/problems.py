@@ -22,23 +22,36 @@ from index.lesion_graph import MatchConflictError
 from retrieval.lesion import LesionSearchError
 from service.decoding.decoder import DecoderBusyError
 from service.held_uploads import UnknownUploadError, UploadTooLargeError
+from service.logs import REQUEST_ID
 from service.pictures import PictureError
 
 logger = logging.getLogger(__name__)
+
+NOT_READY = "the service is not ready: its encoder and index are being loaded"
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 2000
 """Errors quote what was sent: never all of it."""
 
 
+class NotReadyError(LesionSearchError):
+    """A part of the service that is not there, or not yet."""
+
+
+class ConflictError(LesionSearchError):
+    """A change that contradicts what is stored."""
+
+
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """A problem document with the status' own title; a detail of any length is cut."""
-    document = {
+    document: dict[str, str | int] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail[:MAX_DETAIL],
     }
+    if (request_id := REQUEST_ID.get()) is not None:
+        document["request_id"] = request_id
     return JSONResponse(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -47,8 +60,10 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     A user's mistake is 422 with its one line, a lesion that is not there 404, decisions on matches
     that contradict each other 409, an index that cannot be used 503. A defect is 500 with no
-    detail: the log has it.
+    detail: ``service.observing`` answers that, and the log has it.
     """
+    app.add_exception_handler(NotReadyError, _on_not_ready)
+    app.add_exception_handler(ConflictError, _on_conflict)
     app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
     app.add_exception_handler(MatchConflictError, _on_conflict)
     app.add_exception_handler(PictureError, _on_missing_pixels)
@@ -60,7 +75,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(LesionSearchError, _on_mistake)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_defect)
+
+
+async def _on_not_ready(_: Request, error: Exception) -> JSONResponse:
+    return problem(503, str(error), {"Retry-After": "1"})
 
 
 async def _on_mistake(_: Request, error: Exception) -> JSONResponse:
@@ -87,13 +105,15 @@ async def _on_too_large(_: Request, error: Exception) -> JSONResponse:
     return problem(413, str(error))
 
 
-async def _on_missing_pixels(_: Request, error: Exception) -> JSONResponse:
-    logger.warning("%s", error)
+async def _on_missing_pixels(_: Request, __: Exception) -> JSONResponse:
+    # Which lesion is not said: its id is its patient's.
+    logger.warning("the pixels of a lesion are no longer where the index found them")
     return problem(404, "the pixels of this lesion are no longer where the index found them")
 
 
 async def _on_unusable_index(_: Request, error: Exception) -> JSONResponse:
-    logger.error("the index cannot be used: %s", error)
+    # The error's text may name a lesion, and so a patient: `index verify` says it to who may know.
+    logger.error("the index cannot be used: run `lesion-search index verify`", exc_info=error)
     return problem(503, "the index cannot be used at the moment; the service's log says why")
 
 
@@ -109,8 +129,3 @@ async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
 async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return problem(error.status_code, str(error.detail))
-
-
-async def _on_defect(request: Request, error: Exception) -> JSONResponse:
-    logger.error("request failed: %s %s", request.method, request.scope["path"], exc_info=error)
-    return problem(500, "the service failed on this request; its log says where")

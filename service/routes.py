@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
-from fastapi.responses import FileResponse
 
 from retrieval.lesion import Box, Recist, parse_numbers
 from service.dependencies import PROBLEMS, After, Limit, RequestError, Service, Where, filter_of
@@ -18,7 +17,7 @@ from service.etags import cached, not_modified
 from service.forms import SearchForm
 from service.query_images import image_of
 from service.results import SearchResult
-from service.schemas import Health, LesionOut, LesionPage, SearchOut
+from service.schemas import LesionOut, LesionPage, SearchOut
 from service.state import ServiceState
 
 router = APIRouter(responses=PROBLEMS)
@@ -94,24 +93,6 @@ def image(request: Request, service: Service, lesion_id: str) -> Response:
     with service.computing():
         png = service.pictures.png(lesion_id)
     return Response(png, media_type="image/png", headers=cached(etag))
-
-
-@router.get("/healthz", response_model=Health)
-def healthz() -> dict[str, Any]:
-    """The process runs."""
-    return {"status": "ok"}
-
-
-@router.get("/readyz", response_model=Health)
-def readyz(service: Service) -> dict[str, Any]:
-    """Encoder and index are loaded; how many lesions can be found."""
-    return {"status": "ready", "lesions": service.engine.index.count()}
-
-
-@router.get("/", include_in_schema=False)
-def page(service: Service) -> FileResponse:
-    """The search page."""
-    return FileResponse(service.web_folder / "index.html", headers={"Cache-Control": "no-cache"})
 
 
 def _search_image(service: ServiceState, form: SearchForm, options: SearchOptions) -> SearchResult:

@@ -115,3 +115,4 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    request_id: str | None = Field(default=None, description="also in X-Request-ID and the log")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,8 +15,10 @@ class Settings(BaseSettings):
     """What the service needs to know; a value given by the caller wins over the environment.
 
     ``max_body_mb`` bounds a request before it is parsed, ``max_volume_mb`` an inflated NIfTI file.
-    ``workers`` is how many queries compute at once. ``max_uploads`` and ``max_uploads_mb`` bound
-    the CT held in memory between requests, each for ``upload_seconds`` after its last use.
+    ``workers`` is how many queries compute at once, ``batch_patches`` the most patches embedded
+    together (1: each alone). When it is stopped, requests have ``shutdown_s`` to finish.
+    ``max_uploads`` and ``max_uploads_mb`` bound the CT held in memory between requests, each for
+    ``upload_seconds`` after its last use.
 
     Decoding of an upload is bounded by ``max_slices``, ``max_pixels`` of a slice, ``decode_s`` and
     ``decode_memory_mb`` (``service.decoding``). ``keys`` is the file of API keys; without it nobody
@@ -23,8 +26,8 @@ class Settings(BaseSettings):
     ``cors_origins`` the pages of other sites that may call it, ``trusted_proxies`` the addresses
     whose X-Forwarded-For is believed. ``requests_per_s`` and ``request_burst`` bound one client;
     None means 100 a second where keys are asked for, and no bound on loopback; 0 means no bound.
-    ``max_concurrent`` requests are served at once, and a body may pause for ``body_idle_s``.
     With ``milvus_uri`` the vectors are searched in that server's ``milvus_collection``.
+    ``max_concurrent`` requests are served at once, and a body may pause for ``body_idle_s``.
     """
 
     model_config = SettingsConfigDict(env_prefix="LESION_SEARCH_", extra="ignore")
@@ -32,6 +35,7 @@ class Settings(BaseSettings):
     index: Path
     encoder: Path | None = None
     matcher: Path | None = None
+    detector: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     max_body_mb: int = Field(default=256, ge=1)
@@ -39,6 +43,9 @@ class Settings(BaseSettings):
     max_files: int = Field(default=1000, ge=1)
     max_hits: int = Field(default=1000, ge=1)
     workers: int = Field(default=2, ge=1)
+    batch_patches: int = Field(default=16, ge=1)
+    shutdown_s: int = Field(default=30, ge=1)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_uploads: int = Field(default=16, ge=1)
     max_uploads_mb: int = Field(default=2048, ge=1)
     upload_seconds: int = Field(default=1800, ge=1)
@@ -52,11 +59,11 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = ()
     requests_per_s: float | None = Field(default=None, ge=0)
     request_burst: int = Field(default=400, ge=1)
-    max_concurrent: int = Field(default=64, ge=1)
-    body_idle_s: float = Field(default=30.0, gt=0)
     milvus_uri: str = ""
     milvus_collection: str = "lesions"
     milvus_token: str = Field(default="", repr=False)
+    max_concurrent: int = Field(default=64, ge=1)
+    body_idle_s: float = Field(default=30.0, gt=0)
     certificate: Path | None = None
     certificate_key: Path | None = None
 

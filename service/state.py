@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
+from service.added_lesions import AddedLesions
+from service.batching import BatchingEncoder, BatchingOptions
 from service.engine import SearchEngine
+from service.gate import Gate
 from service.held_uploads import HeldUploads, HoldingLimits
 from service.map_points import IndexMap
+from service.metrics import ServiceMetrics
 from service.pictures import LesionPictures
 from service.settings import Settings
 from service.uploads import open_decoders
 
-WEB_FOLDER = Path(__file__).parent / "web"
-
 
 class ServiceState:
-    """The engine of one index, and how many requests may use it at once.
+    """The engine of one index, what is held beside it, and how many requests may use it at once."""
 
-    Torch and OpenCV run threads of their own: more computing requests than cores only make all of
-    them slower, so the others wait at the gate.
-    """
-
-    def __init__(self, engine: SearchEngine, settings: Settings) -> None:
-        self.engine = engine
+    def __init__(
+        self, engine: SearchEngine, settings: Settings, metrics: ServiceMetrics | None = None
+    ) -> None:
+        metrics = metrics or ServiceMetrics()
         self.settings = settings
+        self.gate = Gate(settings.workers)
+        batching = BatchingOptions(
+            max_patches=settings.batch_patches,
+            lanes=settings.workers,
+            waiting=self.gate.left,
+            on_batch=metrics.embed_batch.observe,
+        )
+        self.engine = engine.with_encoder(BatchingEncoder(engine.encoder, batching))
+        self.added = AddedLesions(self.engine)
         self.pictures = LesionPictures(engine.index)
         self.map = IndexMap(engine.index)
         self.uploads = HeldUploads(
@@ -35,11 +41,12 @@ class ServiceState:
             )
         )
         self.decoders = open_decoders(settings)
-        self.web_folder = WEB_FOLDER
-        self._gate = threading.BoundedSemaphore(settings.workers)
+        metrics.watch(
+            gate=(lambda: self.gate.waiting, lambda: self.gate.computing),
+            held=(self.uploads.forget_expired, lambda: self.uploads.pixel_bytes),
+            lesions=engine.index.count,
+        )
 
-    @contextmanager
-    def computing(self) -> Iterator[None]:
+    def computing(self) -> AbstractContextManager[None]:
         """Waits for a free place and holds it."""
-        with self._gate:
-            yield
+        return self.gate.held()

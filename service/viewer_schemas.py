@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.types import JsonValue
 
 from service.schemas import Numbers
 
-UPLOAD_EXAMPLE = {
+UPLOAD_EXAMPLE: dict[str, JsonValue] = {
     "upload_id": "9f86d081884c7d659a2feaa0c55ad015",
     "slices": 61,
     "rows": 512,

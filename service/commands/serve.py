@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import EncoderOption, IndexOption, MatcherOption
-from service.console import say, warn
+from retrieval.lesion import LesionSearchError
+from service.commands.options import (
+    CollectionOption,
+    EncoderOption,
+    IndexOption,
+    MatcherOption,
+    MilvusOption,
+)
+from service.console import say
 
 if TYPE_CHECKING:
     from service.settings import Settings
 
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+class CertificateError(LesionSearchError):
+    """A TLS certificate or its key that is not there."""
 
 
 def register(app: typer.Typer) -> None:
@@ -25,44 +36,110 @@ def serve(
     index: IndexOption,
     encoder: EncoderOption = None,
     matcher: MatcherOption = None,
+    milvus: MilvusOption = None,
+    collection: CollectionOption = "lesions",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LESION_SEARCH_KEYS",
+            help="The file of API keys (`lesion-search keys`); needed beyond loopback.",
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(envvar="LESION_SEARCH_CERTIFICATE", help="A TLS certificate (PEM)."),
+    ] = None,
+    certificate_key: Annotated[
+        Path | None,
+        typer.Option(envvar="LESION_SEARCH_CERTIFICATE_KEY", help="The certificate's key (PEM)."),
+    ] = None,
 ) -> None:
     """Serve the search page and the HTTP API until Ctrl-C."""
     from service.settings import Settings
 
-    run_service(Settings(index=index, encoder=encoder, matcher=matcher, host=host, port=port))
+    run_service(
+        Settings(
+            index=index,
+            encoder=encoder,
+            matcher=matcher,
+            milvus_uri=milvus or "",
+            milvus_collection=collection,
+            host=host,
+            port=port,
+            keys=keys,
+            certificate=certificate,
+            certificate_key=certificate_key,
+        )
+    )
 
 
 def run_service(settings: Settings) -> None:
-    """Opens the index, then serves it until the process is stopped.
+    """Serves an index until the process is stopped; requests that are being answered finish.
 
-    The engine is opened first, so that a wrong index or encoder is one line and not a server that
-    dies at start.
+    The service answers for its health at once and is ready when the index is open.
+
+    Raises:
+        LesionSearchError: the index, its encoder or the file of keys cannot be opened, or other
+            machines could reach the service without a key.
     """
     import torch
     import uvicorn
 
     from service.app import create_app
-    from service.engine import open_engine
+    from service.guards.install import is_loopback, open_key_ring
+    from service.logs import configure_logs
 
+    # Before torch has anything to do: a missing key is one line, at once.
+    open_key_ring(settings)
+    scheme = _scheme(settings)
     # Requests compute side by side, each on one thread: a second thread for one small patch spins
     # against the others (encoding 18 ms with one, 1,263 ms with two on two busy cores).
     torch.set_num_threads(1)
-    engine = open_engine(settings.index, settings.encoder, matcher=settings.matcher)
-    warn([engine.matcher.warning_for(engine.encoder.fingerprint)])
-    if settings.host not in LOOPBACK:
+    if scheme == "http" and not is_loopback(settings.host):
         say(
-            f"warning: {settings.host} can be reached from other machines, and the service asks "
-            "nobody for a key"
+            f"warning: keys and images reach {settings.host} unencrypted: give a --certificate, or "
+            "put a proxy with TLS before the service"
         )
-    say(f"Lesion Search on http://{settings.host}:{settings.port} (Ctrl-C ends it)")
-    # Ctrl-C is how the service ends; uvicorn finishes its requests, then raises it again.
-    with engine.index, suppress(KeyboardInterrupt):
-        uvicorn.run(
-            create_app(settings, engine=engine),
-            host=settings.host,
-            port=settings.port,
-            log_level="warning",
-            server_header=False,
-        )
+    say(f"Lesion Search on {scheme}://{settings.host}:{settings.port} (Ctrl-C ends it)")
+    failures: list[Exception] = []
+
+    def stop(failure: Exception) -> None:
+        failures.append(failure)
+        server.should_exit = True
+
+    configure_logs(settings.log_level)
+    config = uvicorn.Config(
+        create_app(settings, on_failure=stop),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # X-Forwarded-For of a stranger must not choose the client's address.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.certificate_key,
+        timeout_graceful_shutdown=settings.shutdown_s,
+    )
+    server = uvicorn.Server(config)
+    # Both signals are how the service ends; uvicorn finishes its requests, then raises them again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if failures:
+        raise failures[0]
+
+
+def _scheme(settings: Settings) -> str:
+    """``https`` where a certificate is given; raises CertificateError for one that cannot be."""
+    if settings.certificate is None and settings.certificate_key is None:
+        return "http"
+    for file in (settings.certificate, settings.certificate_key):
+        if file is None or not file.is_file():
+            raise CertificateError(
+                f"TLS needs both files, --certificate and --certificate-key: {file} is missing"
+            )
+    return "https"

@@ -146,7 +146,7 @@ def test_health_and_readiness(client, archive):
 def test_the_page_and_what_it_loads_come_from_here_alone(client):
     page = client.get("/")
     assert page.status_code == 200
-    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "default-src 'none'" in page.headers["content-security-policy"]
     for name in ("page.js", "page.css"):
         assert f"web/{name}" in page.text
         assert client.get(f"/web/{name}").status_code == 200

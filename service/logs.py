@@ -1,0 +1,67 @@
+"""Structured logs: one JSON object a line on stderr, without anything of a patient.
+
+What this program says of itself is written as it is. Libraries quote what they read, and what
+they read are patients' files: of their messages only the source and the level are kept. Of an
+exception the log has its type and where it was raised, never its text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the request that is being answered, also on the threads that answer it."""
+
+OWN_LOGGERS = ("service", "index", "retrieval", "uvicorn")
+WITHHELD = "a message of a library, withheld: it may quote a patient's file"
+
+
+class JsonLines(logging.Formatter):
+    """Log records as JSON lines; ``extra={"fields": {...}}`` adds named values."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record),
+        }
+        if (request_id := REQUEST_ID.get()) is not None:
+            line["request_id"] = request_id
+        line |= getattr(record, "fields", {})
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            line |= _raised(record.exc_info[1])
+        return json.dumps(line, default=str)
+
+
+def configure_logs(level: str = "info") -> None:
+    """Sends every log record of this process to stderr as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(level.upper())
+    logging.getLogger("uvicorn.access").disabled = True
+    logging.captureWarnings(capture=True)
+
+
+def _message(record: logging.LogRecord) -> str:
+    is_own = record.name.partition(".")[0] in OWN_LOGGERS
+    return record.getMessage() if is_own else WITHHELD
+
+
+def _raised(error: BaseException) -> dict[str, Any]:
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "error": type(error).__name__,
+        "raised_at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
