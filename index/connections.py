@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+from index.damage_watch import DamageWatch
 from index.errors import CatalogError, IndexBusyError, LesionIndexError, StorageError
 
 PAGE_BYTES = 8192
 """Seven vectors of 256 numbers fit a page; in SQLite's usual 4096 bytes a quarter is wasted."""
 
 CHECK_ON_OPEN_BYTES = 128 << 20
-"""Catalogs up to this size have every page and index checked at each opening."""
+"""Catalogs up to this size are checked whole before they are used, larger ones while they are."""
 
 
 class Connections:
@@ -32,6 +33,7 @@ class Connections:
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._watch: DamageWatch | None = None
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """A read transaction; raises CatalogError for a damaged catalog."""
@@ -55,6 +57,13 @@ class Connections:
                 f"the index {self.path.parent} was opened for reading only: open it for writing"
             )
 
+    def watch_for_damage(self) -> None:
+        """Starts the check of a large catalog; once it finds something, nothing is answered."""
+        with translated(self.path):
+            self._watch = DamageWatch(
+                lambda: connect(self.path, read_only=True, write_timeout_s=self.write_timeout_s)
+            )
+
     @property
     def is_closed(self) -> bool:
         """Whether ``close`` was called."""
@@ -62,6 +71,8 @@ class Connections:
 
     def close(self) -> None:
         """Closes every idle connection; those in use are closed when they come back."""
+        if self._watch is not None:
+            self._watch.stop()
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -80,6 +91,8 @@ class Connections:
             self._give_back(connection)
 
     def _take(self) -> sqlite3.Connection:
+        if self._watch is not None and self._watch.found is not None:
+            raise damaged(self.path, self._watch.found)
         with self._lock:
             if self._closed:
                 raise LesionIndexError(f"the index {self.path.parent} is closed: open it again")
@@ -167,8 +180,13 @@ def _translation(path: Path, error: sqlite3.Error) -> LesionIndexError:
         return CatalogError(
             f"{path} cannot be opened ({error}): is the folder a lesion index, and may it be read?"
         )
+    return damaged(path, error)
+
+
+def damaged(path: Path, what: object) -> CatalogError:
+    """The error that says what is wrong with a catalog's pages and what to do."""
     return CatalogError(
-        f"the catalog {path} is damaged ({error}): restore it from a backup, or build the index "
+        f"the catalog {path} is damaged ({what}): restore it from a backup, or build the index "
         "again from its archive with `lesion-search index build --archive A --out I`"
     )
 

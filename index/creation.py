@@ -11,7 +11,14 @@ from pathlib import Path
 from index import schema
 from index.catalog import CatalogReader, EncoderBinding
 from index.catalog_writer import write_state
-from index.connections import CHECK_ON_OPEN_BYTES, Connections, create_file, damage, translated
+from index.connections import (
+    CHECK_ON_OPEN_BYTES,
+    Connections,
+    create_file,
+    damage,
+    damaged,
+    translated,
+)
 from index.errors import CatalogError, EncoderMismatchError, StorageError
 
 CATALOG = "catalog.sqlite"
@@ -70,16 +77,20 @@ def open_catalog(
             f"{folder} is not a lesion index, {CATALOG} is missing: build one with "
             f"`lesion-search index build --archive A --out {folder}`"
         )
+    is_large = path.stat().st_size > CHECK_ON_OPEN_BYTES
     connections = Connections(path, read_only=read_only, write_timeout_s=write_timeout_s)
     try:
         with connections.reading() as connection:
             version = schema.schema_version(connection)
-            _refuse_damage(connection, path)
+            if not is_large:
+                _refuse_damage(connection, path)
         if version < schema.SCHEMA_VERSION:
             _bring_forward(connections, folder)
         with connections.reading() as connection:
             if binding is not None:
                 _refuse_other_encoder(CatalogReader(connection).binding(), binding, folder)
+        if is_large:
+            connections.watch_for_damage()
     except BaseException:
         connections.close()
         raise
@@ -100,13 +111,8 @@ def _bring_forward(connections: Connections, folder: Path) -> None:
 
 
 def _refuse_damage(connection: sqlite3.Connection, path: Path) -> None:
-    if path.stat().st_size > CHECK_ON_OPEN_BYTES:
-        return
     if found := damage(connection):
-        raise CatalogError(
-            f"the catalog {path} is damaged ({found[0]}): restore it from a backup, or build the "
-            "index again with `lesion-search index build --archive A --out I`"
-        )
+        raise damaged(path, found[0])
 
 
 def _refuse_other_encoder(held: EncoderBinding, wanted: EncoderBinding, folder: Path) -> None:

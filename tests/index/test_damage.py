@@ -7,6 +7,8 @@ import os
 import resource
 import shutil
 import sqlite3
+import threading
+import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from index import connections, rows, schema
 from index.catalog_writer import write_state
+from index.damage_watch import DamageWatch
 from index.errors import CatalogError, IndexBusyError, LesionIndexError, StorageError
 from index.filters import LesionFilter
 from index.lesion_index import LesionIndex
@@ -157,6 +160,47 @@ def test_large_catalogs_are_checked_row_by_row(folder, samples, monkeypatch):
         with pytest.raises(CatalogError, match=r"row 13 .* is damaged"):
             index.search(samples.record(12).vector)
         assert not index.verify().sound
+
+
+def test_a_large_catalog_is_refused_once_a_page_of_an_sql_index_is_found_damaged(
+    folder, samples, monkeypatch
+):
+    """Such a page hides sound lesions from a filter; no checksum of a row can tell."""
+    monkeypatch.setattr("index.creation.CHECK_ON_OPEN_BYTES", 0)
+    tables, opened = DamageWatch._tables, threading.Event()
+    monkeypatch.setattr(DamageWatch, "_tables", lambda self: opened.wait(30) and tables(self))
+    path = folder / "catalog.sqlite"
+    content = path.read_bytes()
+    with closing(sqlite3.connect(path)) as connection:
+        ((root,),) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'lesions_type'"
+        )
+        ((page_bytes,),) = connection.execute("PRAGMA page_size")
+    at = content.index(b"liver", (root - 1) * page_bytes)
+    assert at < root * page_bytes
+    flipped(path, at + 4, 3)
+    with LesionIndex.open(folder) as index:
+        opened.set()
+        assert refused_at_last(lambda: index.count(LesionFilter.parse("type=liver")))
+        for question in (lambda: index.search(samples.record(1).vector), index.snapshot):
+            with pytest.raises(CatalogError, match=r"damaged .*lesions_type.*backup"):
+                question()
+        assert "lesions_type" in index.verify().problems[0].what
+    path.write_bytes(content)
+    with LesionIndex.open(folder) as index:
+        assert not refused_at_last(index.count, patience_s=0.3)
+        assert index.verify().sound
+
+
+def refused_at_last(question, *, patience_s: float = 30.0) -> bool:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        try:
+            question()
+        except CatalogError:
+            return True
+        time.sleep(0.005)
+    return False
 
 
 def test_verify_sees_what_no_checksum_can(folder, samples):
