@@ -138,11 +138,14 @@ class Sheet:
         foot = self._height - 0.2
         self.text(self._width - MARGIN, foot, words, FAINT, fontsize=7.5, ha="right")
 
+    def axes(self, x: float, y: float, size: float) -> Axes:
+        """An empty square of ``size`` whose top-left corner is at (x, y)."""
+        corner = (x / self._width, 1 - (y + size) / self._height)
+        return self.figure.add_axes((*corner, size / self._width, size / self._height))
+
     def panel(self, panel: Panel, *, x: float, y: float, size: float) -> None:
         """The picture as a square of ``size``, its heading above and its details below."""
-        corner = (x / self._width, 1 - (y + size) / self._height)
-        axes = self.figure.add_axes((*corner, size / self._width, size / self._height))
-        draw_picture(axes, panel)
+        draw_picture(self.axes(x, y, size), panel)
         bold = {"fontsize": 10, "fontweight": "bold"}
         self.text(x, y - 0.22, panel.heading, panel.colour, **bold)
         details = "\n".join(panel.details)

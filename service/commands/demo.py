@@ -18,10 +18,10 @@ from service.commands.query import (
     ImageQuery,
     save_result_figure,
     search_image,
-    show_result,
 )
 from service.commands.serve import run_service
 from service.console import say, warn
+from service.result_tables import show_result
 
 if TYPE_CHECKING:
     from retrieval.sources.deeplesion import DeepLesionArchive

@@ -11,6 +11,7 @@ import typer
 
 from retrieval.lesion import LesionSearchError, Split
 from service.commands.evaluate_card import card
+from service.commands.evaluate_detection import detection
 from service.commands.evaluate_tracking import tracking
 from service.commands.options import ArchiveOption, EncoderOption, JsonFlag
 from service.console import answer, answer_json, progress_bar
@@ -36,12 +37,13 @@ class EvaluateError(LesionSearchError):
 def register(app: typer.Typer) -> None:
     """Adds the group of commands."""
     group = typer.Typer(
-        help="Measure an encoder by the published protocols.",
+        help="Measure encoder, matcher and detector by the published protocols.",
         rich_markup_mode=None,
     )
     group.command()(retrieval)
     group.command()(nodules)
     group.command()(tracking)
+    group.command()(detection)
     group.command()(card)
     app.add_typer(group, name="evaluate")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retrieval.lesion import LesionSearchError, Split
+from retrieval.lesion import LesionSearchError, Split, parse_numbers
 
 if TYPE_CHECKING:
     from index.milvus_client import MilvusSettings
@@ -43,6 +43,13 @@ CollectionOption = Annotated[
         "--collection", envvar="LESION_SEARCH_MILVUS_COLLECTION", help="The Milvus collection."
     ),
 ]
+DetectorOption = Annotated[
+    Path | None,
+    typer.Option("--detector", help="A detector (.safetensors). Default: the bundled one."),
+]
+SpacingOption = Annotated[
+    str | None, typer.Option(help="x,y,interval in mm, for PNGs outside an archive.")
+]
 
 ResamplesOption = Annotated[
     int, typer.Option(min=1, help="Of the patients, for the 95 % intervals.")
@@ -73,3 +80,9 @@ def parse_splits(text: str) -> tuple[Split, ...]:
     if unknown:
         raise SplitOptionError(f"split {unknown[0]!r} is unknown: {', '.join(names)}, or all")
     return tuple(names[name] for name in wanted)
+
+
+def parse_spacing(text: str) -> tuple[float, float, float]:
+    """The millimetres along x, along y and from slice to slice that a ``--spacing`` names."""
+    x, y, interval = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
+    return x, y, interval

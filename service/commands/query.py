@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from retrieval.lesion import Box, Lesion, LesionSearchError, Recist, parse_numbers
 from service.commands.options import (
     CollectionOption,
+    DetectorOption,
     EncoderOption,
     IndexOption,
     JsonFlag,
     MatcherOption,
     MilvusOption,
+    SpacingOption,
     milvus_settings,
+    parse_spacing,
 )
-from service.console import answer, answer_json, say, warn
+from service.console import answer_json, say, warn
 
 if TYPE_CHECKING:
     from retrieval.ct import CTSlab
@@ -34,11 +36,16 @@ class QueryCommandError(LesionSearchError):
 
 @dataclass(frozen=True)
 class ImageQuery:
-    """An image on disk with its lesion marked."""
+    """An image on disk with its lesion marked, or left to the detector.
+
+    ``point`` and ``candidate`` choose among the detector's proposals.
+    """
 
     path: Path
     box: Box | None = None
     recist: Recist | None = None
+    point: tuple[float, float] | None = None
+    candidate: int | None = None
     key_slice_index: int | None = None
     spacing_mm: tuple[float, float, float] | None = None
 
@@ -71,12 +78,16 @@ def query(
     recist: Annotated[
         str | None, typer.Option(help="x1,y1,...,x4,y4 in 0-based pixels, long diameter first.")
     ] = None,
+    point: Annotated[
+        str | None, typer.Option(help="x,y: the detector's best proposal that holds it.")
+    ] = None,
+    candidate: Annotated[
+        int | None, typer.Option(min=1, help="Search with this proposal of the detector.")
+    ] = None,
     key_slice: Annotated[
         int | None, typer.Option("--key-slice", help="The slice the box is drawn on.")
     ] = None,
-    spacing: Annotated[
-        str | None, typer.Option(help="x,y,interval in mm, for PNGs outside an archive.")
-    ] = None,
+    spacing: SpacingOption = None,
     patient: Annotated[
         str | None, typer.Option(help="Whose image it is: kept out of the hits, and followed up.")
     ] = None,
@@ -87,6 +98,7 @@ def query(
     ] = None,
     encoder: EncoderOption = None,
     matcher: MatcherOption = None,
+    detector: DetectorOption = None,
     milvus: MilvusOption = None,
     collection: CollectionOption = "lesions",
     figure: Annotated[
@@ -96,10 +108,12 @@ def query(
 ) -> None:
     """Find similar lesions of other patients, and the same lesion in the patient's other studies.
 
-    Coordinates are 0-based: (0, 0) is the centre of the top-left pixel.
+    Without --box or --recist the detector proposes where the lesion is. Coordinates are 0-based:
+    (0, 0) is the centre of the top-left pixel.
     """
     from index.filters import LesionFilter
     from service.engine import open_engine
+    from service.result_tables import show_result
 
     if (image is None) == (lesion is None):
         raise QueryCommandError("give either an IMAGE or --lesion with an indexed lesion's id")
@@ -115,11 +129,17 @@ def query(
             image,
             None if box is None else Box.parse(box),
             None if recist is None else Recist.parse(recist),
+            None if point is None else _point(point),
+            candidate,
             key_slice,
-            None if spacing is None else _spacing(spacing),
+            None if spacing is None else parse_spacing(spacing),
         )
     engine = open_engine(
-        index, encoder, matcher=matcher, milvus=milvus_settings(milvus, collection)
+        index,
+        encoder,
+        matcher=matcher,
+        detector=detector,
+        milvus=milvus_settings(milvus, collection),
     )
     with engine.index:
         if asked is not None:
@@ -144,10 +164,17 @@ def search_image(engine: SearchEngine, asked: ImageQuery, options: SearchOptions
         asked.path,
         key_slice_index=asked.key_slice_index,
         spacing_mm=asked.spacing_mm,
-        half_depth_mm=engine.encoder.spec.half_depth_mm,
+        half_depth_mm=engine.half_depth_mm(detecting=asked.box is None and asked.recist is None),
     )
     read_ms = (time.perf_counter() - start) * 1000
-    found = engine.search(slab, asked.box, recist=asked.recist, **options)
+    found = engine.search(
+        slab,
+        asked.box,
+        recist=asked.recist,
+        point=asked.point,
+        candidate=asked.candidate,
+        **options,
+    )
     return Answered(found.with_read_time(read_ms), slab)
 
 
@@ -175,57 +202,6 @@ def save_result_figure(engine: SearchEngine, answered: Answered, path: Path) -> 
     say(f"figure: {path}")
 
 
-def show_result(result: SearchResult) -> None:
-    """The hits, then the follow-ups in time order, then the time it took."""
-    from service.result_panels import change_text
-
-    hits = Table(title="Similar lesions of other patients", title_justify="left")
-    for name in ("rank", "similarity", "type", "long mm", "patient", "lesion"):
-        right = name in {"rank", "similarity", "long mm"}
-        hits.add_column(name, justify="right" if right else "left", overflow="fold")
-    for hit in result.hits:
-        found = hit.lesion
-        hits.add_row(
-            str(hit.rank),
-            f"{hit.similarity:.3f}",
-            found.lesion_type.value,
-            _millimetres(found),
-            found.patient_id,
-            found.lesion_id,
-        )
-    answer(hits)
-    if result.follow_ups:
-        course = Table(title="The patient's other studies, in time order", title_justify="left")
-        for name in ("study", "state", "score", "similarity", "long mm", "change", "lesion"):
-            right = name in {"score", "similarity", "long mm", "change"}
-            course.add_column(name, justify="right" if right else "left", overflow="fold")
-        for follow_up in result.follow_ups:
-            partner = follow_up.lesion
-            similarity = follow_up.similarity
-            course.add_row(
-                follow_up.study_id,
-                follow_up.state.value,
-                f"{follow_up.score:.2f}",
-                "" if similarity is None else f"{similarity:.3f}",
-                "" if partner is None else _millimetres(partner),
-                change_text(follow_up),
-                "none" if partner is None else partner.lesion_id,
-            )
-        answer(course)
-    answer(_footer(result))
-
-
-def _footer(result: SearchResult) -> str:
-    time_ms = result.timing_ms.to_json()
-    steps = ", ".join(f"{step} {time_ms[step]:.1f}" for step in ("read", "patch", "encode"))
-    searched = f"{result.index['lesions']} lesions searched by encoder {result.encoder['name']}"
-    return f"{searched} in {time_ms['total']:.1f} ms ({steps}, search {time_ms['search']:.1f})"
-
-
-def _millimetres(lesion: Lesion) -> str:
-    return "unknown" if lesion.long_mm is None else f"{lesion.long_mm:.1f}"
-
-
-def _spacing(text: str) -> tuple[float, float, float]:
-    x, y, interval = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
-    return x, y, interval
+def _point(text: str) -> tuple[float, float]:
+    x, y = parse_numbers(text, count=2, name="point", form="x,y")
+    return x, y

@@ -1,0 +1,167 @@
+"""``lesion-search detect``: where lesions may be, on one slice or in a whole series."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrieval.lesion import Box, LesionSearchError
+from service.commands.options import DetectorOption, JsonFlag, SpacingOption, parse_spacing
+from service.console import answer, answer_json, progress_bar, say
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from retrieval.ct import CTSlab
+    from retrieval.detection.proposals import SliceDetector
+
+WHOLE_SERIES_MM = 1e6
+"""A depth that no series reaches."""
+
+
+class DetectCommandError(LesionSearchError):
+    """Options of ``detect`` that cannot be followed."""
+
+
+@dataclass(frozen=True)
+class ReadSlab:
+    """An image on disk as CT, and the milliseconds that reading took."""
+
+    slab: CTSlab
+    read_ms: float
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("detect")(detect)
+
+
+def detect(
+    image: Annotated[
+        Path,
+        typer.Argument(
+            help="A 16-bit PNG (HU + 32768) or a folder of them, a DICOM file or a folder with "
+            "one series, or NIfTI."
+        ),
+    ],
+    key_slice: Annotated[
+        int | None, typer.Option("--key-slice", help="The slice to look at. Default: the middle.")
+    ] = None,
+    all_slices: Annotated[
+        bool, typer.Option("--all-slices", help="Scan the whole series; join boxes across slices.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="The most proposals to answer.")] = 10,
+    min_score: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Leave out proposals below this score.")
+    ] = 0.0,
+    spacing: SpacingOption = None,
+    detector: DetectorOption = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also draw the slices: .png, .svg or .pdf.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Propose boxes that may hold a lesion, best first. Many proposals are no lesions.
+
+    Coordinates are 0-based: (0, 0) is the centre of the top-left pixel.
+    """
+    from retrieval.sources.query_image import open_query_image
+    from service.detectors import detector_in_use
+
+    if all_slices and key_slice is not None:
+        raise DetectCommandError("--all-slices looks at every slice: leave --key-slice out")
+    proposer = detector_in_use(detector)
+    if proposer is None:
+        raise DetectCommandError(
+            "no detector is bundled with this installation: give one with --detector"
+        )
+    start = time.perf_counter()
+    slab = open_query_image(
+        image,
+        key_slice_index=key_slice,
+        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        half_depth_mm=WHOLE_SERIES_MM if all_slices else proposer.half_depth_mm,
+    )
+    read = ReadSlab(slab, (time.perf_counter() - start) * 1000)
+    if all_slices:
+        document, found, boxes = _scanned(proposer, read, limit, min_score)
+    else:
+        document, found, boxes = _on_key_slice(proposer, read, limit, min_score)
+    if figure is not None:
+        _save_figure(slab, boxes, proposer.name, figure)
+    answer_json(document) if as_json else answer(found, _footer(document))
+
+
+Numbered = dict[int, list[tuple[int, Box, float]]]
+"""Position in the slab -> rank, box and score of what lies there."""
+
+
+def _on_key_slice(
+    proposer: SliceDetector, read: ReadSlab, limit: int, min_score: float
+) -> tuple[dict[str, Any], Table, Numbered]:
+    from service.result_tables import candidate_table
+    from service.results import Candidate, Timing
+
+    start = time.perf_counter()
+    proposals = [one for one in proposer.detect(read.slab) if one.score >= min_score][:limit]
+    spent = (time.perf_counter() - start) * 1000
+    found = [Candidate.of(one, read.slab.spacing_mm_px) for one in proposals]
+    document = {
+        "candidates": [candidate.to_json() for candidate in found],
+        "detector": {"name": proposer.name, "fingerprint": proposer.fingerprint},
+        "key_slice_index": read.slab.key_slice_index,
+        "timing_ms": Timing(read=read.read_ms, detect=spent).to_json(),
+    }
+    boxes = [(rank, one.box, one.score) for rank, one in enumerate(found, start=1)]
+    return document, candidate_table(found), {read.slab.key_slice: boxes}
+
+
+def _scanned(
+    proposer: SliceDetector, read: ReadSlab, limit: int, min_score: float
+) -> tuple[dict[str, Any], Table, Numbered]:
+    from retrieval.detection.volumes import LinkOptions, scan_volume
+    from service.result_tables import volume_table
+    from service.results import Timing
+
+    start = time.perf_counter()
+    options = LinkOptions(min_score=min_score, limit=limit)
+    with progress_bar("slices") as progress:
+        found = scan_volume(proposer, read.slab, options, progress=progress)
+    spent = (time.perf_counter() - start) * 1000
+    document = {
+        "candidates": [candidate.to_json() for candidate in found],
+        "detector": {"name": proposer.name, "fingerprint": proposer.fingerprint},
+        "slices": len(read.slab.hu),
+        "timing_ms": Timing(read=read.read_ms, detect=spent).to_json(),
+    }
+    boxes: Numbered = {}
+    for rank, one in enumerate(found, start=1):
+        position = one.key_slice_index - read.slab.first_slice_index
+        boxes.setdefault(position, []).append((rank, one.box, one.score))
+    return document, volume_table(found), boxes
+
+
+def _footer(document: dict[str, Any]) -> str:
+    where = (
+        f"slice {document['key_slice_index']}"
+        if "key_slice_index" in document
+        else f"{document['slices']} slices"
+    )
+    time_ms = document["timing_ms"]
+    return (
+        f"{len(document['candidates'])} proposals on {where} by detector "
+        f"{document['detector']['name']} in {time_ms['detect']:.0f} ms (read "
+        f"{time_ms['read']:.0f} ms). Not a medical device: a proposal is no finding"
+    )
+
+
+def _save_figure(slab: CTSlab, boxes: Numbered, detector: str, path: Path) -> None:
+    from service.detection_figure import draw_proposals
+    from service.figure import save_figure
+
+    save_figure(draw_proposals(slab, boxes, note=f"detector {detector}"), path)
+    say(f"figure: {path}")
