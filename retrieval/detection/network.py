@@ -57,7 +57,7 @@ class DetectorConfig:
     """
 
     backbone: str = "efficientnet_lite0"
-    head: str = "retinanet"
+    head: str = "fcos"
     channels: int = 64
     first_level: int = 1
     classes: int = 1

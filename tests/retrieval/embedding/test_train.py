@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from retrieval.embedding import run_log, train
+from retrieval.embedding import train
 from retrieval.embedding.batches import BatchSource
 from retrieval.embedding.encoder import LesionEncoder, load_network
 from retrieval.embedding.recipe import Recipe, load_recipe
@@ -23,6 +23,7 @@ from retrieval.embedding.train import Reports, TrainedEncoder, blend, train_enco
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import LesionType, Split
 from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.training import run_log
 from retrieval.training.checkpoint import CheckpointError
 from retrieval.training.config import RecipeError
 from service.cli import main
