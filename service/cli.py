@@ -20,6 +20,7 @@ from service.commands import (
     import_archive,
     index,
     keys,
+    pacs,
     phantom,
     query,
     serve,
@@ -39,6 +40,7 @@ COMMANDS = (
     fit_matcher,
     serve,
     keys,
+    pacs,
     deidentify,
     demo,
 )
