@@ -188,7 +188,7 @@ class Decoder:
                 int(answer["key_slice"]),
                 int(answer["first_slice_index"]),
             )
-        except (KeyError, TypeError, ValueError) as wrong:
+        except (KeyError, TypeError, ValueError, OverflowError) as wrong:
             if isinstance(wrong, CTError):
                 raise UploadError(str(wrong)) from None
             raise WireError("the answer does not describe a volume") from None

@@ -77,8 +77,10 @@ def _screen_png(path: Path, slices: int, limits: DecodeLimits) -> None:
 
 def _screen_dicom(path: Path, slices: int, limits: DecodeLimits) -> None:
     with path.open("rb") as file:
-        if file.read(128).startswith(_OTHER_KINDS):
-            raise UploadError(f"{path.name} is DICOM and another kind of file at once: refused")
+        head = file.read(144)
+    if head.startswith(_OTHER_KINDS):
+        raise UploadError(f"{path.name} is DICOM and another kind of file at once: refused")
+    _check_meta_length(path, head)
     try:
         syntax = str(read_file_meta_info(path).get("TransferSyntaxUID", ""))
         if syntax not in LOSSLESS_SYNTAXES:
@@ -99,6 +101,14 @@ def _screen_dicom(path: Path, slices: int, limits: DecodeLimits) -> None:
         raise UploadError(f"{path.name} has no Rows or Columns, or several: one number is needed")
     _check_size(path.name, (slices, sizes[0], sizes[1]), limits)
     _check_bits(path.name, bits)
+
+
+def _check_meta_length(path: Path, head: bytes) -> None:
+    """The meta header's own length, which parsers skip by, must end within the file."""
+    if head[132:140] == b"\x02\x00\x00\x00UL\x04\x00" and len(head) == 144:
+        (length,) = struct.unpack("<I", head[140:])
+        if len(head) + length > path.stat().st_size:
+            raise UploadError(f"{path.name} claims a meta header of {length} bytes: it is cut off")
 
 
 def _ascending_until_pixels(name: str) -> Callable[[BaseTag, str | None, int], bool]:

@@ -59,7 +59,7 @@ def receive_message(channel: socket.socket) -> tuple[dict[str, Any], int]:
         raise WireError("what came is no message of a decoder")
     try:
         document = json.loads(_exactly(channel, json_length))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise WireError("what came is not JSON") from None
     if not isinstance(document, dict):
         raise WireError("what came is no JSON object")
