@@ -3,7 +3,7 @@
 lesion_index.py  LesionIndex = catalog + store: add, remove, search, verify
 filters.py       LesionFilter: one grammar for Python, command line and HTTP
 catalog.py       SQLite, the truth: lesions, vectors, image sources, matches
-                 (schema, rows, connections, catalog_writer, match_table, creation)
+                 (schema, rows, connections, catalog_writer, match_table, creation, damage_watch)
 store.py         VectorStore and FaissStore: a cache that can always be rebuilt
                  (segments, exact, approximate, selection, snapshots)
 storage.py       catalog and store kept level: one read path, one write path

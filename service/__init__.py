@@ -3,6 +3,7 @@
 engine.py      SearchEngine: encoder + index (+ detector) -> SearchResult; no HTTP
 results.py     SearchResult and its parts, with DESIGN's JSON names
 indexing.py    an archive into an index: pixels -> patches -> vectors -> catalog, resumable
+bulk_embedding.py  the same on a Ray cluster: bulk_worker.py there, ray_cluster.py between
 patient_tracks.py  one patient of an index over time: tracks, response, a reader's decisions
 timeline.py    the figure of it (timeline_sheet, response_chart); track_table.py the CSV
 track_mistakes.py  links held against known tracks; track_mistake_figure.py shows them
@@ -15,5 +16,7 @@ cli.py         the command ``lesion-search``; each command is a module of comman
 console.py     what the commands share: stdout for the answer, stderr for everything else
 app.py         the FastAPI application; routes, track_routes, schemas, track_schemas, problems,
                settings, state, uploads
+decoding/      untrusted bytes -> CTSlab in a process of its own
+guards/        keys, rates, sizes, headers: what stands between a socket and the routes
 web/           the page: one file, no build step
 """
