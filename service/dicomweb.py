@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from retrieval.lesion import LesionSearchError
+from service.decoding.pool import DecoderPool
 from service.deidentify import keep_values_out_of_logs
 from service.dicomweb_errors import (
     PacsError,
@@ -82,12 +83,19 @@ class InstanceEntry:
 class PacsClient:
     """One PACS, spoken to within the operator's limits; may be shared by threads."""
 
-    def __init__(self, settings: PacsSettings) -> None:
-        """Raises PacsSettingsError or PseudonymError for settings that cannot be; asks nothing."""
+    def __init__(self, settings: PacsSettings, *, decoders: DecoderPool | None = None) -> None:
+        """Opens the session; asks nothing yet.
+
+        ``decoders`` read the images in a process of their own, as a service must; without them
+        images are read in this one.
+
+        Raises PacsSettingsError or PseudonymError for settings that cannot be.
+        """
         keep_values_out_of_logs()
         # The client logs every UID and URL at INFO; nobody asked for them.
         logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL)
         self.settings = settings
+        self.decoders = decoders
         url = settings.checked_url()
         key_file = settings.pseudonym_key
         self.identities: Identities = (
@@ -149,6 +157,11 @@ class PacsClient:
                 entries = [_instance(one) for one in self._web.retrieve_series_metadata(*uids)]
         if not entries:
             raise UnknownReferenceError("the PACS has no instance of this series")
+        if series.instances is not None and len(entries) < series.instances:
+            raise PacsError(
+                f"the PACS lists {len(entries)} of the series' {series.instances} instances: raise "
+                "its limit of results of one query"
+            )
         return entries
 
     def instance_uids(self, series: SeriesEntry) -> list[str]:
@@ -170,7 +183,11 @@ class PacsClient:
             found = self._web.retrieve_instance_metadata(
                 series.study_uid, series.series_uid, sop_uid
             )
-            return Dataset.from_json(found)
+            attributes = Dataset.from_json(found)
+        # The metadata tell of pixels too, as a place to ask for them.
+        if "PixelData" in attributes:
+            del attributes.PixelData
+        return attributes
 
     def store(self, reports: Sequence[Dataset]) -> None:
         """Stores instances; raises PacsError unless the PACS took every one."""

@@ -17,7 +17,9 @@ class PatientInPacs:
         self.pacs = pacs
         self.own_id = seen.study.patient_id
         # Without an id nobody's other studies can be told from anybody's.
-        self.studies = pacs.studies_of(self.own_id) if self.own_id else [seen.study]
+        self.studies = pacs.studies_of(self.own_id) if self.own_id else []
+        if seen.study.study_uid not in {study.study_uid for study in self.studies}:
+            self.studies.append(seen.study)
         self._entries: dict[str, list[SeriesEntry]] = {}
         self._opened = {seen.entry.series_uid: seen}
 

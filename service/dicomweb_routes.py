@@ -28,6 +28,7 @@ from service.dicomweb_schemas import (
 from service.dicomweb_settings import PacsSettings, PacsSettingsError
 from service.problems import problem
 from service.schemas import Problem
+from service.state import ServiceState
 
 if TYPE_CHECKING:
     from service.dicomweb import PacsClient
@@ -66,7 +67,7 @@ def search(request: Request, service: Service, asked: PacsSearchIn) -> dict[str,
     """Similar lesions of one in the PACS, and what became of it in the patient's other studies."""
     if asked.k > service.settings.max_hits:
         raise RequestError(f"k is {asked.k}: at most {service.settings.max_hits} hits are answered")
-    pacs = _pacs(request)
+    pacs = _pacs(request, service)
     from service.dicomweb_search import search_pacs
 
     query = _query(asked, k=asked.k, where=filter_of(asked.where))
@@ -77,7 +78,7 @@ def search(request: Request, service: Service, asked: PacsSearchIn) -> dict[str,
 @dicomweb_router.post("/v1/dicomweb/reports", response_model=PacsReportOut, status_code=201)
 def reports(request: Request, service: Service, asked: PacsReportIn) -> dict[str, Any]:
     """Store a lesion and its follow-ups in the PACS as a structured report (TID 1500)."""
-    pacs = _pacs(request)
+    pacs = _pacs(request, service)
     from service.dicomweb_report import report_of_patient, report_of_query
     from service.dicomweb_search import search_pacs
 
@@ -105,7 +106,7 @@ def _talking() -> Iterator[None]:
         _waiting.release()
 
 
-def _pacs(request: Request) -> PacsClient:
+def _pacs(request: Request, service: ServiceState) -> PacsClient:
     """The client of the configured PACS, opened with the first request that needs it."""
     need_dicom_extra()
     from service.dicomweb import PacsClient
@@ -113,7 +114,7 @@ def _pacs(request: Request) -> PacsClient:
     with _opening:
         client: PacsClient | None = getattr(request.app.state, "pacs", None)
         if client is None:
-            client = request.app.state.pacs = PacsClient(PacsSettings())
+            client = request.app.state.pacs = PacsClient(PacsSettings(), decoders=service.decoders)
     return client
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from io import BytesIO
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from retrieval.ct import CTSlab
-from retrieval.sources.dicom import grid_of
-from retrieval.sources.dicom_header import TAGS, DicomError, DicomPlane, plane_of
+from retrieval.sources.dicom import grid_of, slab_of
+from retrieval.sources.dicom_header import TAGS, DicomError, plane_of
+from service.decoding.limits import UploadError
+from service.decoding.reading import UploadOptions
 from service.deidentify import DeidentifyError, check_burned_in
 from service.dicomweb import InstanceEntry, PacsClient, SeriesEntry, StudyEntry
 from service.dicomweb_errors import PacsError, PacsLimitError, UnknownReferenceError
@@ -121,18 +123,25 @@ def read_slab(
     """
     wanted = series.within(position, half_depth_mm)
     _check_bytes(pacs, [series.images[place] for place in wanted])
-    planes = [_plane(pacs, series.entry, series.images[place], place) for place in wanted]
+    images = [_retrieved(pacs, series.entry, series.images[place], place) for place in wanted]
     try:
-        grid = grid_of(planes)
-        return CTSlab(
-            grid.hu,
-            grid.spacing_mm_px,
-            grid.slice_interval_mm,
-            position - wanted.start,
-            wanted.start,
-        )
-    except DicomError as wrong:
+        slab = _read(pacs, images, position - wanted.start)
+    except (DicomError, UploadError) as wrong:
         raise PacsImageError(str(wrong)) from None
+    return replace(slab, first_slice_index=wanted.start)
+
+
+def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: int) -> CTSlab:
+    """The images as CT, decoded in another process where the client has one for it."""
+    if pacs.decoders is None:
+        grid = grid_of([plane_of(name, image) for name, image in images])
+        return slab_of(grid, key_slice=key_slice)
+    files = []
+    for _, image in images:
+        file = BytesIO()
+        image.save_as(file, enforce_file_format=True)
+        files.append(BytesIO(file.getvalue()))
+    return pacs.decoders.decode(files, UploadOptions(key_slice_index=key_slice))
 
 
 def _of_one_orientation(
@@ -167,23 +176,25 @@ def _check_bytes(pacs: PacsClient, images: Sequence[InstanceEntry]) -> None:
         )
 
 
-def _plane(pacs: PacsClient, entry: SeriesEntry, image: InstanceEntry, place: int) -> DicomPlane:
-    """One image with its pixels and geometry alone; nothing of the patient goes further."""
+def _retrieved(
+    pacs: PacsClient, entry: SeriesEntry, image: InstanceEntry, place: int
+) -> tuple[str, Dataset]:
+    """One image under the name of its place, with its pixels and geometry alone."""
     dataset = pacs.retrieve(entry, image.sop_uid)
     name = f"slice {place}"
     try:
         check_burned_in(dataset)
-        return plane_of(name, _geometry_and_pixels(dataset))
     except DeidentifyError as refused:
         raise PacsImageError(f"{name}: {refused}") from None
-    except DicomError as wrong:
-        raise PacsImageError(str(wrong)) from None
+    return name, _geometry_and_pixels(dataset)
 
 
-def _geometry_and_pixels(dataset: Dataset) -> Any:
+def _geometry_and_pixels(dataset: Dataset) -> Dataset:
+    """Nothing of the patient goes further."""
     kept = Dataset()
     for keyword in TAGS:
         if keyword in dataset:
             kept[keyword] = dataset[keyword]
     kept.file_meta = dataset.file_meta
+    kept.preamble = b"\0" * 128
     return kept
