@@ -17,6 +17,7 @@ from service.lesion_routes import lesion_router
 from service.map_routes import map_router
 from service.metrics import ServiceMetrics
 from service.observing import ObserveRequests
+from service.openapi import with_examples
 from service.page_routes import WEB_FOLDER, page_router
 from service.problems import install_problem_handlers
 from service.routes import router
@@ -71,6 +72,7 @@ def create_app(
     for part in ROUTERS:
         app.include_router(part)
     install_dicomweb(app)
+    app.openapi = with_examples(app)  # type: ignore[method-assign]
     app.mount("/web", StaticFiles(directory=WEB_FOLDER))
     install_problem_handlers(app)
     install_guards(app, settings)

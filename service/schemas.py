@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 Numbers = list[float]
 
@@ -108,8 +108,6 @@ class Health(BaseModel):
 
 class Problem(BaseModel):
     """An error (RFC 9457)."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": 422}]})
 
     type: str
     title: str

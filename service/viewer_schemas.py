@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.types import JsonValue
+from pydantic import BaseModel, Field
 
 from service.schemas import Numbers
-
-UPLOAD_EXAMPLE: dict[str, JsonValue] = {
-    "upload_id": "9f86d081884c7d659a2feaa0c55ad015",
-    "slices": 61,
-    "rows": 512,
-    "columns": 512,
-    "spacing_mm_px": [0.8, 0.8],
-    "slice_interval_mm": 5.0,
-    "first_slice_index": 0,
-    "key_slice_index": 30,
-    "expires_in_s": 1800,
-}
 
 
 class SlicesOut(BaseModel):
@@ -36,8 +23,6 @@ class SlicesOut(BaseModel):
 
 class UploadOut(SlicesOut):
     """A held upload."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [UPLOAD_EXAMPLE]})
 
     upload_id: str
     expires_in_s: float = Field(description="seconds after its last use")

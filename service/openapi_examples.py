@@ -1,0 +1,185 @@
+"""An example of each answer by the name of its model: shown in OpenAPI, checked by the tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LESION: dict[str, Any] = {
+    "lesion_id": "000123_02_01_109_x226_y204",
+    "patient_id": "000123",
+    "study_id": "000123_02",
+    "series_id": "000123_02_01",
+    "key_slice_index": 109,
+    "box": [210.0, 188.0, 243.0, 221.0],
+    "long_mm": 18.4,
+    "short_mm": 14.1,
+    "location": [0.31, 0.52, 0.44],
+    "lesion_type": "liver",
+    "split": "test",
+    "study_date": "2024-05-17",
+    "tags": ["calcified"],
+}
+OTHER = {
+    **LESION,
+    "lesion_id": "000877_01_02_064_x180_y231",
+    "patient_id": "000877",
+    "study_id": "000877_01",
+    "series_id": "000877_01_02",
+    "key_slice_index": 64,
+    "long_mm": 20.2,
+    "study_date": None,
+    "tags": [],
+}
+LATER = {
+    **LESION,
+    "lesion_id": "000123_03_01_101_x224_y207",
+    "study_id": "000123_03",
+    "series_id": "000123_03_01",
+    "key_slice_index": 101,
+    "long_mm": 13.9,
+    "study_date": "2024-08-20",
+}
+CANDIDATE = {"box": [210.0, 188.0, 243.0, 221.0], "score": 0.93, "long_mm": 18.6}
+TIMING = {"read": 6.1, "detect": 0.0, "patch": 2.4, "encode": 18.2, "search": 1.3, "total": 28.0}
+TERMS: dict[str, Any] = {
+    "similarity": 0.86,
+    "in_plane_mm": 4.2,
+    "height_mm": 6.0,
+    "location_source": "given",
+    "log_size_ratio": -0.28,
+    "same_type": True,
+    "contributions": {"intercept": 0.4, "similarity": 2.1},
+}
+STACK = {
+    "slices": 61,
+    "rows": 512,
+    "columns": 512,
+    "spacing_mm_px": [0.8, 0.8],
+    "slice_interval_mm": 5.0,
+    "first_slice_index": 79,
+    "key_slice_index": 109,
+}
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "LesionOut": LESION,
+    "LesionPage": {"lesions": [LESION], "next_after": LESION["lesion_id"]},
+    "SearchOut": {
+        "box": LESION["box"],
+        "box_source": "given",
+        "candidates": [],
+        "hits": [
+            {
+                "rank": 1,
+                "similarity": 0.912,
+                "terms": {"same_type": True, "size_ratio": 1.098, "location_distance": 0.07},
+                "lesion": OTHER,
+            }
+        ],
+        "follow_ups": [
+            {
+                "study_id": LATER["study_id"],
+                "state": "persistent",
+                "similarity": 0.86,
+                "score": 0.97,
+                "change_mm": -4.5,
+                "change_pct": -24.5,
+                "terms": TERMS,
+                "lesion": LATER,
+            }
+        ],
+        "encoder": {"name": "small", "fingerprint": "0123456789abcdef", "dimension": 256},
+        "index": {"lesions": 32735},
+        "timing_ms": TIMING,
+        "warnings": [],
+    },
+    "DetectOut": {
+        "candidates": [CANDIDATE],
+        "detector": {"name": "small", "fingerprint": "fedcba9876543210"},
+        "key_slice_index": 109,
+        "timing_ms": {**TIMING, "detect": 310.0, "total": 316.1},
+    },
+    "UploadOut": {
+        **STACK,
+        "upload_id": "9f86d081884c7d659a2feaa0c55ad015",
+        "expires_in_s": 1800.0,
+    },
+    "LesionSlicesOut": {**STACK, "box": LESION["box"]},
+    "PatientPage": {
+        "patients": [{"patient_id": "000123", "studies": 3, "lesions": 7}],
+        "next_after": "000123",
+    },
+    "MapOut": {
+        "method": "pca",
+        "total": 32735,
+        "points": [
+            {
+                "lesion_id": LESION["lesion_id"],
+                "x": 0.412,
+                "y": 0.733,
+                "lesion_type": "liver",
+                "long_mm": 18.4,
+                "patient_id": "000123",
+            }
+        ],
+    },
+    "TracksOut": {
+        "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
+        "patient_id": "000123",
+        "ordered_by": "study_date",
+        "studies": [
+            {"study_id": "000123_02", "study_date": "2024-05-17"},
+            {"study_id": "000123_03", "study_date": "2024-08-20"},
+        ],
+        "tracks": [
+            {
+                "track_id": "000123-1",
+                "new_in": None,
+                "vanished_in": None,
+                "merged_into": None,
+                "split_from": None,
+                "lesions": [LESION, LATER],
+            }
+        ],
+        "links": [
+            {
+                "earlier": LESION["lesion_id"],
+                "later": LATER["lesion_id"],
+                "state": "matched",
+                "score": 0.97,
+                "terms": TERMS,
+            }
+        ],
+        "response": {
+            "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
+            "guideline": "RECIST 1.1",
+            "policy": {"marks": "complete"},
+            "not_assessed": "non-target lesions",
+            "patient_id": "000123",
+            "ordered_by": "study_date",
+            "baseline_study": "000123_02",
+            "baseline_sum_mm": 18.4,
+            "targets": [],
+            "studies": [],
+            "growth": [],
+        },
+        "warnings": [],
+    },
+    "MatchIn": {
+        "lesion_a": LESION["lesion_id"],
+        "lesion_b": LATER["lesion_id"],
+        "decision": "confirm",
+    },
+    "MatchOut": {
+        "lesion_a": LESION["lesion_id"],
+        "lesion_b": LATER["lesion_id"],
+        "verdict": "confirmed",
+    },
+    "Health": {"status": "ready", "lesions": 32735},
+    "Problem": {
+        "type": "about:blank",
+        "title": "Unprocessable Content",
+        "status": 422,
+        "detail": "box '1,2,3' has 3 numbers: write x1,y1,x2,y2",
+        "request_id": "b6b4c0a1f2d04e3a9c55ad0159f86d08",
+    },
+}
