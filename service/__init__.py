@@ -14,8 +14,12 @@ figure.py      one figure of a query with its hits and follow-ups; result_panels
 embedding_space.py, embedding_map.py, map_figures.py  an index looked at as a whole: the notebook
 cli.py         the command ``lesion-search``; each command is a module of commands/
 console.py     what the commands share: stdout for the answer, stderr for everything else
-app.py         the FastAPI application; routes, track_routes, schemas, track_schemas, problems,
-               settings, state, uploads
+app.py         the FastAPI application: *_routes.py answer, *_schemas.py and forms.py are their
+               JSON and forms; startup, state, settings, dependencies, problems
+query_images.py    the CT of a request: uploads.py reads it, held_uploads.py keeps it
+added_lesions.py   lesions added and removed over HTTP; slices.py, map_points.py for the viewer
+batching.py, gate.py   patches embedded together; how many requests compute at once
+observing.py   request ids, logs.py and metrics.py; openapi.py describes it all with examples
 decoding/      untrusted bytes -> CTSlab in a process of its own
 guards/        keys, rates, sizes, headers: what stands between a socket and the routes
 web/           the page: one file, no build step
