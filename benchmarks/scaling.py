@@ -8,8 +8,8 @@ of such low inner dimension; wholly random vectors would have no near neighbours
 step runs in a process of its own, so that memory and opening are those of a program that starts.
 
 ``--folder`` keeps the indexes and goes on with those that are there; the additions that are timed
-are taken out again. Writes benchmarks/results/scaling.json after each size; sizes measured before
-stay in it.
+are taken out again. Writes benchmarks/results/scaling.json and the table of docs/scaling.md after
+each size; sizes measured before stay in both.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ ADDED = 1_000
 QUERIES = 200
 SLOW_QUERIES = 50
 RESULT = Path(__file__).parent / "results" / "scaling.json"
+PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
+BEGIN = "<!-- measured: written by benchmarks/scaling.py -->"
+END = "<!-- end of measured -->"
 
 BINDING = EncoderBinding("scaling", "made-up vectors", DIMENSION)
 
@@ -222,6 +225,46 @@ def measured(folder: Path, count: int) -> dict[str, Any]:
     return row
 
 
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as a Markdown table, a size a column."""
+    lines = {
+        "memory when open, bytes a lesion": lambda row: row["exact"]["memory_bytes_a_lesion"],
+        "catalog, bytes a lesion": lambda row: row["build"]["catalog_bytes_a_lesion"],
+        "snapshot, bytes a lesion": lambda row: row["build"]["snapshot_bytes_a_lesion"],
+        "stored, lesions a second": lambda row: row["build"]["added_a_second"],
+        "opening, s": lambda row: row["exact"]["open_s"],
+        "adding 1,000, s": lambda row: row["exact"]["add_1000_s"],
+        "until the last of them is found, ms": lambda row: round(
+            1000 * row["exact"]["first_found_after_s"]
+        ),
+        "exact, p50 ms": lambda row: row["exact"]["exact_ms"]["p50"],
+        "one patient, p50 ms": lambda row: row["exact"]["one_patient_ms"]["p50"],
+        "one type of nine, p50 ms": lambda row: row["exact"]["one_type_ms"]["p50"],
+        "approximate form": lambda row: row["approximate"]["kind"],
+        "its building, s": lambda row: row["approximate"]["build_s"],
+        "its recall@10": lambda row: row["approximate"]["recall_at_10"],
+        "its search, p50 ms": lambda row: row["approximate"]["search_ms"]["p50"],
+        "memory with it, bytes a lesion": lambda row: row["approximate"]["memory_bytes_a_lesion"],
+        "load of the machine meanwhile": lambda row: row["load_average_before_and_after"][1],
+    }
+    head = "| lesions | " + " | ".join(f"{row['lesions']:,}" for row in rows) + " |"
+    body = [
+        f"| {name} | " + " | ".join(str(of(row)) for row in rows) + " |"
+        for name, of in lines.items()
+    ]
+    return "\n".join([head, "| --- |" + " --- |" * len(rows), *body])
+
+
+def write_page(page: Path, rows: list[dict[str, Any]]) -> None:
+    """Puts the table between the page's two marks."""
+    text = page.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page} lacks its marks {BEGIN} and {END}")
+    page.write_text(f"{before}{begin}\n{table(rows)}\n{end}{after}")
+
+
 def main() -> None:
     """Measures each size and writes the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -234,12 +277,14 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for count in options.lesions:
             row = measured(folder / f"scaling-{count}", count)
-            write(options.out, row)
+            rows = write(options.out, row)
+            if options.out == RESULT:
+                write_page(PAGE, rows)
             print(json.dumps(row, indent=2), flush=True)
 
 
-def write(out: Path, row: dict[str, Any]) -> None:
-    """Puts a size's row in place of an earlier one; keeps how long it took to build."""
+def write(out: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Puts a size's row in place of an earlier one, keeping its build; returns all rows."""
     document = json.loads(out.read_text()) if out.exists() else {"rows": []}
     rows = {one["lesions"]: one for one in document["rows"]}
     if "build" not in row and row["lesions"] in rows:
@@ -258,6 +303,8 @@ def write(out: Path, row: dict[str, Any]) -> None:
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(document, indent=2) + "\n")
+    measured_rows: list[dict[str, Any]] = document["rows"]
+    return measured_rows
 
 
 if __name__ == "__main__":
