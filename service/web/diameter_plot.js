@@ -113,19 +113,29 @@ function axes(marks, scale, [width, height]) {
 
 /** Track names at the right end of their lines, moved apart where they would cover each other. */
 function endLabels(series, scale) {
-  const ends = series.map(({ track, points }) => {
+  const labels = series.map(({ track, points }) => {
     const last = points.at(-1);
     return { track, x: scale.x(last.column) + 9, y: scale.y(last.long_mm) + 4 };
   });
-  const taken = [];
-  return ends.sort((a, b) => a.y - b.y).map(({ track, x, y }) => {
-    let free = y;
-    for (const other of taken) {
-      if (Math.abs(other.x - x) < 30 && free - other.y < LABEL_GAP) free = other.y + LABEL_GAP;
-    }
-    taken.push({ x, y: free });
-    const label = makeSvg("text", { x, y: free, fill: trackColour(track), class: "track-name" }, track.track_id);
+  labels.sort((a, b) => a.y - b.y);
+  spread(labels, 1, -Infinity);
+  spread([...labels].reverse(), -1, scale.y(0) + 4);
+  return labels.map(({ track, x, y }) => {
+    const label = makeSvg("text", { x, y, fill: trackColour(track), class: "track-name" }, track.track_id);
     label.dataset.track = track.track_id;
     return label;
   });
+}
+
+/** Moves labels of one column apart: downwards (1), or upwards (-1) from a lowest place. */
+function spread(labels, direction, lowest) {
+  const taken = [];
+  for (const label of labels) {
+    if (direction < 0) label.y = Math.min(label.y, lowest);
+    for (const other of taken) {
+      const isClose = Math.abs(other.x - label.x) < LABEL_GAP && direction * (label.y - other.y) < LABEL_GAP;
+      if (isClose) label.y = other.y + direction * LABEL_GAP;
+    }
+    taken.push(label);
+  }
 }

@@ -45,7 +45,7 @@ export class Filters {
       { className: "filters" },
       make("summary", {}, make("span", { textContent: "Filter" }), this.#summary),
       make("div", { className: "chips", role: "group", "aria-label": "Lesion types" }, ...types),
-      make("div", { className: "filter-row" }, "Long", min, "to", max, "mm", split),
+      make("div", { className: "filter-row" }, "Size", min, "to", max, "mm", split),
       make("div", { className: "filter-row" }, where, clear),
     );
   }

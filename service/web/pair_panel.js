@@ -120,7 +120,7 @@ function verdict(link, word) {
     const words = word === "reject" ? "A reader said: two different lesions." : "The matcher made no link between these two.";
     return [make("p", { className: "faint", textContent: words })];
   }
-  const said = link.state === "confirmed" ? "A reader confirmed: the same lesion." : `Probability of being the same lesion ${link.score.toFixed(2)}`;
+  const said = link.state === "confirmed" ? "A reader confirmed: the same lesion." : `Same lesion with probability ${link.score.toFixed(2)}`;
   const head = make("p", { className: "line" }, make("span", { textContent: said }), make("span", { className: `badge ${link.state}`, textContent: link.state }));
   return [head, termBars(link.terms)];
 }

@@ -119,8 +119,9 @@ export class PatientView {
   }
 
   #drawHead({ patient_id: id, studies, tracks, ordered_by: orderedBy, warnings, response }) {
-    const order = orderedBy === "study_date" ? "in order of study date" : "in order of study number, as not every study has a date";
-    const facts = `${plural(studies.length, "study", "studies")}, ${plural(tracks.length, "lesion track")}, ${order}`;
+    const order = orderedBy === "study_date" ? "by date" : "by number";
+    const facts = `${plural(studies.length, "study", "studies")} ${order}, ${plural(tracks.length, "lesion track")}`;
+    const why = orderedBy === "study_date" ? "" : "Not every study has a date, so they stand in the order of their numbers.";
     const choice = make(
       "select",
       { "aria-label": "Were all lesions marked?", title: "Whether a lesion without a mark is gone, or only not marked" },
@@ -133,7 +134,7 @@ export class PatientView {
     const undo = count === 0 ? null : button(`Undo (${count})`, { sign: "undo", run: () => this.#undo(), className: "plain small", title: "Take the last decision back (u)" });
     this.head.replaceChildren(
       make("h2", { textContent: `Patient ${id}` }),
-      make("span", { className: "faint", textContent: facts }),
+      make("span", { className: "faint", textContent: facts, title: why }),
       make("span", { className: "heading-buttons" }, undo, choice),
       make("p", { className: "faint small-print", textContent: `${response.guideline}; not assessed: ${response.not_assessed}.` }),
       ...warnings.map(warning),

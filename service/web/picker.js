@@ -13,7 +13,7 @@ export class Picker {
   #list = make("div", { className: "rows lesion-rows", role: "listbox", "aria-label": "Indexed lesions" });
   #more = make("button", { type: "button", className: "plain wide", textContent: "More lesions", hidden: true });
   #type = make("select", { "aria-label": "Lesion type" }, new Option("all types", ""), ...TYPES.map((name) => new Option(name, name)));
-  #patient = make("input", { type: "search", placeholder: "patient id", "aria-label": "Patient", autocomplete: "off" });
+  #patient = make("input", { type: "search", placeholder: "patient", "aria-label": "Patient", autocomplete: "off" });
   #after = "";
   #chosen = null;
   #turn = 0;

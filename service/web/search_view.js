@@ -11,7 +11,7 @@ import { change, go, keep } from "./route.js";
 import { SidePanel } from "./side_panel.js";
 import { loadingState } from "./states.js";
 import { TOOLS, Toolbar } from "./toolbar.js";
-import { acceptDrops } from "./upload_panel.js";
+import { acceptDrops, uploadFacts } from "./upload_panel.js";
 import { WINDOWS, WINDOW_NAMES, windowText } from "./windows.js";
 
 const NO_MARK = { box: null, recist: null, point: null, detect: null, slice: null };
@@ -133,8 +133,9 @@ export class SearchView {
     this.#aborting?.abort();
     const params = this.#params;
     if (!isAsked(params)) {
-      this.answers.showEmpty(Boolean(params.upload));
-      this.#hint(params.upload ? HOW_TO_MARK : "");
+      const hasImage = Boolean(params.upload) && uploadFacts(params.upload) !== null;
+      this.answers.showEmpty(hasImage);
+      this.#hint(hasImage ? HOW_TO_MARK : "");
       return;
     }
     this.#aborting = new AbortController();

@@ -26,7 +26,7 @@ export class SidePanel {
       "div",
       { className: "about" },
       make("h2", { textContent: "About the image" }),
-      make("div", { className: "pair" }, field("Patient, if known", this.#fields.patient), field("Study", this.#fields.study)),
+      make("div", { className: "pair" }, field("Patient", this.#fields.patient), field("Study", this.#fields.study)),
       make("p", { className: "faint", textContent: "With the patient, follow-ups are looked for and the patient is left out of the hits." }),
       field("Box in pixels, or draw it", this.#fields.box),
     );

@@ -8,9 +8,10 @@ export function emptyState(sign, title, words, ...actions) {
   return state("empty", sign, title, words, actions);
 }
 
-/** It failed: what the service says, and a way on. */
+/** It failed: what the service says, and a way on where asking again can help. */
 export function errorState(error, retry = null, words = "Try again") {
-  const again = retry === null ? [] : [button(words, { run: retry, className: "plain" })];
+  const isLasting = words === "Try again" && error.status >= 400 && error.status < 500 && error.status !== 429;
+  const again = retry === null || isLasting ? [] : [button(words, { run: retry, className: "plain" })];
   const node = state("failed", "alert", "That did not work", error.message, again);
   node.setAttribute("role", "alert");
   return node;
