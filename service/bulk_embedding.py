@@ -66,7 +66,7 @@ class BulkOptions:
     largest_shard: int = 64
     batch_size: int = 32
     attempts: int = 3
-    patience_s: float = 120.0
+    patience_s: float = 600.0
 
 
 @dataclass
