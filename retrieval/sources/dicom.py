@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydicom.misc import is_dicom
 
 from retrieval.ct import AIR_HU, CTSlab
+from retrieval.sources.dicom_codestream import check_codestream
 from retrieval.sources.dicom_header import DicomError, DicomPlane, read_plane
 
 MAX_GAP_SHARE = 0.01
@@ -140,6 +141,7 @@ def _interval(planes: Sequence[DicomPlane]) -> float:
 
 def _hu(plane: DicomPlane) -> NDArray[np.float32]:
     dataset = plane.dataset
+    check_codestream(plane.name, dataset)
     try:
         stored = np.asarray(dataset.pixel_array)
     except (RuntimeError, ValueError, AttributeError, NotImplementedError, KeyError) as wrong:

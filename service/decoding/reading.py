@@ -19,6 +19,10 @@ from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.screening import screen
 from service.decoding.unpacking import GZIP, ZIP, Budget, expand_zip, inflate_gzip
 
+_MIN_MM, _MAX_MM = 0.001, 1000.0
+_MAX_HU = 1e6
+"""Metal reaches some ten thousand."""
+
 _SUFFIX = {ImageKind.PNG: ".png", ImageKind.DICOM: ".dcm", ImageKind.NIFTI: ".nii"}
 
 
@@ -53,17 +57,33 @@ def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> C
             series.mkdir()
             for file in files:
                 file.rename(series / file.name)
-        return open_query_image(
+        slab = open_query_image(
             files[0] if len(files) == 1 else folder / "series",
             key_slice_index=options.key_slice_index,
             spacing_mm=options.spacing_mm,
             half_depth_mm=options.half_depth_mm,
         )
+        _check_plausible(slab)
+        return slab
     except LesionSearchError as mistake:
         words = str(mistake).replace(str(folder / "series") + os.sep, "upload ")
         words = words.replace(str(folder / "series"), "the upload")
         words = words.replace(str(folder) + os.sep, "upload ").replace(str(folder), "the upload")
         raise UploadError(words) from None
+
+
+def _check_plausible(slab: CTSlab) -> None:
+    """Numbers that no CT has, which overflow in what is computed from them."""
+    lengths = (*slab.spacing_mm_px, slab.slice_interval_mm)
+    if not all(_MIN_MM <= length <= _MAX_MM for length in lengths):
+        raise UploadError(
+            f"spacing {lengths} mm (x, y, interval): each from {_MIN_MM} to {_MAX_MM:g} is read"
+        )
+    low, high = float(slab.hu.min()), float(slab.hu.max())
+    if not (low >= -_MAX_HU and high <= _MAX_HU):
+        raise UploadError(
+            f"the values reach from {low:g} to {high:g}, some infinite or far from any HU"
+        )
 
 
 def _unpacked(folder: Path, limits: DecodeLimits) -> list[Path]:

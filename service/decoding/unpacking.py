@@ -162,10 +162,16 @@ def _copy_entry(
     opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, budget: Budget
 ) -> None:
     """Writes one entry; ``ZipFile`` itself stops at the declared size and checks the checksum."""
+    written_bytes = 0
     with opened.open(entry) as stream, target.open("wb") as written:
         while chunk := stream.read(_CHUNK):
             budget.spend(len(chunk))
-            written.write(chunk)
+            written_bytes += written.write(chunk)
+    if written_bytes != entry.file_size:
+        raise UploadError(
+            f"the zip cannot be unpacked: an entry declares {entry.file_size} bytes and has "
+            f"{written_bytes}"
+        )
 
 
 def _is_image(path: Path) -> bool:
