@@ -105,14 +105,14 @@ def _draw_slice(
     axes.set_xlim(left, left + across / x_mm)
     axes.set_ylim(top + across / y_mm, top)
     # The best is drawn last, so that it lies on top.
-    for rank, box, score in sorted(numbered, key=lambda one: -one[0]):
+    for rank, box, _ in sorted(numbered, key=lambda one: -one[0]):
         colour = QUERY_COLOUR if rank == 1 else HIT_COLOUR
         corner = (box.x1, box.y1)
         axes.add_patch(Rectangle(corner, box.width, box.height, fill=False, ec=colour, lw=1.5))
         axes.text(
             box.x1,
             box.y1 - 1,
-            f"{rank}  {score:.2f}",
+            str(rank),
             color=BACKGROUND,
             fontsize=7.5,
             fontweight="bold",
