@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 _OPEN_PATHS = {"/", "/healthz", "/readyz"}
 _OPEN_FOLDER = "/web/"
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
-_READING_POSTS = ("/v1/search", "/v1/detect")
+_READING_POSTS = ("/v1/search", "/v1/detect", "/v1/dicomweb/search")
 _OWN_UPLOADS = "/v1/uploads"
 
 NO_KEY = (

@@ -11,6 +11,10 @@ import time
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import pytest
+
+from service.cli import main
+
 
 def test_serve_answers_until_it_is_interrupted(built_index, encoder_file, archive):
     with socket.socket() as free:
@@ -29,6 +33,23 @@ def test_serve_answers_until_it_is_interrupted(built_index, encoder_file, archiv
     assert service.returncode == 0
     assert f"http://127.0.0.1:{port}" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--host", "0.0.0.0"], "keys add"),
+        (["--host", "0.0.0.0", "--keys", "none.json"], "none.json"),
+        (["--certificate", "none.pem"], "none.pem"),
+    ],
+)
+def test_serve_refuses_what_would_not_be_safe(options, said, tmp_path, monkeypatch, capsys):
+    """At once and in one line: not even the index is looked at."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", "--index", "no-index", *options]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert len(captured.err.splitlines()) == 1
 
 
 def wait_for(url: str, service: subprocess.Popen[str]) -> dict[str, object]:
