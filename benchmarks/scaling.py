@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import os
 import platform
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -216,6 +217,7 @@ def measured(folder: Path, count: int) -> dict[str, Any]:
     row: dict[str, Any] = {"lesions": count}
     if not folder.exists():
         building = folder.with_suffix(".building")
+        shutil.rmtree(building, ignore_errors=True)  # what a run that was ended left
         row["build"] = _apart(build, building, count)
         building.rename(folder)
     row["exact"] = _apart(use, folder, count)
