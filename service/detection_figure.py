@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from retrieval.ct import DISPLAY_WINDOWS, CTSlab, apply_window
 from retrieval.lesion import Box
@@ -124,7 +126,7 @@ def _draw_slice(
     start = left + 0.03 * (end - left)
     y = foot - 0.03 * (foot - top)
     axes.plot([start, start + SCALE_BAR_MM / x_mm], [y, y], color="white", lw=2)
-    words = {"color": "white", "fontsize": 8, "va": "center"}
+    words: dict[str, Any] = {"color": "white", "fontsize": 8, "va": "center"}
     axes.text(start + (SCALE_BAR_MM + 4) / x_mm, y, f"{SCALE_BAR_MM:.0f} mm", **words)
 
 
@@ -134,8 +136,13 @@ def _view(slab: CTSlab, position: int) -> tuple[float, float, float]:
     if not body.any():
         body = np.ones_like(body)
     x_mm, y_mm = slab.spacing_mm_px
-    rows, columns = np.nonzero(body.any(axis=1))[0], np.nonzero(body.any(axis=0))[0]
-    middle = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
-    wide, high = (columns[-1] - columns[0] + 1) * x_mm, (rows[-1] - rows[0] + 1) * y_mm
-    across = max(wide, high) + 2 * VIEW_MARGIN_MM
+    top, bottom = _ends(body.any(axis=1))
+    left, right = _ends(body.any(axis=0))
+    middle = (left + right) / 2, (top + bottom) / 2
+    across = max((right - left + 1) * x_mm, (bottom - top + 1) * y_mm) + 2 * VIEW_MARGIN_MM
     return middle[0] - across / x_mm / 2, middle[1] - across / y_mm / 2, across
+
+
+def _ends(occupied: NDArray[np.bool_]) -> tuple[int, int]:
+    places = np.flatnonzero(occupied)
+    return int(places[0]), int(places[-1])
