@@ -17,6 +17,8 @@ const TIP_HEIGHT = 250;
 export class MapView {
   #params = {};
   #points = null;
+  #method = "";
+  #total = 0;
   #loading = false;
   #canvas = new MapCanvas();
   #tip = make("div", { className: "tip", hidden: true });
@@ -61,7 +63,8 @@ export class MapView {
     try {
       const map = await getJson("v1/map");
       this.#points = map.points;
-      this.method = map.method;
+      this.#method = map.method;
+      this.#total = map.total;
       this.#canvas.setPoints(map.points);
       this.#setCover(map.points.length > 0 ? null : emptyState("map", "The map is empty", "Add lesions to the index with: lesion-search index add"));
       this.#draw();
@@ -92,7 +95,8 @@ export class MapView {
       const without = hidden.has(type) ? [...hidden].filter((one) => one !== type) : [...hidden, type];
       change({ without: without.join(",") || null }, { replace: true });
     };
-    const facts = `${plural(this.#points.length, "lesion")} by ${this.method.toUpperCase()}. Near points look alike to the encoder; the axes have no unit.`;
+    const all = this.#total > this.#points.length ? `${this.#points.length.toLocaleString("en")} of ` : "";
+    const facts = `${all}${plural(this.#total, "lesion")} by ${this.#method.toUpperCase()}. Near points look alike to the encoder; the axes have no unit.`;
     this.#side.replaceChildren(
       make("h2", { textContent: "Colour" }),
       make("div", { className: "group segmented", role: "group", "aria-label": "Colour by" }, ...choices),
