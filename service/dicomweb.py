@@ -229,6 +229,8 @@ def _asking(what: str) -> Iterator[None]:
         ) from None
     except requests.Timeout:
         raise PacsUnavailableError(f"the PACS did not answer in time about {what}") from None
+    except requests.exceptions.InvalidJSONError:
+        raise PacsError(f"the PACS's answer about {what} is not readable DICOMweb") from None
     except requests.RequestException:
         raise PacsUnavailableError(
             "the PACS cannot be reached: check LESION_SEARCH_PACS_URL and that it runs"

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 
@@ -50,7 +51,8 @@ class BoundedAdapter(HTTPAdapter):
             raise RedirectError("the answer is a redirect")
         body = bytearray()
         with response:
-            for chunk in response.iter_content(_CHUNK):
+            # Whatever has come, never waiting for a full chunk: a slow drip must meet the deadline.
+            while chunk := _next_chunk(response):
                 body += chunk
                 if len(body) > self._max:
                     raise AnswerTooLargeError("the answer is too large")
@@ -58,7 +60,18 @@ class BoundedAdapter(HTTPAdapter):
                     raise requests.Timeout("the answer does not end")
         # What requests itself keeps of an answer that was read whole.
         response._content = bytes(body)
+        response._content_consumed = True
         return response
+
+
+def _next_chunk(response: requests.Response) -> bytes:
+    try:
+        chunk: bytes = response.raw.read1(_CHUNK, decode_content=True)
+    except urllib3.exceptions.ReadTimeoutError as late:
+        raise requests.Timeout("the answer stopped") from late
+    except urllib3.exceptions.HTTPError as broken:
+        raise requests.ConnectionError("the answer is broken off or damaged") from broken
+    return chunk
 
 
 def open_session(settings: PacsSettings) -> requests.Session:
