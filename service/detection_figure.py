@@ -78,7 +78,7 @@ def reading_windows(slab: CTSlab, position: int) -> tuple[str, ...]:
     plane = slab.hu[position]
     body = body_mask(plane)
     aerated = np.count_nonzero(plane[body] < AERATED_HU)
-    chest = aerated > AERATED_SHARE * max(np.count_nonzero(body), 1)
+    chest = aerated > AERATED_SHARE * max(int(np.count_nonzero(body)), 1)
     return ("soft tissue", "lung") if chest else ("soft tissue",)
 
 
@@ -136,13 +136,13 @@ def _view(slab: CTSlab, position: int) -> tuple[float, float, float]:
     if not body.any():
         body = np.ones_like(body)
     x_mm, y_mm = slab.spacing_mm_px
-    top, bottom = _ends(body.any(axis=1))
-    left, right = _ends(body.any(axis=0))
+    top, bottom = _ends(np.asarray(body.any(axis=1)))
+    left, right = _ends(np.asarray(body.any(axis=0)))
     middle = (left + right) / 2, (top + bottom) / 2
     across = max((right - left + 1) * x_mm, (bottom - top + 1) * y_mm) + 2 * VIEW_MARGIN_MM
     return middle[0] - across / x_mm / 2, middle[1] - across / y_mm / 2, across
 
 
-def _ends(occupied: NDArray[np.bool_]) -> tuple[int, int]:
+def _ends(occupied: NDArray[Any]) -> tuple[int, int]:
     places = np.flatnonzero(occupied)
     return int(places[0]), int(places[-1])
