@@ -1,0 +1,95 @@
+"""A real service process: what it acknowledged survives a kill, and it ends in order."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.service.serving import multipart, service_process
+
+
+@pytest.fixture
+def own_index(built_index, tmp_path):
+    return shutil.copytree(built_index, tmp_path / "index")
+
+
+@pytest.fixture
+def form(archive):
+    """A new lesion: the first one's slice under another patient."""
+    lesion = archive.lesions[0]
+    return {
+        "file": (archive.root / archive.source(lesion).image).read_bytes(),
+        "box": ",".join(str(edge) for edge in lesion.box.to_list()),
+        "spacing": "0.9,0.9,2.5",
+        "patient_id": "new",
+        "study_id": "new_01",
+    }
+
+
+def test_what_was_acknowledged_survives_a_kill(own_index, encoder_file, archive, form, tmp_path):
+    gone = archive.lesions[-1].lesion_id
+    with service_process(own_index, encoder_file, tmp_path) as service:
+        assert service.wait_until_ready()["lesions"] == len(archive.lesions)
+        status, added = service.ask("POST", "/v1/lesions", form)
+        assert status == 201, added
+        assert service.ask("DELETE", f"/v1/lesions/{gone}")[0] == 204
+        service.process.send_signal(signal.SIGKILL)
+        assert service.process.wait(30) == -signal.SIGKILL
+    with service_process(own_index, encoder_file, tmp_path) as service:
+        assert service.wait_until_ready()["lesions"] == len(archive.lesions)
+        path = f"/v1/lesions/{added['lesion_id']}"
+        assert service.ask("GET", path) == (200, added)
+        assert service.ask("GET", f"/v1/lesions/{gone}")[0] == 404
+        query = {name: form[name] for name in ("file", "box", "spacing")}
+        _, found = service.ask("POST", "/v1/search", {**query, "k": 20})
+        hits = [hit["lesion"]["lesion_id"] for hit in found["hits"]]
+        assert added["lesion_id"] in hits[:2]
+        assert gone not in hits
+        assert service.ask("GET", f"{path}/slices")[1]["slices"] == 1
+        finish_a_request_while_it_ends(service, query)
+
+
+def finish_a_request_while_it_ends(service, query):
+    """Half a request is sent, the service is told to end, then the rest: it is answered."""
+    body, headers = multipart(query)
+    lines = [
+        "POST /v1/search HTTP/1.1",
+        f"Host: 127.0.0.1:{service.port}",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    head = "\r\n".join([*lines, "", ""]).encode()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as connection:
+        connection.sendall(head + body[: len(body) // 2])
+        time.sleep(1.0)
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(1.0)
+        assert service.process.poll() is None
+        connection.sendall(body[len(body) // 2 :])
+        answer = b""
+        while chunk := connection.recv(1 << 16):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert service.process.wait(60) == 0
+    lines = service.log.read_text().splitlines()
+    logged = [json.loads(line) for line in lines if line.startswith("{")]
+    (search,) = [x for x in logged if x.get("route") == "/v1/search" and x["status"] == 200][1:]
+    assert search["method"] == "POST"
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_an_index_that_is_not_there_ends_the_service_in_one_line(tmp_path, encoder_file):
+    words = ["serve", "--index", tmp_path / "none", "--encoder", encoder_file, "--port", "1999"]
+    command = [sys.executable, "-m", "service.cli", *(str(word) for word in words)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 2
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert "none" in line
+    assert "Traceback" not in ended.stderr
