@@ -22,5 +22,5 @@ batching.py, gate.py   patches embedded together; how many requests compute at o
 observing.py   request ids, logs.py and metrics.py; openapi.py describes it all with examples
 decoding/      untrusted bytes -> CTSlab in a process of its own
 guards/        keys, rates, sizes, headers: what stands between a socket and the routes
-web/           the page: one file, no build step
+web/           the page: modules of plain JavaScript, no build step
 """

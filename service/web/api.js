@@ -17,12 +17,9 @@ export function onKeyWanted(dialog) {
   askForKey = dialog;
 }
 
+/** Whether a key was given: pictures then have to be fetched by hand. */
 export function hasKey() {
-  return sessionStorage.getItem(KEY_NAME) !== null;
-}
-
-export function forgetKey() {
-  sessionStorage.removeItem(KEY_NAME);
+  return presentKey() !== null;
 }
 
 /** The JSON behind a path of the service. */
@@ -58,8 +55,9 @@ export async function sendFiles(path, files, fields, onProgress) {
   const form = formOf(fields);
   for (const file of files) form.append(files.length > 1 ? "files" : "file", file);
   for (;;) {
+    const used = presentKey();
     const answer = await sendOnce(path, form, onProgress);
-    if (answer.status === 401 && (await renewKey())) continue;
+    if (answer.status === 401 && (await renewKey(used))) continue;
     const document = parse(answer.responseText);
     if (answer.status >= 200 && answer.status < 300) return document;
     throw refusal(answer.status, document);
@@ -89,10 +87,12 @@ export function lesionPath(lesionId, rest = "") {
 
 async function request(path, options = {}) {
   for (;;) {
+    const used = presentKey();
     const answer = await fetchOnce(path, options);
     if (answer.ok) return answer;
-    if (answer.status === 401 && (await renewKey())) continue;
-    throw refusal(answer.status, parse(await answer.text()));
+    const words = await answer.text();
+    if (answer.status === 401 && (await renewKey(used))) continue;
+    throw refusal(answer.status, parse(words));
   }
 }
 
@@ -119,8 +119,10 @@ function sendOnce(path, form, onProgress) {
   });
 }
 
-// Several requests may be refused at once: one dialog serves them all.
-async function renewKey() {
+// Several requests may be refused at once: one dialog serves them all, and a request that was sent
+// before its key came is only sent again.
+async function renewKey(used) {
+  if (presentKey() !== used) return true;
   asking ??= askForKey(hasKey()).finally(() => { asking = null; });
   const key = await asking;
   if (key === null) return false;
@@ -128,8 +130,13 @@ async function renewKey() {
   return true;
 }
 
+function presentKey() {
+  return sessionStorage.getItem(KEY_NAME);
+}
+
 function authorization() {
-  return hasKey() ? { Authorization: `Bearer ${sessionStorage.getItem(KEY_NAME)}` } : {};
+  const key = presentKey();
+  return key === null ? {} : { Authorization: `Bearer ${key}` };
 }
 
 function formOf(fields) {
