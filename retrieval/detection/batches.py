@@ -118,7 +118,7 @@ def _marked(whole: WholeSlice, marked: MarkedSlice, classes: int) -> _Scene:
     boxes = [lesion.box for lesion in marked.lesions] + list(marked.nearby)
     labels = [label_of(lesion, classes) for lesion in marked.lesions] + [-1] * len(marked.nearby)
     on_grid = np.array([whole.to_grid(box).to_list() for box in boxes], np.float32)
-    return _Scene(whole.hu, on_grid, np.array(labels, np.int64))
+    return _Scene(whole.hu, on_grid.reshape(-1, 4), np.array(labels, np.int64))
 
 
 def _painted(whole: WholeSlice, rng: np.random.Generator, interval_mm: float) -> _Scene:

@@ -26,11 +26,13 @@ class MarkedSlice:
     """A key slice and what is known of it.
 
     Attributes:
-        lesions: marked on this very slice.
+        key: a lesion on this slice, by which it is found in the archive.
+        lesions: those marked on this very slice.
         nearby: boxes of lesions marked on a slice so near that they reach this one.
         number: in its archive's cache.
     """
 
+    key: Lesion
     lesions: tuple[Lesion, ...]
     nearby: tuple[Box, ...]
     number: int
@@ -84,7 +86,7 @@ class TrainingSlices:
         for archive in archives:
             rng = np.random.default_rng([recipe.seed, len(parts)])
             marked = marked_slices(archive, Split.TRAIN, hidden=recipe.data.hidden, rng=rng)
-            keys = [one.lesions[0] for one in marked]
+            keys = [one.key for one in marked]
             cache = SliceCache(archive, keys, recipe.grid, folder / archive.root.name)
             readable = cache.build(progress=progress)
             parts.append(tuple(one for one, could in zip(marked, readable, strict=True) if could))
@@ -115,24 +117,24 @@ def marked_slices(
 ) -> list[MarkedSlice]:
     """The key slices of one split, each once, with every mark on it.
 
-    A ``hidden`` share of all lesions is treated as never marked: neither their slices nor their
-    boxes are kept, as if nobody had seen them.
+    A ``hidden`` share of the lesions loses its marks and stays on its slices, as the lesions do
+    that nobody marked: a slice may then hold lesions and no mark.
     """
     lesions = [lesion for lesion in archive.lesions if lesion.split is split]
-    if hidden:
-        kept = rng.random(len(lesions)) >= hidden
-        lesions = [lesion for lesion, keep in zip(lesions, kept, strict=True) if keep]
+    unmarked = {x.lesion_id for x in lesions if hidden and rng.random() < hidden}
     by_series = defaultdict(list)
     for lesion in lesions:
         by_series[lesion.patient_id, lesion.study_id, lesion.series_id].append(lesion)
     found: list[MarkedSlice] = []
     for series in by_series.values():
+        marked = [lesion for lesion in series if lesion.lesion_id not in unmarked]
         for key_slice in sorted({lesion.key_slice_index for lesion in series}):
-            on_it = tuple(x for x in series if x.key_slice_index == key_slice)
+            key = next(x for x in series if x.key_slice_index == key_slice)
+            on_it = tuple(x for x in marked if x.key_slice_index == key_slice)
             nearby = tuple(
-                x.box for x in series if x not in on_it and _reaches(archive, x, key_slice)
+                x.box for x in marked if x not in on_it and _reaches(archive, x, key_slice)
             )
-            found.append(MarkedSlice(on_it, nearby, len(found)))
+            found.append(MarkedSlice(key, on_it, nearby, len(found)))
     return found
 
 

@@ -46,25 +46,28 @@ def test_lesions_of_a_near_slice_are_known_to_be_nearby(marked_archive: DeepLesi
     changed.lesions = [first.with_changes(long_mm=4.0), near, far]
     changed.source = lambda lesion: marked_archive.source(first)  # type: ignore[method-assign]
     found = {
-        one.lesions[0].lesion_id: one
+        one.key.lesion_id: one
         for one in marked_slices(changed, Split.TRAIN, rng=np.random.default_rng(0))
     }
     assert found[first.lesion_id].nearby == (near.box,)
     assert found["far"].nearby == ()
 
 
-def test_hidden_marks_are_neither_drawn_nor_known(marked_archive: DeepLesionArchive) -> None:
-    lesions = sum(x.split is Split.TRAIN for x in marked_archive.lesions)
+def test_hidden_marks_leave_their_slices(marked_archive: DeepLesionArchive) -> None:
     rng = np.random.default_rng(1)
-    kept = marked_slices(marked_archive, Split.TRAIN, hidden=0.5, rng=rng)
-    assert 0 < sum(len(one.lesions) for one in kept) < lesions
+    every = marked_slices(marked_archive, Split.TRAIN, rng=rng)
+    half = marked_slices(marked_archive, Split.TRAIN, hidden=0.5, rng=rng)
+    assert [one.key for one in half] == [one.key for one in every]
+    left = sum(len(one.lesions) for one in half)
+    assert 0 < left < sum(len(one.lesions) for one in every)
+    assert any(not one.lesions for one in half)
 
 
 def test_a_cached_slice_is_the_slice(
     marked_archive: DeepLesionArchive, training: TrainingSlices
 ) -> None:
     marked = training.slices[0][0]
-    slab = marked_archive.slab(marked.lesions[0], half_depth_mm=RECIPE.grid.half_depth_mm)
+    slab = marked_archive.slab(marked.key, half_depth_mm=RECIPE.grid.half_depth_mm)
     fresh = whole_slice(slab, RECIPE.grid)
     cached = training.caches[0].read(marked.number)
     np.testing.assert_allclose(cached.hu, fresh.hu, atol=0.5)
