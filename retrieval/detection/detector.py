@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,13 +24,23 @@ from retrieval.patch import PatchSpec
 
 BUNDLED_DETECTOR = Path(__file__).parent.parent / "weights" / "detector.safetensors"
 MERGE_IOU = 0.4
-LIMIT = 20
-MIN_SCORE = 0.05
 _HEADER = "lesion_search_detector"
 
 
 class DetectorError(LesionSearchError):
     """A detector file that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalCut:
+    """Which proposals a detector shows: at most ``limit``, none below ``min_score``."""
+
+    min_score: float = 0.05
+    limit: int = 20
+
+
+EVERYTHING = ProposalCut(min_score=0.0, limit=100)
+"""The cut for scores: a curve to 16 false positives a slice needs the unlikely ones too."""
 
 
 class LesionDetector:
@@ -47,8 +58,10 @@ class LesionDetector:
         *,
         name: str,
         device: str = "cpu",
+        cut: ProposalCut | None = None,
     ) -> None:
         self.name = name
+        self.cut = cut or ProposalCut()
         self.config = config
         self.spec = spec
         self.half_depth_mm = spec.half_depth_mm
@@ -57,14 +70,16 @@ class LesionDetector:
         self._network = network.to(self.device).eval()
 
     @classmethod
-    def load(cls, path: Path | None = None, *, device: str = "cpu") -> Self:
+    def load(
+        cls, path: Path | None = None, *, device: str = "cpu", cut: ProposalCut | None = None
+    ) -> Self:
         """The detector of a safetensors file, or the bundled one.
 
         Raises:
             DetectorError: the file is missing, is no detector, or does not match its own header.
         """
         network, config, spec, name = load_detection_network(path or BUNDLED_DETECTOR)
-        return cls(network, config, spec, name=name, device=device)
+        return cls(network, config, spec, name=name, device=device, cut=cut)
 
     def detect(self, slab: CTSlab) -> tuple[Proposal, ...]:
         """The proposals on the slab's key slice, best first, merged where they overlap."""
@@ -94,9 +109,9 @@ class LesionDetector:
                 answer["labels"].tolist(),
                 strict=True,
             )
-            if score >= MIN_SCORE and box[2] > box[0] and box[3] > box[1]
+            if score >= self.cut.min_score and box[2] > box[0] and box[3] > box[1]
         ]
-        return merge_proposals(raw, method=MergeMethod.NMS, iou=MERGE_IOU, limit=LIMIT)
+        return merge_proposals(raw, method=MergeMethod.NMS, iou=MERGE_IOU, limit=self.cut.limit)
 
     def _proposal(self, whole: WholeSlice, box: Box, score: float, label: int) -> Proposal:
         on_image = whole.to_image(box)

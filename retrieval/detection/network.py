@@ -146,10 +146,10 @@ def build_network(config: DetectorConfig, spec: PatchSpec, *, pretrained: bool) 
     pyramid = SlicePyramid(config, spec, pretrained=pretrained)
     common: dict[str, Any] = {
         "num_classes": config.classes,
-        "score_thresh": 0.02,
+        "score_thresh": 0.003,
         "nms_thresh": 0.5,
-        "detections_per_img": 50,
-        "topk_candidates": 500,
+        "detections_per_img": 100,
+        "topk_candidates": 300,
     }
     network: DetectionNetwork
     if config.head == Head.FCOS:

@@ -78,7 +78,7 @@ def _on_archive(
     source = DeepLesionArchive.open(archive)
     if predictions is not None:
         return evaluate_predictions(source, predictions, options)
-    proposer = detector_in_use(detector)
+    proposer = detector_in_use(detector, every_proposal=True)
     if proposer is None:
         raise DetectionOptionsError(
             "no detector is bundled with this installation: give --detector or --predictions"

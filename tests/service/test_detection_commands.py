@@ -50,10 +50,10 @@ def run(capsys):
 @pytest.fixture
 def detector(monkeypatch, tmp_path):
     """The bright-spot detector in place of the bundled one; its file is never read."""
-    monkeypatch.setattr("service.detectors.load_detector", lambda path=None: BrightSpot())
+    monkeypatch.setattr("service.detectors.load_detector", lambda path=None, **_: BrightSpot())
     bundled = tmp_path / "detector.safetensors"
     bundled.write_bytes(b"")
-    monkeypatch.setattr("service.detectors.BUNDLED_DETECTOR", bundled)
+    monkeypatch.setattr("retrieval.detection.detector.BUNDLED_DETECTOR", bundled)
     return BrightSpot()
 
 
@@ -108,7 +108,9 @@ def test_all_slices_are_joined_and_drawn(run, detector, image, tmp_path):
 
 
 def test_without_a_detector_it_says_how_to_give_one(run, image, monkeypatch, tmp_path):
-    monkeypatch.setattr("service.detectors.BUNDLED_DETECTOR", tmp_path / "none.safetensors")
+    monkeypatch.setattr(
+        "retrieval.detection.detector.BUNDLED_DETECTOR", tmp_path / "none.safetensors"
+    )
     status, out, err = run("detect", image)
     assert (status, out) == (2, "")
     assert "--detector" in err
