@@ -113,8 +113,9 @@ def level_of(
         slab = read_slab(pacs, series, int(position), half_depth_mm=0.0)
         embedding, _ = embed_boxes(engine.encoder, slab, [place.box_on(slab)])
         heights.append(float(embedding.locations[0, 2]))
-    # "joint": the other form takes the line through the two medians, which one outlier moves.
-    slope, start = theilslopes(heights, depths[samples], method="joint")[:2]
+    slope = float(theilslopes(heights, depths[samples])[0])
+    # SciPy's own intercept goes through the two medians, which one outlier moves.
+    start = float(np.median(np.asarray(heights) - slope * depths[samples]))
     if abs(slope) * (depths[-1] - depths[0]) < LEAST_CLIMB:
         return None
     level = (place.height - start) / slope
