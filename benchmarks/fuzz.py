@@ -1,11 +1,11 @@
 """10,000 fuzzed requests to a service in its own process; run from the project's root.
 
-    python -m benchmarks.fuzz [--requests 10000] [--seed 0] [--out benchmarks/results/fuzz.json]
+    python -m benchmarks.fuzz [--requests 10000] [--seconds S] [--seed 0] [--out REPORT.json]
 
 Seven of ten requests carry mutated files of every accepted kind (with LESION_SEARCH_REAL_DATA also
 real slices), the others are what schemathesis makes of the OpenAPI document. It fails on any 5xx, a
 process or descriptor too many, memory that does not come back, or an honest query that answers
-otherwise than before.
+otherwise than before. With ``--seconds`` it ends early; the report has the number that was sent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import math
 import os
 import sys
 import tempfile
@@ -41,12 +42,13 @@ def main() -> int:
     """Runs the fuzz and writes its report; 1 if anything failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     os.environ["LESION_SEARCH_ALLOWED_HOSTS"] = '["testserver"]'
     with tempfile.TemporaryDirectory() as folder:
-        document = run(Path(folder), arguments.requests, arguments.seed)
+        document = run(Path(folder), arguments)
     text = json.dumps(document, indent=2) + "\n"
     if arguments.out is not None:
         arguments.out.write_text(text)
@@ -54,8 +56,9 @@ def main() -> int:
     return 1 if document["failures"] else 0
 
 
-def run(folder: Path, count: int, seed: int) -> dict[str, object]:
+def run(folder: Path, asked: argparse.Namespace) -> dict[str, object]:
     """The fuzz over a small index of phantoms; what was answered, and what was left behind."""
+    count, seed = asked.requests, asked.seed
     write_archive(folder / "archive")
     encoder = ToyEncoder()
     index = LesionIndex.create(folder / "index", binding_of(encoder))
@@ -79,10 +82,13 @@ def run(folder: Path, count: int, seed: int) -> dict[str, object]:
         level = usage()
         document = app.openapi()
         operations = sum(len(methods) for methods in document["paths"].values())
-        examples = max(1, round(0.3 * count / operations))
+        share = 0.3 if math.isinf(asked.seconds) else 0.05
+        examples = max(1, round(share * count / operations))
         fuzz_schema(client.request, report, document=document, examples=examples, seeded=seed)
         left = max(0, count - sum(report.statuses.values()))
-        fuzz_files(client.request, report, count=left, rng=rng, files=files)
+        while left > 0 and time.perf_counter() - start < asked.seconds:
+            fuzz_files(client.request, report, count=min(left, 100), rng=rng, files=files)
+            left -= 100
         after = honest_hits(client)
         gc.collect()
         end = usage()

@@ -35,6 +35,15 @@ _END = struct.Struct("<4sHHHHIIH")
 _END_MARK = b"PK\x05\x06"
 _MAX_COMMENT = 0xFFFF
 _MAX_DIRECTORY_BYTES_PER_FILE = 1024
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+)
 _CHUNK = 1 << 18
 _MAX_INPUT = 1 << 16
 _DICOMDIR = b"1.2.840.10008.1.3.10"
@@ -100,7 +109,7 @@ def expand_zip(source: Path, folder: Path, limits: DecodeLimits, budget: Budget)
                     found.append(target)
                 else:
                     target.unlink()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as wrong:
+    except _BROKEN as wrong:
         raise UploadError(f"the zip cannot be unpacked: {wrong}") from None
     if not found:
         raise UploadError(f"the zip holds {len(entries)} files, none of them CT: send one series")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from service.app import create_app
+from service.guards.access import is_open, role_for
 from service.guards.install import ExposedServiceError
 from service.guards.keys import KeyFileError, Role, add_key, revoke_key
+from service.settings import Settings
 
 OPEN = ("/", "/healthz", "/web/page.js")
 READING = (
@@ -53,6 +56,23 @@ def test_roles(guarded, keys):
         assert client.request(method, path).status_code == 401, path
         assert client.request(method, path, headers=bearer(reader)).status_code == 403, path
         assert client.request(method, path, headers=bearer(writer)).status_code == 200, path
+
+
+def test_every_route_of_the_service_asks_for_the_role_that_it_should():
+    """Who adds a route that changes anything says here what it needs."""
+    document = create_app(Settings(index="unused")).openapi()
+    roles = {
+        (method.upper(), path): role_for(method.upper(), path.replace("{", "").replace("}", ""))
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+    assert {route for route, role in roles.items() if role is Role.WRITE} == {
+        ("POST", "/v1/lesions"),
+        ("DELETE", "/v1/lesions/{lesion_id}"),
+        ("POST", "/v1/matches"),
+        ("POST", "/v1/dicomweb/reports"),
+    }
+    assert {path for _, path in roles if is_open(path)} == {"/healthz", "/readyz"}
 
 
 @pytest.mark.parametrize(
