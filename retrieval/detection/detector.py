@@ -67,7 +67,7 @@ class LesionDetector:
         self.half_depth_mm = spec.half_depth_mm
         self.fingerprint = fingerprint(network, config, spec)
         self.device = torch.device(device)
-        self._network = network.to(self.device).eval()
+        self.network = network.to(self.device).eval()
 
     @classmethod
     def load(
@@ -100,7 +100,7 @@ class LesionDetector:
     def propose(self, whole: WholeSlice) -> tuple[Proposal, ...]:
         """The proposals on one slice that is on the detector's grid, in image coordinates."""
         picture = scaled(torch.from_numpy(whole.hu).to(self.device))
-        answer = self._network([picture])[0]
+        answer = self.network([picture])[0]
         raw = [
             self._proposal(whole, Box(*box), score, label)
             for box, score, label in zip(
