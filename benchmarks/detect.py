@@ -3,10 +3,10 @@
     python benchmarks/detect.py --archive archive --slices 20
     python benchmarks/detect.py --archive archive --device cuda
 
-A slice is decoded already; what is timed is the product's own ``LesionDetector.detect`` (grid,
-crop, network, merging) and, in turn with it on the same slices, the network alone on the prepared grid.
+A slice is decoded already. Timed are the product's own ``LesionDetector.detect`` (grid, crop,
+network, merging) and, in turn with it on the same slices, the network alone on the prepared grid.
 ``--rows 512`` stretches every slice to that many pixels at the archive's field of view, as clinical
-CT has them. The series is a phantom's slab scanned slice by slice with ``scan_volume``. Writes
+CT has them. The series is one lesion's slab scanned slice by slice with ``scan_volume``. Writes
 benchmarks/results/detect.json.
 """
 
