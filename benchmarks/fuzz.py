@@ -31,7 +31,13 @@ from service.engine import SearchEngine, binding_of
 from service.indexing import index_archive
 from service.settings import Settings
 from tests.service import hostile
-from tests.service.fuzzing import FuzzReport, fuzz_files, fuzz_schema, honest_files
+from tests.service.fuzzing import (
+    ForgetfulDetector,
+    FuzzReport,
+    fuzz_files,
+    fuzz_schema,
+    honest_files,
+)
 from tests.service.samples import ToyEncoder, write_archive
 
 ALLOWED_GROWTH_MB = 100
@@ -71,7 +77,7 @@ def run(folder: Path, asked: argparse.Namespace) -> dict[str, object]:
         decode_s=20,
         decode_memory_mb=1024,
     )
-    app = create_app(settings, engine=SearchEngine(encoder, index))
+    app = create_app(settings, engine=SearchEngine(encoder, index, ForgetfulDetector()))
     report = FuzzReport()
     rng = np.random.default_rng(seed)
     files = {**honest_files(), **real_files()}

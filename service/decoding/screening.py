@@ -130,8 +130,10 @@ def _ascending_until_pixels(name: str) -> Callable[[BaseTag, str | None, int], b
 
 def _check_bits(name: str, bits: Sequence[Any]) -> None:
     allocated, stored, high, signed = bits
-    plain = allocated in {8, 16, 32} and isinstance(stored, int) and 0 < stored <= allocated
-    if not (plain and high in {None, stored - 1} and signed in {0, 1}):
+    # Of several values the parser makes a list, which is no member of any set.
+    are_numbers = all(isinstance(value, int) for value in (allocated, stored, signed))
+    plain = are_numbers and allocated in {8, 16, 32} and 0 < stored <= allocated
+    if not (plain and (high is None or high == stored - 1) and signed in {0, 1}):
         claims = ", ".join(f"{key} {value}" for key, value in zip(_BITS, bits, strict=True))
         raise UploadError(f"{name} contradicts itself: {claims}")
 

@@ -13,7 +13,13 @@ from service.engine import SearchEngine, binding_of
 from service.indexing import index_archive
 from service.settings import Settings
 from tests.service import hostile as h
-from tests.service.fuzzing import FuzzReport, fuzz_files, fuzz_schema, honest_files
+from tests.service.fuzzing import (
+    ForgetfulDetector,
+    FuzzReport,
+    fuzz_files,
+    fuzz_schema,
+    honest_files,
+)
 from tests.service.samples import ToyEncoder
 
 
@@ -26,7 +32,7 @@ def client(archive, tmp_path_factory):
     settings = Settings(
         index=index.path, max_body_mb=4, max_volume_mb=16, decode_s=10, decode_memory_mb=512
     )
-    app = create_app(settings, engine=SearchEngine(encoder, index))
+    app = create_app(settings, engine=SearchEngine(encoder, index, ForgetfulDetector()))
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as opened:
         yield opened
     index.close()

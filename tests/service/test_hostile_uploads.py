@@ -286,6 +286,14 @@ DICOMS = {
     "more rows than pixels": (lambda: h.dicom(Rows=128), "cannot be decoded"),
     "0 rows": (lambda: h.dicom(Rows=0), "0 x 64"),
     "more bits stored than allocated": (lambda: h.dicom(BitsStored=24), "contradicts itself"),
+    "several values of BitsAllocated": (
+        lambda: h.replaced(
+            h.dicom(),
+            h.element(0x28, 0x100, "US", b"\x10\0"),
+            h.element(0x28, 0x100, "US", b"\x10\0\x10\0"),
+        ),
+        "contradicts itself",
+    ),
     "a high bit elsewhere": (lambda: h.dicom(HighBit=3), "contradicts itself"),
     "64 bits a pixel": (lambda: h.dicom(BitsAllocated=64), "contradicts itself"),
     "a sign of 7": (lambda: h.dicom(PixelRepresentation=7), "contradicts itself"),
