@@ -13,6 +13,7 @@ track.py           lesion tracks of one patient or of all
 train.py           an encoder from archives
 fit_matcher.py     the matcher, calibrated for an encoder
 serve.py           the HTTP service
+keys.py            the API keys that it asks for
 demo.py            phantom archive, index, one query with its picture, the service
 evaluate.py        the published protocols; evaluate_card.py an encoder's card from
                    their reports; evaluate_tracking.py matching of the same lesion
