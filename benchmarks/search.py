@@ -12,7 +12,8 @@ i % 9; each query of the row "one patient" names another patient.
 
 Every engine runs in a process of its own (benchmarks/search_worker.py) and is asked one query at a
 time, in blocks of 20 that alternate between the engines, so that all see the same disturbances.
-Times are those of the engine's caller. Recall@10 is against NumPy, within the filter.
+Times are those of the engine's caller; the processor time of its process is taken too, which other
+programs lengthen less. Recall@10 is against NumPy, within the filter.
 
 The peers are no dependencies of this program. Their environment, and the server:
 
@@ -22,7 +23,7 @@ The peers are no dependencies of this program. Their environment, and the server
     python -m venv SERVER && SERVER/bin/pip install milvus==2.3.5
     SERVER/bin/milvus-server --data DIR --proxy-port 19530
 
-An engine that cannot be had, or takes longer to fill than ``--fill-limit``, is named in the result
+An engine that cannot be had or takes longer to fill than ``--fill-limit``, is named in the result
 with the reason. Writes benchmarks/results/search.json and the tables of docs/benchmarks.md; a size
 measured before stays in both.
 """
@@ -32,8 +33,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,10 +44,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from search_task import HITS, LESIONS_A_PATIENT, ROWS, TYPES, Only, Work, numbers
+from search_page import table, write, write_page
+from search_task import DIMENSION, HITS, LESIONS_A_PATIENT, ROWS, TYPES, Only, Work, numbers
 from search_worker import ENGINES
 
-DIMENSION = 256
 INNER_DIMENSION = 32
 VECTORS_A_CENTRE = 100
 SPREAD = 0.6
@@ -54,13 +55,10 @@ NOISE = 0.05
 BLOCK = 20
 WARM_UP = 5
 CHUNK = 50_000
-OURS, REFERENCE = "lesion-search", "FAISS flat"
 FROM_PEERS = frozenset({"milvus-lite", "pgvector", "qdrant-client local"})
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "search.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-BEGIN = "<!-- search: written by benchmarks/search.py -->"
-END = "<!-- end of search -->"
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -216,7 +214,9 @@ def ask_all(
 ) -> dict[str, dict[str, list[Any]]]:
     """Every engine's times and hits in a row, block by block, each block another engine first."""
     names = [name for name, worker in workers.items() if worker.is_ready]
-    got: dict[str, dict[str, list[Any]]] = {name: {"ms": [], "hits": []} for name in names}
+    got: dict[str, dict[str, list[Any]]] = {
+        name: {"ms": [], "cpu_ms": [], "hits": []} for name in names
+    }
     for name in names:
         workers[name].ask(row, queries, queries + WARM_UP)
     for block, first in enumerate(range(0, queries, BLOCK)):
@@ -242,6 +242,7 @@ def summary(got: dict[str, list[Any]], right: list[set[int]]) -> dict[str, Any]:
     return {
         "p50_ms": round(float(p50), 3),
         "p99_ms": round(float(p99), 3),
+        "cpu_p50_ms": round(float(np.median(got["cpu_ms"])), 3),
         "queries_a_second": round(1000 / float(taken.mean()), 1),
         "recall_at_10": round(float(np.mean(shares)), 4),
         "queries": len(taken),
@@ -276,63 +277,9 @@ def measured(folder: Path, size: int, options: argparse.Namespace) -> dict[str, 
     return {"size": size, "load_average_before_and_after": load, "engines": engines}
 
 
-def table(run: dict[str, Any]) -> str:
-    """One size as Markdown: p50 / p99 / queries a second, and how p50 stands to raw FAISS."""
-    lines = [
-        f"| {run['size']:,} vectors | plain | to raw FAISS | one patient | one type | recall@10 |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    reference = run["engines"].get(REFERENCE, {}).get("plain", {}).get("p50_ms")
-    for name, engine in run["engines"].items():
-        if "plain" not in engine:
-            lines.append(f"| {name} | {engine.get('lacking', 'no answer')} | | | | |")
-            continue
-        cells = [_cell(engine.get(row)) for row in ROWS]
-        ratio = f"{engine['plain']['p50_ms'] / reference:.2f}" if reference else ""
-        recalls = {engine[row]["recall_at_10"] for row in ROWS if row in engine}
-        low, high = min(recalls), max(recalls)
-        recall = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
-        lines.append(f"| {name} | {cells[0]} | {ratio} | {cells[1]} | {cells[2]} | {recall} |")
-    load = run["load_average_before_and_after"]
-    lines += ["", f"Load of the machine before and after: {load[0]} and {load[1]}."]
-    return "\n".join(lines)
-
-
-def _cell(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    return f"{row['p50_ms']:.3g} / {row['p99_ms']:.3g} / {row['queries_a_second']:,.0f}"
-
-
-def write(out: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Puts a size's run in place of an earlier one; returns all."""
-    runs = {run["size"]: run}
-    if out.exists():
-        runs = {one["size"]: one for one in json.loads(out.read_text())["runs"]} | runs
-    document = {
-        "dimension": DIMENSION,
-        "processors": os.cpu_count(),
-        "machine": platform.machine(),
-        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
-        "runs": [runs[size] for size in sorted(runs)],
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    return [runs[size] for size in sorted(runs)]
-
-
-def write_page(page: Path, runs: list[dict[str, Any]]) -> None:
-    """Puts the tables between the page's two marks."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page} lacks its marks {BEGIN} and {END}")
-    tables = "\n\n".join(table(run) for run in runs)
-    page.write_text(f"{before}{begin}\n{tables}\n{end}{after}")
-
-
 def main() -> None:
     """Measures each size and writes the results."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = options_of()
     with tempfile.TemporaryDirectory() as scratch:
         for size in options.size:

@@ -80,7 +80,8 @@ class MilvusServer:
             search_params={"metric_type": "IP", "params": {}},
             consistency_level="Bounded",
         )
-        return [hit["number"] for hit in found[0]]
+        # Servers of 2.3 do not say what the key's field is called.
+        return [hit.get("number", hit.get("id")) for hit in found[0]]
 
     def close(self) -> None:
         """Takes the collection away again."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+DIMENSION = 256
 HITS = 10
 TYPES = 9
 LESIONS_A_PATIENT = 8

@@ -39,15 +39,16 @@ ENGINES = {
 
 
 def measured(engine: Engine, work: Work, request: dict[str, Any]) -> dict[str, Any]:
-    """Milliseconds and hits of some queries of a row."""
-    taken, found = [], []
+    """Milliseconds, those of this process's processor time, and hits of some queries of a row."""
+    taken, worked, found = [], [], []
     for number in range(request["first"], request["last"]):
         query, only = work.queries[number], work.only(request["row"], number)
-        started = time.perf_counter()
+        started, idle = time.perf_counter(), time.process_time()
         hits = engine.search(query, only)
+        worked.append(round((time.process_time() - idle) * 1000, 4))
         taken.append(round((time.perf_counter() - started) * 1000, 4))
         found.append([int(hit) for hit in hits])
-    return {"ms": taken, "hits": found}
+    return {"ms": taken, "cpu_ms": worked, "hits": found}
 
 
 def serve(name: str, folder: Path, answer: Callable[[dict[str, Any]], None]) -> None:
@@ -58,15 +59,24 @@ def serve(name: str, folder: Path, answer: Callable[[dict[str, Any]], None]) -> 
     try:
         engine: Engine = getattr(importlib.import_module(module), kind)(work)
     except Exception as error:
-        first_line = str(error).strip().splitlines()[:1]
-        answer({"lacking": f"{type(error).__name__}: {' '.join(first_line)}"[:300]})
+        answer({"lacking": _said(error)})
         return
     with closing(engine):
         answer({"facts": engine.facts(), "fill_s": round(time.perf_counter() - started, 1)})
         for line in sys.stdin:
             if not line.strip():
                 return
-            answer(measured(engine, work, json.loads(line)))
+            try:
+                answer(measured(engine, work, json.loads(line)))
+            except Exception as error:
+                answer({"lacking": _said(error)})
+                return
+
+
+def _said(error: Exception) -> str:
+    """An engine's failure in a line."""
+    lines = str(error).strip().splitlines()[:1]
+    return f"{type(error).__name__}: {' '.join(lines)}"[:300]
 
 
 def main() -> None:

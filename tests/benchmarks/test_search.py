@@ -47,6 +47,7 @@ def test_every_engine_without_a_server_finds_the_right_lesions(tmp_path: Path) -
             assert cell["recall_at_10"] == 1.0, (name, row)
             assert cell["queries"] == 25
             assert 0 < cell["p50_ms"] <= cell["p99_ms"]
+            assert cell["cpu_p50_ms"] > 0
     assert "--milvus" in run["engines"]["Milvus server"]["lacking"]
     assert "--peers-python" in run["engines"]["pgvector"]["lacking"]
 
@@ -68,7 +69,7 @@ def test_right_answers_and_recall_are_those_of_a_plain_loop(
             ]
             allowed.sort(key=lambda number: -float(work.vectors[number] @ work.queries[query]))
             assert found == set(allowed[:10])
-    half = {"ms": [1.0, 3.0], "hits": [[1, 2], [5]]}
+    half = {"ms": [1.0, 3.0], "cpu_ms": [1.0, 1.0], "hits": [[1, 2], [5]]}
     cell = search.summary(half, [{1, 2}, {6}])
     assert (cell["recall_at_10"], cell["queries_a_second"]) == (0.5, 500.0)
 
@@ -76,9 +77,12 @@ def test_right_answers_and_recall_are_those_of_a_plain_loop(
 def test_the_page_keeps_its_text_and_names_what_is_lacking(
     search: ModuleType, tmp_path: Path
 ) -> None:
+    import search_page  # type: ignore[import-not-found]
+
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{search.BEGIN}\nold\n{search.END}\nafter\n")
-    cell = {"p50_ms": 2.0, "p99_ms": 4.0, "queries_a_second": 400.0, "recall_at_10": 1.0}
+    page.write_text(f"before\n{search_page.BEGIN}\nold\n{search_page.END}\nafter\n")
+    times = {"p50_ms": 2.0, "p99_ms": 4.0, "cpu_p50_ms": 1.5}
+    cell = times | {"queries_a_second": 400.0, "recall_at_10": 1.0}
     rows = {row: cell for row in search.ROWS}
     engines = {"FAISS flat": rows, "NumPy": rows, "pgvector": {"lacking": "no room"}}
     run = {"size": 1000, "engines": engines, "load_average_before_and_after": [0.5, 0.7]}
@@ -87,5 +91,5 @@ def test_the_page_keeps_its_text_and_names_what_is_lacking(
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
-    assert "| NumPy | 2 / 4 / 400 | 1.00 |" in text
+    assert "| NumPy | 2 / 4 / 400 | 1.00, in processor time 1.00 |" in text
     assert "| pgvector | no room |" in text
