@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from index.lesion_index import LesionIndex
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.sources.deeplesion import DeepLesionArchive
+from service.cli import main
 from service.engine import SearchEngine, binding_of
 from service.indexing import index_archive
 from tests.service.samples import ToyEncoder, write_archive, write_encoder
@@ -60,3 +61,15 @@ def built_index(
     with LesionIndex.create(folder, binding_of(encoder)) as index:
         index_archive(archive, index, encoder)
     return folder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command; returns its exit status, stdout and stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        status = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call

@@ -13,7 +13,6 @@ from retrieval.ct import CTSlab
 from retrieval.detection.proposals import Proposal
 from retrieval.lesion import Box
 from retrieval.sources import deeplesion_coding as coding
-from service.cli import main
 
 
 class BrightSpot:
@@ -33,18 +32,6 @@ class BrightSpot:
 
     def detect_slices(self, slab: CTSlab, positions: Sequence[int]) -> list[Sequence[Proposal]]:
         return [self.detect(slab.with_key_slice(position)) for position in positions]
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command; returns its exit status, stdout and stderr."""
-
-    def call(*arguments):
-        status = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.detection.proposals import Proposal
+from retrieval.lesion import Box
 from service.cli import build_app, main
+from tests.service.detectors import FixedDetector
 from tests.service.samples import write_archive
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +28,13 @@ def commands_of(page: Path) -> list[str]:
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch, encoder_file):
-    """A folder to run commands in, with the untrained encoder in the bundled one's place."""
+    """A folder to run commands in; small models stand in the bundled ones' places."""
     monkeypatch.chdir(tmp_path)
+    detector = FixedDetector(Proposal(Box(40, 40, 60, 60), 0.8))
+    bundled = tmp_path / "detector.safetensors"
+    bundled.touch()
+    monkeypatch.setattr("retrieval.detection.detector.BUNDLED_DETECTOR", bundled)
+    monkeypatch.setattr("service.detectors.load_detector", lambda path=None, **_: detector)
     monkeypatch.setattr("retrieval.embedding.encoder.BUNDLED_ENCODER", encoder_file)
     write_archive(tmp_path / "archive")
     return tmp_path
@@ -58,8 +66,18 @@ def test_the_readmes_commands_run_in_their_order(workplace, archive, capsys):
         captured = capsys.readouterr()
         assert status == 0, f"{command}: {captured.err}"
         ran.append(words[1])
-    assert ran == ["check", "index", "index", "query", "query", "track", "evaluate"]
-    assert (workplace / "query.png").stat().st_size > 10_000
+    assert ran == ["check", "index", "index", "query", "query", "detect", "track", "evaluate"]
+    for picture in ("query.png", "proposals.png"):
+        assert (workplace / picture).stat().st_size > 10_000
+
+
+def test_the_commands_of_a_group_are_known_by_both_words():
+    known = options_of(build_app())
+    assert {"keys add", "pacs report", "index sync", "train detector"} <= set(known)
+    assert [c.split()[:3] for c in commands_of(ROOT / "docs" / "security.md")][:2] == [
+        ["lesion-search", "keys", "add"],
+        ["lesion-search", "keys", "add"],
+    ]
 
 
 def test_the_readmes_python_runs(workplace, archive, archive_folder, capsys):
@@ -78,6 +96,7 @@ def test_the_readmes_python_runs(workplace, archive, archive_folder, capsys):
 def test_every_command_on_a_page_is_one_of_the_program(page):
     """Commands and options that no longer exist have no place in the documentation."""
     known = options_of(build_app())
+    groups = {name.partition(" ")[0] for name in known if " " in name}
     text = page.read_text()
     lines = commands_of(page)
     spans = re.findall(r"`(lesion-search [^`]+)`", text)
@@ -85,8 +104,7 @@ def test_every_command_on_a_page_is_one_of_the_program(page):
         words = shlex.split(line)
         if words[0] != "lesion-search":
             continue
-        grouped = words[1] in {"index", "evaluate", "train", "pacs"}
-        name = " ".join(words[1:3]) if grouped else words[1]
+        name = " ".join(words[1:3]) if words[1] in groups else words[1]
         assert name in known, line
         for option in (word for word in words if re.match(r"^--?[a-z]", word)):
             assert option in known[name], line

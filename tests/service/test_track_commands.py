@@ -7,21 +7,8 @@ import json
 import pytest
 
 from index.matcher import MatcherModel, bundled_matcher
-from service.cli import main
 from service.matcher_fitting import save_matcher
 from tests.service.samples import write_archive
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command; returns its exit status, stdout and stderr."""
-
-    def call(*arguments):
-        status = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")
