@@ -33,10 +33,14 @@ class DetectorError(LesionSearchError):
 
 @dataclass(frozen=True, slots=True)
 class ProposalCut:
-    """Which proposals a detector shows: at most ``limit``, none below ``min_score``."""
+    """Which proposals a detector shows: at most ``limit``, none below ``min_score``.
+
+    ``merge`` is how raw boxes that overlap become one.
+    """
 
     min_score: float = 0.05
     limit: int = 20
+    merge: MergeMethod = MergeMethod.NMS
 
 
 EVERYTHING = ProposalCut(min_score=0.0, limit=100)
@@ -111,7 +115,7 @@ class LesionDetector:
             )
             if score >= self.cut.min_score and box[2] > box[0] and box[3] > box[1]
         ]
-        return merge_proposals(raw, method=MergeMethod.NMS, iou=MERGE_IOU, limit=self.cut.limit)
+        return merge_proposals(raw, method=self.cut.merge, iou=MERGE_IOU, limit=self.cut.limit)
 
     def _proposal(self, whole: WholeSlice, box: Box, score: float, label: int) -> Proposal:
         on_image = whole.to_image(box)

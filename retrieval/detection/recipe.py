@@ -26,12 +26,15 @@ class SlicesConfig:
             lesions; everywhere for an archive that is not named.
         backgrounds: archives whose marks are no lesions; lesions are painted into their slices.
         hidden: share of the marks taken away, to measure what missing marks cost.
+        pseudo_types: a JSON file of lesion id to type name, for lesions without a type, where the
+            network learns types; empty for none. Such lesions are left out of the loss otherwise.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
     reach_mm: dict[str, float] = field(default_factory=dict)
     backgrounds: tuple[str, ...] = ()
     hidden: float = 0.0
+    pseudo_types: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,11 @@ class DetectorRecipe:
         if self.missing.remedy not in REMEDIES:
             raise RecipeError(
                 f"missing.remedy is {self.missing.remedy!r}: one of {', '.join(REMEDIES)}"
+            )
+        if self.network.classes > 1 and self.data.backgrounds:
+            raise RecipeError(
+                f"data.backgrounds is {list(self.data.backgrounds)} with {self.network.classes} "
+                "classes: a painted lesion has no type, so learn one class or name no backgrounds"
             )
         if not 0 <= self.data.hidden < 1:
             raise RecipeError(f"data.hidden is {self.data.hidden}: a share from 0 to below 1")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,11 +82,18 @@ class TrainingSlices:
             raise DetectorDataError(
                 f"archives {names}: name at least one, each in a folder of its own name"
             )
+        pseudo_types = read_pseudo_types(recipe.data.pseudo_types)
         parts: list[tuple[MarkedSlice, ...]] = []
         caches: list[SliceCache] = []
         for archive in archives:
             rng = np.random.default_rng([recipe.seed, len(parts)])
-            marked = marked_slices(archive, Split.TRAIN, hidden=recipe.data.hidden, rng=rng)
+            marked = marked_slices(
+                archive,
+                Split.TRAIN,
+                hidden=recipe.data.hidden,
+                pseudo_types=pseudo_types,
+                rng=rng,
+            )
             keys = [one.key for one in marked]
             cache = SliceCache(archive, keys, recipe.grid, folder / archive.root.name)
             readable = cache.build(progress=progress)
@@ -113,14 +121,21 @@ class TrainingSlices:
 
 
 def marked_slices(
-    archive: Archive, split: Split, *, hidden: float = 0.0, rng: np.random.Generator
+    archive: Archive,
+    split: Split,
+    *,
+    hidden: float = 0.0,
+    pseudo_types: Mapping[str, LesionType] | None = None,
+    rng: np.random.Generator,
 ) -> list[MarkedSlice]:
     """The key slices of one split, each once, with every mark on it.
 
     A ``hidden`` share of the lesions loses its marks and stays on its slices, as the lesions do
-    that nobody marked: a slice may then hold lesions and no mark.
+    that nobody marked: a slice may then hold lesions and no mark. ``pseudo_types`` stand in for
+    types that are not known.
     """
-    lesions = [lesion for lesion in archive.lesions if lesion.split is split]
+    types = pseudo_types or {}
+    lesions = [_typed(lesion, types) for lesion in archive.lesions if lesion.split is split]
     unmarked = {x.lesion_id for x in lesions if hidden and rng.random() < hidden}
     by_series = defaultdict(list)
     for lesion in lesions:
@@ -143,6 +158,28 @@ def label_of(lesion: Lesion, classes: int) -> int:
     if classes == 1:
         return 0
     return -1 if lesion.lesion_type is LesionType.UNKNOWN else lesion.lesion_type.code - 1
+
+
+def read_pseudo_types(path: str) -> dict[str, LesionType]:
+    """Types by lesion id from a JSON file; none for an empty path.
+
+    Raises DetectorDataError: the file cannot be read as one, or names an unknown type.
+    """
+    if not path:
+        return {}
+    try:
+        table = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {str(lesion_id): LesionType.parse(name) for lesion_id, name in table.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise DetectorDataError(
+            f"pseudo-types {path} cannot be used ({error}): a JSON object of lesion id to the name "
+            "of a lesion type is needed"
+        ) from None
+
+
+def _typed(lesion: Lesion, types: Mapping[str, LesionType]) -> Lesion:
+    known = lesion.lesion_type is not LesionType.UNKNOWN or lesion.lesion_id not in types
+    return lesion if known else lesion.with_changes(lesion_type=types[lesion.lesion_id])
 
 
 def _reaches(archive: Archive, lesion: Lesion, key_slice: int) -> bool:

@@ -57,7 +57,7 @@ def detect(
     limit: Annotated[int, typer.Option(min=1, help="The most proposals to answer.")] = 10,
     min_score: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Leave out proposals below this score.")
-    ] = 0.0,
+    ] = 0.05,
     spacing: SpacingOption = None,
     detector: DetectorOption = None,
     figure: Annotated[
@@ -74,7 +74,8 @@ def detect(
 
     if all_slices and key_slice is not None:
         raise DetectCommandError("--all-slices looks at every slice: leave --key-slice out")
-    proposer = detector_in_use(detector)
+    # A scan joins boxes of many slices: the unlikely ones would join everything with everything.
+    proposer = detector_in_use(detector, every_proposal=not all_slices)
     if proposer is None:
         raise DetectCommandError(
             "no detector is bundled with this installation: give one with --detector"

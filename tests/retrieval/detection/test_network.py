@@ -19,7 +19,7 @@ CONFIG = DetectorConfig(
 )
 
 
-@pytest.mark.parametrize("slices", [1, 3, 9])
+@pytest.mark.parametrize("slices", [1, 3, 9, 27])
 @pytest.mark.parametrize("head", ["retinanet", "fcos"])
 def test_losses_in_training_and_boxes_otherwise(slices: int, head: str) -> None:
     torch.manual_seed(0)

@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from retrieval.ct import CTSlab
-from retrieval.detection.detector import DetectorError, LesionDetector, load_detection_network
+from retrieval.detection.detector import (
+    EVERYTHING,
+    DetectorError,
+    LesionDetector,
+    load_detection_network,
+)
 from retrieval.detection.network import build_network
 from retrieval.detection.recipe import RECIPES, load_detector_recipe
 from retrieval.detection.train import DetectorReports, train_detector
@@ -36,6 +41,12 @@ def test_a_misspelt_key_is_named() -> None:
         load_detector_recipe("tiny", {"optimiser.stepz": "3"})
     with pytest.raises(RecipeError, match=r"missing\.remedy is 'wish'"):
         load_detector_recipe("tiny", {"missing.remedy": "wish"})
+
+
+def test_painted_lesions_have_no_type_to_learn() -> None:
+    changes = {"network.classes": "8", "data.backgrounds": '["real"]'}
+    with pytest.raises(RecipeError, match="a painted lesion has no type"):
+        load_detector_recipe("tiny", changes)
 
 
 def test_a_run_killed_on_the_way_ends_at_the_same_weights(
@@ -86,9 +97,10 @@ def test_training_learns_one_slice(
 def test_proposals_are_on_the_image_best_first(
     marked_archive: DeepLesionArchive, tiny_detector
 ) -> None:
-    detector = LesionDetector.load(tiny_detector.trained.path)
+    detector = LesionDetector.load(tiny_detector.trained.path, cut=EVERYTHING)
     slab = marked_archive.slab(marked_archive.lesions[0], half_depth_mm=detector.half_depth_mm)
     proposals = detector.detect(slab)
+    assert proposals
     scores = [proposal.score for proposal in proposals]
     assert scores == sorted(scores, reverse=True)
     for proposal in proposals:
@@ -101,7 +113,10 @@ def test_proposals_are_on_the_image_best_first(
 
 def test_a_slice_of_air_gives_an_answer(tiny_detector: TinyDetector) -> None:
     air = CTSlab(np.full((1, 64, 64), -1000, np.float32), (1.0, 1.0), 2.0)
-    assert isinstance(LesionDetector.load(tiny_detector.trained.path).detect(air), tuple)
+    detector = LesionDetector.load(tiny_detector.trained.path, cut=EVERYTHING)
+    for proposal in detector.detect(air):
+        assert 0 <= proposal.box.center[0] < 64
+        assert 0 <= proposal.box.center[1] < 64
 
 
 def test_a_detector_file_keeps_all_it_needs(tiny_detector: TinyDetector) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,15 @@ import torch
 from retrieval.detection.batches import SliceBatches
 from retrieval.detection.recipe import DetectorRecipe, SlicesConfig, load_detector_recipe
 from retrieval.detection.slice_cache import SliceCache, SliceCacheError
-from retrieval.detection.training_data import DetectorDataError, TrainingSlices, marked_slices
+from retrieval.detection.training_data import (
+    DetectorDataError,
+    TrainingSlices,
+    label_of,
+    marked_slices,
+    read_pseudo_types,
+)
 from retrieval.detection.whole_slice import whole_slice
-from retrieval.lesion import Split
+from retrieval.lesion import LesionType, Split
 from retrieval.patch import PatchSpec
 from retrieval.sources.deeplesion import DeepLesionArchive
 
@@ -61,6 +68,27 @@ def test_hidden_marks_leave_their_slices(marked_archive: DeepLesionArchive) -> N
     left = sum(len(one.lesions) for one in half)
     assert 0 < left < sum(len(one.lesions) for one in every)
     assert any(not one.lesions for one in half)
+
+
+def test_pseudo_types_stand_in_for_types_that_are_not_known(
+    marked_archive: DeepLesionArchive, tmp_path: Path
+) -> None:
+    changed = DeepLesionArchive.open(marked_archive.root)
+    known, unknown, bare = [x for x in changed.lesions if x.split is Split.TRAIN][:3]
+    without = {"lesion_type": LesionType.UNKNOWN}
+    changed.lesions = [known, unknown.with_changes(**without), bare.with_changes(**without)]
+    mined = tmp_path / "types.json"
+    mined.write_text(json.dumps({known.lesion_id: "bone", unknown.lesion_id: "soft tissue"}))
+    rng = np.random.default_rng(0)
+    types = read_pseudo_types(str(mined))
+    slices = marked_slices(changed, Split.TRAIN, pseudo_types=types, rng=rng)
+    found = {x.lesion_id: label_of(x, 8) for one in slices for x in one.lesions}
+    assert found[known.lesion_id] == known.lesion_type.code - 1
+    assert found[unknown.lesion_id] == LesionType.SOFT_TISSUE.code - 1
+    assert found[bare.lesion_id] == -1
+    mined.write_text('{"x": "heart"}')
+    with pytest.raises(DetectorDataError, match="'heart' is unknown"):
+        read_pseudo_types(str(mined))
 
 
 def test_a_cached_slice_is_the_slice(
