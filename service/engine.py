@@ -20,6 +20,7 @@ from retrieval.ct import CTSlab
 from retrieval.detection.proposals import SliceDetector
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.lesion import Box, Lesion, Recist
+from service.approximate_form import recall_notice
 from service.detectors import detector_in_use
 from service.patient_tracks import PatientCase
 from service.query_box import (
@@ -59,8 +60,11 @@ class _Query:
 class SearchEngine:
     """Encoder, index and, where there is one, detector; usable from a notebook and by threads.
 
-    ``matcher`` decides about follow-ups; the bundled one if None. Raises QueryError if the index
-    holds another encoder's vectors.
+    ``matcher`` decides about follow-ups; the bundled one if None. With ``approximate`` the hits
+    come from the index's approximate form, and every answer tells its measured recall.
+
+    Raises QueryError if the index holds another encoder's vectors, StoreError if it has no
+    approximate form.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class SearchEngine:
         detector: SliceDetector | None = None,
         *,
         matcher: MatcherModel | None = None,
+        approximate: bool = False,
     ) -> None:
         bound = index.binding.fingerprint
         if bound != encoder.fingerprint:
@@ -81,6 +86,8 @@ class SearchEngine:
         self.index = index
         self.matcher = matcher or bundled_matcher()
         self._detector = detector
+        self._approximate = approximate
+        self._notices = (recall_notice(index),) if approximate else ()
 
     @property
     def detector_identity(self) -> dict[str, str] | None:
@@ -91,7 +98,13 @@ class SearchEngine:
 
     def with_encoder(self, encoder: PatchEncoder) -> SearchEngine:
         """The same engine with another way to the same vectors; raises QueryError for others."""
-        return SearchEngine(encoder, self.index, self._detector, matcher=self.matcher)
+        return SearchEngine(
+            encoder,
+            self.index,
+            self._detector,
+            matcher=self.matcher,
+            approximate=self._approximate,
+        )
 
     def half_depth_mm(self, *, detecting: bool) -> float:
         """How far from the key slice a query's slab must reach; further for the detector."""
@@ -211,7 +224,9 @@ class SearchEngine:
         found = self._follow_ups(node, options)
         answered = self._result(query, hits, found, start)
         warning = self.matcher.warning_for(self.encoder.fingerprint)
-        return replace(answered, warnings=(warning,)) if found and warning else answered
+        if not found or not warning:
+            return answered
+        return replace(answered, warnings=(*answered.warnings, warning))
 
     def _hits(self, vector: Vector, options: SearchOptions) -> tuple[Hit, ...]:
         k = options.get("k", 10)
@@ -222,7 +237,7 @@ class SearchEngine:
         if patient is not None:
             others_only = where.excluded_patients | {patient}
             where = replace(where, excluded_patients=others_only)
-        neighbours = self.index.search(vector, k=k, where=where)
+        neighbours = self.index.search(vector, k=k, where=where, approximate=self._approximate)
         return tuple(
             Hit(rank, neighbour.similarity, neighbour.lesion)
             for rank, neighbour in enumerate(neighbours, start=1)
@@ -250,6 +265,7 @@ class SearchEngine:
             encoder=_identity(self.encoder),
             index={"lesions": self.index.count()},
             timing_ms=replace(query.timing, search=spent),
+            warnings=self._notices,
         )
 
 
@@ -260,10 +276,12 @@ def open_engine(
     matcher: Path | None = None,
     detector: Path | None = None,
     milvus: MilvusSettings | None = None,
+    approximate: bool = False,
 ) -> SearchEngine:
     """The engine of an index on disk, the encoder that filled it, a matcher and a detector.
 
-    The bundled ones stand in where none is named. With ``milvus`` the vectors are searched there.
+    The bundled ones stand in where none is named. With ``milvus`` the vectors are searched there,
+    with ``approximate`` in the approximate form that the index holds.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
@@ -272,12 +290,17 @@ def open_engine(
         EncoderMismatchError: the index holds another encoder's vectors.
         CatalogError: there is no index, or it is damaged.
         MilvusError: the Milvus server or its collection cannot be used.
+        StoreError: an approximate form is asked for and there is none.
     """
     loaded = LesionEncoder.load(encoder)
     model = load_matcher(matcher)
     proposer = detector_in_use(detector)
     opened = LesionIndex.open(index, binding=binding_of(loaded), milvus=milvus)
-    return SearchEngine(loaded, opened, proposer, matcher=model)
+    try:
+        return SearchEngine(loaded, opened, proposer, matcher=model, approximate=approximate)
+    except BaseException:
+        opened.close()
+        raise
 
 
 def binding_of(encoder: PatchEncoder) -> EncoderBinding:

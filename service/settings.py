@@ -26,7 +26,8 @@ class Settings(BaseSettings):
     ``cors_origins`` the pages of other sites that may call it, ``trusted_proxies`` the addresses
     whose X-Forwarded-For is believed. ``requests_per_s`` and ``request_burst`` bound one client;
     None means 100 a second where keys are asked for, and no bound on loopback; 0 means no bound.
-    With ``milvus_uri`` the vectors are searched in that server's ``milvus_collection``.
+    With ``milvus_uri`` the vectors are searched in that server's ``milvus_collection``, with
+    ``approximate`` in the approximate form of the index.
     ``max_concurrent`` requests are served at once, and a body may pause for ``body_idle_s``.
     """
 
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     encoder: Path | None = None
     matcher: Path | None = None
     detector: Path | None = None
+    approximate: bool = False
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     max_body_mb: int = Field(default=256, ge=1)

@@ -71,6 +71,7 @@ class _Start:
             matcher=settings.matcher,
             detector=settings.detector,
             milvus=settings.milvus,
+            approximate=settings.approximate,
         )
         try:
             opened = await anyio.to_thread.run_sync(opening)

@@ -1,4 +1,4 @@
-"""``lesion-search index``: build, add, remove, info, verify, export, import, sync."""
+"""``lesion-search index``: build, add, remove, info, verify, export, import, sync, approximate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import typer
 from rich.table import Table
 
 from retrieval.lesion import LesionSearchError
-from service.commands.options import ArchiveOption, EncoderOption, IndexOption, JsonFlag
+from service.commands.approximate import approximate
+from service.commands.options import (
+    ArchiveOption,
+    CollectionOption,
+    EncoderOption,
+    IndexOption,
+    JsonFlag,
+    MilvusOption,
+    milvus_settings,
+)
 from service.commands.sync import sync
 from service.console import answer, answer_fields, answer_json, progress_bar, say
 
@@ -44,6 +53,7 @@ def register(app: typer.Typer) -> None:
         group.command()(command)
     group.command("import")(import_)
     group.command()(sync)
+    group.command()(approximate)
     app.add_typer(group, name="index")
 
 
@@ -213,11 +223,19 @@ def info(index: IndexOption, as_json: JsonFlag = False) -> None:
         answer_fields(facts, title="Index")
 
 
-def verify(index: IndexOption, as_json: JsonFlag = False) -> None:
-    """Check every page, checksum and vector of an index; exit 1 if anything is wrong."""
+def verify(
+    index: IndexOption,
+    milvus: MilvusOption = None,
+    collection: CollectionOption = "lesions",
+    as_json: JsonFlag = False,
+) -> None:
+    """Check every page, checksum and vector of an index; exit 1 if anything is wrong.
+
+    With --milvus the vectors compared are the server's.
+    """
     from index.lesion_index import LesionIndex
 
-    with LesionIndex.open(index) as opened:
+    with LesionIndex.open(index, milvus=milvus_settings(milvus, collection)) as opened:
         report = opened.verify()
     if as_json:
         answer_json(report.to_json())

@@ -47,6 +47,14 @@ DetectorOption = Annotated[
     Path | None,
     typer.Option("--detector", help="A detector (.safetensors). Default: the bundled one."),
 ]
+ApproximateFlag = Annotated[
+    bool,
+    typer.Option(
+        "--approximate",
+        envvar="LESION_SEARCH_APPROXIMATE",
+        help="Search the form that `index approximate` built; every answer tells its recall.",
+    ),
+]
 SpacingOption = Annotated[
     str | None, typer.Option(help="x,y,interval in mm, for PNGs outside an archive.")
 ]

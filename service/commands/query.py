@@ -11,6 +11,7 @@ import typer
 
 from retrieval.lesion import Box, Lesion, LesionSearchError, Recist, parse_numbers
 from service.commands.options import (
+    ApproximateFlag,
     CollectionOption,
     DetectorOption,
     EncoderOption,
@@ -101,6 +102,7 @@ def query(
     detector: DetectorOption = None,
     milvus: MilvusOption = None,
     collection: CollectionOption = "lesions",
+    approximate: ApproximateFlag = False,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the result: .png, .svg or .pdf.")
     ] = None,
@@ -140,6 +142,7 @@ def query(
         matcher=matcher,
         detector=detector,
         milvus=milvus_settings(milvus, collection),
+        approximate=approximate,
     )
     with engine.index:
         if asked is not None:

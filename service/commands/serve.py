@@ -5,13 +5,15 @@ from __future__ import annotations
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from retrieval.lesion import LesionSearchError
 from service.commands.options import (
+    ApproximateFlag,
     CollectionOption,
+    DetectorOption,
     EncoderOption,
     IndexOption,
     MatcherOption,
@@ -36,8 +38,10 @@ def serve(
     index: IndexOption,
     encoder: EncoderOption = None,
     matcher: MatcherOption = None,
+    detector: DetectorOption = None,
     milvus: MilvusOption = None,
     collection: CollectionOption = "lesions",
+    approximate: ApproximateFlag = False,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
     keys: Annotated[
@@ -59,11 +63,14 @@ def serve(
     """Serve the search page and the HTTP API until Ctrl-C."""
     from service.settings import Settings
 
+    files = {"encoder": encoder, "matcher": matcher, "detector": detector}
+    # An option that is not given leaves its setting to the environment.
+    named: dict[str, Any] = {name: file for name, file in files.items() if file is not None}
     run_service(
         Settings(
             index=index,
-            encoder=encoder,
-            matcher=matcher,
+            **named,
+            approximate=approximate,
             milvus_uri=milvus or "",
             milvus_collection=collection,
             host=host,

@@ -117,7 +117,11 @@ def options_of(app):
     def walk(command, prefix):
         for name, child in getattr(command, "commands", {}).items():
             full = f"{prefix} {name}".strip()
-            found[full] = {option for parameter in child.params for option in parameter.opts}
+            found[full] = {
+                option
+                for parameter in child.params
+                for option in (*parameter.opts, *parameter.secondary_opts)
+            }
             walk(child, full)
 
     found = {}

@@ -42,6 +42,15 @@ def test_sync_then_the_same_answers(
     in_memory = hits_of(capsys, query)
     monkeypatch.setenv("LESION_SEARCH_MILVUS_URI", settings.uri)
     assert hits_of(capsys, query) == in_memory != []
+    assert main(["index", "verify", "--index", str(built_index), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["vectors"] == first["lesions"]
+
+
+def test_verify_tells_that_the_server_has_no_vectors(built_index, milvus_collections, capsys):
+    settings = milvus_collections()
+    server = ["--milvus", settings.uri, "--collection", settings.collection]
+    assert main(["index", "verify", "--index", str(built_index), *server]) == 1
+    assert f"no collection '{settings.collection}'" in capsys.readouterr().out
 
 
 def test_refusals_are_one_line(built_index, capsys, monkeypatch):
