@@ -1,7 +1,8 @@
-"""10,000 fuzzed requests to a service in its own process; run from the project's root.
+"""10,000 fuzzed requests to a service within this process; run from the project's root.
 
     python -m benchmarks.fuzz [--requests 10000] [--seconds S] [--seed 0] [--out REPORT.json]
 
+The requests take the ASGI interface (no socket); uploads are decoded in processes of their own.
 Seven of ten requests carry mutated files of every accepted kind (with LESION_SEARCH_REAL_DATA also
 real slices), the others are what schemathesis makes of the OpenAPI document. It fails on any 5xx, a
 process or descriptor too many, memory that does not come back, or an honest query that answers
