@@ -2,6 +2,9 @@
 
 engine.py      SearchEngine: encoder + index (+ detector) -> SearchResult; no HTTP
 results.py     SearchResult and its parts, with DESIGN's JSON names
+query_box.py, query_node.py  the box of a query, and the query among its patient's lesions
+detectors.py   the detector in use; detection_figure, detection_tables, froc_figure show it
+approximate_form.py  the index's approximate form in use, with its recall
 indexing.py    an archive into an index: pixels -> patches -> vectors -> catalog, resumable
 bulk_embedding.py  the same on a Ray cluster: bulk_worker.py there, ray_cluster.py between
 patient_tracks.py  one patient of an index over time: tracks, response, a reader's decisions
@@ -14,6 +17,8 @@ figure.py      one figure of a query with its hits and follow-ups; result_panels
 embedding_space.py, embedding_map.py, map_figures.py  an index looked at as a whole: the notebook
 cli.py         the command ``lesion-search``; each command is a module of commands/
 console.py     what the commands share: stdout for the answer, stderr for everything else
+dicomweb.py    a PACS over DICOMweb (dicomweb_*.py); structured_report.py writes DICOM SR
+deidentify.py  DICOM without its patient, under pseudonyms.py; deidentify_folder.py for folders
 app.py         the FastAPI application: *_routes.py answer, *_schemas.py and forms.py are their
                JSON and forms; startup, state, settings, dependencies, problems
 query_images.py    the CT of a request: uploads.py reads it, held_uploads.py keeps it

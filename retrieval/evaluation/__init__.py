@@ -10,5 +10,11 @@ nodule_cohort.py, nodules.py      evaluate_nodules: next slice, malignancy, text
 report.py, report_file.py         scores beside floors as JSON and tables; read back from a file
 report_page.py                    one report as a page: encoder against floors, stability
 card_facts.py, model_card.py      what the author states, and the card beside the weights
-tracking.py, tracking_report.py   follow-up matching; dls.py reads the DLS benchmark's files
+tracking.py, tracking_report.py   follow-up matching; dls.py reads the DLS benchmark's files;
+                                  linked_pairs.py where only some links are known
+detection.py                      protocol A, boxes on key slices; boxes_3d.py protocol B, in 3D
+detection_matching.py, froc.py    which lesions are hit; sensitivity at false positives an image
+detection_floors.py               detectors that learned nothing
+detection_files.py                truth and predicted boxes as JSON
+detection_report.py               every method's scores, floors beside the detector
 """

@@ -40,6 +40,16 @@ def workplace(tmp_path, monkeypatch, encoder_file):
     return tmp_path
 
 
+MAPS = [ROOT / package / "__init__.py" for package in ("retrieval", "index", "service")]
+MAPS += [path for root in MAPS for path in root.parent.glob("*/**/__init__.py")]
+
+
+@pytest.mark.parametrize("map_", MAPS, ids=lambda path: path.parent.name)
+def test_a_packages_map_names_modules_that_are_there(map_):
+    for name in re.findall(r"(?<![\w*])[a-z]\w*\.py\b", map_.read_text()):
+        assert (map_.parent / name).is_file(), name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):

@@ -1,4 +1,9 @@
 """Importers: other collections of CT -> archives in DeepLesion's own layout.
 
-registry.py lists them; splits.py, mask_marks.py and progress.py are what they share.
+registry.py lists them; source.py, splits.py and mask_marks.py are what they share.
+
+lung_nodules.py, sarcoma.py    collections with masks (structure_set.py reads DICOM's)
+pasted.py                      nodules pasted into other people's lungs (pasting.py)
+real_positions.py              random positions in real CT, each a class of its own
+backgrounds.py, tissue.py      whole slices to stand on; what is where on them, by HU
 """
