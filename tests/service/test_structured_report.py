@@ -56,7 +56,9 @@ def dumped(report, tmp_path):
         pytest.skip("dcmtk is not installed: apt-get install dcmtk")
     path = tmp_path / "report.dcm"
     report.save_as(path, enforce_file_format=True)
-    done = subprocess.run(["dsrdump", "+Pl", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["dsrdump", "+Pl", str(path)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
