@@ -42,8 +42,13 @@ def serve(
     milvus: MilvusOption = None,
     collection: CollectionOption = "lesions",
     approximate: ApproximateFlag = False,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    host: Annotated[
+        str, typer.Option(envvar="LESION_SEARCH_HOST", help="The address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(min=1, max=65535, envvar="LESION_SEARCH_PORT", help="The port to listen on."),
+    ] = 8000,
     keys: Annotated[
         Path | None,
         typer.Option(

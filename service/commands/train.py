@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from retrieval.lesion import LesionSearchError
 from service.commands.options import JsonFlag
 from service.console import answer_fields, answer_json, progress_bar, say
+
+if TYPE_CHECKING:
+    from retrieval.sources.deeplesion import DeepLesionArchive
+
+ArchivesOption = Annotated[
+    list[Path], typer.Option("--archive", help="An archive; repeat it to mix several.")
+]
+RunOption = Annotated[Path, typer.Option("--out", help="The run's folder: cache, log, weights.")]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="section.key=value: one change of the recipe; repeatable."),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: a GPU when there is one.")
+]
 
 
 class TrainError(LesionSearchError):
@@ -27,20 +42,13 @@ def register(app: typer.Typer) -> None:
 
 
 def encoder(
-    archive: Annotated[
-        list[Path], typer.Option("--archive", help="An archive; repeat it to mix several.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="The run's folder: cache, log, encoder.")],
+    archive: ArchivesOption,
+    out: RunOption,
     recipe: Annotated[
         str, typer.Option(help="A bundled recipe (tiny, small, dlg-vgg16) or a TOML file.")
     ] = "small",
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="section.key=value: one change of the recipe; repeatable."),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: a GPU when there is one.")
-    ] = None,
+    change: ChangesOption = None,
+    device: DeviceOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train an encoder on the train split of one or more archives.
@@ -49,44 +57,30 @@ def encoder(
     """
     from retrieval.embedding.recipe import load_recipe
     from retrieval.embedding.train import Reports, train_encoder
-    from retrieval.sources.deeplesion import DeepLesionArchive
 
-    chosen = load_recipe(recipe, dict(_change(text) for text in change or []))
-    sources = [DeepLesionArchive.open(folder) for folder in archive]
+    chosen = load_recipe(recipe, _changes(change))
+    sources = _opened(archive)
     with progress_bar("patches cut") as cutting, progress_bar("steps") as stepping:
         reports = Reports(cache=cutting, step=lambda done, total, _: stepping(done, total))
         trained = train_encoder(sources, chosen, out, device=device, reports=reports)
-    if os.environ.get("RANK", "0") != "0":
-        return
-    answered = {
+    facts = {
         "encoder": str(trained.path),
         "fingerprint": trained.fingerprint,
         "recipe": chosen.name,
         "steps": trained.steps,
         "lesions": trained.lesions,
     }
-    if as_json:
-        answer_json(answered)
-    else:
-        answer_fields(answered, title="Trained encoder")
-        say(f"loss curve: {out / 'loss_curve.png'}")
+    _tell(facts, out, title="Trained encoder", as_json=as_json)
 
 
 def detector(
-    archive: Annotated[
-        list[Path], typer.Option("--archive", help="An archive; repeat it to mix several.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="The run's folder: cache, log, detector.")],
+    archive: ArchivesOption,
+    out: RunOption,
     recipe: Annotated[
         str, typer.Option(help="A bundled recipe (tiny, small, 3dce-27) or a TOML file.")
     ] = "small",
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="section.key=value: one change of the recipe; repeatable."),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: a GPU when there is one.")
-    ] = None,
+    change: ChangesOption = None,
+    device: DeviceOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a lesion detector on the train split of one or more archives.
@@ -95,27 +89,30 @@ def detector(
     """
     from retrieval.detection.recipe import load_detector_recipe
     from retrieval.detection.train import DetectorReports, train_detector
-    from retrieval.sources.deeplesion import DeepLesionArchive
 
-    chosen = load_detector_recipe(recipe, dict(_change(text) for text in change or []))
-    sources = [DeepLesionArchive.open(folder) for folder in archive]
+    chosen = load_detector_recipe(recipe, _changes(change))
+    sources = _opened(archive)
     with progress_bar("slices cut") as cutting, progress_bar("steps") as stepping:
         reports = DetectorReports(cutting, lambda done, total, _: stepping(done, total))
         trained = train_detector(sources, chosen, out, device=device, reports=reports)
-    if os.environ.get("RANK", "0") != "0":
-        return
-    answered = {
+    facts = {
         "detector": str(trained.path),
         "fingerprint": trained.fingerprint,
         "recipe": chosen.name,
         "steps": trained.steps,
         "slices": trained.slices,
     }
-    if as_json:
-        answer_json(answered)
-    else:
-        answer_fields(answered, title="Trained detector")
-        say(f"loss curve: {out / 'loss_curve.png'}")
+    _tell(facts, out, title="Trained detector", as_json=as_json)
+
+
+def _opened(archives: list[Path]) -> list[DeepLesionArchive]:
+    from retrieval.sources.deeplesion import DeepLesionArchive
+
+    return [DeepLesionArchive.open(folder) for folder in archives]
+
+
+def _changes(texts: list[str] | None) -> dict[str, str]:
+    return dict(_change(text) for text in texts or [])
 
 
 def _change(text: str) -> tuple[str, str]:
@@ -123,3 +120,14 @@ def _change(text: str) -> tuple[str, str]:
     if not equals or not key.strip():
         raise TrainError(f"--set {text!r} is not a change: write section.key=value")
     return key.strip(), value.strip()
+
+
+def _tell(facts: dict[str, Any], out: Path, *, title: str, as_json: bool) -> None:
+    """Answers; of the processes of one run on several GPUs the first alone does."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if as_json:
+        answer_json(facts)
+    else:
+        answer_fields(facts, title=title)
+        say(f"loss curve: {out / 'loss_curve.png'}")

@@ -78,12 +78,14 @@ def test_serve_takes_models_from_options_or_the_environment(run, monkeypatch, tm
     monkeypatch.setattr(serve, "run_service", started.append)
     monkeypatch.setenv("LESION_SEARCH_DETECTOR", "environment.safetensors")
     monkeypatch.setenv("LESION_SEARCH_APPROXIMATE", "true")
+    monkeypatch.setenv("LESION_SEARCH_PORT", "8123")
     assert run("serve", "--index", tmp_path)[0] == 0
-    options = ["--detector", "option.safetensors", "--encoder", "e.safetensors"]
+    options = ["--detector", "option.safetensors", "--encoder", "e.safetensors", "--port", 8124]
     assert run("serve", "--index", tmp_path, *options)[0] == 0
     assert [str(one.detector) for one in started] == [
         "environment.safetensors",
         "option.safetensors",
     ]
     assert [one.approximate for one in started] == [True, True]
+    assert [one.port for one in started] == [8123, 8124]
     assert str(started[1].encoder) == "e.safetensors"
