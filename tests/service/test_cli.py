@@ -154,7 +154,7 @@ def test_evaluate_retrieval_has_the_encoder_beside_its_floors(run_json, archive_
 COMMANDS = {
     (): "phantom check import index query detect track evaluate train fit-matcher serve keys pacs "
     "deidentify demo",
-    ("index",): "build add remove info verify export import sync",
+    ("index",): "build add remove info verify export import sync approximate",
     ("train",): "encoder detector",
     ("evaluate",): "retrieval nodules tracking detection card",
     ("keys",): "add list revoke",
