@@ -20,9 +20,9 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
 
 def commands_of(page: Path) -> list[str]:
-    """What stands behind ``$`` in the page's console blocks, in order."""
+    """What stands behind ``$`` in the page's console blocks, in order; continued lines joined."""
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     return [line[2:].partition("#")[0].strip() for line in lines if line.startswith("$ ")]
 
 
