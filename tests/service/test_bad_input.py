@@ -167,7 +167,9 @@ def test_a_box_that_cannot_be(query_refused, image, box, words):
     assert words in query_refused(image, "--box", box)
 
 
-def test_no_box(query_refused, image):
+def test_no_box_and_no_detector(query_refused, image, tmp_path, monkeypatch):
+    missing = tmp_path / "none.safetensors"
+    monkeypatch.setattr("retrieval.detection.detector.BUNDLED_DETECTOR", missing)
     assert "x1,y1,x2,y2" in query_refused(image)
 
 

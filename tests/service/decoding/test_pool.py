@@ -177,10 +177,12 @@ def test_closing_ends_an_upload_that_is_being_decoded():
 
 
 SERVICE = """
-import io, sys, time
+import io, signal, sys, time
 from service.decoding.limits import DecodeLimits
 from service.decoding.pool import DecoderPool
 from service.decoding.reading import UploadOptions
+# A shell that starts jobs in the background hands down an ignored SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 pool = DecoderPool(DecodeLimits(), size=1)
 pool.decode([io.BytesIO(sys.stdin.buffer.read())], UploadOptions(spacing_mm=(1, 1, 1)))
 print(*pool.process_ids(), flush=True)
