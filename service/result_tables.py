@@ -11,15 +11,21 @@ from retrieval.lesion import Box, Lesion
 from service.console import answer
 from service.results import Candidate, SearchResult
 
+SHOWN_PROPOSALS = 5
+"""How many proposals a query lists; ``detect`` and ``--json`` have them all."""
+
 
 def show_result(result: SearchResult) -> None:
     """The proposals if any, the hits, the follow-ups in time order, and the time it took."""
     from service.result_panels import change_text
 
     if result.candidates and result.box is not None:
-        boxes = [candidate.box for candidate in result.candidates]
-        answer(candidate_table(result.candidates))
-        answer(f"searched with proposal {boxes.index(result.box) + 1}")
+        chosen = [candidate.box for candidate in result.candidates].index(result.box) + 1
+        answer(candidate_table(result.candidates[: max(chosen, SHOWN_PROPOSALS)]))
+        answer(
+            f"searched with proposal {chosen} of {len(result.candidates)}; "
+            "--candidate N takes another"
+        )
     hits = Table(title="Similar lesions of other patients", title_justify="left")
     for name in ("rank", "similarity", "type", "long mm", "patient", "lesion"):
         right = name in {"rank", "similarity", "long mm"}
