@@ -181,7 +181,7 @@ def _walk(
 
 def _parameters(approximate: Approximate, asked: int, bits: NDArray[np.uint8] | None) -> Any:
     effort = int(approximate.facts["effort"])
-    library: Any = faiss  # its type stubs lack these constructors
+    library: Any = faiss  # its type hints lack these constructors
     # Given to the constructor, a selector is kept alive by the parameters; set later, it is not.
     selector = None
     if bits is not None:

@@ -56,7 +56,7 @@ def write_index(
     """
     name = f"{kind}-{state.generation}-{uuid.uuid4().hex[:8]}{SUFFIX}"
     path = folder / name
-    library: Any = faiss  # its type stubs lack the flags
+    library: Any = faiss  # its type hints lack the flags
     try:
         library.write_index(index, str(path), faiss.IO_FLAG_SKIP_STORAGE)
         with path.open("rb") as handle:

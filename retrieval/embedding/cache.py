@@ -70,9 +70,9 @@ class PatchCache:
         """
         cut_spec = room_for_augmentation(spec)
         files = _CacheFiles.prepare(folder, archive.lesions, cut_spec)
-        todo = files.to_cut()
-        done = len(archive.lesions) - len(todo)
-        for position, patch in _cut(archive, todo, cut_spec):
+        uncut = files.to_cut()
+        done = len(archive.lesions) - len(uncut)
+        for position, patch in _cut(archive, uncut, cut_spec):
             files.store(position, patch)
             done += 1
             if progress:
@@ -143,7 +143,7 @@ class _CacheFiles:
 
 
 def _cut(
-    archive: Archive, todo: Sequence[int], spec: PatchSpec
+    archive: Archive, uncut: Sequence[int], spec: PatchSpec
 ) -> Iterator[tuple[int, Patch | None]]:
     """Patches as they come, cut by a few threads: decoding releases the interpreter."""
 
@@ -156,7 +156,7 @@ def _cut(
             return position, None
 
     with ThreadPoolExecutor() as pool:
-        yield from pool.map(cut, todo)
+        yield from pool.map(cut, uncut)
 
 
 def _check_disk(folder: Path, needed: int) -> None:
