@@ -7,7 +7,6 @@ batches.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -22,8 +21,8 @@ from retrieval.detection.painting import inside_body, paint_lesion
 from retrieval.detection.recipe import DetectorRecipe, SliceAugment
 from retrieval.detection.training_data import MarkedSlice, TrainingSlices, label_of
 from retrieval.detection.whole_slice import WholeSlice
+from retrieval.training.prefetch import ahead
 
-AHEAD = 3
 MOST_PAINTED = 3
 KEPT_SHARE = 0.6
 """A mark of which the crop keeps less than this is ignored: half a lesion is another shape."""
@@ -74,13 +73,7 @@ class SliceBatches:
 
     def ahead(self, first: int, last: int) -> Iterator[tuple[int, DetectionBatch]]:
         """(step, batch) for the steps from ``first`` up to, not including, ``last``."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            waiting = [pool.submit(self.batch, k) for k in range(first, min(first + AHEAD, last))]
-            for step in range(first, last):
-                batch = waiting.pop(0).result()
-                if step + AHEAD < last:
-                    waiting.append(pool.submit(self.batch, step + AHEAD))
-                yield step, batch
+        return ahead(self.batch, first, last)
 
     def _example(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         archive, marked, whole = self.training.draw(rng)

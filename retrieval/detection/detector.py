@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from retrieval.ct import CTSlab
@@ -21,14 +17,23 @@ from retrieval.detection.proposals import Proposal, estimated_long_mm
 from retrieval.detection.whole_slice import WholeSlice, whole_slice
 from retrieval.lesion import Box, LesionSearchError, LesionType
 from retrieval.patch import PatchSpec
+from retrieval.training.model_file import (
+    ModelKind,
+    check_fingerprint,
+    fingerprint_of,
+    read_model,
+    write_model,
+)
 
 BUNDLED_DETECTOR = Path(__file__).parent.parent / "weights" / "detector.safetensors"
 MERGE_IOU = 0.4
-_HEADER = "lesion_search_detector"
 
 
 class DetectorError(LesionSearchError):
     """A detector file that cannot be used."""
+
+
+_KIND = ModelKind("detector", DetectorError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,55 +137,26 @@ def save_detector(
     network: DetectionNetwork, config: DetectorConfig, spec: PatchSpec, path: Path, *, name: str
 ) -> str:
     """Writes the network with its configuration; returns its fingerprint."""
-    header = {
-        "name": name,
-        "network": config.to_dict(),
-        "grid": spec.to_dict(),
-        "fingerprint": fingerprint(network, config, spec),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(_tensors(network), str(partial), metadata={_HEADER: json.dumps(header)})
-    partial.replace(path)
-    return str(header["fingerprint"])
+    return write_model(path, network, _settings(config, spec), name=name, kind=_KIND)
 
 
 def load_detection_network(
     path: Path,
 ) -> tuple[DetectionNetwork, DetectorConfig, PatchSpec, str]:
     """The network of a detector file, its configuration, grid and name; raises DetectorError."""
-    if not path.is_file():
-        raise DetectorError(
-            f"detector {path} does not exist: give a .safetensors file that "
-            "'lesion-search train detector' wrote"
-        )
-    try:
-        with safe_open(str(path), framework="pt") as stored:
-            header = json.loads((stored.metadata() or {}).get(_HEADER, "null"))
-            if header is None:
-                raise DetectorError(f"{path} is a safetensors file but not a detector")
-            weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise DetectorError(f"detector {path} cannot be read ({error}): copy it again") from None
+    header, weights = read_model(path, _KIND)
     network, config, spec = _rebuilt(header, weights, path)
-    found = fingerprint(network, config, spec)
-    if found != header.get("fingerprint"):
-        raise DetectorError(
-            f"detector {path} has the fingerprint {found} but its header says "
-            f"{header.get('fingerprint')}: the file was changed, copy it again"
-        )
+    check_fingerprint(fingerprint(network, config, spec), header, path, _KIND)
     return network, config, spec, str(header.get("name", path.stem))
 
 
 def fingerprint(network: DetectionNetwork, config: DetectorConfig, spec: PatchSpec) -> str:
     """16 hexadecimal digits of SHA-256 over configuration, grid and every weight."""
-    digest = hashlib.sha256()
-    settings = {"network": config.to_dict(), "grid": spec.to_dict()}
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    for name, tensor in sorted(_tensors(network).items()):
-        digest.update(name.encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return fingerprint_of(network, _settings(config, spec))
+
+
+def _settings(config: DetectorConfig, spec: PatchSpec) -> dict[str, Any]:
+    return {"network": config.to_dict(), "grid": spec.to_dict()}
 
 
 def _rebuilt(
@@ -199,8 +175,3 @@ def _rebuilt(
             f"detector {path} does not fit this version's network ({error}): train it again"
         ) from None
     return network, config, spec
-
-
-def _tensors(network: DetectionNetwork) -> dict[str, Tensor]:
-    state = network.state_dict()
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

@@ -7,7 +7,6 @@ draws the very same batches, with no generator's state to keep.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,7 @@ from retrieval.embedding.augment import MIRRORED_TYPES
 from retrieval.embedding.objective import SequenceBatch
 from retrieval.embedding.sampling import MISSING, SequenceSampler
 from retrieval.embedding.training_data import TrainingData
-
-AHEAD = 2
+from retrieval.training.prefetch import ahead
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,4 @@ class BatchSource:
 
     def ahead(self, first: int, last: int) -> Iterator[tuple[int, SequenceBatch]]:
         """(step, batch) for the steps from ``first`` up to, not including, ``last``."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            waiting = [pool.submit(self.batch, k) for k in range(first, min(first + AHEAD, last))]
-            for step in range(first, last):
-                batch = waiting.pop(0).result()
-                if step + AHEAD < last:
-                    waiting.append(pool.submit(self.batch, step + AHEAD))
-                yield step, batch
+        return ahead(self.batch, first, last)

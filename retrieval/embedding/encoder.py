@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +10,27 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from retrieval.embedding.network import DLGNetwork, NetworkConfig
 from retrieval.lesion import LesionSearchError
 from retrieval.patch import Patch, PatchSpec
+from retrieval.training.model_file import (
+    ModelKind,
+    check_fingerprint,
+    fingerprint_of,
+    read_model,
+    write_model,
+)
 
 BUNDLED_ENCODER = Path(__file__).parent.parent / "weights" / "encoder.safetensors"
-_HEADER = "lesion_search_encoder"
 
 
 class EncoderError(LesionSearchError):
     """An encoder file that cannot be used."""
+
+
+_KIND = ModelKind("encoder", EncoderError)
 
 
 @dataclass(frozen=True)
@@ -90,53 +95,24 @@ class LesionEncoder:
 
 def save_encoder(network: DLGNetwork, path: Path, *, name: str) -> str:
     """Writes the network with its configuration; returns its fingerprint."""
-    header = {
-        "name": name,
-        "network": network.config.to_dict(),
-        "patch_spec": network.spec.to_dict(),
-        "fingerprint": fingerprint(network),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(_tensors(network), str(partial), metadata={_HEADER: json.dumps(header)})
-    partial.replace(path)
-    return str(header["fingerprint"])
+    return write_model(path, network, _settings(network), name=name, kind=_KIND)
 
 
 def load_network(path: Path) -> tuple[DLGNetwork, str]:
     """The network of an encoder file and its name; raises EncoderError."""
-    if not path.is_file():
-        raise EncoderError(
-            f"encoder {path} does not exist: give a .safetensors file that "
-            "'lesion-search train encoder' wrote"
-        )
-    try:
-        with safe_open(str(path), framework="pt") as stored:
-            header = json.loads((stored.metadata() or {}).get(_HEADER, "null"))
-            if header is None:
-                raise EncoderError(f"{path} is a safetensors file but not a Lesion Search encoder")
-            weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise EncoderError(f"encoder {path} cannot be read ({error}): copy it again") from None
+    header, weights = read_model(path, _KIND)
     network = _rebuilt(header, weights, path)
-    found = fingerprint(network)
-    if found != header.get("fingerprint"):
-        raise EncoderError(
-            f"encoder {path} has the fingerprint {found} but its header says "
-            f"{header.get('fingerprint')}: the file was changed, copy it again"
-        )
+    check_fingerprint(fingerprint(network), header, path, _KIND)
     return network, str(header.get("name", path.stem))
 
 
 def fingerprint(network: DLGNetwork) -> str:
     """16 hexadecimal digits of SHA-256 over configuration, PatchSpec and every weight."""
-    digest = hashlib.sha256()
-    settings = {"network": network.config.to_dict(), "patch_spec": network.spec.to_dict()}
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    for name, tensor in sorted(_tensors(network).items()):
-        digest.update(name.encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return fingerprint_of(network, _settings(network))
+
+
+def _settings(network: DLGNetwork) -> dict[str, Any]:
+    return {"network": network.config.to_dict(), "patch_spec": network.spec.to_dict()}
 
 
 def _rebuilt(header: dict[str, Any], weights: dict[str, Tensor], path: Path) -> DLGNetwork:
@@ -150,12 +126,6 @@ def _rebuilt(header: dict[str, Any], weights: dict[str, Tensor], path: Path) -> 
             f"encoder {path} does not fit this version's network ({error}): train it again"
         ) from None
     return network
-
-
-def _tensors(network: DLGNetwork) -> dict[str, Tensor]:
-    """Every weight on the CPU; batch counters are of no use after training and are kept too."""
-    state = network.state_dict()
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
 
 def _joined(parts: list[Tensor], width: int) -> NDArray[np.float32]:

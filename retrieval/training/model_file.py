@@ -1,0 +1,86 @@
+"""Model files: safetensors with a JSON header, bound to weights and settings by a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from retrieval.lesion import LesionSearchError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKind:
+    """What a file holds: ``noun`` as in ``train encoder``, and the error of its readers."""
+
+    noun: str
+    error: type[LesionSearchError]
+
+    @property
+    def header(self) -> str:
+        """The name of the header in the file's metadata."""
+        return f"lesion_search_{self.noun}"
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """Every weight on the CPU; batch counters are of no use after training and are kept too."""
+    state = network.state_dict()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def fingerprint_of(network: nn.Module, settings: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits of SHA-256 over the settings and every weight."""
+    digest = hashlib.sha256()
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in sorted(weights_of(network).items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def write_model(
+    path: Path, network: nn.Module, settings: Mapping[str, Any], *, name: str, kind: ModelKind
+) -> str:
+    """Writes weights and settings, whole or not at all; returns the fingerprint."""
+    fingerprint = fingerprint_of(network, settings)
+    header = {"name": name, **settings, "fingerprint": fingerprint}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(weights_of(network), str(partial), metadata={kind.header: json.dumps(header)})
+    partial.replace(path)
+    return fingerprint
+
+
+def read_model(path: Path, kind: ModelKind) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The header and the weights of a file; raises the kind's error."""
+    if not path.is_file():
+        raise kind.error(
+            f"{kind.noun} {path} does not exist: give a .safetensors file that "
+            f"'lesion-search train {kind.noun}' wrote"
+        )
+    try:
+        with safe_open(str(path), framework="pt") as stored:
+            header = json.loads((stored.metadata() or {}).get(kind.header, "null"))
+            if header is None:
+                raise kind.error(
+                    f"{path} is a safetensors file but not a Lesion Search {kind.noun}"
+                )
+            return header, {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise kind.error(f"{kind.noun} {path} cannot be read ({error}): copy it again") from None
+
+
+def check_fingerprint(found: str, header: Mapping[str, Any], path: Path, kind: ModelKind) -> None:
+    """Raises the kind's error unless the header names the fingerprint that was found."""
+    if found != header.get("fingerprint"):
+        raise kind.error(
+            f"{kind.noun} {path} has the fingerprint {found} but its header says "
+            f"{header.get('fingerprint')}: the file was changed, copy it again"
+        )
