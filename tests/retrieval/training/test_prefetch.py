@@ -13,7 +13,7 @@ def test_every_step_once_in_order_with_its_own_batch(first: int, last: int) -> N
 
 def test_no_more_than_the_depth_is_made_ahead() -> None:
     made: list[int] = []
-    steps = ahead(lambda step: made.append(step), 0, 10, depth=2)
+    steps = ahead(made.append, 0, 10, depth=2)
     next(steps)
     assert max(made) <= 2
     steps.close()
