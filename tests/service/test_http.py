@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from index.errors import CatalogError
 from service.app import create_app
+from service.schemas import SearchOut
 from service.settings import Settings
 
 SPACING = "0.9,0.9,2.5"
@@ -104,6 +105,22 @@ def test_a_vector_finds_its_lesion(client, engine, query):
     text = json.dumps([float(value) for value in vector])
     hits = client.post("/v1/search", data={"vector": text, "k": "1"}).json()["hits"]
     assert hits[0]["lesion"]["lesion_id"] == query[0].lesion_id
+
+
+def test_an_answer_has_exactly_the_form_that_openapi_shows(client, engine, query):
+    """The search routes send what the engine made without checking it against the model again."""
+    lesion, box, png = query
+    vector = ",".join(str(value) for value in engine.index.get(lesion.lesion_id).vector)
+    sent = {"box": box, "spacing": SPACING, "patient_id": lesion.patient_id}
+    answers = [
+        client.post("/v1/search", data={"vector": vector}),
+        client.get(f"/v1/lesions/{lesion.lesion_id}/similar"),
+        client.post("/v1/search", files={"file": ("x", png)}, data=sent),
+    ]
+    for answer in answers:
+        document = answer.json()
+        assert SearchOut.model_validate_json(answer.content, strict=True).model_dump() == document
+        assert document["hits"]
 
 
 def test_a_filter_is_obeyed(client, query):

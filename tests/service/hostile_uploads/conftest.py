@@ -1,0 +1,55 @@
+"""The service that hostile uploads are sent to, bounded tightly; at the end it is looked over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from starlette.testclient import TestClient
+
+from retrieval.ct import CTSlab
+from retrieval.lesion import Box
+from service.app import create_app
+from service.settings import Settings
+from tests.service import hostile as h
+
+LIMITS = {
+    "max_body_mb": 4,
+    "max_volume_mb": 8,
+    "max_files": 40,
+    "max_slices": 30,
+    "max_pixels": 1 << 20,
+    "decode_s": 10,
+    "decode_memory_mb": 512,
+}
+
+
+@pytest.fixture(scope="module")
+def client(engine):
+    settings = Settings(index=engine.index.path, **LIMITS)
+    with TestClient(create_app(settings, engine=engine)) as opened:
+        yield opened
+        assert_decoders_are_clean(opened)
+
+
+@pytest.fixture(scope="module")
+def expected(engine):
+    """What the engine itself finds for the honest slice."""
+    slab = CTSlab(h.plane()[np.newaxis].astype(np.float32), (0.9, 0.9), 2.5)
+    box = [float(edge) for edge in h.BOX.split(",")]
+    return engine.search(slab, Box(*box)).to_json()["hits"]
+
+
+def assert_decoders_are_clean(client):
+    """No more decoders run than may, and nothing of any upload is left in their folders."""
+    decoders = client.app.state.service.decoders
+    running = decoders.process_ids()
+    assert 1 <= len(running) <= client.app.state.service.settings.workers
+    for number in running:
+        process = psutil.Process(number)
+        assert process.is_running()
+        folder = process.cmdline()[-2]
+        assert "lesion-search-" in folder
+        assert list(Path(folder).iterdir()) == []
