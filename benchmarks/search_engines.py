@@ -33,6 +33,7 @@ class LesionSearch:
         self._index = LesionIndex.open(folder, binding=binding)
         if self.approximate and self._index.info().store["approximate"] is None:
             self._index.build_approximate()
+        self._index.preload()  # As the service does when it starts.
 
     def facts(self) -> dict[str, Any]:
         """The store as ``index info`` tells it."""

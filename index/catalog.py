@@ -11,6 +11,7 @@ import sqlite3
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -238,7 +239,8 @@ class CatalogReader:
             ).fetchall()
 
 
-def state_checksum(values: Sequence[Any]) -> int:
+@lru_cache(maxsize=8)
+def state_checksum(values: tuple[Any, ...]) -> int:
     """CRC-32 of the state row's values: generation, count and the encoder's."""
     return zlib.crc32("\x1f".join(str(value) for value in values).encode())
 

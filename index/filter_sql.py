@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from index.filter_ranges import NumberRange
 from index.filters import LesionFilter
 
 EVERYTHING = "1"
@@ -46,54 +45,54 @@ def without_exclusions(where: LesionFilter) -> LesionFilter:
 
 def wanted_part(where: LesionFilter) -> Condition:
     """What the filter asks for, its exclusions left out."""
-    parts = [
-        _one_of("patient_id", where.patients),
-        _one_of("study_id", where.studies),
-        _one_of("lesion_id", where.lesions),
-        _one_of("lesion_type", where.lesion_types),
-        _one_of("split", where.splits),
-        _within("long_mm", where.long_mm),
-        _within("short_mm", where.short_mm),
-        *(_tagged(tag) for tag in sorted(where.tags)),
-    ]
+    choices = (
+        ("patient_id", where.patients),
+        ("study_id", where.studies),
+        ("lesion_id", where.lesions),
+        ("lesion_type", where.lesion_types),
+        ("split", where.splits),
+    )
+    parts = [_one_of(column, choice) for column, choice in choices if choice]
+    parts += [_tagged(tag) for tag in sorted(where.tags)]
+    ranges = [("long_mm", where.long_mm), ("short_mm", where.short_mm)]
     if where.location is not None:
         box = where.location
         # An open axis still asks that a location is known at all.
         parts.append(Condition("location_x IS NOT NULL"))
-        for axis, limits in (("x", box.x), ("y", box.y), ("z", box.z)):
-            parts.append(_within(f"location_{axis}", limits))
+        ranges += [("location_x", box.x), ("location_y", box.y), ("location_z", box.z)]
+    for column, limits in ranges:
+        if limits is not None:
+            parts += _between(column, limits.low, limits.high)
     if where.study_date is not None:
         days = where.study_date
-        parts.append(_between("study_date", _iso(days.first), _iso(days.last)))
+        parts += _between("study_date", _iso(days.first), _iso(days.last))
     return _join(parts, " AND ") or Condition(EVERYTHING)
 
 
 def unwanted_part(where: LesionFilter) -> Condition | None:
     """What the filter excludes, or None if it excludes nothing."""
-    parts = [
-        _one_of("patient_id", where.excluded_patients),
-        _one_of("study_id", where.excluded_studies),
-        _one_of("lesion_id", where.excluded_lesions),
-        _one_of("lesion_type", where.excluded_lesion_types),
-        _one_of("split", where.excluded_splits),
-        *(_tagged(tag) for tag in sorted(where.excluded_tags)),
-    ]
+    choices = (
+        ("patient_id", where.excluded_patients),
+        ("study_id", where.excluded_studies),
+        ("lesion_id", where.excluded_lesions),
+        ("lesion_type", where.excluded_lesion_types),
+        ("split", where.excluded_splits),
+    )
+    parts = [_one_of(column, choice) for column, choice in choices if choice]
+    parts += [_tagged(tag) for tag in sorted(where.excluded_tags)]
     return _join(parts, " OR ")
 
 
-def _join(parts: list[Condition | None], word: str) -> Condition | None:
-    present = [part for part in parts if part is not None]
-    if not present:
-        return None
+def _join(parts: list[Condition], word: str) -> Condition | None:
+    if len(parts) < 2:
+        return parts[0] if parts else None
     return Condition(
-        word.join(part.sql for part in present),
-        tuple(value for part in present for value in part.values),
+        word.join(part.sql for part in parts),
+        tuple(value for part in parts for value in part.values),
     )
 
 
-def _one_of(column: str, choice: Collection[str]) -> Condition | None:
-    if not choice:
-        return None
+def _one_of(column: str, choice: Collection[str]) -> Condition:
     marks = ",".join("?" * len(choice))
     return Condition(f"{column} IN ({marks})", tuple(str(value) for value in sorted(choice)))
 
@@ -102,13 +101,9 @@ def _tagged(tag: str) -> Condition:
     return Condition("row IN (SELECT row FROM lesion_tags WHERE tag = ?)", (tag,))
 
 
-def _within(column: str, limits: NumberRange | None) -> Condition | None:
-    return None if limits is None else _between(column, limits.low, limits.high)
-
-
-def _between(column: str, low: Any, high: Any) -> Condition | None:
-    ends = [(f"{column} >= ?", low), (f"{column} <= ?", high)]
-    return _join([Condition(sql, (end,)) for sql, end in ends if end is not None], " AND ")
+def _between(column: str, low: Any, high: Any) -> list[Condition]:
+    ends = ((f"{column} >= ?", low), (f"{column} <= ?", high))
+    return [Condition(sql, (end,)) for sql, end in ends if end is not None]
 
 
 def _iso(day: Any) -> str | None:

@@ -17,6 +17,7 @@ from typing import NoReturn, TypeVar
 from index import creation
 from index.approximate import ApproximateKind
 from index.catalog import CatalogReader
+from index.catalog_access import CatalogAccess, neighbours
 from index.catalog_writer import CatalogWriter
 from index.connections import Connections
 from index.errors import IndexBusyError, MilvusBehindError, StoreError
@@ -25,7 +26,6 @@ from index.milvus_client import MilvusSettings
 from index.milvus_sync import ReportProgress, SyncReport
 from index.reports import Neighbour
 from index.segments import StoreState
-from index.storage import RecentLesions, neighbours
 from index.store import StoreQuery, replayed
 
 LOCK = "milvus.lock"
@@ -39,29 +39,16 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class MilvusStorage:
+class MilvusStorage(CatalogAccess):
     """The catalog, which is the truth, with the Milvus collection that follows it."""
 
     def __init__(
         self, connections: Connections, store: MilvusStore, *, replace: bool = False
     ) -> None:
-        self.connections = connections
+        super().__init__(connections)
         self.store = store
-        self._recent = RecentLesions()
         with self.reading() as reader:
-            self.binding = reader.binding()
             store.load(reader, replace=replace)
-
-    @property
-    def folder(self) -> Path:
-        """The index's folder."""
-        return self.connections.path.parent
-
-    @contextmanager
-    def reading(self) -> Iterator[CatalogReader]:
-        """A reader of the newest generation, which stays the same while it is held."""
-        with self.connections.reading() as connection:
-            yield CatalogReader(connection)
 
     @contextmanager
     def reading_level(self) -> Iterator[tuple[CatalogReader, StoreState]]:
@@ -115,7 +102,7 @@ class MilvusStorage:
                 if found is not None:
                     generation = reader.head().generation
                     rows = [row for hits in found for row in hits.rows.tolist()]
-                    lesions = self._recent.of(rows, reader)
+                    lesions = self.recent.of(rows, reader)
             if found is None:
                 self.follow(limit=CATCH_UP_CHANGES, may_create=False)
                 continue

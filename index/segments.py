@@ -106,7 +106,7 @@ class StoreState:
     def positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions of those of ``rows`` that the state holds, ascending."""
         wanted = np.sort(rows)
-        if len(self.parts) == 1 and len(wanted):
+        if len(self.parts) == 1 and self.parts[0].count and len(wanted):
             return _places(self.parts[0], wanted)
         found: list[NDArray[np.int64]] = []
         for part in self.parts:
@@ -129,6 +129,8 @@ class StoreState:
 
     def vectors_at(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors (n, dimension) at ascending positions (n,)."""
+        if len(self.parts) == 1:
+            return self.parts[0].matrix[positions]
         taken = [
             part.matrix[positions[low:high] - part.start]
             for part in self.parts
@@ -212,9 +214,16 @@ def _append(
 
 def _places(part: Part, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     """The positions of those of the ascending row numbers that a part holds."""
-    at = np.searchsorted(part.rows, wanted)
+    rows = part.rows
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first == part.count - 1:
+        # No row is missing between the first and the last: nothing needs to be searched for.
+        if wanted[0] < first or wanted[-1] > last:
+            wanted = wanted[(wanted >= first) & (wanted <= last)]
+        return wanted - (first - part.start)
+    at = np.searchsorted(rows, wanted)
     at = at[at < part.count] if len(at) and at[-1] >= part.count else at
-    hits: NDArray[np.int64] = at[part.rows[at] == wanted[: len(at)]]
+    hits: NDArray[np.int64] = at[rows[at] == wanted[: len(at)]]
     return hits + part.start if part.start else hits
 
 

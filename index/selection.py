@@ -73,7 +73,9 @@ class Selections:
             condition = wanted_part(where)
             rows = reader.rows_where(condition.sql, condition.values, after=kept.last_row)
             fresh = state.positions(np.array(rows, dtype=np.int64))
-            kept = _Kept(state.epoch, state.last_row, np.concatenate([kept.positions, fresh]))
+            if len(kept.positions):
+                fresh = np.concatenate([kept.positions, fresh])
+            kept = _Kept(state.epoch, state.last_row, fresh)
         with self._lock:
             self._kept[where] = kept
             self._kept.move_to_end(where)

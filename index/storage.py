@@ -6,21 +6,20 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from index.approximate import ApproximateKind
 from index.catalog import CatalogReader, SnapshotEntry
+from index.catalog_access import CatalogAccess, neighbours
 from index.catalog_writer import CatalogWriter, last_row
 from index.connections import Connections
-from index.errors import CatalogError, LesionIndexError
+from index.errors import LesionIndexError
 from index.reports import Neighbour
 from index.segments import StoreState
 from index.snapshots import delete_unnamed, snapshot_lock
-from index.store import APPROXIMATE, FLAT, FaissStore, RowHits, StoreQuery, replayed
-from retrieval.lesion import Lesion
+from index.store import APPROXIMATE, FLAT, FaissStore, StoreQuery, replayed
 
 SNAPSHOT_ROWS = 1_000
 """Changes that are replayed at opening without a thought; a snapshot is due beyond them ..."""
@@ -28,23 +27,18 @@ SNAPSHOT_ROWS = 1_000
 SNAPSHOT_SHARE = 0.05
 """... and beyond this share of the lesions, lest a few additions rewrite a large file."""
 
-RECENT_LESIONS = 50_000
-"""How many decoded lesions are kept for the next answer: about a kilobyte each."""
-
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class Storage:
+class Storage(CatalogAccess):
     """The catalog, which is the truth, with the store that follows it."""
 
     def __init__(self, connections: Connections, store: FaissStore) -> None:
-        self.connections = connections
+        super().__init__(connections)
         self.store = store
-        self._recent = RecentLesions()
         with self.reading() as reader:
-            self.binding = reader.binding()
             named = reader.snapshots()
             store.load(reader)
         if store.rebuilt_because is not None:
@@ -52,17 +46,6 @@ class Storage:
             with self.reading() as reader:
                 if reader.snapshots() != named:
                     store.load(reader)
-
-    @property
-    def folder(self) -> Path:
-        """The index's folder."""
-        return self.connections.path.parent
-
-    @contextmanager
-    def reading(self) -> Iterator[CatalogReader]:
-        """A reader of the newest generation, which stays the same while it is held."""
-        with self.connections.reading() as connection:
-            yield CatalogReader(connection)
 
     @contextmanager
     def reading_level(self) -> Iterator[tuple[CatalogReader, StoreState]]:
@@ -107,7 +90,7 @@ class Storage:
                 found = self.store.search(reader, query)
                 if found is not None:
                     rows = [row for hits in found for row in hits.rows.tolist()]
-                    lesions = self._recent.of(rows, reader)
+                    lesions = self.recent.of(rows, reader)
                     return [neighbours(lesions, hits) for hits in found]
 
     def snapshot(self) -> None:
@@ -187,40 +170,3 @@ class Storage:
             return state.live > SNAPSHOT_ROWS
         changed = state.last_row - saved.last_row + len(state.removed)
         return changed > max(SNAPSHOT_ROWS, SNAPSHOT_SHARE * state.live)
-
-
-class RecentLesions:
-    """Lesions by row, decoded and checked before. A row never changes, so neither does its entry.
-
-    Which rows exist is the store's knowledge, of the reader's own generation.
-    """
-
-    def __init__(self) -> None:
-        self._lesions: dict[int, Lesion] = {}
-
-    def of(self, rows: Sequence[int], reader: CatalogReader) -> dict[int, Lesion]:
-        """The lesions of these rows; raises CatalogError if the catalog lacks one."""
-        known = self._lesions
-        found = {row: known[row] for row in rows if row in known}
-        if len(found) < len(rows):
-            fresh = reader.lesions([row for row in rows if row not in found])
-            found |= fresh
-            if len(known) + len(fresh) > RECENT_LESIONS:
-                self._lesions = known = {}
-            known.update(fresh)
-        return found
-
-
-def neighbours(lesions: dict[int, Lesion], hits: RowHits) -> list[Neighbour]:
-    """The lesions of one query's hits; raises CatalogError if the catalog lacks one."""
-    similarities = hits.similarities.clip(-1, 1).tolist()
-    try:
-        return [
-            Neighbour(lesions[row], similarity)
-            for row, similarity in zip(hits.rows.tolist(), similarities, strict=True)
-        ]
-    except KeyError as missing:
-        raise CatalogError(
-            f"row {missing} is searched but not in the catalog: restore the index from a backup, "
-            "or build it again from its archive"
-        ) from None

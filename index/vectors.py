@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,8 @@ def query_matrix(
             f"the query has shape {queries.shape[1:]}: the index holds vectors of {dimension} "
             "numbers"
         )
-    norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))[:, np.newaxis]
-    if not (np.isfinite(norms).all() and (norms > 0).all()):
+    norms = np.sqrt(np.vecdot(queries, queries))
+    if not all(0.0 < norm < math.inf for norm in norms.tolist()):
         raise VectorError("the query holds a number that is not finite, or nothing but zeros")
-    unit: NDArray[np.float32] = queries / norms
+    unit: NDArray[np.float32] = queries / norms[:, np.newaxis]
     return unit

@@ -76,6 +76,7 @@ class _Start:
         try:
             opened = await anyio.to_thread.run_sync(opening)
             self._held.callback(opened.index.close)
+            await anyio.to_thread.run_sync(opened.index.preload)
             self.make_ready(opened)
         except Exception as error:
             on_failure(error)
