@@ -26,8 +26,11 @@ class RequestError(LesionSearchError):
     """A request whose fields do not make one query."""
 
 
-def service_of(request: Request) -> ServiceState:
-    """The state of a service that is ready; raises NotReadyError until it is."""
+async def service_of(request: Request) -> ServiceState:
+    """The state of a service that is ready; raises NotReadyError until it is.
+
+    A coroutine although it waits for nothing: a plain function would go to a thread and back.
+    """
     state: ServiceState | None = getattr(request.app.state, "service", None)
     if state is None:
         raise NotReadyError(NOT_READY)
