@@ -14,23 +14,29 @@ from index.lesion_index import LesionIndex
 from retrieval.lesion import Lesion
 from service.embedding_map import MapMethod, embedding_map
 
+MOST_LESIONS = 100_000
+"""Of a larger index every n-th lesion is on the map: a screen cannot show more points."""
+
 
 @dataclass(frozen=True)
 class MapOfIndex:
-    """The lesions of one generation and their points (n, 2) in [0, 1]."""
+    """Lesions of one generation and their points (n, 2) in [0, 1]."""
 
     generation: int
     method: MapMethod
     lesions: tuple[Lesion, ...]
     points: NDArray[np.float32]
 
-    def to_json(self, where: LesionFilter, limit: int) -> dict[str, Any]:
-        """The document of ``GET /v1/map``: of more than ``limit`` lesions every n-th is shown."""
+    def to_json(self, where: LesionFilter, limit: int, *, total: int) -> dict[str, Any]:
+        """The document of ``GET /v1/map``: of more than ``limit`` lesions every n-th is shown.
+
+        ``total`` is how many lesions of the index fit the filter.
+        """
         rows = [row for row, lesion in enumerate(self.lesions) if where.accepts(lesion)]
         step = max(1, -(-len(rows) // limit))
         return {
             "method": self.method.value,
-            "total": len(rows),
+            "total": total,
             "points": [self._point(row) for row in rows[::step]],
         }
 
@@ -68,7 +74,9 @@ class IndexMap:
 
     def _make(self, generation: int) -> MapOfIndex:
         ids, vectors = self._index.vectors()
-        known = {one.lesion_id: one for one in self._index.page("", max(1, len(ids)))}
+        step = max(1, -(-len(ids) // MOST_LESIONS))
+        ids, vectors = ids[::step], vectors[::step]
+        known = {one.lesion.lesion_id: one.lesion for one in self._index.records(ids)}
         kept = [row for row, lesion_id in enumerate(ids) if lesion_id in known]
         made = embedding_map(vectors[kept], seed=0, method=MapMethod.PCA)
         lesions = tuple(known[ids[row]] for row in kept)

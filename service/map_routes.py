@@ -33,7 +33,8 @@ def embedding_map(
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     with service.computing():
-        document = service.map.current().to_json(chosen, limit)
+        total = service.engine.index.count(chosen)
+        document = service.map.current().to_json(chosen, limit, total=total)
     # Already in the form of MapOut: checking tens of thousands of points would take a second.
     return _json(document, etag)
 
