@@ -5,11 +5,10 @@ import { make } from "./dom.js";
 import { paintBox, paintMark, paintProposals, paintScale } from "./overlay.js";
 import { Projection } from "./projection.js";
 import { SlicePainter } from "./slice_painter.js";
+import { ViewerGestures, isDrawing } from "./viewer_gestures.js";
 import { ViewerNotes } from "./viewer_notes.js";
-import { WINDOWS, draggedWindow } from "./windows.js";
+import { WINDOWS } from "./windows.js";
 
-const DRAWING_TOOLS = ["box", "recist", "point"];
-const CLICK_PX = 3;
 const FOCUS_LEAST_MM = 80;
 const FOCUS_BOXES = 4;
 
@@ -34,9 +33,7 @@ export class Viewer extends EventTarget {
   #painter = new SlicePainter();
   #notes = new ViewerNotes();
   #hu = null;
-  #gesture = null;
   #hoveredProposal = null;
-  #wheel = 0;
   #pending = false;
   #colour;
   #focusBox = null;
@@ -48,7 +45,8 @@ export class Viewer extends EventTarget {
     this.#canvas.setAttribute("aria-label", label);
     host.classList.add("viewport");
     host.append(this.#canvas, ...this.#notes.elements);
-    this.#listen();
+    new ViewerGestures(this);
+    this.#canvas.addEventListener("pointerleave", () => this.#notes.showValue([], null));
     new ResizeObserver(() => this.#resize()).observe(host);
   }
 
@@ -82,7 +80,7 @@ export class Viewer extends EventTarget {
     const { stack } = this;
     if (stack === null) return;
     this.slice = stack.clamp(slice);
-    this.#tell("moved");
+    this.tell("moved");
     const wanted = this.slice;
     try {
       const hu = await stack.slice(wanted);
@@ -103,7 +101,7 @@ export class Viewer extends EventTarget {
     if (target === this.slice) return;
     const moved = target - this.slice;
     this.goTo(target);
-    this.#tell("slice", moved);
+    this.tell("slice", moved);
   }
 
   setWindow(window) {
@@ -114,7 +112,7 @@ export class Viewer extends EventTarget {
 
   setTool(tool) {
     this.tool = tool;
-    if (DRAWING_TOOLS.includes(tool)) this.editor.tool = tool;
+    if (isDrawing(tool)) this.editor.tool = tool;
     this.#canvas.dataset.tool = tool;
     this.paint();
   }
@@ -123,7 +121,7 @@ export class Viewer extends EventTarget {
   fit() {
     this.#placed = "fit";
     this.#place();
-    this.#tell("view");
+    this.tell("view");
   }
 
   /** Shows the lesion large; the mark if one is drawn. */
@@ -132,14 +130,67 @@ export class Viewer extends EventTarget {
     this.#focusBox = box;
     this.#placed = "focus";
     this.#place();
-    this.#tell("view");
+    this.tell("view");
   }
 
-  zoom(factor) {
+  /** Zooms about a place of the canvas, its middle if none is given. */
+  zoom(factor, at) {
     this.#placed = "free";
-    this.projection.zoom(factor);
-    this.#tell("view");
+    this.projection.zoom(factor, at);
+    this.tell("view");
     this.paint();
+  }
+
+  /** Moves the slice by screen pixels. */
+  pan(dx, dy) {
+    this.#placed = "free";
+    this.projection.pan(dx, dy);
+    this.tell("view");
+    this.paint();
+  }
+
+  /** The whole slice, or the lesion large where the whole slice is shown already. */
+  toggleFocus() {
+    if (this.#placed === "fit") this.focus();
+    else this.fit();
+  }
+
+  /** Whether mark and proposals belong to the slice that is shown. */
+  get isOnMarkedSlice() {
+    return this.markSlice === null || this.markSlice === this.slice;
+  }
+
+  /** Mark and proposals are forgotten if they belong to another slice; a new mark begins here. */
+  beginMark() {
+    if (!this.isOnMarkedSlice) {
+      this.editor.mark = null;
+      this.proposals = [];
+      this.chosenProposal = null;
+    }
+    this.markSlice = this.slice;
+  }
+
+  /** Tells the pixel under the pointer. */
+  readAt(at) {
+    const [x, y] = this.projection.toImage(at).map(Math.round);
+    const { columns, rows } = this.stack;
+    const inside = this.#hu !== null && x >= 0 && y >= 0 && x < columns && y < rows;
+    this.#notes.showValue([x, y], inside ? this.#hu[y * columns + x] : null);
+  }
+
+  /** Shows what could be taken hold of under the pointer. */
+  hoverAt(at) {
+    const hovered = this.proposalAt(at);
+    const grip = isDrawing(this.tool) && this.isOnMarkedSlice ? this.editor.hover(at, this.projection) : null;
+    this.#canvas.dataset.over = hovered !== null ? "proposal" : grip ?? "";
+    if (hovered === this.#hoveredProposal) return;
+    this.#hoveredProposal = hovered;
+    this.paint();
+  }
+
+  /** Dispatches one of the events. */
+  tell(kind, detail = null) {
+    this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 
   /** Shows as many screen pixels a mm as another viewport does, so that sizes compare. */
@@ -198,7 +249,7 @@ export class Viewer extends EventTarget {
     for (const { box, slice, colour } of this.boxes) {
       if (slice === this.slice) paintBox(context, this.projection, box, colour);
     }
-    if (this.#onMarkedSlice()) this.#paintMarks(context);
+    if (this.isOnMarkedSlice) this.#paintMarks(context);
     paintScale(context, this.projection);
     this.#notes.showSlice(this.slice, this.stack);
     this.#notes.showWindow(this.window);
@@ -211,125 +262,9 @@ export class Viewer extends EventTarget {
     if (mark !== null) paintMark(context, this.projection, mark, { colour, withHandles: mark.kind === this.tool });
   }
 
-  #onMarkedSlice() {
-    return this.markSlice === null || this.markSlice === this.slice;
-  }
-
-  #listen() {
-    const canvas = this.#canvas;
-    canvas.addEventListener("pointerdown", (event) => this.#press(event));
-    canvas.addEventListener("pointermove", (event) => this.#move(event));
-    canvas.addEventListener("pointerup", (event) => this.#release(event));
-    canvas.addEventListener("pointercancel", () => this.#cancel());
-    canvas.addEventListener("pointerleave", () => this.#notes.showValue([], null));
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("wheel", (event) => this.#turn(event), { passive: false });
-    canvas.addEventListener("dblclick", () => (this.#placed === "fit" ? this.focus() : this.fit()));
-  }
-
-  #press(event) {
-    if (this.stack === null) return;
-    const at = [event.offsetX, event.offsetY];
-    this.#canvas.setPointerCapture(event.pointerId);
-    this.#gesture = { kind: this.#gestureOf(event, at), at, moved: 0 };
-    if (this.#gesture.kind === "mark") {
-      if (!this.#onMarkedSlice()) this.#startMarkHere();
-      this.editor.press(at, this.projection);
-      this.markSlice = this.slice;
-    }
-    this.paint();
-  }
-
-  #startMarkHere() {
-    this.editor.mark = null;
-    this.proposals = [];
-    this.chosenProposal = null;
-  }
-
-  #gestureOf(event, at) {
-    if (event.button === 1 || event.shiftKey) return "pan";
-    if (event.button === 2) return "window";
-    const isOnProposal = this.#proposalAt(at) !== null;
-    if (isOnProposal && ["window", "point"].includes(this.tool)) return "proposal";
-    return DRAWING_TOOLS.includes(this.tool) ? "mark" : this.tool;
-  }
-
-  #move(event) {
-    const at = [event.offsetX, event.offsetY];
-    if (this.stack === null) return;
-    this.#tellValue(at);
-    if (this.#gesture === null) {
-      this.#hoverAt(at);
-      return;
-    }
-    const { kind } = this.#gesture;
-    const [dx, dy] = [at[0] - this.#gesture.at[0], at[1] - this.#gesture.at[1]];
-    this.#gesture.at = at;
-    this.#gesture.moved += Math.abs(dx) + Math.abs(dy);
-    if (kind === "window") {
-      this.setWindow(draggedWindow(this.window, dx, dy));
-      this.#tell("window");
-    } else if (kind === "pan") {
-      this.#placed = "free";
-      this.projection.pan(dx, dy);
-      this.#tell("view");
-    } else if (kind === "mark") {
-      this.editor.move(at, this.projection);
-    }
-    this.paint();
-  }
-
-  #release(event) {
-    if (this.#gesture === null) return;
-    const at = [event.offsetX, event.offsetY];
-    const { kind, moved } = this.#gesture;
-    this.#gesture = null;
-    const proposal = moved < CLICK_PX ? this.#proposalAt(at) : null;
-    const isMark = kind === "mark" && this.editor.release(at, this.projection);
-    if (isMark) this.#tell("mark");
-    else if (proposal !== null && ["mark", "proposal"].includes(kind)) this.#tell("proposal", proposal);
-    if (kind === "window" && moved > 0) this.#tell("settled");
-    this.paint();
-  }
-
-  #cancel() {
-    this.#gesture = null;
-    this.editor.cancel();
-    this.paint();
-  }
-
-  #turn(event) {
-    if (this.stack === null) return;
-    event.preventDefault();
-    const at = [event.offsetX, event.offsetY];
-    if (event.ctrlKey || event.metaKey) {
-      this.#placed = "free";
-      this.projection.zoom(Math.exp(-event.deltaY / 300), at);
-      this.#tell("view");
-      this.paint();
-      return;
-    }
-    // A notch of a wheel is about 100; a touchpad sends many small steps.
-    this.#wheel += event.deltaMode === 0 ? event.deltaY / 60 : event.deltaY;
-    const steps = Math.trunc(this.#wheel);
-    this.#wheel -= steps;
-    if (steps !== 0) this.step(Math.sign(steps));
-  }
-
-  #hoverAt(at) {
-    const hovered = this.#proposalAt(at);
-    const grip = DRAWING_TOOLS.includes(this.tool) && this.#onMarkedSlice()
-      ? this.editor.hover(at, this.projection)
-      : null;
-    this.#canvas.dataset.over = hovered !== null ? "proposal" : grip ?? "";
-    if (hovered === this.#hoveredProposal) return;
-    this.#hoveredProposal = hovered;
-    this.paint();
-  }
-
   /** The smallest proposal under the pointer: one within another can still be clicked. */
-  #proposalAt(at) {
-    if (!this.#onMarkedSlice()) return null;
+  proposalAt(at) {
+    if (!this.isOnMarkedSlice) return null;
     const [x, y] = this.projection.toImage(at);
     let best = null;
     for (const [place, { box }] of this.proposals.entries()) {
@@ -337,17 +272,6 @@ export class Viewer extends EventTarget {
       if (best === null || area(box) < area(this.proposals[best].box)) best = place;
     }
     return best;
-  }
-
-  #tellValue(at) {
-    const [x, y] = this.projection.toImage(at).map(Math.round);
-    const { columns, rows } = this.stack;
-    const inside = this.#hu !== null && x >= 0 && y >= 0 && x < columns && y < rows;
-    this.#notes.showValue([x, y], inside ? this.#hu[y * columns + x] : null);
-  }
-
-  #tell(kind, detail = null) {
-    this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 }
 

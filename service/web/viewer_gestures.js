@@ -1,0 +1,116 @@
+// What a pointer and a wheel do to a viewport.
+
+import { draggedWindow } from "./windows.js";
+
+const DRAWING_TOOLS = ["box", "recist", "point"];
+const CLICK_PX = 3;
+const WHEEL_STEP = 60;
+
+/** Whether a tool draws a mark. */
+export function isDrawing(tool) {
+  return DRAWING_TOOLS.includes(tool);
+}
+
+/** Listens to the canvas of a viewport and calls its methods. */
+export class ViewerGestures {
+  #viewer;
+  #gesture = null;
+  #wheel = 0;
+
+  constructor(viewer) {
+    this.#viewer = viewer;
+    const canvas = viewer.element;
+    canvas.addEventListener("pointerdown", (event) => this.#press(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener("pointerup", (event) => this.#release(event));
+    canvas.addEventListener("pointercancel", () => this.#cancel());
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("wheel", (event) => this.#turn(event), { passive: false });
+    canvas.addEventListener("dblclick", () => viewer.toggleFocus());
+  }
+
+  #press(event) {
+    const viewer = this.#viewer;
+    if (viewer.stack === null) return;
+    const at = placeOf(event);
+    viewer.element.setPointerCapture(event.pointerId);
+    this.#gesture = { kind: this.#kindOf(event, at), at, moved: 0 };
+    if (this.#gesture.kind === "mark") {
+      viewer.beginMark();
+      viewer.editor.press(at, viewer.projection);
+    }
+    viewer.paint();
+  }
+
+  #kindOf(event, at) {
+    const { tool } = this.#viewer;
+    if (event.button === 1 || event.shiftKey) return "pan";
+    if (event.button === 2) return "window";
+    const isOnProposal = this.#viewer.proposalAt(at) !== null;
+    if (isOnProposal && ["window", "point"].includes(tool)) return "proposal";
+    return isDrawing(tool) ? "mark" : tool;
+  }
+
+  #move(event) {
+    const viewer = this.#viewer;
+    if (viewer.stack === null) return;
+    const at = placeOf(event);
+    viewer.readAt(at);
+    if (this.#gesture === null) {
+      viewer.hoverAt(at);
+      return;
+    }
+    const { kind } = this.#gesture;
+    const [dx, dy] = [at[0] - this.#gesture.at[0], at[1] - this.#gesture.at[1]];
+    this.#gesture.at = at;
+    this.#gesture.moved += Math.abs(dx) + Math.abs(dy);
+    if (kind === "window") {
+      viewer.setWindow(draggedWindow(viewer.window, dx, dy));
+      viewer.tell("window");
+    } else if (kind === "pan") {
+      viewer.pan(dx, dy);
+    } else if (kind === "mark") {
+      viewer.editor.move(at, viewer.projection);
+      viewer.paint();
+    }
+  }
+
+  #release(event) {
+    if (this.#gesture === null) return;
+    const viewer = this.#viewer;
+    const at = placeOf(event);
+    const { kind, moved } = this.#gesture;
+    this.#gesture = null;
+    const proposal = moved < CLICK_PX ? viewer.proposalAt(at) : null;
+    const isMark = kind === "mark" && viewer.editor.release(at, viewer.projection);
+    if (isMark) viewer.tell("mark");
+    else if (proposal !== null && ["mark", "proposal"].includes(kind)) viewer.tell("proposal", proposal);
+    if (kind === "window" && moved > 0) viewer.tell("settled");
+    viewer.paint();
+  }
+
+  #cancel() {
+    this.#gesture = null;
+    this.#viewer.editor.cancel();
+    this.#viewer.paint();
+  }
+
+  #turn(event) {
+    const viewer = this.#viewer;
+    if (viewer.stack === null) return;
+    event.preventDefault();
+    if (event.ctrlKey || event.metaKey) {
+      viewer.zoom(Math.exp(-event.deltaY / 300), placeOf(event));
+      return;
+    }
+    // A notch of a wheel is about 100; a touchpad sends many small steps.
+    this.#wheel += event.deltaMode === 0 ? event.deltaY / WHEEL_STEP : event.deltaY;
+    const steps = Math.trunc(this.#wheel);
+    this.#wheel -= steps;
+    if (steps !== 0) viewer.step(Math.sign(steps));
+  }
+}
+
+function placeOf(event) {
+  return [event.offsetX, event.offsetY];
+}

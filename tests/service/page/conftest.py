@@ -1,0 +1,79 @@
+"""A service over phantom patients and a real browser that opens its page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from index.lesion_index import LesionIndex
+from retrieval.detection.proposals import Proposal
+from retrieval.lesion import Box
+from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.phantom.archive import generate_archive
+from service.app import create_app
+from service.engine import SearchEngine, binding_of
+from service.indexing import index_archive
+from service.settings import Settings
+from tests.service.browser import ARGUMENTS, CHROMIUM, reading, screenshot_folder, serving
+from tests.service.detectors import FixedDetector
+from tests.service.samples import ToyEncoder
+
+expect.set_options(timeout=40_000)
+
+
+@pytest.fixture(scope="package")
+def phantoms(tmp_path_factory):
+    root = tmp_path_factory.mktemp("phantoms") / "archive"
+    generate_archive(root, patients=3, seed=7, first_patient=2)
+    return DeepLesionArchive.open(root)
+
+
+@pytest.fixture(scope="package")
+def engine(phantoms, tmp_path_factory):
+    encoder = ToyEncoder()
+    folder = tmp_path_factory.mktemp("phantom_index") / "index"
+    with LesionIndex.create(folder, binding_of(encoder)) as index:
+        index_archive(phantoms, index, encoder)
+        marked = phantoms.lesions[0].box
+        detector = FixedDetector(Proposal(marked, 0.91), Proposal(Box(20, 20, 44, 40), 0.42))
+        yield SearchEngine(encoder, index, detector)
+
+
+@pytest.fixture(scope="package")
+def address(engine):
+    with serving(create_app(Settings(index=engine.index.path), engine=engine)) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def screenshots(tmp_path_factory):
+    return screenshot_folder(tmp_path_factory)
+
+
+@pytest.fixture(scope="package")
+def browser():
+    if not Path(CHROMIUM).is_file():
+        pytest.skip("no chromium on this machine")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def reader(browser, address, screenshots):
+    with reading(browser, address, screenshots) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+def course(phantoms):
+    """A patient with at least three studies, and one of the lesions."""
+    studies = defaultdict(set)
+    for lesion in phantoms.lesions:
+        studies[lesion.patient_id].add(lesion.study_id)
+    patient = max(studies, key=lambda name: len(studies[name]))
+    return patient, next(x for x in phantoms.lesions if x.patient_id == patient)
