@@ -10,11 +10,11 @@ import threading
 import time
 
 import psutil
-import pytest
 
 from tests.service.serving import service_process
 
 CLIENTS = 3
+SECONDS = 120
 
 
 def memory_mb(process):
@@ -48,9 +48,8 @@ def one_round(service, lesion, number, content):
     return wrong + [answer for answer in answers if answer[0] != answer[1]]
 
 
-@pytest.mark.parametrize("seconds", [15, pytest.param(120, marks=pytest.mark.slow)])
 def test_mixed_load_is_answered_without_error_or_growth(
-    built_index, encoder_file, archive, tmp_path, seconds
+    built_index, encoder_file, archive, tmp_path
 ):
     index = shutil.copytree(built_index, tmp_path / "index")
     wrong, rounds = [], []
@@ -58,7 +57,7 @@ def test_mixed_load_is_answered_without_error_or_growth(
         before = service.wait_until_ready()["lesions"]
 
         def work(number):
-            until = time.monotonic() + seconds
+            until = time.monotonic() + SECONDS
             for lesion in (archive.lesions * 1000)[number:]:
                 if time.monotonic() > until:
                     return
