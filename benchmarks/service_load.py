@@ -4,12 +4,12 @@
     python benchmarks/service_load.py --soak 1800    then mixed reading and writing for half an hour
 
 Starts `lesion-search serve` on loopback over an index of phantoms whose vectors are filled up to
-`--lesions` with random unit vectors, and asks it with 1, 4 and 16 clients for three kinds of
-query: a bare vector, an indexed lesion, and an image with its box. Prints and writes p50, p95 and
-p99 in ms and the queries a second of each; the bare engine answers the same queries in this
-process before. Limits: at most 3 ms more than the engine at p50 with one client for vector and
-indexed lesion, and an image under 100 ms at p50 on two cores. `--batch-patches 1` turns
-micro-batching off, so that two runs say what it brings.
+`--lesions` with random unit vectors, and asks it three kinds of query: a bare vector, an indexed
+lesion, and an image with its box. With one client each query is put to the bare engine in this
+process and to the service in turn; then 4 and 16 clients ask at once. Prints and writes p50, p95
+and p99 in ms and the queries a second. Limits: at most 3 ms more than the engine at p50 with one
+client, and an image under 100 ms at p50 on two cores. What micro-batching brings is measured by two
+services, with and without it, that the same crowds ask for images in turn.
 
 The soak adds, searches, reads and removes lesions by four clients and fails on any answer that is
 not the expected one, or if the service's memory at the end is 10 % and 50 MB above that after a
@@ -35,15 +35,19 @@ import numpy as np
 import torch
 from service_process import Client, Served
 from service_soak import soak
-from service_workload import prepare, workloads
+from service_workload import Workload, prepare, workloads
 
 from retrieval.sources.deeplesion import DeepLesionArchive
 from service.engine import open_engine
 
 OVERHEAD_LIMIT_MS = 3.0
 IMAGE_LIMIT_MS = 100.0
-CLIENTS = (1, 4, 16)
+CROWDS = (4, 16)
 WARM_UP = 5
+BATCH_PATCHES = 16
+BATCHING_ROUNDS = 4
+
+Requests = Sequence[tuple[str, str, bytes]]
 
 
 def main() -> None:
@@ -56,7 +60,6 @@ def main() -> None:
         result = {
             "lesions": arguments.lesions,
             "queries": arguments.queries,
-            "batch_patches": arguments.batch_patches,
             "processors": os.cpu_count(),
             "load_average": round(os.getloadavg()[0], 2),
             "machine": platform.machine(),
@@ -66,7 +69,7 @@ def main() -> None:
         if not arguments.soak_only:
             result |= _measure(root, archive, arguments)
         if arguments.soak:
-            with Served(root / "index", arguments.batch_patches) as served:
+            with Served(root / "index") as served:
                 result["soak"] = soak(served, archive, arguments.soak)
     kept = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +84,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--patients", type=int, default=20, help="phantom patients")
     parser.add_argument("--lesions", type=int, default=30_000, help="size of the index")
     parser.add_argument("--queries", type=int, default=200, help="of each kind and client number")
-    parser.add_argument("--batch-patches", type=int, default=16)
     parser.add_argument("--soak", type=float, default=0.0, help="seconds of mixed load")
     parser.add_argument("--soak-only", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/service.json"))
@@ -90,48 +92,84 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(root: Path, archive: DeepLesionArchive, arguments: argparse.Namespace) -> Any:
     engine = open_engine(root / "index")
-    with engine.index:
+    engine.index.preload()
+    with (
+        engine.index,
+        Served(root / "index", batch_patches=BATCH_PATCHES) as together,
+        Served(root / "index", batch_patches=1) as alone,
+    ):
         asked_of = workloads(engine, archive, arguments.queries + WARM_UP)
-        bare = {
-            name: _percentiles([_timed(call) for call in work.calls][WARM_UP:])
+        bare, one = {}, {}
+        for name, work in asked_of.items():
+            bare[name], one[name] = _side_by_side(work, together.port)
+        crowd = {
+            name: {str(clients): _crowd(alone.port, work.requests, clients) for clients in CROWDS}
             for name, work in asked_of.items()
         }
-    with Served(root / "index", arguments.batch_patches) as served:
-        asked = {
-            name: {str(clients): _asked(served.port, work.requests, clients) for clients in CLIENTS}
-            for name, work in asked_of.items()
-        }
-    overhead = {
-        name: round(asked[name]["1"]["p50_ms"] - bare[name]["p50_ms"], 2) for name in asked_of
+        images = asked_of["image"].requests
+        batching = _batching({"together": together.port, "alone": alone.port}, images)
+    overhead = {name: round(one[name]["p50_ms"] - bare[name]["p50_ms"], 2) for name in asked_of}
+    return {
+        "engine": bare,
+        "one_client": one,
+        "overhead_p50_ms": overhead,
+        "clients": crowd,
+        "batching_image_queries_a_second": batching,
     }
-    return {"engine": bare, "service": asked, "overhead_p50_ms": overhead}
 
 
-def _timed(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return (time.perf_counter() - start) * 1000
+def _side_by_side(work: Workload, port: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Each query by the bare engine and over HTTP in turn, so that both see the same machine."""
+    client = Client(port)
+    bare, asked = [], []
+    for call, request in zip(work.calls, work.requests, strict=True):
+        bare.append(_timed(call))
+        asked.append(_timed(lambda request=request: _answered(client, request)))
+    return _percentiles(bare[WARM_UP:]), _percentiles(asked[WARM_UP:])
 
 
-def _asked(port: int, requests: Sequence[tuple[str, str, bytes]], clients: int) -> Any:
+def _batching(ports: dict[str, int], images: Requests) -> Any:
+    """Image queries a second with micro-batching and without, in turn; medians of the rounds."""
+    seconds: dict[str, dict[str, list[float]]] = {
+        str(clients): {name: [] for name in ports} for clients in CROWDS
+    }
+    for _ in range(BATCHING_ROUNDS):
+        for clients in CROWDS:
+            for name, port in ports.items():
+                found = _crowd(port, images, clients)
+                seconds[str(clients)][name].append(found["queries_a_second"])
+    return {
+        clients: {name: float(np.median(rates)) for name, rates in of.items()}
+        for clients, of in seconds.items()
+    }
+
+
+def _crowd(port: int, requests: Requests, clients: int) -> dict[str, float]:
     """Every request once, by that many clients at once."""
     local = threading.local()
 
     def ask(request: tuple[str, str, bytes]) -> float:
         if not hasattr(local, "client"):
             local.client = Client(port)
-        start = time.perf_counter()
-        status, content = local.client.ask(*request)
-        assert status == 200, content
-        return (time.perf_counter() - start) * 1000
+        return _timed(lambda: _answered(local.client, request))
 
-    for request in requests[:WARM_UP]:
-        ask(request)
     with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(ask, requests[:clients]))
         start = time.perf_counter()
-        times = list(pool.map(ask, requests[WARM_UP:]))
+        times = list(pool.map(ask, requests))
         seconds = time.perf_counter() - start
     return {**_percentiles(times), "queries_a_second": round(len(times) / seconds, 1)}
+
+
+def _answered(client: Client, request: tuple[str, str, bytes]) -> None:
+    status, content = client.ask(*request)
+    assert status == 200, content
+
+
+def _timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1000
 
 
 def _percentiles(times: Sequence[float]) -> dict[str, float]:

@@ -32,17 +32,18 @@ class Client:
 class Served:
     """The service as a process of its own, for as long as the context lasts."""
 
-    def __init__(self, index: Path, batch_patches: int) -> None:
+    def __init__(self, index: Path, *, batch_patches: int | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         words = [sys.executable, "-m", "service.cli", "serve", "--index", str(index)]
         environment = {
             **os.environ,
-            "LESION_SEARCH_BATCH_PATCHES": str(batch_patches),
             "LESION_SEARCH_LOG_LEVEL": "warning",
             "LESION_SEARCH_REQUESTS_PER_S": "0",
         }
+        if batch_patches is not None:
+            environment["LESION_SEARCH_BATCH_PATCHES"] = str(batch_patches)
         self.process = subprocess.Popen([*words, "--port", str(self.port)], env=environment)
 
     def __enter__(self) -> Served:

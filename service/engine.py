@@ -277,11 +277,13 @@ def open_engine(
     detector: Path | None = None,
     milvus: MilvusSettings | None = None,
     approximate: bool = False,
+    device: str = "cpu",
 ) -> SearchEngine:
     """The engine of an index on disk, the encoder that filled it, a matcher and a detector.
 
     The bundled ones stand in where none is named. With ``milvus`` the vectors are searched there,
-    with ``approximate`` in the approximate form that the index holds.
+    with ``approximate`` in the approximate form that the index holds. The encoder runs on
+    ``device``, ``cpu`` or ``cuda``.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
@@ -292,7 +294,7 @@ def open_engine(
         MilvusError: the Milvus server or its collection cannot be used.
         StoreError: an approximate form is asked for and there is none.
     """
-    loaded = LesionEncoder.load(encoder)
+    loaded = LesionEncoder.load(encoder, device=device)
     model = load_matcher(matcher)
     proposer = detector_in_use(detector)
     opened = LesionIndex.open(index, binding=binding_of(loaded), milvus=milvus)

@@ -11,12 +11,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from index.milvus_client import MilvusSettings
 
 
+GPU_BATCH_PATCHES = 16
+"""Patches embedded together on a GPU, where nothing else is said."""
+
+
 class Settings(BaseSettings):
     """What the service needs to know; a value given by the caller wins over the environment.
 
     ``max_body_mb`` bounds a request before it is parsed, ``max_volume_mb`` an inflated NIfTI file.
-    ``workers`` is how many queries compute at once, ``batch_patches`` the most patches embedded
-    together (1: each alone). When it is stopped, requests have ``shutdown_s`` to finish.
+    ``workers`` is how many queries compute at once. ``device`` is where patches are embedded,
+    ``cpu`` or ``cuda``, and ``batch_patches`` how many of them together at most; None means
+    ``GPU_BATCH_PATCHES`` on a GPU and each alone on a CPU, where a batch brings nothing
+    (benchmarks/service_load.py). When it is stopped, requests have ``shutdown_s`` to finish.
     ``max_uploads`` and ``max_uploads_mb`` bound the CT held in memory between requests, each for
     ``upload_seconds`` after its last use.
 
@@ -45,7 +51,8 @@ class Settings(BaseSettings):
     max_files: int = Field(default=1000, ge=1)
     max_hits: int = Field(default=1000, ge=1)
     workers: int = Field(default=2, ge=1)
-    batch_patches: int = Field(default=16, ge=1)
+    device: str = "cpu"
+    batch_patches: int | None = Field(default=None, ge=1)
     shutdown_s: int = Field(default=30, ge=1)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_uploads: int = Field(default=16, ge=1)
@@ -75,3 +82,10 @@ class Settings(BaseSettings):
         if not self.milvus_uri:
             return None
         return MilvusSettings(self.milvus_uri, self.milvus_collection, self.milvus_token)
+
+    @property
+    def most_batch_patches(self) -> int:
+        """``batch_patches``, or what suits the device."""
+        if self.batch_patches is not None:
+            return self.batch_patches
+        return 1 if self.device == "cpu" else GPU_BATCH_PATCHES

@@ -72,6 +72,7 @@ class _Start:
             detector=settings.detector,
             milvus=settings.milvus,
             approximate=settings.approximate,
+            device=settings.device,
         )
         try:
             opened = await anyio.to_thread.run_sync(opening)

@@ -26,7 +26,7 @@ class ServiceState:
         self.settings = settings
         self.gate = Gate(settings.workers)
         batching = BatchingOptions(
-            max_patches=settings.batch_patches,
+            max_patches=settings.most_batch_patches,
             lanes=settings.workers,
             waiting=self.gate.left,
             on_batch=metrics.embed_batch.observe,

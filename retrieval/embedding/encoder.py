@@ -68,9 +68,14 @@ class LesionEncoder:
         """The encoder of a safetensors file, or the bundled one.
 
         Raises:
-            EncoderError: the file is missing, is not an encoder, or does not match its own header.
+            EncoderError: the file is missing, is not an encoder, or does not match its own header;
+                or this machine has no such device.
         """
         path = BUNDLED_ENCODER if path is None else path
+        if device != "cpu" and not device.startswith("cuda"):
+            raise EncoderError(f"the device {device!r} is unknown: cpu, cuda, or cuda:N")
+        if device != "cpu" and not torch.cuda.is_available():
+            raise EncoderError(f"torch finds no GPU for the device {device!r}: use cpu")
         network, name = load_network(path)
         return cls(network, name=name, device=device)
 

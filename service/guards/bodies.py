@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import anyio
+import asyncio
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,7 +46,7 @@ class BodyLimits:
             if is_complete:
                 return await receive()
             try:
-                with anyio.fail_after(self._idle_s):
+                async with asyncio.timeout(self._idle_s):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(

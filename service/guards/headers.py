@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.observing import FAILED
@@ -35,6 +34,9 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _API = "/v1/"
+_CACHE = b"cache-control"
+
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 class SecurityHeaders:
@@ -46,7 +48,9 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, shared: bool) -> None:
         self._app = app
         policy = "cross-origin" if shared else "same-origin"
-        self._headers = {**SECURITY_HEADERS, "Cross-Origin-Resource-Policy": policy}
+        headers = {**SECURITY_HEADERS, "Cross-Origin-Resource-Policy": policy}
+        self._headers = [(n.lower().encode(), value.encode()) for n, value in headers.items()]
+        self._names = {name for name, _ in self._headers}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -59,11 +63,7 @@ class SecurityHeaders:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
-                if scope["path"].startswith(_API):
-                    headers.setdefault("Cache-Control", "no-store")
+                message["headers"] = self._secured(message.get("headers", []), scope["path"])
             await send(message)
 
         try:
@@ -73,3 +73,10 @@ class SecurityHeaders:
             if not started:
                 await problem(500, FAILED)(scope, receive, send_with_headers)
             raise
+
+    def _secured(self, headers: RawHeaders, path: str) -> RawHeaders:
+        """The headers with those of this guard in place of their namesakes."""
+        kept = [pair for pair in headers if pair[0].lower() not in self._names]
+        if path.startswith(_API) and all(name.lower() != _CACHE for name, _ in kept):
+            kept.append((_CACHE, b"no-store"))
+        return kept + self._headers

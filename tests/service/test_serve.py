@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from service.cli import main
+from service.settings import GPU_BATCH_PATCHES, Settings
 
 
 def test_serve_answers_until_it_is_interrupted(built_index, encoder_file, archive):
@@ -62,3 +63,19 @@ def wait_for(url: str, service: subprocess.Popen[str]) -> dict[str, object]:
         except URLError:
             time.sleep(0.2)
     raise AssertionError("the service did not become ready")
+
+
+@pytest.mark.parametrize("device", ["cuda", "tpu"])
+def test_a_device_that_is_not_there_is_one_line(device, built_index, monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setenv("LESION_SEARCH_DEVICE", device)
+    assert main(["serve", "--index", str(built_index), "--port", "8765"]) == 2
+    assert f"device '{device}'" in capsys.readouterr().err
+
+
+def test_patches_are_put_together_on_a_gpu_alone(tmp_path):
+    sizes = {
+        Settings(index=tmp_path, **given).most_batch_patches: given
+        for given in ({}, {"device": "cuda"}, {"device": "cuda", "batch_patches": 4})
+    }
+    assert list(sizes) == [1, GPU_BATCH_PATCHES, 4]
