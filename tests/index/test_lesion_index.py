@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from index.catalog import CatalogReader
 from index.errors import (
     CatalogError,
     EncoderMismatchError,
@@ -111,6 +112,19 @@ def test_search_orders_by_cosine_and_forgives_length(index, samples):
     assert [hit.similarity for hit in hits] == pytest.approx(np.sort(cosines)[::-1][:7], abs=1e-6)
     batch = index.search_batch(np.stack([query, query]), k=7)
     assert [[hit.lesion for hit in one] for one in batch] == [[hit.lesion for hit in hits]] * 2
+
+
+def test_read_ahead_hits_need_no_reading(index, samples, monkeypatch):
+    wanted = index.search(samples.record(3).vector, k=20)
+    with LesionIndex.open(index.path, binding=samples.binding) as again:
+        assert again.preload() == 60
+        monkeypatch.setattr(CatalogReader, "lesions", lambda *_: pytest.fail("it was read"))
+        assert again.search(samples.record(3).vector, k=20) == wanted
+
+
+def test_an_empty_index_has_nothing_to_read_ahead(tmp_path: Path, samples):
+    with LesionIndex.create(tmp_path / "empty", samples.binding) as empty:
+        assert empty.preload() == 0
 
 
 def test_k_beyond_the_index_returns_all(index, samples):

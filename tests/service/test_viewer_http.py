@@ -15,6 +15,7 @@ from retrieval.sources.deeplesion_png import read_deeplesion_png
 from service.app import create_app
 from service.engine import SearchEngine, binding_of
 from service.indexing import index_archive
+from service.map_points import IndexMap
 from service.settings import Settings
 from tests.service.samples import ToyEncoder
 
@@ -146,6 +147,15 @@ def test_the_map_is_filtered_and_thinned(client, engine):
     assert len(thinned["points"]) == 4
     assert thinned["total"] == 15
     assert client.get("/v1/map", params={"where": "colour=red"}).status_code == 422
+
+
+def test_a_large_index_is_thinned_on_the_map(engine, monkeypatch):
+    monkeypatch.setattr("service.map_points.MOST_LESIONS", 4)
+    ids, _ = engine.index.vectors()
+    made = IndexMap(engine.index).current()
+    assert [lesion.lesion_id for lesion in made.lesions] == ids[::4]
+    assert made.points.shape == (len(ids[::4]), 2)
+    assert made.to_json(LesionFilter(), 100, total=len(ids))["total"] == len(ids)
 
 
 def test_the_map_follows_the_index(own):
