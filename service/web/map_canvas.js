@@ -1,6 +1,7 @@
 // Thousands of points on a canvas: zoom, pan, and which one is under the pointer.
 
 import { make } from "./dom.js";
+import { MapDots } from "./map_dots.js";
 
 const MARGIN_PX = 36;
 const PICK_PX = 12;
@@ -15,7 +16,8 @@ export class MapCanvas extends EventTarget {
   #colours = [];
   #shown = [];
   #cells = new Map();
-  #sprites = new Map();
+  #dots = new MapDots();
+  #isStale = true;
   #size = [1, 1];
   #center = [0.5, 0.5];
   #zoom = 1;
@@ -41,17 +43,17 @@ export class MapCanvas extends EventTarget {
     this.#cells.clear();
     for (const [place, point] of points.entries()) {
       const cell = cellOf(point.x, point.y);
-      this.#cells.set(cell, [...(this.#cells.get(cell) ?? []), place]);
+      if (!this.#cells.has(cell)) this.#cells.set(cell, []);
+      this.#cells.get(cell).push(place);
     }
-    this.paint();
+    this.repaint();
   }
 
   /** Their colours, and which of them are shown. */
   setLook(colours, shown) {
     this.#colours = colours;
     this.#shown = shown;
-    this.#sprites.clear();
-    this.paint();
+    this.repaint();
   }
 
   /** Rings one point, null none. */
@@ -81,7 +83,7 @@ export class MapCanvas extends EventTarget {
   set place([x, y, zoom]) {
     this.#center = [x, y];
     this.#zoom = Math.min(Math.max(zoom, 1), MOST_ZOOM);
-    this.paint();
+    this.repaint();
   }
 
   /** Zooms about a point of the screen. */
@@ -117,6 +119,12 @@ export class MapCanvas extends EventTarget {
     return best;
   }
 
+  /** Paints all of it; `paint` leaves the dots as they are. */
+  repaint() {
+    this.#isStale = true;
+    this.paint();
+  }
+
   paint() {
     if (this.#pending) return;
     this.#pending = true;
@@ -146,6 +154,7 @@ export class MapCanvas extends EventTarget {
     this.#size = [clientWidth, clientHeight];
     this.element.width = Math.round(clientWidth * devicePixelRatio);
     this.element.height = Math.round(clientHeight * devicePixelRatio);
+    this.#isStale = true;
     this.#paintNow();
   }
 
@@ -155,40 +164,29 @@ export class MapCanvas extends EventTarget {
   }
 
   #paintNow() {
-    const context = this.element.getContext("2d");
-    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-    context.clearRect(0, 0, ...this.#size);
+    const [width, height] = this.#size;
     const radius = this.#radius();
+    const { element } = this;
+    if (this.#isStale) this.#dots.paint(element.width, element.height, radius * devicePixelRatio, this.#visible());
+    this.#isStale = false;
+    const context = element.getContext("2d");
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    context.clearRect(0, 0, width, height);
     const focus = this.#hovered ?? this.#marked;
     if (focus !== null) this.#paintPatient(context, focus);
-    for (const [place, point] of this.#points.entries()) {
-      const [left, top] = this.#toScreen([point.x, point.y]);
-      if (left < -9 || top < -9 || left > this.#size[0] + 9 || top > this.#size[1] + 9) continue;
-      if (!this.#shown[place]) continue;
-      const sprite = this.#sprite(this.#colours[place], radius);
-      context.drawImage(sprite, left - sprite.width / 2 / devicePixelRatio, top - sprite.height / 2 / devicePixelRatio, sprite.width / devicePixelRatio, sprite.height / devicePixelRatio);
-    }
+    this.#dots.copyTo(context, width, height);
     for (const place of [this.#marked, this.#hovered]) {
       if (place !== null) this.#paintRing(context, place, radius);
     }
   }
 
-  /** One dot of a colour, drawn once and then copied. */
-  #sprite(colour, radius) {
-    const name = `${colour} ${radius.toFixed(1)}`;
-    const kept = this.#sprites.get(name);
-    if (kept !== undefined) return kept;
-    const side = Math.ceil((2 * radius + 3) * devicePixelRatio);
-    const sprite = Object.assign(document.createElement("canvas"), { width: side, height: side });
-    const context = sprite.getContext("2d");
-    context.arc(side / 2, side / 2, radius * devicePixelRatio, 0, 2 * Math.PI);
-    context.fillStyle = colour;
-    context.fill();
-    context.lineWidth = devicePixelRatio;
-    context.strokeStyle = "rgba(10, 13, 17, 0.8)";
-    context.stroke();
-    this.#sprites.set(name, sprite);
-    return sprite;
+  /** The shown points as dots in device pixels. */
+  *#visible() {
+    for (const [place, point] of this.#points.entries()) {
+      if (!this.#shown[place]) continue;
+      const [left, top] = this.#toScreen([point.x, point.y]);
+      yield [left * devicePixelRatio, top * devicePixelRatio, this.#colours[place]];
+    }
   }
 
   #paintPatient(context, place) {
@@ -249,7 +247,7 @@ export class MapCanvas extends EventTarget {
     const scale = this.#scale();
     this.#center = [this.#center[0] - dx / scale, this.#center[1] - dy / scale];
     this.hover(null);
-    this.paint();
+    this.repaint();
   }
 
   #up(event) {
@@ -267,7 +265,7 @@ export class MapCanvas extends EventTarget {
   }
 
   #settled() {
-    this.paint();
+    this.repaint();
     this.dispatchEvent(new CustomEvent("settled"));
   }
 }
