@@ -23,6 +23,7 @@ import torch
 from retrieval.sources.deeplesion import DeepLesionArchive
 from retrieval.sources.query_image import open_query_image
 from service.engine import SearchEngine, open_engine
+from service.model_files import ModelFiles
 
 LIMIT_MS = 80.0
 WARM_UP = 5
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/query.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    engine = open_engine(arguments.index, arguments.encoder)
+    engine = open_engine(arguments.index, ModelFiles(arguments.encoder))
     archive = DeepLesionArchive.open(arguments.archive)
     times = time_queries(engine, archive, queries=arguments.queries)
     measured = {

@@ -22,6 +22,7 @@ from retrieval.embedding.encoder import LesionEncoder
 from retrieval.lesion import Box, Lesion, Recist
 from service.approximate_form import recall_notice
 from service.detectors import detector_in_use
+from service.model_files import ModelFiles
 from service.patient_tracks import PatientCase
 from service.query_box import (
     MarkedBox,
@@ -271,19 +272,15 @@ class SearchEngine:
 
 def open_engine(
     index: Path,
-    encoder: Path | None = None,
+    models: ModelFiles | None = None,
     *,
-    matcher: Path | None = None,
-    detector: Path | None = None,
     milvus: MilvusSettings | None = None,
     approximate: bool = False,
-    device: str = "cpu",
 ) -> SearchEngine:
-    """The engine of an index on disk, the encoder that filled it, a matcher and a detector.
+    """The engine of an index on disk, with the encoder that filled it; the bundled models if None.
 
-    The bundled ones stand in where none is named. With ``milvus`` the vectors are searched there,
-    with ``approximate`` in the approximate form that the index holds. The encoder runs on
-    ``device``, ``cpu`` or ``cuda``.
+    With ``milvus`` the vectors are searched there, with ``approximate`` in the approximate form
+    that the index holds.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
@@ -294,9 +291,10 @@ def open_engine(
         MilvusError: the Milvus server or its collection cannot be used.
         StoreError: an approximate form is asked for and there is none.
     """
-    loaded = LesionEncoder.load(encoder, device=device)
-    model = load_matcher(matcher)
-    proposer = detector_in_use(detector)
+    models = models or ModelFiles()
+    loaded = LesionEncoder.load(models.encoder, device=models.device)
+    model = load_matcher(models.matcher)
+    proposer = detector_in_use(models.detector)
     opened = LesionIndex.open(index, binding=binding_of(loaded), milvus=milvus)
     try:
         return SearchEngine(loaded, opened, proposer, matcher=model, approximate=approximate)

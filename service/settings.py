@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.milvus_client import MilvusSettings
-
+from service.model_files import ModelFiles
 
 GPU_BATCH_PATCHES = 16
 """Patches embedded together on a GPU, where nothing else is said."""
@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         if not self.milvus_uri:
             return None
         return MilvusSettings(self.milvus_uri, self.milvus_collection, self.milvus_token)
+
+    @property
+    def models(self) -> ModelFiles:
+        """The files of encoder, matcher and detector, and where the encoder runs."""
+        return ModelFiles(self.encoder, self.matcher, self.detector, self.device)
 
     @property
     def most_batch_patches(self) -> int:

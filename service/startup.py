@@ -67,12 +67,9 @@ class _Start:
         opening = partial(
             open_engine,
             settings.index,
-            settings.encoder,
-            matcher=settings.matcher,
-            detector=settings.detector,
+            settings.models,
             milvus=settings.milvus,
             approximate=settings.approximate,
-            device=settings.device,
         )
         try:
             opened = await anyio.to_thread.run_sync(opening)

@@ -93,6 +93,7 @@ def _phantom_archive(folder: Path, patients: int) -> DeepLesionArchive:
 
 def _show_example(archive: DeepLesionArchive, out: Path, encoder: Path | None) -> None:
     from service.engine import open_engine
+    from service.model_files import ModelFiles
 
     lesion = choose_example(archive.lesions, archive.track_ids)
     path = out / "archive" / archive.source(lesion).image
@@ -103,7 +104,7 @@ def _show_example(archive: DeepLesionArchive, out: Path, encoder: Path | None) -
         f"--patient {lesion.patient_id} --study {lesion.study_id} -k 8 "
         f"--figure {out / 'query.png'}{encoder_option}\n"
     )
-    engine = open_engine(out / "index", encoder)
+    engine = open_engine(out / "index", ModelFiles(encoder))
     with engine.index:
         asked = ImageQuery(path, lesion.box)
         answered = search_image(

@@ -238,5 +238,6 @@ def _client(url: str | None, key: Path | None) -> PacsClient:
 
 def _engine(index: Path, encoder: Path | None, matcher: Path | None) -> SearchEngine:
     from service.engine import open_engine
+    from service.model_files import ModelFiles
 
-    return open_engine(index, encoder, matcher=matcher)
+    return open_engine(index, ModelFiles(encoder, matcher))

@@ -115,6 +115,7 @@ def query(
     """
     from index.filters import LesionFilter
     from service.engine import open_engine
+    from service.model_files import ModelFiles
     from service.result_tables import show_result
 
     if (image is None) == (lesion is None):
@@ -138,9 +139,7 @@ def query(
         )
     engine = open_engine(
         index,
-        encoder,
-        matcher=matcher,
-        detector=detector,
+        ModelFiles(encoder, matcher, detector),
         milvus=milvus_settings(milvus, collection),
         approximate=approximate,
     )

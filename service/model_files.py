@@ -1,0 +1,19 @@
+"""Which encoder, matcher and detector an engine works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Files of the three models; the bundled ones stand in where none is named.
+
+    The encoder runs on ``device``, ``cpu`` or ``cuda``; matcher and detector on the CPU.
+    """
+
+    encoder: Path | None = None
+    matcher: Path | None = None
+    detector: Path | None = None
+    device: str = "cpu"
