@@ -59,12 +59,13 @@ def image(archive):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder but SQLite's shared memory, which readers may touch."""
-    return {
+    """Every file of a folder but what SQLite's readers may touch: shared memory, an empty log."""
+    kept = {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix != ".sqlite-shm"
     }
+    return {name: found for name, found in kept.items() if found or not name.endswith("-wal")}
 
 
 def write_dicom(path: Path, *, position=0.0, orientation=(1, 0, 0, 0, 1, 0), **changes) -> None:
