@@ -126,6 +126,9 @@ def run_service(settings: Settings) -> None:
         create_app(settings, on_failure=stop),
         host=settings.host,
         port=settings.port,
+        # h11 bounds a request's headers; httptools, taken where it is installed, does not.
+        http="h11",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

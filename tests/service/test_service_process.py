@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -93,3 +94,18 @@ def test_an_index_that_is_not_there_ends_the_service_in_one_line(tmp_path, encod
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert "none" in line
     assert "Traceback" not in ended.stderr
+
+
+def test_endless_headers_are_cut_off(own_index, encoder_file, tmp_path):
+    with service_process(own_index, encoder_file, tmp_path) as service:
+        service.wait_until_ready()
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as stranger:
+            stranger.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+            answer = b""
+            with suppress(ConnectionError):
+                for number in range(1000):
+                    stranger.sendall(f"X-{number}: {'x' * 1000}\r\n".encode())
+            with suppress(ConnectionError):
+                answer = stranger.recv(4096)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+        assert service.ask("GET", "/healthz")[0] == 200
