@@ -20,18 +20,18 @@ from tests.service.pacs.phantom_study import (
 )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def pacs(tmp_path_factory):
     with running_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def patient():
     return make_phantom_patient()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def phantom(pacs, patient) -> dict[int, dict[str, Mark]]:
     """The phantom patient stored in the PACS; study to track to its mark."""
     marks: dict[int, dict[str, Mark]] = {}
@@ -61,7 +61,7 @@ def phantom(pacs, patient) -> dict[int, dict[str, Mark]]:
     return marks
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def filled(archive, tmp_path_factory):
     """An index of other patients by the bundled encoder, which opens it for each test anew."""
     encoder = LesionEncoder.load(None)

@@ -24,14 +24,14 @@ from tests.service.samples import ToyEncoder
 expect.set_options(timeout=40_000)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def phantoms(tmp_path_factory):
     root = tmp_path_factory.mktemp("phantoms") / "archive"
     generate_archive(root, patients=3, seed=7, first_patient=2)
     return DeepLesionArchive.open(root)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def engine(phantoms, tmp_path_factory):
     encoder = ToyEncoder()
     folder = tmp_path_factory.mktemp("phantom_index") / "index"
@@ -42,19 +42,20 @@ def engine(phantoms, tmp_path_factory):
         yield SearchEngine(encoder, index, detector)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def address(engine):
     with serving(create_app(Settings(index=engine.index.path), engine=engine)) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def screenshots(tmp_path_factory):
     return screenshot_folder(tmp_path_factory)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
+    """For one module: while it is open, no test may run an event loop in this thread."""
     if not Path(CHROMIUM).is_file():
         pytest.skip("no chromium on this machine")
     with sync_playwright() as playwright:
@@ -69,7 +70,7 @@ def reader(browser, address, screenshots):
         yield opened
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def course(phantoms):
     """A patient with at least three studies, and one of the lesions."""
     studies = defaultdict(set)
