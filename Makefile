@@ -1,5 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
+SOAK := tests/service/test_soak.py
+TESTS ?=
 export LESION_SEARCH_REAL_DATA ?=
 
 .PHONY: setup demo check test clean
@@ -22,9 +24,13 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## Everything.
+## Everything, or TESTS alone; the two minutes of the soak, which mostly waits, run beside the rest.
 test: check
-	$(BIN)/pytest -m 'not slow'
+	@mkdir -p artefacts
+	@$(BIN)/pytest $(SOAK) >artefacts/soak.log 2>&1 & soak=$$!; \
+	$(BIN)/pytest -m 'not slow' --ignore $(SOAK) $(TESTS); rest=$$?; \
+	wait $$soak; soaked=$$?; tail -n 30 artefacts/soak.log; \
+	exit $$((rest + soaked))
 
 clean:
 	rm -rf .venv demo
