@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,8 @@ from index.filters import LesionFilter
 
 EVERYTHING = "1"
 """The condition every row meets."""
+
+_NAMED_COLUMNS = ("patient_id", "study_id", "lesion_id", "lesion_type", "split")
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,8 @@ def without_exclusions(where: LesionFilter) -> LesionFilter:
 
 def wanted_part(where: LesionFilter) -> Condition:
     """What the filter asks for, its exclusions left out."""
-    choices = (
-        ("patient_id", where.patients),
-        ("study_id", where.studies),
-        ("lesion_id", where.lesions),
-        ("lesion_type", where.lesion_types),
-        ("split", where.splits),
-    )
-    parts = [_one_of(column, choice) for column, choice in choices if choice]
-    parts += [_tagged(tag) for tag in sorted(where.tags)]
+    kinds = (where.lesion_types, where.splits)
+    parts = _named((where.patients, where.studies, where.lesions, *kinds), where.tags)
     ranges = [("long_mm", where.long_mm), ("short_mm", where.short_mm)]
     if where.location is not None:
         box = where.location
@@ -71,16 +66,9 @@ def wanted_part(where: LesionFilter) -> Condition:
 
 def unwanted_part(where: LesionFilter) -> Condition | None:
     """What the filter excludes, or None if it excludes nothing."""
-    choices = (
-        ("patient_id", where.excluded_patients),
-        ("study_id", where.excluded_studies),
-        ("lesion_id", where.excluded_lesions),
-        ("lesion_type", where.excluded_lesion_types),
-        ("split", where.excluded_splits),
-    )
-    parts = [_one_of(column, choice) for column, choice in choices if choice]
-    parts += [_tagged(tag) for tag in sorted(where.excluded_tags)]
-    return _join(parts, " OR ")
+    ids = (where.excluded_patients, where.excluded_studies, where.excluded_lesions)
+    kinds = (where.excluded_lesion_types, where.excluded_splits)
+    return _join(_named((*ids, *kinds), where.excluded_tags), " OR ")
 
 
 def _join(parts: list[Condition], word: str) -> Condition | None:
@@ -90,6 +78,13 @@ def _join(parts: list[Condition], word: str) -> Condition | None:
         word.join(part.sql for part in parts),
         tuple(value for part in parts for value in part.values),
     )
+
+
+def _named(choices: Sequence[Collection[str]], tags: Collection[str]) -> list[Condition]:
+    """What is named in the order of ``_NAMED_COLUMNS``, and the tags."""
+    columns = zip(_NAMED_COLUMNS, choices, strict=True)
+    parts = [_one_of(column, choice) for column, choice in columns if choice]
+    return parts + [_tagged(tag) for tag in sorted(tags)]
 
 
 def _one_of(column: str, choice: Collection[str]) -> Condition:

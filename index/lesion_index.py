@@ -88,31 +88,6 @@ class LesionIndex:
         )
         return cls(storage)
 
-    @classmethod
-    def from_parquet(cls, file: Path | str, path: Path | str) -> LesionIndex:
-        """An exported file as an index in the folder ``path``, every lesion and match the same.
-
-        Where ``path`` is an index of the same encoder already, the lesions are added to it: an
-        import that was killed is run again.
-
-        Raises:
-            ParquetError: not an exported index.
-            EncoderMismatchError: the folder holds an index of another encoder.
-        """
-        exported = parquet.ExportedIndex(Path(file))
-        if creation.is_index(Path(path)):
-            made = cls.open(path, binding=exported.binding)
-        else:
-            made = cls.create(path, exported.binding)
-        try:
-            made.add(exported.records())
-            for match in exported.matches:
-                made.set_match(match.lesion_a, match.lesion_b, match.verdict)
-        except BaseException:
-            made.close()
-            raise
-        return made
-
     @property
     def path(self) -> Path:
         """The index's folder."""

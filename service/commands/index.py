@@ -272,9 +272,9 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Make an index of an exported Parquet table."""
-    from index.lesion_index import LesionIndex
+    from index.parquet_import import import_index
 
-    with LesionIndex.from_parquet(file, out) as opened:
+    with import_index(file, out) as opened:
         held = opened.count()
     if as_json:
         answer_json({"index": str(out), "lesions": held})

@@ -19,6 +19,7 @@ from index.filters import LesionFilter
 from index.lesion_graph import MatchConflictError
 from index.lesion_index import LesionIndex
 from index.match_table import MatchError
+from index.parquet_import import import_index
 from index.reports import AddReport, Match, Verdict
 from index.vectors import VectorError
 
@@ -292,7 +293,7 @@ def test_export_and_import_are_identical(index, samples, tmp_path: Path):
     index.set_match(*(samples.record(n).lesion.lesion_id for n in (12, 13)), "confirmed")
     assert index.export(tmp_path / "out.parquet") == 59
     for _ in range(2):
-        with LesionIndex.from_parquet(tmp_path / "out.parquet", tmp_path / "again") as again:
+        with import_index(tmp_path / "out.parquet", tmp_path / "again") as again:
             assert again.binding == index.binding
             assert again.vectors()[0] == index.vectors()[0]
             assert np.array_equal(again.vectors()[1], index.vectors()[1])
