@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-SOAK := tests/service/test_soak.py
+SOAK := tests/service/http/test_soak.py
 TESTS ?=
 export LESION_SEARCH_REAL_DATA ?=
 

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from index.catalog import EncoderBinding, LesionRecord
+from index.catalog.reader import EncoderBinding, LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, ImageSource, Lesion
 

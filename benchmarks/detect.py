@@ -27,12 +27,12 @@ import cv2
 import numpy as np
 import torch
 
-from retrieval.ct import CTSlab
 from retrieval.detection.detector import LesionDetector
 from retrieval.detection.network import scaled
 from retrieval.detection.volumes import scan_volume
 from retrieval.detection.whole_slice import whole_slice
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.image import Slab
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
 RESULT = Path(__file__).parent / "results" / "detect.json"
 LIMIT_MS = 600.0
@@ -73,24 +73,22 @@ def main() -> None:
     print(json.dumps(measured, indent=2))
 
 
-def _slabs(root: Path, count: int, rows: int, half_depth_mm: float) -> list[CTSlab]:
+def _slabs(root: Path, count: int, rows: int, half_depth_mm: float) -> list[Slab]:
     archive = DeepLesionArchive.open(root)
     chosen = archive.lesions[:: max(1, len(archive.lesions) // count)][:count]
     return [_stretched(archive.slab(x, half_depth_mm=half_depth_mm), rows) for x in chosen]
 
 
-def _stretched(slab: CTSlab, rows: int) -> CTSlab:
+def _stretched(slab: Slab, rows: int) -> Slab:
     """The slab with ``rows`` rows over the same field of view."""
     columns = round(slab.columns * rows / slab.rows)
     hu = np.stack([cv2.resize(plane, (columns, rows)) for plane in slab.hu])
     x, y = slab.spacing_mm_px
     spacing = (x * slab.columns / columns, y * slab.rows / rows)
-    return CTSlab(hu, spacing, slab.slice_interval_mm, slab.key_slice, slab.first_slice_index)
+    return Slab(hu, spacing, slab.slice_interval_mm, slab.key_slice, slab.first_slice_index)
 
 
-def _slice_times(
-    detector: LesionDetector, slabs: Sequence[CTSlab], device: str
-) -> dict[str, object]:
+def _slice_times(detector: LesionDetector, slabs: Sequence[Slab], device: str) -> dict[str, object]:
     """Milliseconds of the whole path and of the network alone, measured in turn."""
     network = detector.network
     grids = [whole_slice(slab, detector.spec) for slab in slabs]
@@ -114,7 +112,7 @@ def _slice_times(
     }
 
 
-def _series_rate(detector: LesionDetector, slab: CTSlab) -> dict[str, object]:
+def _series_rate(detector: LesionDetector, slab: Slab) -> dict[str, object]:
     start = time.perf_counter()
     candidates = scan_volume(detector, slab)
     seconds = time.perf_counter() - start

@@ -5,14 +5,15 @@
 Each patient's lesions of the benchmark (with DeepLesion's own location, diameters and type) are
 matched with each other; the benchmark's links are the truth, all its other lesions of the patient
 the distractors. Patients are split in two halves alike in their numbers of lesions: on one is
-measured how far marks of a lesion scatter (``index/location_noise.py``) and fitted what needs
-fitting; only the other is scored. Patient 78 belongs to the evaluation sample and is left out.
+measured how far marks of a lesion scatter (``retrieval/tracking/fitting/location_noise.py``) and
+fitted what needs fitting; only the other is scored. Patient 78 belongs to the evaluation
+sample and is left out.
 
 The benchmark does not link every pair that is the same: many lesions it never linked lie at one
 place. So there are two scores, with unlinked lesions taken to differ, and over the pairs that are
-known to differ (``retrieval/evaluation/linked_pairs.py``). Lesions of one study that it calls the
-same (two series) cannot both be matched by a method that allows one a study: they cost every
-method recall. Writes benchmarks/results/dls_matching.json and the scores on stdout.
+known to differ (``retrieval/evaluation/tracking/linked_pairs.py``). Lesions of one study that it
+calls the same (two series) cannot both be matched by a method that allows one a study: they
+cost every method recall. Writes benchmarks/results/dls_matching.json and the scores on stdout.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.baselines import fit_nearest_location
-from index.edges import NOMINAL_BODY_MM, PairTerms, TrackNode
-from index.matcher import LocationSource, MatcherModel, bundled_matcher
-from index.matcher_fit import LabelledPatient, fit_matcher
-from index.study_order import order_studies
-from index.track_types import FollowUp, FollowUpState
-from index.tracking import follow_ups, track_patient
-from retrieval.evaluation.linked_pairs import LinkedLesion, score_links
-from retrieval.evaluation.tracking import PredictedTracks, TrackedLesion, score_tracks
+from retrieval.evaluation.tracking.linked_pairs import LinkedLesion, score_links
+from retrieval.evaluation.tracking.matching import PredictedTracks, TrackedLesion, score_tracks
 from retrieval.lesion import Lesion
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.tracking.edges import NOMINAL_BODY_MM, PairTerms, TrackNode
+from retrieval.tracking.fitting.baselines import fit_nearest_location
+from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
+from retrieval.tracking.matcher import LocationSource, MatcherModel, bundled_matcher
+from retrieval.tracking.study_order import order_studies
+from retrieval.tracking.track_types import FollowUp, FollowUpState
+from retrieval.tracking.tracks import follow_ups, track_patient
 
 RESULT = Path(__file__).parent / "results" / "dls_matching.json"
 NO_VECTOR = np.array([1.0, 0.0], np.float32)

@@ -31,10 +31,10 @@ from retrieval.embedding.network import DLGNetwork
 from retrieval.embedding.recipe import load_recipe
 from retrieval.lesion import Lesion
 from retrieval.patch import Patch, extract_patch
-from retrieval.sources.deeplesion import DeepLesionArchive
-from retrieval.sources.deeplesion_png import read_deeplesion_png
-from service.engine import binding_of
-from service.indexing import IndexingOptions, index_archive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.deeplesion.png import read_deeplesion_png
+from service.engine.search_engine import binding_of
+from service.jobs.indexing import IndexingOptions, index_archive
 
 LIMIT = 0.7
 RESULT = Path(__file__).parent / "results" / "embed.json"

@@ -26,13 +26,13 @@ import psutil
 from starlette.testclient import TestClient
 
 from index.lesion_index import LesionIndex
-from retrieval.sources.deeplesion import DeepLesionArchive
-from service.app import create_app
-from service.engine import SearchEngine, binding_of
-from service.indexing import index_archive
-from service.settings import Settings
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from service.engine.search_engine import SearchEngine, binding_of
+from service.http.app import create_app
+from service.http.settings import Settings
+from service.jobs.indexing import index_archive
 from tests.service import hostile
-from tests.service.fuzzing import (
+from tests.service.http.fuzzing import (
     ForgetfulDetector,
     FuzzReport,
     fuzz_files,

@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-from index.catalog import LesionRecord
+from index.catalog.reader import LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType
-from service.app import create_app
-from service.engine import binding_of, open_engine
-from service.settings import Settings
+from service.engine.search_engine import binding_of, open_engine
+from service.http.app import create_app
+from service.http.settings import Settings
 from tests.service.browser import ARGUMENTS, CHROMIUM, serving
 
 RESULT = Path(__file__).parent / "results" / "map_page.json"

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.query_image import open_query_image
-from service.engine import SearchEngine, open_engine
-from service.model_files import ModelFiles
+from service.engine.model_files import ModelFiles
+from service.engine.search_engine import SearchEngine, open_engine
 
 LIMIT_MS = 80.0
 WARM_UP = 5

@@ -32,8 +32,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from index.catalog import EncoderBinding, LesionRecord
-from index.filters import LesionFilter
+from index.catalog.reader import EncoderBinding, LesionRecord
+from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType
 

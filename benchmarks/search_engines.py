@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from search_task import HITS, LESIONS_A_PATIENT, TYPES, Only, Work, numbers
 
-from index.catalog import EncoderBinding, LesionRecord
-from index.filters import LesionFilter
+from index.catalog.reader import EncoderBinding, LesionRecord
+from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType
 
@@ -58,7 +58,7 @@ class LesionSearch:
 
 
 class LesionSearchApproximate(LesionSearch):
-    """The same by the approximate form that the rule of ``index.approximate`` chooses."""
+    """The same by the approximate form; see ``index.faiss_store.approximate`` for which."""
 
     approximate = True
 

@@ -37,8 +37,8 @@ from service_process import Client, Served
 from service_soak import soak
 from service_workload import Workload, prepare, workloads
 
-from retrieval.sources.deeplesion import DeepLesionArchive
-from service.engine import open_engine
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from service.engine.search_engine import open_engine
 
 OVERHEAD_LIMIT_MS = 3.0
 IMAGE_LIMIT_MS = 100.0

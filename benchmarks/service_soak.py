@@ -12,7 +12,7 @@ from service_process import Client, Served, form
 from service_workload import image_fields
 
 from retrieval.lesion import Lesion
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
 CLIENTS = 4
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from service_process import form
 
-from index.catalog import LesionRecord
+from index.catalog.reader import LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.lesion import Box, ImageSource, Lesion
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.query_image import open_query_image
 from service.cli import main as command
-from service.engine import SearchEngine, binding_of
-from service.indexing import index_archive
+from service.engine.search_engine import SearchEngine, binding_of
+from service.jobs.indexing import index_archive
 
 SPACING = "{},{},{}"
 

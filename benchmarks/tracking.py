@@ -18,9 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from index.matcher_fit import LabelledPatient
-from index.simulated_patients import SimulationSettings, simulate_patient, simulate_patients
-from index.tracking import follow_ups, track_patient
+from retrieval.tracking.fitting.fit import LabelledPatient
+from retrieval.tracking.fitting.simulated_patients import (
+    SimulationSettings,
+    simulate_patient,
+    simulate_patients,
+)
+from retrieval.tracking.tracks import follow_ups, track_patient
 
 PATIENTS = 10_000
 PROCESSES = 2

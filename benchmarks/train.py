@@ -34,7 +34,7 @@ from retrieval.embedding.sampling import MISSING, SequenceSampler
 from retrieval.embedding.train import Reports, train_encoder
 from retrieval.embedding.training_data import TrainingData
 from retrieval.lesion import Split
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
 TRAINING_LESIONS = 22_919
 LIMIT = 0.85

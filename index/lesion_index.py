@@ -19,17 +19,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from index import creation, match_table, parquet, summary, verify
-from index.approximate import ApproximateKind, choose, free_memory
-from index.catalog import CatalogReader, EncoderBinding, LesionRecord
-from index.catalog_writer import CatalogWriter
+from index import parquet, summary, verify
+from index.catalog import creation, match_table
+from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
+from index.catalog.writer import CatalogWriter
 from index.errors import UnknownLesionError
-from index.filter_sql import EVERYTHING, accepted
-from index.filters import LesionFilter
-from index.milvus_client import MilvusSettings
+from index.faiss_store.approximate import ApproximateKind, choose, free_memory
+from index.faiss_store.store import StoreQuery
+from index.filters.lesion_filter import LesionFilter
+from index.filters.sql import EVERYTHING, accepted
+from index.milvus.client import MilvusSettings
 from index.opening import IndexStorage, open_storage
 from index.reports import AddReport, IndexInfo, Match, Neighbour, VerifyReport
-from index.store import StoreQuery
 from index.vectors import query_matrix, stored_vector
 from retrieval.lesion import Lesion
 
@@ -275,7 +276,7 @@ class LesionIndex:
         """Builds the form that ``search(approximate=True)`` uses; returns its facts.
 
         Args:
-            kind: the form; None chooses by the rule of ``index.approximate``.
+            kind: the form; None chooses by the rule of ``index.faiss_store.approximate``.
             memory_bytes: what it may take; None is all memory that is free.
 
         Raises:

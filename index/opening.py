@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from index import creation
-from index.catalog import CatalogReader, EncoderBinding
-from index.milvus import MilvusStore
-from index.milvus_client import MilvusSettings
-from index.milvus_storage import MilvusStorage
-from index.storage import Storage
-from index.store import FaissStore
+from index.catalog import creation
+from index.catalog.reader import CatalogReader, EncoderBinding
+from index.faiss_store.storage import Storage
+from index.faiss_store.store import FaissStore
+from index.milvus.client import MilvusSettings
+from index.milvus.storage import MilvusStorage
+from index.milvus.store import MilvusStore
 
 IndexStorage = Storage | MilvusStorage
 """What a LesionIndex is put together from."""

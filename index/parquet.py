@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from index.catalog import CatalogReader, EncoderBinding, LesionRecord
+from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
 from index.errors import LesionIndexError, StorageError
 from index.reports import Match, Verdict
 from retrieval.lesion import ImageSource, Lesion, LesionSearchError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from index import creation
+from index.catalog import creation
 from index.lesion_index import LesionIndex
 from index.parquet import ExportedIndex
 

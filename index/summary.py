@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from index import schema
-from index.catalog import CatalogReader
+from index.catalog import schema
+from index.catalog.reader import CatalogReader
+from index.faiss_store.store import VectorStore
 from index.reports import IndexInfo
-from index.store import VectorStore
 
 
 def summarise(connection: sqlite3.Connection, path: str, store: VectorStore) -> IndexInfo:

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from index import rows as row_form
-from index.catalog import CatalogReader
-from index.connections import damage
+from index.catalog import rows as row_form
+from index.catalog.connections import damage
+from index.catalog.reader import CatalogReader
 from index.errors import CatalogError, StoreError
-from index.milvus_storage import MilvusStorage
+from index.faiss_store.segments import StoreState
+from index.faiss_store.snapshots import read_index
+from index.milvus.storage import MilvusStorage
 from index.opening import IndexStorage
 from index.reports import Problem, VerifyReport
-from index.segments import StoreState
-from index.snapshots import read_index
 from index.vectors import NORM_TOLERANCE
 
 _RESTORE = "restore the index from a backup, or build it again from its archive"

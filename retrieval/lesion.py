@@ -3,7 +3,7 @@
 Coordinates: x is the column, y the row, both 0-based; (0, 0) is the centre of the top-left pixel.
 Boxes are (x1, y1, x2, y2). Arrays are (slices, rows, columns). Intensities are Hounsfield units
 (HU), float32. Lengths are millimetres where the name says ``mm``, pixels otherwise. DeepLesion's
-own 1-based table and offset PNGs are translated in ``retrieval.sources.deeplesion_coding`` alone.
+own 1-based table and offset PNGs are translated in ``retrieval.sources.deeplesion.coding`` alone.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from retrieval.ct import AIR_HU, HU_MAX, HU_MIN, CTSlab, slices_at
+from retrieval.image import AIR_HU, HU_MAX, HU_MIN, Slab, slices_at
 from retrieval.lesion import Box, LesionSearchError
 
 
@@ -90,7 +90,7 @@ class Patch:
     repeated_slices: int
 
 
-def extract_patch(slab: CTSlab, box: Box, spec: PatchSpec) -> Patch:
+def extract_patch(slab: Slab, box: Box, spec: PatchSpec) -> Patch:
     """The patch about ``box`` on the slab's key slice.
 
     In-plane: linear interpolation, averaging where the image is finer than the patch, so that the
@@ -125,7 +125,7 @@ def extract_patch(slab: CTSlab, box: Box, spec: PatchSpec) -> Patch:
 class _PlaneSampler:
     """Samples slices of one slab on one patch grid; a slice is resampled at most once."""
 
-    def __init__(self, slab: CTSlab, box: Box, spec: PatchSpec) -> None:
+    def __init__(self, slab: Slab, box: Box, spec: PatchSpec) -> None:
         self._slab = slab
         self._done: dict[int, NDArray[np.float32]] = {}
         x, y = box.center

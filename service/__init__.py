@@ -25,7 +25,7 @@ query_images.py    the CT of a request: uploads.py reads it, held_uploads.py kee
 added_lesions.py   lesions added and removed over HTTP; slices.py, map_points.py for the viewer
 batching.py, gate.py   patches embedded together; how many requests compute at once
 observing.py   request ids, logs.py and metrics.py; openapi.py describes it all with examples
-decoding/      untrusted bytes -> CTSlab in a process of its own
+decoding/      untrusted bytes -> Slab in a process of its own
 guards/        keys, rates, sizes, headers: what stands between a socket and the routes
 web/           the page: modules of plain JavaScript, no build step
 """

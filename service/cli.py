@@ -11,23 +11,11 @@ import typer
 from typer.exceptions import TyperException
 
 from retrieval.lesion import LesionSearchError
-from service.commands import (
-    check,
-    deidentify,
-    demo,
-    detect,
-    evaluate,
-    fit_matcher,
-    import_archive,
-    index,
-    keys,
-    pacs,
-    phantom,
-    query,
-    serve,
-    track,
-    train,
-)
+from service.commands import demo, detect, keys, pacs, query, serve, track
+from service.commands.archives import check, deidentify, import_archive, phantom
+from service.commands.evaluation import evaluate
+from service.commands.indexing import index
+from service.commands.models import fit_matcher, train
 
 COMMANDS = (
     check,

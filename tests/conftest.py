@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from index.milvus_client import MilvusCollection, MilvusSettings
+from index.milvus.client import MilvusCollection, MilvusSettings
 
 
 @pytest.fixture(scope="session")

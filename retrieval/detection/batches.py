@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.ct import HU_MAX, HU_MIN
 from retrieval.detection.network import scaled
-from retrieval.detection.painting import inside_body, paint_lesion
 from retrieval.detection.recipe import DetectorRecipe, SliceAugment
 from retrieval.detection.training_data import MarkedSlice, TrainingSlices, label_of
 from retrieval.detection.whole_slice import WholeSlice
+from retrieval.image import HU_MAX, HU_MIN
+from retrieval.synthesis.painting import inside_body, paint_lesion
 from retrieval.training.prefetch import ahead
 
 MOST_PAINTED = 3

@@ -10,11 +10,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from retrieval.ct import CTSlab
 from retrieval.detection.merging import MergeMethod, merge_proposals
 from retrieval.detection.network import DetectionNetwork, DetectorConfig, build_network, scaled
 from retrieval.detection.proposals import Proposal, estimated_long_mm
 from retrieval.detection.whole_slice import WholeSlice, whole_slice
+from retrieval.image import Slab
 from retrieval.lesion import Box, LesionSearchError, LesionType
 from retrieval.patch import PatchSpec
 from retrieval.training.model_file import (
@@ -90,11 +90,11 @@ class LesionDetector:
         network, config, spec, name = load_detection_network(path or BUNDLED_DETECTOR)
         return cls(network, config, spec, name=name, device=device, cut=cut)
 
-    def detect(self, slab: CTSlab) -> tuple[Proposal, ...]:
+    def detect(self, slab: Slab) -> tuple[Proposal, ...]:
         """The proposals on the slab's key slice, best first, merged where they overlap."""
         return self.detect_slices(slab, [slab.key_slice])[0]
 
-    def detect_slices(self, slab: CTSlab, positions: Sequence[int]) -> list[tuple[Proposal, ...]]:
+    def detect_slices(self, slab: Slab, positions: Sequence[int]) -> list[tuple[Proposal, ...]]:
         """The proposals on each of the slices at ``positions`` in the slab, in their order.
 
         Raises CTError for a position that is not in the slab.

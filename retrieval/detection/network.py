@@ -18,11 +18,11 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork
 
-from retrieval.ct import HU_MAX, HU_MIN
 from retrieval.detection.missing_marks import ForgivingFCOS, ForgivingRetinaNet
-from retrieval.embedding.backbones import build_backbone
 from retrieval.embedding.network import centre_slice_mixer, window_channels
+from retrieval.image import HU_MAX, HU_MIN
 from retrieval.lesion import LesionSearchError
+from retrieval.nn.backbones import build_backbone
 from retrieval.patch import PatchSpec
 
 GROUP = 3
@@ -47,7 +47,7 @@ class DetectorConfig:
     """What a detection network is made of; kept in its checkpoint.
 
     Attributes:
-        backbone: a name of ``retrieval.embedding.backbones``.
+        backbone: a name of ``retrieval.nn.backbones``.
         head: retinanet or fcos.
         channels: width of the pyramid.
         first_level: the finest map of the pyramid: 1 for stride 4, 2 for stride 8.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import BOX_PADDING_PX, Box, LesionSearchError, LesionType
 
 SHORT_SIDE_SHARE = 0.1
@@ -66,11 +66,11 @@ class SliceDetector(Protocol):
         """How far beyond a slice its context reaches."""
         ...
 
-    def detect(self, slab: CTSlab) -> Sequence[Proposal]:
+    def detect(self, slab: Slab) -> Sequence[Proposal]:
         """The proposals on the slab's key slice, best first; empty where nothing is found."""
         ...
 
-    def detect_slices(self, slab: CTSlab, positions: Sequence[int]) -> Sequence[Sequence[Proposal]]:
+    def detect_slices(self, slab: Slab, positions: Sequence[int]) -> Sequence[Sequence[Proposal]]:
         """The proposals on each of the slices at ``positions`` in the slab, in their order."""
         ...
 

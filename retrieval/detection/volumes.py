@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from retrieval.ct import CTSlab
 from retrieval.detection.proposals import Proposal, ProposalError, SliceDetector, estimated_long_mm
+from retrieval.image import Slab
 from retrieval.lesion import BOX_PADDING_PX, Box, LesionType
 
 SLICES_AT_ONCE = 8
@@ -99,7 +99,7 @@ class Candidate3D:
 
 def scan_volume(
     detector: SliceDetector,
-    slab: CTSlab,
+    slab: Slab,
     options: LinkOptions | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
@@ -119,7 +119,7 @@ def scan_volume(
 
 
 def join_slices(
-    proposals: Sequence[Sequence[Proposal]], slab: CTSlab, options: LinkOptions
+    proposals: Sequence[Sequence[Proposal]], slab: Slab, options: LinkOptions
 ) -> tuple[Candidate3D, ...]:
     """The candidates of proposals on consecutive slices, best first.
 
@@ -163,7 +163,7 @@ class _Chain:
     def last(self) -> int:
         return self.links[-1][0]
 
-    def candidate(self, slab: CTSlab) -> Candidate3D:
+    def candidate(self, slab: Slab) -> Candidate3D:
         position, best = max(self.links, key=lambda link: link[1].score)
         boxes = [proposal.box for _, proposal in self.links]
         extent = Box(
@@ -190,7 +190,7 @@ class _Chain:
         )
 
 
-def _extent_mm(extent: Box, slices: int, slab: CTSlab) -> tuple[float, float, float]:
+def _extent_mm(extent: Box, slices: int, slab: Slab) -> tuple[float, float, float]:
     x_mm, y_mm = slab.spacing_mm_px
     bare = 2 * BOX_PADDING_PX
     width, height = max(extent.width - bare, 1.0), max(extent.height - bare, 1.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import BOX_PADDING_PX, Box
 from retrieval.patch import PatchSpec, extract_patch
 
@@ -59,7 +59,7 @@ class WholeSlice:
         return padded.shifted(*self.origin_px)
 
 
-def whole_slice(slab: CTSlab, spec: PatchSpec) -> WholeSlice:
+def whole_slice(slab: Slab, spec: PatchSpec) -> WholeSlice:
     """The slab's key slice and its neighbours on the spec's grid, cropped to the body.
 
     ``spec.size_px`` does not count: the grid is as wide as the image. An image without anything

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from retrieval.ct import AIR_HU, HU_MAX, HU_MIN
+from retrieval.image import AIR_HU, HU_MAX, HU_MIN
 from retrieval.lesion import LesionType
 from retrieval.patch import PatchSpec
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from retrieval.ct import apply_window
-from retrieval.embedding.backbones import build_backbone
+from retrieval.image import apply_window
+from retrieval.nn.backbones import build_backbone
 from retrieval.patch import PatchSpec
 
 LESION_TYPES = 8
@@ -30,7 +30,7 @@ class NetworkConfig:
     """What a DLGNetwork is made of; kept in its checkpoint.
 
     Attributes:
-        backbone: a name of ``retrieval.embedding.backbones``.
+        backbone: a name of ``retrieval.nn.backbones``.
         dimension: length of the embedding.
         size_weight: length of the two size features beside groups of length one.
     """

@@ -17,8 +17,8 @@ from retrieval.embedding.cache import PatchCache, Progress
 from retrieval.embedding.recipe import Recipe
 from retrieval.embedding.similarity import LesionTable, Rows, TableBuilder
 from retrieval.lesion import Lesion, LesionSearchError, Split
-from retrieval.paper_split import paper_part
 from retrieval.sources.archive import Archive
+from retrieval.sources.deeplesion.paper_split import paper_part
 
 _logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Where CT comes from. Each module reads one kind of file and gives CTSlab in HU.
+"""Where CT comes from. Each module reads one kind of file and gives Slab in HU.
 
 archive.py            what the rest of the product needs of an archive
 deeplesion.py         an archive in DeepLesion's layout; deeplesion_table, _row, _png and _extras

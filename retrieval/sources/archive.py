@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion, LesionSearchError
 
 
@@ -41,7 +41,7 @@ class Archive(Protocol):
         """Named numbers of each lesion, where they are known."""
         ...
 
-    def slab(self, lesion: Lesion, *, half_depth_mm: float) -> CTSlab:
+    def slab(self, lesion: Lesion, *, half_depth_mm: float) -> Slab:
         """The slices within ``half_depth_mm`` of the lesion's key slice; raises ArchiveError."""
         ...
 

@@ -16,7 +16,7 @@ import numpy as np
 from nibabel import orientations as nibabel_orientations
 from numpy.typing import NDArray
 
-from retrieval.ct import CTError, CTSlab
+from retrieval.image import CTError, Slab
 from retrieval.sources.axes import MAX_TILT_DEGREES, tilt_degrees
 
 orientations: Any = nibabel_orientations  # its functions carry no types
@@ -41,7 +41,7 @@ class NiftiVolume:
     slice_interval_mm: float
 
 
-def read_nifti(path: Path, *, key_slice: int | None = None) -> CTSlab:
+def read_nifti(path: Path, *, key_slice: int | None = None) -> Slab:
     """The whole volume as CT; ``key_slice`` counts from the feet, default the middle.
 
     Raises:
@@ -58,7 +58,7 @@ def read_nifti(path: Path, *, key_slice: int | None = None) -> CTSlab:
     position = count // 2 if key_slice is None else key_slice
     if not 0 <= position < count:
         raise NiftiError(f"key slice {position} is not in {path.name}: 0 to {count - 1}")
-    return CTSlab(hu, volume.spacing_mm_px, volume.slice_interval_mm, position)
+    return Slab(hu, volume.spacing_mm_px, volume.slice_interval_mm, position)
 
 
 def read_nifti_volume(path: Path) -> NiftiVolume:

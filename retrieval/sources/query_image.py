@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.ct import CTError, CTSlab
-from retrieval.sources import deeplesion_coding as coding
-from retrieval.sources.deeplesion_png import read_deeplesion_png
-from retrieval.sources.deeplesion_table import read_lesion_table
-from retrieval.sources.dicom import read_dicom
+from retrieval.image import CTError, Slab
+from retrieval.sources.deeplesion import coding
+from retrieval.sources.deeplesion.png import read_deeplesion_png
+from retrieval.sources.deeplesion.table import read_lesion_table
+from retrieval.sources.dicom.series import read_dicom
 from retrieval.sources.nifti import read_nifti
 
 SpacingMm = tuple[float, float, float]
@@ -51,7 +51,7 @@ def open_query_image(
     key_slice_index: int | None = None,
     spacing_mm: SpacingMm | None = None,
     half_depth_mm: float = NEIGHBOUR_DEPTH_MM,
-) -> CTSlab:
+) -> Slab:
     """CT from a file or a folder.
 
     Args:
@@ -98,7 +98,7 @@ def kind_of(path: Path) -> ImageKind:
 
 def _open_folder(
     folder: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None, half_depth_mm: float
-) -> CTSlab:
+) -> Slab:
     visible = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
     files: dict[ImageKind, list[Path]] = {}
     for file in visible:
@@ -124,7 +124,7 @@ def _open_folder(
 
 def _open_volume(
     kind: ImageKind, path: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None
-) -> CTSlab:
+) -> Slab:
     if kind is ImageKind.UNKNOWN:
         raise QueryImageError(f"{path} is of no kind that is read: give {ACCEPTED}")
     if spacing_mm is not None:
@@ -135,7 +135,7 @@ def _open_volume(
 
 def _open_png(
     path: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None, half_depth_mm: float
-) -> CTSlab:
+) -> Slab:
     """One PNG: with its neighbours if it lies in an archive, alone otherwise."""
     archived = _archive_spacing(path.parent)
     if archived is None:
@@ -151,7 +151,7 @@ def _open_png(
 
 def _slab_of_pngs(
     numbered: dict[int, Path], key: int, spacing_mm: SpacingMm | None, half_depth_mm: float
-) -> CTSlab:
+) -> Slab:
     """The key slice with those neighbours whose numbers follow on without a gap."""
     if spacing_mm is None:
         raise QueryImageError(
@@ -174,7 +174,7 @@ def _slab_of_pngs(
         else read_deeplesion_png(numbered[number], image_size=(rows, columns))
         for number in range(first, last + 1)
     ]
-    return CTSlab(np.stack(planes), spacing_mm[:2], spacing_mm[2], key - first, first)
+    return Slab(np.stack(planes), spacing_mm[:2], spacing_mm[2], key - first, first)
 
 
 def _numbered(paths: list[Path]) -> dict[int, Path]:

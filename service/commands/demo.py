@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.lesion import Lesion, LesionSearchError
-from service.commands.index import build_index
+from service.commands.archives.phantom import draw_phantoms
+from service.commands.indexing.index import build_index
 from service.commands.options import EncoderOption
-from service.commands.phantom import draw_phantoms
 from service.commands.query import (
     ImageQuery,
     save_result_figure,
@@ -21,10 +21,10 @@ from service.commands.query import (
 )
 from service.commands.serve import run_service
 from service.console import say, warn
-from service.result_tables import show_result
+from service.figures.tables.result import show_result
 
 if TYPE_CHECKING:
-    from retrieval.sources.deeplesion import DeepLesionArchive
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
 DEMO_PATIENTS = 40
 DEMO_SEED = 0
@@ -52,7 +52,7 @@ def demo(
     What is done already is kept: a second run goes straight to the query.
     """
     from retrieval.embedding.encoder import LesionEncoder
-    from service.settings import Settings
+    from service.http.settings import Settings
 
     loaded = LesionEncoder.load(encoder)
     archive = _phantom_archive(out / "archive", patients)
@@ -85,15 +85,15 @@ def choose_example(lesions: Sequence[Lesion], track_ids: Mapping[str, str]) -> L
 
 
 def _phantom_archive(folder: Path, patients: int) -> DeepLesionArchive:
-    from retrieval.sources.deeplesion import DeepLesionArchive
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
     draw_phantoms(folder, patients=patients, seed=DEMO_SEED, workers=_processors())
     return DeepLesionArchive.open(folder.resolve())
 
 
 def _show_example(archive: DeepLesionArchive, out: Path, encoder: Path | None) -> None:
-    from service.engine import open_engine
-    from service.model_files import ModelFiles
+    from service.engine.model_files import ModelFiles
+    from service.engine.search_engine import open_engine
 
     lesion = choose_example(archive.lesions, archive.track_ids)
     path = out / "archive" / archive.source(lesion).image

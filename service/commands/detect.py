@@ -16,8 +16,8 @@ from service.console import answer, answer_json, progress_bar, say
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from retrieval.ct import CTSlab
     from retrieval.detection.proposals import SliceDetector
+    from retrieval.image import Slab
 
 WHOLE_SERIES_MM = 1e6
 """A depth that no series reaches."""
@@ -31,7 +31,7 @@ class DetectCommandError(LesionSearchError):
 class ReadSlab:
     """An image on disk as CT, and the milliseconds that reading took."""
 
-    slab: CTSlab
+    slab: Slab
     read_ms: float
 
 
@@ -70,7 +70,7 @@ def detect(
     Coordinates are 0-based: (0, 0) is the centre of the top-left pixel.
     """
     from retrieval.sources.query_image import open_query_image
-    from service.detectors import detector_in_use
+    from service.engine.detectors import detector_in_use
 
     if all_slices and key_slice is not None:
         raise DetectCommandError("--all-slices looks at every slice: leave --key-slice out")
@@ -104,8 +104,8 @@ Numbered = dict[int, list[tuple[int, Box, float]]]
 def _on_key_slice(
     proposer: SliceDetector, read: ReadSlab, limit: int, min_score: float
 ) -> tuple[dict[str, Any], Table, Numbered]:
-    from service.result_tables import candidate_table
-    from service.results import Candidate, Timing
+    from service.engine.results import Candidate, Timing
+    from service.figures.tables.result import candidate_table
 
     start = time.perf_counter()
     proposals = [one for one in proposer.detect(read.slab) if one.score >= min_score][:limit]
@@ -125,8 +125,8 @@ def _scanned(
     proposer: SliceDetector, read: ReadSlab, limit: int, min_score: float
 ) -> tuple[dict[str, Any], Table, Numbered]:
     from retrieval.detection.volumes import LinkOptions, scan_volume
-    from service.result_tables import volume_table
-    from service.results import Timing
+    from service.engine.results import Timing
+    from service.figures.tables.result import volume_table
 
     start = time.perf_counter()
     options = LinkOptions(min_score=min_score, limit=limit)
@@ -160,9 +160,9 @@ def _footer(document: dict[str, Any]) -> str:
     )
 
 
-def _save_figure(slab: CTSlab, boxes: Numbered, detector: str, path: Path) -> None:
-    from service.detection_figure import draw_proposals
-    from service.figure import save_figure
+def _save_figure(slab: Slab, boxes: Numbered, detector: str, path: Path) -> None:
+    from service.figures.detection import draw_proposals
+    from service.figures.query import save_figure
 
     save_figure(draw_proposals(slab, boxes, note=f"detector {detector}"), path)
     say(f"figure: {path}")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from service.commands.options import JsonFlag
 from service.console import answer, answer_json, say
-from service.guards.keys import Role, add_key, read_keys, revoke_key
+from service.http.guards.keys import Role, add_key, read_keys, revoke_key
 
 KeysOption = Annotated[
     Path,

@@ -11,7 +11,7 @@ import typer
 from retrieval.lesion import LesionSearchError, Split, parse_numbers
 
 if TYPE_CHECKING:
-    from index.milvus_client import MilvusSettings
+    from index.milvus.client import MilvusSettings
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")
@@ -66,7 +66,7 @@ ResamplesOption = Annotated[
 
 def milvus_settings(uri: str | None, collection: str) -> MilvusSettings | None:
     """The server a ``--milvus`` names, with the token of the environment; None without one."""
-    from index.milvus_client import MilvusSettings
+    from index.milvus.client import MilvusSettings
 
     if not uri:
         return None

@@ -10,13 +10,13 @@ import typer
 from retrieval.lesion import Box, LesionSearchError, LesionType, Recist, parse_numbers
 from service.commands.options import EncoderOption, IndexOption, JsonFlag, MatcherOption
 from service.console import answer_fields, answer_json, say, warn
-from service.result_tables import show_result
+from service.figures.tables.result import show_result
 
 if TYPE_CHECKING:
-    from service.dicomweb import PacsClient
-    from service.dicomweb_report import PacsReports
-    from service.dicomweb_search import PacsQuery
-    from service.engine import SearchEngine
+    from service.engine.search_engine import SearchEngine
+    from service.pacs.client import PacsClient
+    from service.pacs.report import PacsReports
+    from service.pacs.search import PacsQuery
 
 PacsOption = Annotated[
     str | None,
@@ -88,7 +88,7 @@ def query(
     structured reports in the PACS, or from the detector; the answer says which.
     """
     asked = _query((study, series, instance, key_slice), (box, recist, point), k=k, where=where)
-    from service.dicomweb_search import search_pacs
+    from service.pacs.search import search_pacs
 
     client = _client(pacs, key)
     engine = _engine(index, encoder, matcher)
@@ -121,7 +121,7 @@ def add(
     """Index a lesion of the PACS under the ids of the pseudonym key."""
     asked = _query((study, series, instance, key_slice), (box, recist, None))
     kind = LesionType.parse(lesion_type)
-    from service.dicomweb_index import index_lesion
+    from service.pacs.indexing import index_lesion
 
     client = _client(pacs, key)
     engine = _engine(index, encoder, None)
@@ -178,8 +178,8 @@ def report(
 def _reports(
     engine: SearchEngine, client: PacsClient, asked: PacsQuery, *, all_tracks: bool
 ) -> PacsReports:
-    from service.dicomweb_report import report_of_patient, report_of_query
-    from service.dicomweb_search import search_pacs
+    from service.pacs.report import report_of_patient, report_of_query
+    from service.pacs.search import search_pacs
 
     if all_tracks:
         return report_of_patient(engine, client, asked.reference)
@@ -201,12 +201,12 @@ def _query(
     **options: Any,
 ) -> PacsQuery:
     """The query of the options; a missing extra is said before anything else is done."""
-    from service.dicomweb_extra import need_dicom_extra
+    from service.pacs.extra import need_dicom_extra
 
     need_dicom_extra()
-    from index.filters import LesionFilter
-    from service.dicomweb_search import PacsQuery
-    from service.dicomweb_series import PacsReference
+    from index.filters.lesion_filter import LesionFilter
+    from service.pacs.search import PacsQuery
+    from service.pacs.series import PacsReference
 
     study, series, instance, key_slice = image
     if instance is not None and key_slice is not None:
@@ -229,15 +229,15 @@ def _point(text: str) -> tuple[float, float]:
 
 
 def _client(url: str | None, key: Path | None) -> PacsClient:
-    from service.dicomweb import PacsClient
-    from service.dicomweb_settings import PacsSettings
+    from service.pacs.client import PacsClient
+    from service.pacs.settings import PacsSettings
 
     named: dict[str, Any] = {"url": url, "pseudonym_key": key}
     return PacsClient(PacsSettings(**{n: value for n, value in named.items() if value is not None}))
 
 
 def _engine(index: Path, encoder: Path | None, matcher: Path | None) -> SearchEngine:
-    from service.engine import open_engine
-    from service.model_files import ModelFiles
+    from service.engine.model_files import ModelFiles
+    from service.engine.search_engine import open_engine
 
     return open_engine(index, ModelFiles(encoder, matcher))

@@ -26,9 +26,9 @@ from service.commands.options import (
 from service.console import answer_json, say, warn
 
 if TYPE_CHECKING:
-    from retrieval.ct import CTSlab
-    from service.engine import SearchEngine, SearchOptions
-    from service.results import SearchResult
+    from retrieval.image import Slab
+    from service.engine.results import SearchResult
+    from service.engine.search_engine import SearchEngine, SearchOptions
 
 
 class QueryCommandError(LesionSearchError):
@@ -56,7 +56,7 @@ class Answered:
     """A result with the picture it was asked with."""
 
     result: SearchResult
-    slab: CTSlab | None
+    slab: Slab | None
     lesion: Lesion | None = None
 
 
@@ -113,10 +113,10 @@ def query(
     Without --box or --recist the detector proposes where the lesion is. Coordinates are 0-based:
     (0, 0) is the centre of the top-left pixel.
     """
-    from index.filters import LesionFilter
-    from service.engine import open_engine
-    from service.model_files import ModelFiles
-    from service.result_tables import show_result
+    from index.filters.lesion_filter import LesionFilter
+    from service.engine.model_files import ModelFiles
+    from service.engine.search_engine import open_engine
+    from service.figures.tables.result import show_result
 
     if (image is None) == (lesion is None):
         raise QueryCommandError("give either an IMAGE or --lesion with an indexed lesion's id")
@@ -184,7 +184,7 @@ def search_indexed(
     engine: SearchEngine, lesion_id: str, options: SearchOptions, *, with_picture: bool
 ) -> Answered:
     """Searches with an indexed lesion; its pixels are read only for a picture."""
-    from service.pictures import LesionPictures
+    from service.figures.pictures import LesionPictures
 
     record = engine.index.get(lesion_id)
     slab = LesionPictures(engine.index).slab(lesion_id) if with_picture else None
@@ -193,9 +193,9 @@ def search_indexed(
 
 def save_result_figure(engine: SearchEngine, answered: Answered, path: Path) -> None:
     """Draws the result and writes it; says where on stderr."""
-    from service.figure import save_figure
-    from service.pictures import LesionPictures
-    from service.result_panels import draw_result
+    from service.figures.pictures import LesionPictures
+    from service.figures.query import save_figure
+    from service.figures.result_panels import draw_result
 
     assert answered.slab is not None
     pictures = LesionPictures(engine.index)

@@ -22,7 +22,7 @@ from service.commands.options import (
 from service.console import say
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.http.settings import Settings
 
 
 class CertificateError(LesionSearchError):
@@ -66,7 +66,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the search page and the HTTP API until Ctrl-C."""
-    from service.settings import Settings
+    from service.http.settings import Settings
 
     files = {"encoder": encoder, "matcher": matcher, "detector": detector}
     # An option that is not given leaves its setting to the environment.
@@ -99,8 +99,8 @@ def run_service(settings: Settings) -> None:
     import torch
     import uvicorn
 
-    from service.app import create_app
-    from service.guards.install import is_loopback, open_key_ring
+    from service.http.app import create_app
+    from service.http.guards.install import is_loopback, open_key_ring
     from service.logs import configure_logs
 
     # Before torch has anything to do: a missing key is one line, at once.

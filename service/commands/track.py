@@ -14,9 +14,9 @@ from service.console import answer, answer_json, say, warn
 
 if TYPE_CHECKING:
     from index.lesion_index import LesionIndex
-    from index.response import PatientResponse
-    from index.track_types import PatientTracks, Track
-    from service.patient_tracks import PatientReport
+    from retrieval.tracking.response.recist import PatientResponse
+    from retrieval.tracking.track_types import PatientTracks, Track
+    from service.engine.patient_tracks import PatientReport
 
 
 class TrackCommandError(LesionSearchError):
@@ -49,9 +49,9 @@ def track(
 ) -> None:
     """Join each patient's lesions into tracks; sizes, growth and RECIST 1.1 response over time."""
     from index.lesion_index import LesionIndex
-    from index.matcher import load_matcher
-    from index.response_targets import MarkPolicy, ResponsePolicy
-    from service.patient_tracks import report_of
+    from retrieval.tracking.matcher import load_matcher
+    from retrieval.tracking.response.targets import MarkPolicy, ResponsePolicy
+    from service.engine.patient_tracks import report_of
 
     if figure is not None and patient is None:
         raise TrackCommandError("a figure shows one patient: name one with --patient")
@@ -74,23 +74,23 @@ def track(
 
 
 def _save_timeline(index: LesionIndex, report: PatientReport, path: Path) -> None:
-    from service.figure import save_figure
-    from service.pictures import LesionPictures
-    from service.timeline import draw_timeline
+    from service.figures.pictures import LesionPictures
+    from service.figures.query import save_figure
+    from service.figures.timeline import draw_timeline
 
     save_figure(draw_timeline(report, LesionPictures(index)), path)
     say(f"figure: {path}")
 
 
 def _save_rows(reports: list[PatientReport], path: Path) -> None:
-    from service.track_table import write_tracks_csv
+    from service.figures.tables.tracks import write_tracks_csv
 
     write_tracks_csv([report.tracks for report in reports], path)
     say(f"table: {path}")
 
 
 def _show(reports: list[PatientReport]) -> None:
-    from index.track_types import RESEARCH_USE
+    from retrieval.tracking.track_types import RESEARCH_USE
 
     for report in reports:
         answer(_table(report.tracks), _response_line(report.response))

@@ -1,4 +1,4 @@
-"""Untrusted bytes -> CTSlab in a process of its own, which may be killed at any moment.
+"""Untrusted bytes -> Slab in a process of its own, which may be killed at any moment.
 
 limits.py     what one upload may cost: files, pixels, slices, bytes, seconds, memory
 wire.py       how the service and a decoder talk: a fixed header, JSON, raw bytes; never pickle

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import service
-from retrieval.ct import CTError, CTSlab
+from retrieval.image import CTError, Slab
 from retrieval.lesion import LesionSearchError
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.reading import UploadOptions
@@ -90,7 +90,7 @@ class Decoder:
         # An idle decoder has nothing to say: bytes or an end mean that something went wrong.
         return not (self._is_ready and select.select([self._channel], [], [], 0)[0])
 
-    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> CTSlab:
+    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> Slab:
         """One upload's slab.
 
         Raises:
@@ -171,7 +171,7 @@ class Decoder:
         }
         send_message(self._channel, document, _chunks(files), sum(sizes))
 
-    def _receive_slab(self, answer: dict[str, Any]) -> CTSlab:
+    def _receive_slab(self, answer: dict[str, Any]) -> Slab:
         """The answer is judged as the upload was: the process may have been taken over."""
         try:
             slices, rows, columns = (int(side) for side in answer["shape"])
@@ -181,7 +181,7 @@ class Decoder:
             hu = np.empty((slices, rows, columns), np.float32)
             read_shared(self._volume_file, hu.data.cast("B"))
             x_mm, y_mm = (float(value) for value in answer["spacing_mm_px"])
-            return CTSlab(
+            return Slab(
                 hu,
                 (x_mm, y_mm),
                 float(answer["slice_interval_mm"]),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from service.decoding.decoder import Decoder, DecoderBusyError
 from service.decoding.limits import DecodeLimits
 from service.decoding.reading import UploadOptions
@@ -35,7 +35,7 @@ class DecoderPool:
         """Starts one decoder, so that the first upload does not wait for it."""
         self._idle.put(self._start())
 
-    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> CTSlab:
+    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> Slab:
         """One upload's slab, read in another process.
 
         Raises:

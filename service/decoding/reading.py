@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import LesionSearchError
 from retrieval.sources.query_image import (
     ACCEPTED,
@@ -39,7 +39,7 @@ class UploadOptions:
     half_depth_mm: float = NEIGHBOUR_DEPTH_MM
 
 
-def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> CTSlab:
+def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> Slab:
     """The slab of the received files, which lie in ``folder`` under numbers in their order.
 
     Several PNGs are consecutive slices in their order, numbered from 1.
@@ -72,7 +72,7 @@ def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> C
         raise UploadError(words) from None
 
 
-def _check_plausible(slab: CTSlab) -> None:
+def _check_plausible(slab: Slab) -> None:
     """Numbers that no CT has, which overflow in what is computed from them."""
     lengths = (*slab.spacing_mm_px, slab.slice_interval_mm)
     if not all(_MIN_MM <= length <= _MAX_MM for length in lengths):

@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.reading import UploadOptions, read_folder
 from service.decoding.wire import (
@@ -91,7 +91,7 @@ def _serve_one(
     return sound
 
 
-def _answer(channel: socket.socket, volume_file: int, slab: CTSlab) -> None:
+def _answer(channel: socket.socket, volume_file: int, slab: Slab) -> None:
     hu = np.ascontiguousarray(slab.hu, dtype=np.float32)
     document = {
         "outcome": "slab",

@@ -1,4 +1,4 @@
-// Display windows in HU. The presets are those of retrieval/ct.py.
+// Display windows in HU. The presets are those of retrieval/image.py.
 
 export const WINDOWS = {
   lung: [-1350, 150],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from index.catalog import EncoderBinding, LesionRecord
+from index.catalog.reader import EncoderBinding, LesionRecord
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 
 

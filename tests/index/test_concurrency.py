@@ -78,7 +78,7 @@ def test_threads_write_side_by_side(tmp_path: Path, samples):
 WRITER = """
 import sys
 import numpy as np
-from index.catalog import EncoderBinding, LesionRecord
+from index.catalog.reader import EncoderBinding, LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, ImageSource, Lesion
 

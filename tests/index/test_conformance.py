@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from index.errors import EncoderMismatchError, StoreError
-from index.filter_ranges import DateRange, LocationBox, NumberRange
-from index.filters import LesionFilter
+from index.filters.lesion_filter import LesionFilter
+from index.filters.ranges import DateRange, LocationBox, NumberRange
 from index.lesion_index import LesionIndex
-from index.milvus_client import MilvusSettings
+from index.milvus.client import MilvusSettings
 from index.reports import AddReport, Neighbour
 from retrieval.lesion import LesionType, Split
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index import connections, rows, schema
-from index.catalog_writer import write_state
-from index.damage_watch import DamageWatch
+from index.catalog import connections, rows, schema
+from index.catalog.damage_watch import DamageWatch
+from index.catalog.writer import write_state
 from index.errors import CatalogError, IndexBusyError, LesionIndexError, StorageError
-from index.filters import LesionFilter
+from index.faiss_store.snapshots import snapshot_lock
+from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
-from index.snapshots import snapshot_lock
 
 COUNT = 120
 
@@ -141,7 +141,7 @@ def test_a_catalog_of_a_backup_does_not_take_a_newer_snapshot(folder, samples, t
 def test_large_catalogs_are_checked_row_by_row(folder, samples, monkeypatch):
     """Where a catalog is too large to be checked at opening, each row still is when read."""
     monkeypatch.setattr(connections, "CHECK_ON_OPEN_BYTES", 0)
-    monkeypatch.setattr("index.creation.CHECK_ON_OPEN_BYTES", 0)
+    monkeypatch.setattr("index.catalog.creation.CHECK_ON_OPEN_BYTES", 0)
     path = folder / "catalog.sqlite"
     content = path.read_bytes()
     harmed = samples.record(30)
@@ -166,7 +166,7 @@ def test_a_large_catalog_is_refused_once_a_page_of_an_sql_index_is_found_damaged
     folder, samples, monkeypatch
 ):
     """Such a page hides sound lesions from a filter; no checksum of a row can tell."""
-    monkeypatch.setattr("index.creation.CHECK_ON_OPEN_BYTES", 0)
+    monkeypatch.setattr("index.catalog.creation.CHECK_ON_OPEN_BYTES", 0)
     tables, opened = DamageWatch._tables, threading.Event()
     monkeypatch.setattr(DamageWatch, "_tables", lambda self: opened.wait(30) and tables(self))
     path = folder / "catalog.sqlite"

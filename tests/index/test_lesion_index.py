@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index.catalog import CatalogReader
+from index.catalog.match_table import MatchError
+from index.catalog.reader import CatalogReader
 from index.errors import (
     CatalogError,
     EncoderMismatchError,
     LesionIndexError,
     UnknownLesionError,
 )
-from index.filters import LesionFilter
-from index.lesion_graph import MatchConflictError
+from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
-from index.match_table import MatchError
 from index.parquet_import import import_index
 from index.reports import AddReport, Match, Verdict
 from index.vectors import VectorError
+from retrieval.tracking.lesion_graph import MatchConflictError
 
 
 @pytest.fixture

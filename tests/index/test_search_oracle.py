@@ -20,11 +20,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from index import exact, segments
-from index.catalog import EncoderBinding
-from index.filters import LesionFilter, NumberRange
+from index.catalog.reader import EncoderBinding
+from index.faiss_store import exact, segments
+from index.faiss_store.segments import StoreState
+from index.filters.lesion_filter import LesionFilter, NumberRange
 from index.lesion_index import LesionIndex
-from index.segments import StoreState
 from retrieval.lesion import LesionType, Split
 
 numbers = st.integers(0, 79)

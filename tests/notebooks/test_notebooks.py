@@ -12,9 +12,9 @@ import pytest
 from nbclient import NotebookClient
 
 from retrieval.embedding.encoder import LesionEncoder
-from retrieval.sources.deeplesion import DeepLesionArchive
-from retrieval.sources.phantom.archive import generate_archive
-from service.commands.index import build_index
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.synthesis.phantom.archive import generate_archive
+from service.commands.indexing.index import build_index
 from tests.service.samples import write_encoder
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"

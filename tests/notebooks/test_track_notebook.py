@@ -16,10 +16,10 @@ from nbclient import NotebookClient
 from index.lesion_index import LesionIndex
 from retrieval.embedding.encoder import Embedding
 from retrieval.patch import Patch
-from retrieval.sources.deeplesion import DeepLesionArchive
-from retrieval.sources.phantom.archive import generate_archive
-from service.engine import binding_of
-from service.indexing import index_archive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.synthesis.phantom.archive import generate_archive
+from service.engine.search_engine import binding_of
+from service.jobs.indexing import index_archive
 from tests.service.samples import ToyEncoder
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"

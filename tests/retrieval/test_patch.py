@@ -12,17 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.ct import AIR_HU, HU_MAX, HU_MIN, CTSlab
+from retrieval.image import AIR_HU, HU_MAX, HU_MIN, Slab
 from retrieval.lesion import Box, LesionError
 from retrieval.patch import PatchError, PatchSpec, extract_patch
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
 SMALL = PatchSpec(size_px=16, mm_px=1.0, slices=3, slice_interval_mm=2.0)
 
 
-def naive_pixel(
-    slab: CTSlab, x: float, y: float, depth: float, scales: tuple[float, float]
-) -> float:
+def naive_pixel(slab: Slab, x: float, y: float, depth: float, scales: tuple[float, float]) -> float:
     """One patch pixel: a weighted mean of all pixels under a triangle in x, y and depth."""
     depth = min(max(depth, 0.0), slab.hu.shape[0] - 1.0)
     reach_x, reach_y = max(scales[0], 1.0), max(scales[1], 1.0)
@@ -45,7 +43,7 @@ def naive_pixel(
 
 
 def naive_patch(
-    slab: CTSlab, box: Box, spec: PatchSpec, pixels: list[tuple[int, int, int]]
+    slab: Slab, box: Box, spec: PatchSpec, pixels: list[tuple[int, int, int]]
 ) -> list[float]:
     """The patch at some (plane, row, column), straight from its definition."""
     center_x, center_y = (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
@@ -100,7 +98,7 @@ def test_patch_matches_its_definition(
 ) -> None:
     rng = np.random.default_rng(seed)
     hu = rng.uniform(-1500, 4000, (slices, 15, 21)).astype(np.float32)
-    slab = CTSlab(hu, spacing, interval, key_slice=int(rng.integers(slices)))
+    slab = Slab(hu, spacing, interval, key_slice=int(rng.integers(slices)))
     box = Box.around(center, 6.0)
     patch = extract_patch(slab, box, SMALL)
     pixels = some_pixels(SMALL, 20, rng)
@@ -124,20 +122,20 @@ def test_shifting_slab_and_box_together_changes_nothing(
     dx, dy = shift
     canvas[:, dy : dy + 30, dx : dx + 30] = hu
     box = Box.around(center, 7.5)
-    one = extract_patch(CTSlab(hu, (spacing, spacing), 2.0, 1), box, SMALL)
-    slab = CTSlab(canvas, (spacing, spacing), 2.0, 1)
+    one = extract_patch(Slab(hu, (spacing, spacing), 2.0, 1), box, SMALL)
+    slab = Slab(canvas, (spacing, spacing), 2.0, 1)
     two = extract_patch(slab, box.shifted(dx, dy), SMALL)
     np.testing.assert_allclose(one.hu, two.hu, atol=0.01)
     assert one.box.to_list() == pytest.approx(two.box.to_list(), abs=1e-6)
 
 
-def smooth_ct(spacing: tuple[float, float], extent_mm: float) -> CTSlab:
+def smooth_ct(spacing: tuple[float, float], extent_mm: float) -> Slab:
     """A smooth body whose HU are known at every point in mm, sampled at a spacing."""
     columns, rows = (round(extent_mm / step) for step in spacing)
     x = np.arange(columns) * spacing[0]
     y = np.arange(rows)[:, None] * spacing[1]
     hu = 60 * np.sin(x / 9.0) * np.cos(y / 11.0) + 25 * np.cos((x + y) / 7.0) + 40
-    return CTSlab(hu[None].astype(np.float32), spacing, 1.0)
+    return Slab(hu[None].astype(np.float32), spacing, 1.0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -170,7 +168,7 @@ def test_a_real_slice_resampled_gives_nearly_the_same_patch(real_data: Path) -> 
         size = round(slab.columns * factor)
         finer = cv2.resize(np.clip(slab.hu[0], HU_MIN, HU_MAX), (size, size))
         x_mm, y_mm = slab.spacing_mm_px
-        resampled = CTSlab(finer[None], (x_mm / factor, y_mm / factor), slab.slice_interval_mm)
+        resampled = Slab(finer[None], (x_mm / factor, y_mm / factor), slab.slice_interval_mm)
         # cv2 aligns the corners of pixels, boxes count from pixel centres.
         edges = [(edge + 0.5) * factor - 0.5 for edge in lesion.box.to_list()]
         one = extract_patch(slab, lesion.box, spec).hu
@@ -182,7 +180,7 @@ def test_a_real_slice_resampled_gives_nearly_the_same_patch(real_data: Path) -> 
 
 
 def test_outside_the_image_is_air() -> None:
-    slab = CTSlab(np.full((1, 20, 20), 50.0, np.float32), (1.0, 1.0), 1.0)
+    slab = Slab(np.full((1, 20, 20), 50.0, np.float32), (1.0, 1.0), 1.0)
     patch = extract_patch(slab, Box(-2.5, -2.5, 2.5, 2.5), SMALL).hu[1]
     # The box centre is pixel (0, 0); patch pixel 7.5 lies there, so 7 lies half a pixel outside.
     assert np.all(patch[:7] == AIR_HU)
@@ -193,7 +191,7 @@ def test_outside_the_image_is_air() -> None:
 
 def test_a_constant_slab_gives_a_constant_patch() -> None:
     for spacing in (0.31, 0.9, 1.0, 2.7):
-        slab = CTSlab(np.full((3, 200, 200), 37.0, np.float32), (spacing, spacing), 2.0, 1)
+        slab = Slab(np.full((3, 200, 200), 37.0, np.float32), (spacing, spacing), 2.0, 1)
         patch = extract_patch(slab, Box.around((100, 100), 9), SMALL)
         np.testing.assert_allclose(patch.hu, 37.0, atol=1e-3)
 
@@ -201,7 +199,7 @@ def test_a_constant_slab_gives_a_constant_patch() -> None:
 def test_values_are_clipped_to_the_scanner_range() -> None:
     hu = np.full((1, 30, 30), -3024.0, np.float32)
     hu[:, 15:] = 9000.0
-    patch = extract_patch(CTSlab(hu, (1.0, 1.0), 1.0), Box.around((14.5, 14.5), 9), SMALL)
+    patch = extract_patch(Slab(hu, (1.0, 1.0), 1.0), Box.around((14.5, 14.5), 9), SMALL)
     assert (patch.hu.min(), patch.hu.max()) == pytest.approx((HU_MIN, HU_MAX), abs=0.01)
 
 
@@ -209,17 +207,17 @@ def test_planes_past_the_slab_are_counted() -> None:
     hu = np.arange(3, dtype=np.float32)[:, None, None] * np.full((1, 40, 40), 100, np.float32)
     box = Box.around((20, 20), 8)
     spec = PatchSpec(size_px=16, slices=5, slice_interval_mm=2.0)
-    middle = extract_patch(CTSlab(hu, (1.0, 1.0), 2.5, key_slice=1), box, spec)
+    middle = extract_patch(Slab(hu, (1.0, 1.0), 2.5, key_slice=1), box, spec)
     np.testing.assert_allclose(middle.hu[:, 8, 8], [0, 20, 100, 180, 200], atol=0.01)
     assert middle.repeated_slices == 2
-    first = extract_patch(CTSlab(hu, (1.0, 1.0), 2.5, key_slice=0), box, spec)
+    first = extract_patch(Slab(hu, (1.0, 1.0), 2.5, key_slice=0), box, spec)
     np.testing.assert_allclose(first.hu[:, 8, 8], [0, 0, 0, 80, 160], atol=0.01)
     assert first.repeated_slices == 2
 
 
 @given(center=st.tuples(st.floats(0, 40), st.floats(0, 40)), spacing=st.floats(0.3, 3))
 def test_the_box_keeps_its_size_in_mm(center: tuple[float, float], spacing: float) -> None:
-    slab = CTSlab(np.zeros((1, 41, 41), np.float32), (spacing, spacing), 1.0)
+    slab = Slab(np.zeros((1, 41, 41), np.float32), (spacing, spacing), 1.0)
     box = Box(center[0] - 3, center[1] - 2, center[0] + 3, center[1] + 2)
     patch = extract_patch(slab, box, SMALL)
     assert patch.box.center == pytest.approx((7.5, 7.5))
@@ -228,7 +226,7 @@ def test_the_box_keeps_its_size_in_mm(center: tuple[float, float], spacing: floa
 
 
 def test_a_box_off_the_image_and_values_that_are_not_numbers_are_refused() -> None:
-    slab = CTSlab(np.zeros((1, 30, 30), np.float32), (1.0, 1.0), 1.0)
+    slab = Slab(np.zeros((1, 30, 30), np.float32), (1.0, 1.0), 1.0)
     with pytest.raises(LesionError, match="outside the image"):
         extract_patch(slab, Box(40, 10, 50, 20), SMALL)
     slab.hu[0, 14, 14] = np.nan

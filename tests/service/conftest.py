@@ -9,10 +9,10 @@ import pytest
 
 from index.lesion_index import LesionIndex
 from retrieval.embedding.encoder import LesionEncoder
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from service.cli import main
-from service.engine import SearchEngine, binding_of
-from service.indexing import index_archive
+from service.engine.search_engine import SearchEngine, binding_of
+from service.jobs.indexing import index_archive
 from tests.service.samples import ToyEncoder, write_archive, write_encoder
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from retrieval.ct import CTSlab
 from retrieval.detection.proposals import Proposal
+from retrieval.image import Slab
 
 
 class FixedDetector:
@@ -16,12 +16,12 @@ class FixedDetector:
 
     def __init__(self, *proposals: Proposal, half_depth_mm: float = 12.0) -> None:
         self.half_depth_mm = half_depth_mm
-        self.seen: list[CTSlab] = []
+        self.seen: list[Slab] = []
         self._proposals = proposals
 
-    def detect(self, slab: CTSlab) -> tuple[Proposal, ...]:
+    def detect(self, slab: Slab) -> tuple[Proposal, ...]:
         self.seen.append(slab)
         return self._proposals
 
-    def detect_slices(self, slab: CTSlab, positions: Sequence[int]) -> list[tuple[Proposal, ...]]:
+    def detect_slices(self, slab: Slab, positions: Sequence[int]) -> list[tuple[Proposal, ...]]:
         return [self.detect(slab.with_key_slice(position)) for position in positions]

@@ -12,7 +12,7 @@ from retrieval.embedding.encoder import Embedding, save_encoder
 from retrieval.embedding.network import DLGNetwork, NetworkConfig
 from retrieval.lesion import LesionType, Recist, Split
 from retrieval.patch import Patch, PatchSpec
-from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 
 PATIENTS = 5
 STUDIES = 3

@@ -34,7 +34,7 @@ def workplace(tmp_path, monkeypatch, encoder_file):
     bundled = tmp_path / "detector.safetensors"
     bundled.touch()
     monkeypatch.setattr("retrieval.detection.detector.BUNDLED_DETECTOR", bundled)
-    monkeypatch.setattr("service.detectors.load_detector", lambda path=None, **_: detector)
+    monkeypatch.setattr("service.engine.detectors.load_detector", lambda path=None, **_: detector)
     monkeypatch.setattr("retrieval.embedding.encoder.BUNDLED_ENCODER", encoder_file)
     write_archive(tmp_path / "archive")
     return tmp_path

@@ -19,9 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import fft
 
-from retrieval.ct import AIR_HU, apply_window
+from retrieval.image import AIR_HU, apply_window
 from retrieval.lesion import Split
-from retrieval.sources.deeplesion_coding import to_hu
+from retrieval.sources.deeplesion.coding import to_hu
 from retrieval.sources.importers.source import ImporterError, read_index, source_file
 from retrieval.sources.importers.splits import split_patients
 

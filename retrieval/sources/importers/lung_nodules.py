@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
-from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.importers.mask_marks import recist_of_mask
 from retrieval.sources.importers.source import (
     ImporterError,
@@ -63,7 +63,7 @@ class Nodule:
 
     name: str
     patient_name: str
-    slab: CTSlab
+    slab: Slab
     mask: NDArray[np.bool_]
     ratings: Mapping[str, float]
 

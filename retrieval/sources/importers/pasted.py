@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
-from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.importers.backgrounds import BackgroundSource, Run
 from retrieval.sources.importers.lung_nodules import Nodule, NoduleSource
-from retrieval.sources.importers.pasting import NodulePlanes, Placement, Scene, paste
 from retrieval.sources.importers.source import ImporterError, ImportReport, Progress, counted
-from retrieval.sources.importers.tissue import body_mask, lung_mask
+from retrieval.synthesis.pasting import NodulePlanes, Placement, Scene, paste
+from retrieval.tissue import body_mask, lung_mask
 
 PATIENT_BASE = 140_000
 FIRST_SLICE = 1
@@ -58,7 +58,7 @@ class _LungSlice:
     room_mm: NDArray[np.float32]
     weight: float
 
-    def about(self, x: float, y: float) -> tuple[CTSlab, tuple[float, float]]:
+    def about(self, x: float, y: float) -> tuple[Slab, tuple[float, float]]:
         """The slices and the window about a point, and the point in that window.
 
         A slice without neighbours is repeated; ``filled_slices`` names the copies.
@@ -79,7 +79,7 @@ class _LungSlice:
             copies = tuple(k for k in range(len(stack)) if k != key)
         spacing = (run.spacing_mm_px, run.spacing_mm_px)
         hu = np.ascontiguousarray(stack[:, *window])
-        slab = CTSlab(hu, spacing, run.slice_interval_mm, key, filled_slices=copies)
+        slab = Slab(hu, spacing, run.slice_interval_mm, key, filled_slices=copies)
         return slab, (x - left, y - top)
 
 

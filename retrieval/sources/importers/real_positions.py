@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.lesion import BOX_PADDING_PX, Box, LesionType, Recist, Split
-from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.importers.backgrounds import BackgroundSource, Run
 from retrieval.sources.importers.source import ImportReport, Progress, counted
-from retrieval.sources.importers.tissue import (
+from retrieval.tissue import (
     body_mask,
     bone_edge_mask,
     lung_mask,

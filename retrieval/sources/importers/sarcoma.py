@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
-from retrieval.sources.deeplesion_writer import ArchiveRow, DeepLesionWriter, SeriesImages
-from retrieval.sources.dicom import read_dicom_grid, slab_of
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.dicom.series import read_dicom_grid, slab_of
 from retrieval.sources.importers.mask_marks import recist_of_mask
 from retrieval.sources.importers.source import (
     ImporterError,
@@ -39,7 +39,7 @@ MIN_AREA_SHARE = 0.4
 class Sarcoma:
     """One patient's tumour: the CT about it and its mask, (slices, rows, columns) each."""
 
-    slab: CTSlab
+    slab: Slab
     mask: NDArray[np.bool_]
 
 

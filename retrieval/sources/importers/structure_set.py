@@ -10,7 +10,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
 
-from retrieval.sources.dicom import DicomGrid
+from retrieval.sources.dicom.series import DicomGrid
 from retrieval.sources.importers.source import ImporterError
 
 SUBPIXELS = 8

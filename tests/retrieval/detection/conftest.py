@@ -9,8 +9,8 @@ import pytest
 
 from retrieval.detection.recipe import DetectorRecipe, load_detector_recipe
 from retrieval.detection.train import TrainedDetector, train_detector
-from retrieval.sources.deeplesion import DeepLesionArchive
-from retrieval.sources.phantom.archive import generate_archive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.synthesis.phantom.archive import generate_archive
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from retrieval.detection.proposals import Proposal, ProposalError, estimated_long_mm
 from retrieval.lesion import Box, Split
-from retrieval.sources.deeplesion_table import read_lesion_table
+from retrieval.sources.deeplesion.table import read_lesion_table
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, float("nan"), float("inf")])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from retrieval.ct import CTSlab
 from retrieval.detection.detector import (
     EVERYTHING,
     DetectorError,
@@ -17,7 +16,8 @@ from retrieval.detection.detector import (
 from retrieval.detection.network import build_network
 from retrieval.detection.recipe import RECIPES, load_detector_recipe
 from retrieval.detection.train import DetectorReports, train_detector
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.image import Slab
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.training.checkpoint import CheckpointError
 from retrieval.training.config import RecipeError
 from service.cli import main
@@ -112,7 +112,7 @@ def test_proposals_are_on_the_image_best_first(
 
 
 def test_a_slice_of_air_gives_an_answer(tiny_detector: TinyDetector) -> None:
-    air = CTSlab(np.full((1, 64, 64), -1000, np.float32), (1.0, 1.0), 2.0)
+    air = Slab(np.full((1, 64, 64), -1000, np.float32), (1.0, 1.0), 2.0)
     detector = LesionDetector.load(tiny_detector.trained.path, cut=EVERYTHING)
     for proposal in detector.detect(air):
         assert 0 <= proposal.box.center[0] < 64

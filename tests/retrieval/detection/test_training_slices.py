@@ -21,7 +21,7 @@ from retrieval.detection.training_data import (
 from retrieval.detection.whole_slice import whole_slice
 from retrieval.lesion import LesionType, Split
 from retrieval.patch import PatchSpec
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
 RECIPE = load_detector_recipe("tiny")
 

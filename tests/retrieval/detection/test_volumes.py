@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.ct import CTSlab
 from retrieval.detection.proposals import Proposal, ProposalError
 from retrieval.detection.volumes import LinkOptions, join_slices, scan_volume
+from retrieval.image import Slab
 from retrieval.lesion import Box, LesionType
 
 
-def slab_of(slices: int, *, interval: float = 2.0) -> CTSlab:
+def slab_of(slices: int, *, interval: float = 2.0) -> Slab:
     hu = np.zeros((slices, 8, 8), np.float32)
-    return CTSlab(hu, (0.5, 0.5), interval, first_slice_index=100)
+    return Slab(hu, (0.5, 0.5), interval, first_slice_index=100)
 
 
 def at(x: float, score: float, *, side: float = 20, **fields) -> Proposal:
@@ -111,11 +111,11 @@ class OneEachSlice:
     def __init__(self) -> None:
         self.visited: list[int] = []
 
-    def detect(self, slab: CTSlab) -> Sequence[Proposal]:
+    def detect(self, slab: Slab) -> Sequence[Proposal]:
         self.visited.append(slab.key_slice)
         return [at(10, slab.key_slice / 100)]
 
-    def detect_slices(self, slab: CTSlab, positions: Sequence[int]) -> list[Sequence[Proposal]]:
+    def detect_slices(self, slab: Slab, positions: Sequence[int]) -> list[Sequence[Proposal]]:
         return [self.detect(slab.with_key_slice(position)) for position in positions]
 
 

@@ -5,21 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.ct import CTSlab
 from retrieval.detection.whole_slice import CANONICAL_PADDING_MM, whole_slice
+from retrieval.image import Slab
 from retrieval.lesion import Box
 from retrieval.patch import PatchSpec
 
 SPEC = PatchSpec(mm_px=1.0, slices=3)
 
 
-def slab_with_body(spacing: tuple[float, float] = (0.8, 0.8)) -> CTSlab:
+def slab_with_body(spacing: tuple[float, float] = (0.8, 0.8)) -> Slab:
     """A disc of water, 60 pixels in radius about (100, 80), with a bright square at (110, 70)."""
     rows, columns = np.mgrid[:160, :200]
     hu = np.full((5, 160, 200), -1000, np.float32)
     hu[:, np.hypot(rows - 80, columns - 100) < 60] = 0
     hu[:, 66:75, 106:115] = 500
-    return CTSlab(hu, spacing, 2.0, key_slice=2)
+    return Slab(hu, spacing, 2.0, key_slice=2)
 
 
 def test_the_grid_is_cropped_to_the_body_with_a_margin() -> None:
@@ -69,7 +69,7 @@ def test_to_the_grid_and_back(x: float, y: float, width: float, height: float) -
 
 
 def test_an_image_of_air_stays_whole() -> None:
-    empty = CTSlab(np.full((3, 60, 80), -1000, np.float32), (1.0, 1.0), 2.0, key_slice=1)
+    empty = Slab(np.full((3, 60, 80), -1000, np.float32), (1.0, 1.0), 2.0, key_slice=1)
     assert whole_slice(empty, SPEC).hu.shape == (3, 80, 80)
 
 

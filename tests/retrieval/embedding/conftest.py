@@ -10,8 +10,8 @@ import pytest
 from retrieval.embedding.recipe import Recipe, load_recipe
 from retrieval.embedding.train import TrainedEncoder, train_encoder
 from retrieval.embedding.training_data import TrainingData
-from retrieval.sources.deeplesion import DeepLesionArchive
-from retrieval.sources.phantom.archive import generate_archive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.synthesis.phantom.archive import generate_archive
 
 
 @dataclass(frozen=True)

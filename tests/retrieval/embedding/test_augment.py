@@ -8,7 +8,7 @@ from torch import Tensor
 from retrieval.embedding.augment import AugmentConfig, Augmenter
 from retrieval.embedding.training_data import TrainingData
 from retrieval.patch import PatchSpec, extract_patch
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
 UNCHANGED = dict.fromkeys(AugmentConfig.__dataclass_fields__, 0.0)
 GEOMETRY = {"spacing": 0.12, "rotation_deg": 8.0, "slice_offset_mm": 1.5, "box_jitter": 0.15}

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.ct import CTSlab
 from retrieval.embedding.cache import CacheError, PatchCache, room_for_augmentation
+from retrieval.image import Slab
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 from retrieval.patch import PatchSpec, extract_patch
 from retrieval.sources.archive import ArchiveError
@@ -43,13 +43,13 @@ class Slabs:
             for number in range(10)
         ]
 
-    def slab(self, lesion: Lesion, *, half_depth_mm: float) -> CTSlab:
+    def slab(self, lesion: Lesion, *, half_depth_mm: float) -> Slab:
         self.read += 1
         number = int(lesion.lesion_id[1:])
         if number in self.unreadable:
             raise ArchiveError(f"lesion {number} has no image")
         hu = np.random.default_rng(number).normal(0, 200, (5, 64, 64)).astype(np.float32)
-        return CTSlab(hu, (1.0, 1.0), 2.0, key_slice=2)
+        return Slab(hu, (1.0, 1.0), 2.0, key_slice=2)
 
     def source(self, lesion: Lesion) -> ImageSource:
         raise AssertionError("a cache needs no sources")

@@ -15,7 +15,7 @@ from retrieval.embedding.recipe import RefineConfig
 from retrieval.embedding.refine import embed_rows, neighbour_votes, refined_types
 from retrieval.embedding.training_data import TrainingData
 from retrieval.patch import extract_patch
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from tests.retrieval.embedding.conftest import TinyRun
 
 

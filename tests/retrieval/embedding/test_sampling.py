@@ -14,7 +14,7 @@ from retrieval.embedding.similarity import (
     relations,
 )
 from retrieval.lesion import Split
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 
 THRESHOLDS = SimilarityThresholds()
 

@@ -22,7 +22,7 @@ from retrieval.embedding.sampling import SequenceSampler
 from retrieval.embedding.train import Reports, TrainedEncoder, blend, train_encoder
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import LesionType, Split
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.training import run_log
 from retrieval.training.checkpoint import CheckpointError
 from retrieval.training.config import RecipeError

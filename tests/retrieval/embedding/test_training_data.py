@@ -15,11 +15,11 @@ from retrieval.embedding.training_data import (
     TrainingDataError,
     with_paper_seeds,
 )
-from retrieval.evaluation.cohort import Cohort
-from retrieval.evaluation.splits import SplitProtocol, split_rows
+from retrieval.evaluation.retrieval.cohort import Cohort
+from retrieval.evaluation.retrieval.splits import SplitProtocol, split_rows
 from retrieval.lesion import Split
-from retrieval.paper_split import paper_part
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.deeplesion.paper_split import paper_part
 from tests.retrieval.embedding.conftest import TinyRun
 
 SEEDS = (0, 1, 12)

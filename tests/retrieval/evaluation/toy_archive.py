@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 from retrieval.patch import PatchSpec
 from retrieval.sources.archive import ArchiveError
@@ -25,7 +25,7 @@ class ToyArchive:
     with_images: bool = True
     readings: list[str] = field(default_factory=list)
 
-    def slab(self, lesion: Lesion, *, half_depth_mm: float) -> CTSlab:
+    def slab(self, lesion: Lesion, *, half_depth_mm: float) -> Slab:
         if not self.with_images:
             raise ArchiveError(f"{lesion.lesion_id} has no image")
         self.readings.append(lesion.lesion_id)
@@ -34,7 +34,7 @@ class ToyArchive:
         hu = rng.normal(0, 4, (2 * half + 1, 64, 64))
         hu += 100 * max(lesion.lesion_type.code, 0)
         hu[:, 28:36, 28:36] += 10 * int(lesion.patient_id)
-        return CTSlab(hu.astype(np.float32), (1.0, 1.0), 2.0, half)
+        return Slab(hu.astype(np.float32), (1.0, 1.0), 2.0, half)
 
     def source(self, lesion: Lesion) -> ImageSource:
         return ImageSource("toy", lesion.lesion_id, (1.0, 1.0), 2.0)

@@ -6,7 +6,7 @@ import pytest
 
 from index.lesion_index import LesionIndex
 from retrieval.embedding.encoder import LesionEncoder
-from service.engine import binding_of
+from service.engine.search_engine import binding_of
 
 
 @pytest.fixture

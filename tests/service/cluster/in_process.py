@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from service.ray_cluster import WorkerLostError
+from service.jobs.ray_cluster import WorkerLostError
 
 
 @dataclass(eq=False)

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from retrieval.sources.deeplesion import DeepLesionArchive
-from service.bulk_embedding import BulkEmbeddingError, BulkOptions, index_archive_on_cluster
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from service.cli import main
-from service.ray_cluster import RayClusterError, connected
+from service.jobs.bulk_embedding import BulkEmbeddingError, BulkOptions, index_archive_on_cluster
+from service.jobs.ray_cluster import RayClusterError, connected
 from tests.service.cluster.in_process import Calls, never
 from tests.service.cluster.samples import assert_same
 from tests.service.samples import write_archive

@@ -110,7 +110,7 @@ SLAB = {
     ],
 )
 def test_a_decoder_that_was_taken_over_can_only_answer_with_a_volume(forged):
-    """The answer is read as untrusted too: nothing but a CTSlab within the limits comes of it."""
+    """The answer is read as untrusted too: nothing but a Slab within the limits comes of it."""
     decoder = object.__new__(Decoder)
     decoder._limits = DecodeLimits(max_volume_bytes=1 << 20)
     decoder._volume_file = open_shared_file()

@@ -9,10 +9,10 @@ import psutil
 import pytest
 from starlette.testclient import TestClient
 
-from retrieval.ct import CTSlab
+from retrieval.image import Slab
 from retrieval.lesion import Box
-from service.app import create_app
-from service.settings import Settings
+from service.http.app import create_app
+from service.http.settings import Settings
 from tests.service import hostile as h
 
 LIMITS = {
@@ -37,7 +37,7 @@ def client(engine):
 @pytest.fixture(scope="module")
 def expected(engine):
     """What the engine itself finds for the honest slice."""
-    slab = CTSlab(h.plane()[np.newaxis].astype(np.float32), (0.9, 0.9), 2.5)
+    slab = Slab(h.plane()[np.newaxis].astype(np.float32), (0.9, 0.9), 2.5)
     box = [float(edge) for edge in h.BOX.split(",")]
     return engine.search(slab, Box(*box)).to_json()["hits"]
 

@@ -11,12 +11,12 @@ from playwright.sync_api import expect, sync_playwright
 from index.lesion_index import LesionIndex
 from retrieval.detection.proposals import Proposal
 from retrieval.lesion import Box
-from retrieval.sources.deeplesion import DeepLesionArchive
-from retrieval.sources.phantom.archive import generate_archive
-from service.app import create_app
-from service.engine import SearchEngine, binding_of
-from service.indexing import index_archive
-from service.settings import Settings
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.synthesis.phantom.archive import generate_archive
+from service.engine.search_engine import SearchEngine, binding_of
+from service.http.app import create_app
+from service.http.settings import Settings
+from service.jobs.indexing import index_archive
 from tests.service.browser import ARGUMENTS, CHROMIUM, reading, screenshot_folder, serving
 from tests.service.detectors import FixedDetector
 from tests.service.samples import ToyEncoder

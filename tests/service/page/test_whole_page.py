@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Error, expect
 
-from service.app import create_app
-from service.guards.keys import Role, add_key
-from service.settings import Settings
+from service.http.app import create_app
+from service.http.guards.keys import Role, add_key
+from service.http.settings import Settings
 from tests.service.browser import Reader, reading, serving
 from tests.service.page.hand import hits
 

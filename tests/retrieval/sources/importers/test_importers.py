@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from retrieval.lesion import LesionType, Split
-from retrieval.sources.deeplesion import DeepLesionArchive
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.importers.pasted import import_pasted
 from retrieval.sources.importers.real_positions import PositionRecipe, import_real_positions
 from retrieval.sources.importers.registry import IMPORTERS

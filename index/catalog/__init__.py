@@ -1,0 +1,1 @@
+"""The truth: lesions, vectors and readers' matches in SQLite."""

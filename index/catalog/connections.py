@@ -1,0 +1,196 @@
+"""SQLite connections to one catalog: many readers, one writer, errors in one line."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+
+from index.catalog.damage_watch import DamageWatch
+from index.errors import CatalogError, IndexBusyError, LesionIndexError, StorageError
+
+PAGE_BYTES = 8192
+"""Seven vectors of 256 numbers fit a page; in SQLite's usual 4096 bytes a quarter is wasted."""
+
+CHECK_ON_OPEN_BYTES = 128 << 20
+"""Catalogs up to this size are checked whole before they are used, larger ones while they are."""
+
+
+class Connections:
+    """A pool of connections to ``path``; safe to share between threads, not across a fork.
+
+    Every transaction is one consistent generation: WAL mode gives a reader the state at its
+    begin, however long it stays, and never makes it wait for a writer.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool, write_timeout_s: float) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.write_timeout_s = write_timeout_s
+        self._idle: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._watch: DamageWatch | None = None
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A read transaction; raises CatalogError for a damaged catalog."""
+        return self._transaction("BEGIN")
+
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The one write transaction; rolled back unless the caller executes COMMIT.
+
+        Raises:
+            IndexBusyError: another writer held the catalog for ``write_timeout_s``.
+            StorageError: the disk is full; nothing of this transaction is stored.
+            LesionIndexError: the index was opened for reading only.
+        """
+        self.refuse_if_read_only()
+        return self._transaction("BEGIN IMMEDIATE")
+
+    def refuse_if_read_only(self) -> None:
+        """Raises LesionIndexError if the index was opened for reading only."""
+        if self.read_only:
+            raise LesionIndexError(
+                f"the index {self.path.parent} was opened for reading only: open it for writing"
+            )
+
+    def watch_for_damage(self) -> None:
+        """Starts the check of a large catalog; once it finds something, nothing is answered."""
+        with translated(self.path):
+            self._watch = DamageWatch(
+                lambda: connect(self.path, read_only=True, write_timeout_s=self.write_timeout_s)
+            )
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Closes every idle connection; those in use are closed when they come back."""
+        if self._watch is not None:
+            self._watch.stop()
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        connection = self._take()
+        try:
+            connection.execute(begin)
+            yield connection
+        except sqlite3.Error as error:
+            raise _translation(self.path, error) from error
+        finally:
+            self._give_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        if self._watch is not None and self._watch.found is not None:
+            raise damaged(self.path, self._watch.found)
+        with self._lock:
+            if self._closed:
+                raise LesionIndexError(f"the index {self.path.parent} is closed: open it again")
+            if self._idle:
+                return self._idle.pop()
+        with translated(self.path):
+            return connect(
+                self.path, read_only=self.read_only, write_timeout_s=self.write_timeout_s
+            )
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            connection.close()
+            return
+        with self._lock:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+def connect(path: Path, *, read_only: bool, write_timeout_s: float) -> sqlite3.Connection:
+    """One connection in autocommit mode, its settings made; raises sqlite3.Error."""
+    mode = "ro" if read_only else "rw"
+    if read_only and _is_on_read_only_disk(path):
+        mode = "ro&immutable=1"
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=write_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        # FULL: a transaction is on the disk when COMMIT returns, also after a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -16384")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def create_file(path: Path) -> sqlite3.Connection:
+    """A new, empty database in WAL mode; raises sqlite3.Error."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into this package's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translation(path, error) from error
+
+
+def damage(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite's own check of every page and index finds; empty if all is sound."""
+    with closing(connection.execute("PRAGMA integrity_check(20)")) as found:
+        lines = [line for (text,) in found for line in str(text).splitlines()]
+    return [line for line in lines if line != "ok" and not line.startswith("***")]
+
+
+def _translation(path: Path, error: sqlite3.Error) -> LesionIndexError:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return IndexBusyError(
+            f"another program is writing to the index {path.parent} and did not finish in time: "
+            "try again when it has"
+        )
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
+        return StorageError(
+            f"the disk refused a write to {path} ({error}): what was stored before is untouched; "
+            "free some space or check the folder's permissions, and run the command again"
+        )
+    if name.startswith("SQLITE_CANTOPEN"):
+        return CatalogError(
+            f"{path} cannot be opened ({error}): is the folder a lesion index, and may it be read?"
+        )
+    return damaged(path, error)
+
+
+def damaged(path: Path, what: object) -> CatalogError:
+    """The error that says what is wrong with a catalog's pages and what to do."""
+    return CatalogError(
+        f"the catalog {path} is damaged ({what}): restore it from a backup, or build the index "
+        "again from its archive with `lesion-search index build --archive A --out I`"
+    )
+
+
+def _is_on_read_only_disk(path: Path) -> bool:
+    # A WAL reader needs a small shared-memory file; where none can be made, nobody is writing.
+    return not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-shm").exists()

@@ -1,0 +1,226 @@
+"""The text form of a LesionFilter, read and written; the rules stand in ``lesion_filter``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import date
+from typing import Any
+
+from index.errors import FilterError
+from index.filters.ranges import DateRange, LocationBox, NumberRange
+from retrieval.lesion import LesionError, LesionType, Split
+
+_CLAUSE = re.compile(r"\s*(?P<name>\w+)\s*(?P<op>!=|>=|<=|=)\s*(?P<value>.*?)\s*", re.DOTALL)
+_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[^"]+')
+_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+
+_CHOICES = {
+    "patient": "patients",
+    "study": "studies",
+    "lesion": "lesions",
+    "type": "lesion_types",
+    "split": "splits",
+    "tag": "tags",
+}
+_NUMBERS = ("long_mm", "short_mm", "x", "y", "z")
+_ALIASES = {
+    "patient_id": "patient",
+    "study_id": "study",
+    "lesion_id": "lesion",
+    "lesion_type": "type",
+    "study_date": "date",
+    "location_x": "x",
+    "location_y": "y",
+    "location_z": "z",
+}
+_NAMES = (*_CHOICES, *_NUMBERS, "date")
+
+
+def fields_of(text: str) -> dict[str, Any]:
+    """The fields of LesionFilter that a text sets; raises FilterError naming the clause."""
+    values: dict[str, Any] = {}
+    axes: dict[str, NumberRange] = {}
+    if not text.strip():
+        return values
+    for clause in _clauses(text):
+        name, op, value = _split_clause(clause)
+        if name in _CHOICES:
+            _add_choice(values, clause, (name, op, value))
+        elif name == "date":
+            limits = _limits(clause, op, value, _day)
+            values["study_date"] = _meet(clause, values.get("study_date"), DateRange(*limits))
+        elif name in ("x", "y", "z"):
+            limits_mm = NumberRange(*_limits(clause, op, value, float))
+            axes[name] = _meet(clause, axes.get(name), limits_mm)
+        else:
+            limits_mm = NumberRange(*_limits(clause, op, value, float))
+            values[name] = _meet(clause, values.get(name), limits_mm)
+    if axes:
+        values["location"] = LocationBox(**axes)
+    return values
+
+
+def text_of(where: Any) -> str:
+    """The text of a LesionFilter; ``fields_of`` reads the same filter back."""
+    clauses: list[str] = []
+    for name, plural in _CHOICES.items():
+        clauses += _choice_text(name, "=", sorted(getattr(where, plural)))
+        clauses += _choice_text(name, "!=", sorted(getattr(where, f"excluded_{plural}")))
+    clauses += [
+        f"{name}={limits}" for name in ("long_mm", "short_mm") if (limits := getattr(where, name))
+    ]
+    if where.location is not None and is_dataclass(where.location):
+        axes = ((axis.name, getattr(where.location, axis.name)) for axis in fields(where.location))
+        clauses += [f"{name}={limits}" for name, limits in axes if limits is not None]
+    if where.study_date is not None:
+        clauses.append(f"date={where.study_date}")
+    return " and ".join(clauses)
+
+
+def _choice_text(name: str, op: str, values: Sequence[str]) -> list[str]:
+    quoted = [_quoted(str(value)) for value in values]
+    if name == "tag" and op == "=":
+        return [f"tag={value}" for value in quoted]
+    return [f"{name}{op}{','.join(quoted)}"] if quoted else []
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(r"[\w.:/ +-]+", value) and not re.search(r"^\s|\s$|\band\b|\.\.", value, re.I):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _clauses(text: str) -> list[str]:
+    """Splits at each ``and`` that stands outside quotes."""
+    clauses = [""]
+    for part in _parts(text):
+        if part.startswith('"'):
+            clauses[-1] += part
+            continue
+        first, *others = _AND.split(part)
+        clauses[-1] += first
+        clauses += others
+    return clauses
+
+
+def _parts(text: str) -> list[str]:
+    parts = _PART.findall(text)
+    if "".join(parts) != text:
+        raise FilterError(f"filter {text!r} has a quote that is never closed")
+    return parts
+
+
+def _split_clause(clause: str) -> tuple[str, str, str]:
+    found = _CLAUSE.fullmatch(clause)
+    if found is None or not found["value"]:
+        raise FilterError(
+            f"filter clause {clause.strip()!r} is not understood: write name=value, such as "
+            f"type=liver or long_mm=10..30, joined by `and`; names: {', '.join(_NAMES)}"
+        )
+    name = found["name"].lower()
+    name = _ALIASES.get(name, name)
+    if name not in _NAMES:
+        raise FilterError(
+            f"filter clause {clause.strip()!r} names an unknown field {found['name']!r}: one of "
+            f"{', '.join(_NAMES)}"
+        )
+    return name, found["op"], found["value"]
+
+
+def _add_choice(values: dict[str, Any], clause: str, parts: tuple[str, str, str]) -> None:
+    name, op, text = parts
+    if op not in ("=", "!="):
+        raise FilterError(f"filter clause {clause.strip()!r}: {name} takes = or != only")
+    choice = frozenset(_one_of(name, value, clause) for value in _choices(clause, text))
+    plural = _CHOICES[name] if op == "=" else f"excluded_{_CHOICES[name]}"
+    if op == "=" and name == "tag" and len(choice) > 1:
+        raise FilterError(
+            f"filter clause {clause.strip()!r} lists several tags: write tag=a and tag=b, both "
+            "must be present"
+        )
+    if op == "=" and name != "tag" and plural in values:
+        raise FilterError(
+            f"filter asks for {name} twice: write {name}=a,b to accept either of them"
+        )
+    values[plural] = values.get(plural, frozenset()) | choice
+
+
+def _choices(clause: str, text: str) -> list[str]:
+    choices: list[str] = [""]
+    quoted = [False]
+    for part in _parts(text):
+        if part.startswith('"'):
+            choices[-1] = re.sub(r"\\(.)", r"\1", part[1:-1])
+            quoted[-1] = True
+            continue
+        first, *others = part.split(",")
+        if quoted[-1] and first.strip():
+            raise FilterError(f"filter clause {clause.strip()!r} has text after a closing quote")
+        choices[-1] += first
+        choices += others
+        quoted += [False] * len(others)
+    cleaned = [
+        value if is_quoted else value.strip()
+        for value, is_quoted in zip(choices, quoted, strict=True)
+    ]
+    if not all(cleaned):
+        raise FilterError(f"filter clause {clause.strip()!r} has an empty value")
+    return cleaned
+
+
+def _one_of(name: str, value: str, clause: str) -> str:
+    if name == "type":
+        try:
+            return LesionType.parse(value)
+        except LesionError as error:
+            raise FilterError(f"filter clause {clause.strip()!r}: {error}") from None
+    if name == "split":
+        try:
+            return Split(value.lower())
+        except ValueError:
+            names = ", ".join(split.value for split in Split)
+            raise FilterError(
+                f"filter clause {clause.strip()!r}: split {value!r} is unknown: one of {names}"
+            ) from None
+    return value
+
+
+def _limits(clause: str, op: str, text: str, convert: Callable[[str], Any]) -> tuple[Any, Any]:
+    if op == "!=":
+        raise FilterError(
+            f"filter clause {clause.strip()!r}: a range cannot be excluded; write the range wanted"
+        )
+    if op == "=":
+        low, dots, high = text.partition("..")
+        ends = (low, high) if dots else (text, text)
+    else:
+        ends = (text, "") if op == ">=" else ("", text)
+    try:
+        first, last = (convert(end.strip()) if end.strip() else None for end in ends)
+    except ValueError:
+        form = "2019-01-31 or 2019-01-01..2019-12-31" if convert is _day else "10, 10..30 or 10.."
+        raise FilterError(
+            f"filter clause {clause.strip()!r}: {text!r} is not understood: write {form}"
+        ) from None
+    return first, last
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def _meet(clause: str, known: Any, found: Any) -> Any:
+    """The overlap of two ranges of one field."""
+    if known is None:
+        return found
+    low_name, high_name = (field.name for field in fields(found))
+    lows = [end for end in (getattr(known, low_name), getattr(found, low_name)) if end is not None]
+    highs = [
+        end for end in (getattr(known, high_name), getattr(found, high_name)) if end is not None
+    ]
+    low, high = max(lows, default=None), min(highs, default=None)
+    if low is not None and high is not None and low > high:
+        raise FilterError(f"filter clause {clause.strip()!r} leaves nothing of an earlier one")
+    return type(found)(low, high)

@@ -1,0 +1,1 @@
+"""The vectors of an index on a Milvus server."""

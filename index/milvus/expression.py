@@ -1,0 +1,108 @@
+"""A LesionFilter as a boolean expression of Milvus, so that the server itself filters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+from index.filters.lesion_filter import LesionFilter
+from index.filters.ranges import DateRange, NumberRange
+
+MISSING_NUMBER = -1e308
+"""Stands for an unknown number: Milvus before 2.5 has no null. No range reaches down to it."""
+
+LEAST_NUMBER = -1e307
+"""The least number a field may hold; every range begins here or above."""
+
+MISSING_DAY = 0
+"""Stands for an unknown day; ``date.toordinal`` begins at 1."""
+
+OWN_ROWS = 0
+"""Rows up to this one are the collection's own, for its standing; the catalog's begin at 1."""
+
+_EVERY_LESION = f"row > {OWN_ROWS}"
+
+
+def expression(where: LesionFilter | None) -> str:
+    """The expression of the lesions that a filter lets through."""
+    if where is None:
+        return _EVERY_LESION
+    unwanted = [f"not ({part})" for part in _unwanted(where)]
+    return " and ".join([_EVERY_LESION, *_wanted(where), *unwanted])
+
+
+def literal(text: str) -> str:
+    """A text in double quotes; quotes, backslashes and control characters escaped."""
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    code = ord(character)
+    return f"\\{code:03o}" if code < 0x20 or code == 0x7F else character
+
+
+def _wanted(where: LesionFilter) -> list[str]:
+    parts = [
+        _one_of("patient_id", where.patients),
+        _one_of("study_id", where.studies),
+        _one_of("lesion_id", where.lesions),
+        _one_code_of("lesion_type", [kind.code for kind in where.lesion_types]),
+        _one_code_of("split", [split.code for split in where.splits]),
+        _within("long_mm", where.long_mm),
+        _within("short_mm", where.short_mm),
+        *(_tagged(tag) for tag in sorted(where.tags)),
+    ]
+    if where.location is not None:
+        box = where.location
+        # An open axis still asks that a location is known at all.
+        parts += [
+            _between(f"location_{axis}", limits or NumberRange(LEAST_NUMBER))
+            for axis, limits in (("x", box.x), ("y", box.y), ("z", box.z))
+        ]
+    if where.study_date is not None:
+        parts.append(_dated(where.study_date))
+    return [part for part in parts if part]
+
+
+def _unwanted(where: LesionFilter) -> list[str]:
+    parts = [
+        _one_of("patient_id", where.excluded_patients),
+        _one_of("study_id", where.excluded_studies),
+        _one_of("lesion_id", where.excluded_lesions),
+        _one_code_of("lesion_type", [kind.code for kind in where.excluded_lesion_types]),
+        _one_code_of("split", [split.code for split in where.excluded_splits]),
+        *(_tagged(tag) for tag in sorted(where.excluded_tags)),
+    ]
+    return [part for part in parts if part]
+
+
+def _one_of(field: str, choice: Collection[str]) -> str:
+    return f"{field} in [{', '.join(literal(value) for value in sorted(choice))}]" if choice else ""
+
+
+def _one_code_of(field: str, codes: Collection[int]) -> str:
+    return f"{field} in [{', '.join(str(code) for code in sorted(codes))}]" if codes else ""
+
+
+def _tagged(tag: str) -> str:
+    return f"array_contains(tags, {literal(tag)})"
+
+
+def _within(field: str, limits: NumberRange | None) -> str:
+    return "" if limits is None else _between(field, limits)
+
+
+def _between(field: str, limits: NumberRange) -> str:
+    low = LEAST_NUMBER if limits.low is None else max(float(limits.low), LEAST_NUMBER)
+    parts = [f"{field} >= {low!r}"]
+    if limits.high is not None:
+        parts.append(f"{field} <= {float(limits.high)!r}")
+    return " and ".join(parts)
+
+
+def _dated(days: DateRange) -> str:
+    first = date.min if days.first is None else days.first
+    last = date.max if days.last is None else days.last
+    return f"study_day >= {first.toordinal()} and study_day <= {last.toordinal()}"

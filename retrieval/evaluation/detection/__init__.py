@@ -1,0 +1,1 @@
+"""Detection scored by the published protocols, beside detectors that learned nothing."""

@@ -1,0 +1,1 @@
+"""Reports of evaluations: files, pages and model cards."""

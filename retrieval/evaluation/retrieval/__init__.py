@@ -1,0 +1,1 @@
+"""Lesion retrieval scored: rankings, splits, baselines, stability, rated nodules."""

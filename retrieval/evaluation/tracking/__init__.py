@@ -1,0 +1,1 @@
+"""Lesion matching over studies scored, beside baselines that know less."""

@@ -1,0 +1,1 @@
+"""Archives in DeepLesion's own layout: table, PNGs, checks, and the writer."""

@@ -1,0 +1,235 @@
+"""check_archive: what is in an archive in DeepLesion's layout, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from retrieval.lesion import LesionType, Split
+from retrieval.sources.deeplesion import coding
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.deeplesion.png import read_deeplesion_png
+from retrieval.sources.deeplesion.row import TableRow
+from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError, RowProblem
+
+Progress = Callable[[int, int], None]
+"""Called with (slices done, slices in all)."""
+
+
+@dataclass(frozen=True)
+class ArchiveReport:
+    """What ``check_archive`` found.
+
+    Attributes:
+        archive: the folder or table that was checked.
+        rows: lesion rows in the table, sound or not.
+        sound_rows: rows without any problem, their key slice included where images were read.
+        patients: among the rows that parse; likewise all counts below.
+        lesions_per_split: split name to lesions, every split named.
+        patients_per_split: split name to patients.
+        lesions_per_type: type name to lesions, every type named.
+        lesions_per_patient: patient id to lesions.
+        key_slices: distinct key slices.
+        slices_expected: distinct slices of all sub-volumes, as the table's ranges say.
+        slices_found: how many of those stand on disk.
+        missing_values: field to the number of rows that leave it unknown.
+        patients_in_several_splits: ids; a sound archive has none.
+        lesions_on_tracks: lesions named in ``tracks.csv``.
+        tracks: lesion tracks.
+        attribute_names: columns of ``attributes.csv`` that hold a value.
+        images_read: whether each slice on disk was decoded.
+        problems: every bad row in the order of the table, then those of the other files.
+    """
+
+    archive: str
+    rows: int
+    sound_rows: int
+    patients: int
+    studies: int
+    series: int
+    lesions_per_split: Mapping[str, int]
+    patients_per_split: Mapping[str, int]
+    lesions_per_type: Mapping[str, int]
+    lesions_per_patient: Mapping[str, int]
+    key_slices: int
+    slices_expected: int
+    slices_found: int
+    missing_values: Mapping[str, int]
+    patients_in_several_splits: Sequence[str]
+    lesions_on_tracks: int
+    tracks: int
+    attribute_names: Sequence[str]
+    images_read: bool
+    problems: Sequence[RowProblem]
+
+    @property
+    def is_sound(self) -> bool:
+        """No bad row, and no patient in two splits."""
+        return not self.problems and not self.patients_in_several_splits
+
+    @property
+    def problems_per_reason(self) -> dict[str, int]:
+        """Reason to the number of problems, only those that occur."""
+        return dict(sorted(Counter(problem.reason.value for problem in self.problems).items()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, under the names of the attributes and properties."""
+        fields: dict[str, Any] = {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in vars(self).items()
+        }
+        fields["is_sound"] = self.is_sound
+        fields["patients_in_several_splits"] = list(self.patients_in_several_splits)
+        fields["attribute_names"] = list(self.attribute_names)
+        fields["problems_per_reason"] = self.problems_per_reason
+        fields["problems"] = [problem.to_json() for problem in self.problems]
+        return fields
+
+
+def check_archive(
+    root: Path | str, *, read_images: bool = True, progress: Progress | None = None
+) -> ArchiveReport:
+    """Checks every row of an archive, and every slice of its sub-volumes that is on disk.
+
+    A bad row never stops the rest. A neighbour slice that is not on disk is no problem (many
+    archives hold key slices only) but counted: ``slices_expected`` against ``slices_found``. A
+    neighbour that is damaged is one, reported at the first row whose sub-volume holds it.
+
+    Args:
+        root: the archive's folder, or a table alone, of which only the rows are checked.
+        read_images: decode each slice; otherwise files are only looked for.
+        progress: called as slices are checked.
+
+    Raises:
+        ArchiveError: there is no table, or it is not in DeepLesion's layout.
+    """
+    root = Path(root)
+    archive = DeepLesionArchive.open(root)
+    has_images = not root.is_file() or (archive.root / coding.IMAGE_FOLDER).is_dir()
+    slices = _SliceCheck(archive, decode=read_images and has_images, look=has_images)
+    in_table = [p for p in archive.problems if p.file_name not in _OPTIONAL_TABLES]
+    beside = [p for p in archive.problems if p.file_name in _OPTIONAL_TABLES]
+    of_images = slices.run(progress)
+    key_files = {row.line: row.file_name for row in archive.rows}
+    bad_lines = {p.line for p in of_images if p.file_name == key_files[p.line]}
+    lesions = archive.lesions
+    splits: dict[str, set[str]] = {}
+    for lesion in lesions:
+        splits.setdefault(lesion.patient_id, set()).add(lesion.split.value)
+    return ArchiveReport(
+        archive=str(root),
+        rows=len(archive.rows) + len(in_table),
+        sound_rows=len(archive.rows) - len(bad_lines),
+        patients=len(splits),
+        studies=len({lesion.study_id for lesion in lesions}),
+        series=len({lesion.series_id for lesion in lesions}),
+        lesions_per_split=_count((lesion.split.value for lesion in lesions), Split),
+        patients_per_split=_count((name for names in splits.values() for name in names), Split),
+        lesions_per_type=_count((lesion.lesion_type.value for lesion in lesions), LesionType),
+        lesions_per_patient=dict(sorted(Counter(x.patient_id for x in lesions).items())),
+        key_slices=len({row.file_name for row in archive.rows}),
+        slices_expected=len(slices.first_row),
+        slices_found=len(slices.found),
+        missing_values=_missing_values(archive.rows),
+        patients_in_several_splits=sorted(p for p, names in splits.items() if len(names) > 1),
+        lesions_on_tracks=len(archive.track_ids),
+        tracks=len(set(archive.track_ids.values())),
+        attribute_names=sorted({name for v in archive.attributes.values() for name in v}),
+        images_read=slices.decode,
+        problems=(*sorted((*in_table, *of_images), key=lambda p: p.line), *beside),
+    )
+
+
+_OPTIONAL_TABLES = (coding.TRACKS_NAME, coding.ATTRIBUTES_NAME)
+
+
+class _SliceCheck:
+    """Looks for, and decodes, each slice that the sound rows name."""
+
+    def __init__(self, archive: DeepLesionArchive, *, decode: bool, look: bool) -> None:
+        self.decode = decode
+        self._look = look
+        self._archive = archive
+        self.first_row: dict[tuple[str, int], TableRow] = {}
+        self._key_rows: dict[tuple[str, int], list[TableRow]] = {}
+        for row in archive.rows:
+            series_id = row.lesion.series_id
+            first, last = row.slice_range
+            for slice_index in range(first, last + 1):
+                self.first_row.setdefault((series_id, slice_index), row)
+            key = (series_id, row.lesion.key_slice_index)
+            self._key_rows.setdefault(key, []).append(row)
+        self.found = self._on_disk() if look else []
+
+    def run(self, progress: Progress | None) -> list[RowProblem]:
+        problems = [
+            RowProblem(
+                row.line,
+                row.file_name,
+                ProblemReason.MISSING_FILE,
+                f"{self._archive.image_path(*key)} does not exist",
+            )
+            for key in self._key_rows.keys() - set(self.found)
+            if self._look
+            for row in self._key_rows[key]
+        ]
+        if not self.decode:
+            return problems
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            errors = pool.map(self._error, self.found)
+            for done, (key, error) in enumerate(zip(self.found, errors, strict=True), start=1):
+                if error is not None:
+                    problems.extend(self._problems(key, error))
+                if progress is not None:
+                    progress(done, len(self.found))
+        return problems
+
+    def _on_disk(self) -> list[tuple[str, int]]:
+        # One listing a folder: asking for a million files one by one takes minutes.
+        found: list[tuple[str, int]] = []
+        by_series: dict[str, list[int]] = {}
+        for series_id, slice_index in self.first_row:
+            by_series.setdefault(series_id, []).append(slice_index)
+        for series_id, indices in by_series.items():
+            folder = self._archive.image_path(series_id, 0).parent
+            names = set(os.listdir(folder)) if folder.is_dir() else set()
+            there = (i for i in sorted(indices) if coding.slice_file_name(i) in names)
+            found.extend(zip(repeat(series_id), there, strict=False))
+        return found
+
+    def _error(self, key: tuple[str, int]) -> RowError | None:
+        row = (self._key_rows.get(key) or [self.first_row[key]])[0]
+        try:
+            read_deeplesion_png(self._archive.image_path(*key), image_size=row.image_size)
+        except RowError as error:
+            return error
+        return None
+
+    def _problems(self, key: tuple[str, int], error: RowError) -> Iterable[RowProblem]:
+        if key in self._key_rows:
+            for row in self._key_rows[key]:
+                yield RowProblem(row.line, row.file_name, error.reason, str(error))
+            return
+        name = coding.table_file_name(*key)
+        yield RowProblem(self.first_row[key].line, name, error.reason, f"neighbour slice: {error}")
+
+
+def _count(names: Iterable[str], kinds: Iterable[str]) -> dict[str, int]:
+    counted = Counter(names)
+    return {str(kind): counted[str(kind)] for kind in kinds}
+
+
+def _missing_values(rows: Sequence[TableRow]) -> dict[str, int]:
+    return {
+        "location": sum(row.lesion.location is None for row in rows),
+        "lesion_type": sum(row.lesion.lesion_type is LesionType.UNKNOWN for row in rows),
+        "split": sum(row.lesion.split is Split.UNKNOWN for row in rows),
+        "patient_gender": sum(not row.gender for row in rows),
+        "patient_age": sum(row.age is None for row in rows),
+    }

@@ -1,0 +1,1 @@
+"""CT from DICOM: headers, codestreams and series."""

@@ -1,0 +1,1 @@
+"""Images that this project makes: phantoms, pasted and painted lesions."""

@@ -1,0 +1,1 @@
+"""One phantom patient's anatomy, painted slice by slice."""

@@ -1,0 +1,1 @@
+"""Phantom lesions: site, appearance, course over studies, and RECIST mark."""

@@ -1,0 +1,1 @@
+"""Fits and calibrates the matcher on patients whose lesion tracks are known. An offline step."""

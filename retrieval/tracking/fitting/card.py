@@ -1,0 +1,79 @@
+"""The card of a matcher's weights: what they were fitted on and how they do on held-out folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from retrieval.evaluation.tracking.report import MATCHER, NOTICE, TrackingReport
+from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel
+
+HOW = (
+    "`retrieval.tracking.fitting.fit.fit_matcher`: logistic regression over pairs (scikit-learn), "
+    "then slope and intercept set so that probabilities are calibrated while lesions compete; "
+    "one set of weights each for given, estimated and absent locations"
+)
+
+
+def matcher_card(model: MatcherModel, report: TrackingReport) -> str:
+    """The card as Markdown.
+
+    ``report`` is the evaluation of the very patients the weights were fitted on. Its row of the
+    shipped weights is left out, since they saw these patients; what stays was fitted in folds on
+    others.
+    """
+    return "\n".join(
+        [
+            "# Matcher card",
+            "",
+            f"**{NOTICE}**",
+            "",
+            "| | |",
+            "| --- | --- |",
+            *(f"| {name} | {value} |" for name, value in _facts(model, report).items()),
+            "",
+            "## Weights",
+            "",
+            *_weights(model),
+            "",
+            "## Scores of matchers fitted in folds on the other patients",
+            "",
+            _held_out(report).to_markdown(),
+        ]
+    )
+
+
+def _facts(model: MatcherModel, report: TrackingReport) -> dict[str, str]:
+    low, high = model.abstain
+    left_out = ", ".join(f"{reason}: {count}" for reason, count in report.left_out.items())
+    return {
+        "Data": model.fitted_on,
+        "Left out, lesions": left_out or "none",
+        "Encoder": f"{report.encoder}, fingerprint {model.encoder}",
+        "How": HOW,
+        "Match": f"a score of {model.threshold:g} or more",
+        "Band": f"scores from {low:.3f} to {high:.3f} are reported as uncertain",
+        "Limits": (
+            "scores are probabilities only for patients like these and for this encoder; merges "
+            "and splits are recognised by geometry and not scored"
+        ),
+    }
+
+
+def _weights(model: MatcherModel) -> list[str]:
+    lines = [
+        "| locations | intercept | " + " | ".join(TERM_NAMES) + " |",
+        "| --- " * (len(TERM_NAMES) + 2) + "|",
+    ]
+    for source in LocationSource:
+        terms = model.terms[source]
+        numbers = [terms.intercept, *terms.weights]
+        lines.append(f"| {source.value} | " + " | ".join(f"{n:.3f}" for n in numbers) + " |")
+    return lines
+
+
+def _held_out(report: TrackingReport) -> TrackingReport:
+    sections = {
+        section: {method: scores for method, scores in methods.items() if method != MATCHER}
+        for section, methods in report.sections.items()
+    }
+    return replace(report, sections=sections)

@@ -1,0 +1,170 @@
+"""The matcher's model: term weights, decision thresholds, and the file they ship in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+from retrieval.lesion import LesionSearchError
+
+TERM_NAMES = ("similarity", "in_plane", "height", "size", "type")
+"""The order of the weights and of every array of terms."""
+
+MATCHER_FORMAT = 1
+
+
+class TrackingError(LesionSearchError):
+    """Lesions, decisions or matcher weights that tracking cannot use."""
+
+
+class LocationSource(StrEnum):
+    """Where the locations of a pair come from: both given, at least one estimated, or unknown."""
+
+    GIVEN = "given"
+    ESTIMATED = "estimated"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class TermWeights:
+    """One logistic: ``intercept + sum of weights * (term - centres)``, in TERM_NAMES' order."""
+
+    intercept: float
+    weights: tuple[float, ...]
+    centres: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        numbers = (self.intercept, *self.weights, *self.centres)
+        if not len(self.weights) == len(self.centres) == len(TERM_NAMES):
+            raise TrackingError(f"matcher weights need {len(TERM_NAMES)} numbers: {TERM_NAMES}")
+        if not all(math.isfinite(number) for number in numbers):
+            raise TrackingError(f"matcher weights {numbers} are not all finite numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class MatcherModel:
+    """The calibrated matcher: term weights by location source, and how scores become decisions.
+
+    The log-odds of a pair are its weight in the competition of all lesions of two studies
+    (``retrieval.tracking.association``), whose outcome is the score. A score of ``threshold`` or
+    more is a match; one within ``abstain`` (low, high) is uncertain. ``encoder`` is the
+    fingerprint of the encoder the weights were fitted with, None if they were fitted with none.
+    """
+
+    terms: Mapping[LocationSource, TermWeights]
+    threshold: float = 0.5
+    abstain: tuple[float, float] = (0.35, 0.65)
+    encoder: str | None = None
+    fitted_on: str = ""
+
+    def __post_init__(self) -> None:
+        low, high = self.abstain
+        if not 0.0 <= low <= self.threshold <= high <= 1.0:
+            raise TrackingError(
+                f"matcher threshold {self.threshold} and abstention band {self.abstain} need "
+                "0 <= low <= threshold <= high <= 1"
+            )
+        missing = [source.value for source in LocationSource if source not in self.terms]
+        if missing:
+            raise TrackingError(f"matcher lacks weights for locations {', '.join(missing)}")
+
+    def warning_for(self, encoder: str) -> str | None:
+        """One line to show beside every score where another encoder made the vectors.
+
+        The matches stay usable, but their scores were calibrated on other similarities, so they
+        are no probabilities and the abstention band is a guess. None where ``encoder`` (a
+        fingerprint) is the one the weights were fitted with.
+        """
+        if self.encoder == encoder:
+            return None
+        fitted = "no encoder" if self.encoder is None else f"encoder {self.encoder}"
+        return (
+            f"the matcher was calibrated with {fitted}, the vectors are of encoder {encoder}: "
+            "scores of matches are not calibrated; `lesion-search fit-matcher` fits one"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of a weights file."""
+        return {
+            "format": MATCHER_FORMAT,
+            "fitted_on": self.fitted_on,
+            "encoder": self.encoder,
+            "threshold": self.threshold,
+            "abstain": list(self.abstain),
+            "terms": {
+                source.value: {
+                    "intercept": self.terms[source].intercept,
+                    "weights": dict(zip(TERM_NAMES, self.terms[source].weights, strict=True)),
+                    "centres": dict(zip(TERM_NAMES, self.terms[source].centres, strict=True)),
+                }
+                for source in LocationSource
+            },
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_json``; raises TrackingError naming what is missing or wrong."""
+        if fields.get("format") != MATCHER_FORMAT:
+            raise TrackingError(
+                f"matcher weights of format {fields.get('format')!r}: format {MATCHER_FORMAT} "
+                "is read; fit the matcher again"
+            )
+        try:
+            terms = {
+                source: TermWeights(
+                    float(fields["terms"][source.value]["intercept"]),
+                    _in_order(fields["terms"][source.value]["weights"]),
+                    _in_order(fields["terms"][source.value]["centres"]),
+                )
+                for source in LocationSource
+            }
+            low, high = fields["abstain"]
+            return cls(
+                terms=terms,
+                threshold=float(fields["threshold"]),
+                abstain=(float(low), float(high)),
+                encoder=fields.get("encoder"),
+                fitted_on=str(fields.get("fitted_on", "")),
+            )
+        except KeyError as missing:
+            raise TrackingError(f"matcher weights lack the field {missing}") from None
+        except (TypeError, ValueError) as wrong:
+            if isinstance(wrong, TrackingError):
+                raise
+            raise TrackingError(
+                f"matcher weights hold a field that is no number: {wrong}"
+            ) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The matcher of a weights file; raises TrackingError unless it is one."""
+        try:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, json.JSONDecodeError) as wrong:
+            raise TrackingError(f"matcher weights {path.name} cannot be read: {wrong}") from None
+
+
+@cache
+def bundled_matcher() -> MatcherModel:
+    """The matcher that ships with the package (``retrieval/weights/matcher.json`` and its card)."""
+    text = files("retrieval").joinpath("weights", "matcher.json").read_text(encoding="utf-8")
+    return MatcherModel.from_json(json.loads(text))
+
+
+def load_matcher(path: Path | None) -> MatcherModel:
+    """The matcher of a weights file, the bundled one if None; raises TrackingError."""
+    return bundled_matcher() if path is None else MatcherModel.load(path)
+
+
+def _in_order(by_name: Mapping[str, Any]) -> tuple[float, ...]:
+    unknown = sorted(set(by_name) - set(TERM_NAMES))
+    if unknown:
+        raise TrackingError(f"matcher weights have unknown terms {unknown}: known are {TERM_NAMES}")
+    return tuple(float(by_name[name]) for name in TERM_NAMES)

@@ -1,0 +1,36 @@
+"""A patient's studies in order: by date, or by number where dates are missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from retrieval.lesion import Lesion
+from retrieval.tracking.track_types import OrderedBy, StudyOrder
+
+
+def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
+    """The studies of the lesions: by date where every study has one, else by their number.
+
+    Numbers inside ids count as numbers (2 before 10). A study without an id comes last.
+    """
+    days: dict[str, date | None] = {}
+    for lesion in lesions:
+        days[lesion.study_id] = days.get(lesion.study_id) or lesion.study_date
+    dated = all(day is not None for day in days.values())
+
+    def place(study_id: str) -> tuple[Any, ...]:
+        day = days[study_id] if dated else None
+        return (day or date.min, study_id == "", _natural(study_id))
+
+    ids = tuple(sorted(days, key=place))
+    ordered_by = OrderedBy.DATE if dated else OrderedBy.NUMBER
+    return StudyOrder(ids, tuple(days[study_id] for study_id in ids), ordered_by)
+
+
+def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key in which runs of digits count as numbers."""
+    parts = re.findall(r"\d+|\D+", text)
+    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)

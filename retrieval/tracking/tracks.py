@@ -1,0 +1,89 @@
+"""The lesion graph of one patient: which lesions of several studies are the same, and since when.
+
+``track_patient`` takes all of a patient's lesions and gives their tracks; ``follow_ups`` looks from
+one query lesion at every other study. Both abstain: a match whose probability lies in the model's
+band is ``uncertain``. Pure functions; nothing is read or kept. Research use only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from retrieval.lesion import Lesion
+from retrieval.tracking.course import Course
+from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.matcher import MatcherModel, bundled_matcher
+from retrieval.tracking.track_types import FollowUp, PatientTracks
+
+SAME_MARK_IOU = 0.5
+"""A stored lesion of the query's own study whose box overlaps more is the query itself."""
+
+
+def track_patient(
+    nodes: Sequence[TrackNode],
+    *,
+    model: MatcherModel | None = None,
+    confirmed: Iterable[tuple[str, str]] = (),
+    rejected: Iterable[tuple[str, str]] = (),
+) -> PatientTracks:
+    """The lesion tracks of one patient.
+
+    Args:
+        nodes: all lesions of the patient, in any order.
+        model: the matcher; the bundled one if None.
+        confirmed: pairs of lesion ids that are the same lesion, whatever their score.
+        rejected: pairs of lesion ids that never stand in one track. Decisions that name a lesion
+            not among the nodes have no effect.
+
+    Raises:
+        TrackingError: for lesions of several patients, a repeated lesion, or unusable vectors.
+        MatchConflictError: for decisions that contradict each other.
+    """
+    course = Course.of(nodes, model or bundled_matcher(), confirmed, rejected)
+    return course.patient_tracks()
+
+
+def follow_ups(
+    query_node: TrackNode,
+    nodes: Sequence[TrackNode],
+    *,
+    model: MatcherModel | None = None,
+    confirmed: Iterable[tuple[str, str]] = (),
+    rejected: Iterable[tuple[str, str]] = (),
+) -> list[FollowUp]:
+    """What became of the query lesion in every other study of its patient, in study order.
+
+    ``nodes`` are the patient's stored lesions, with or without the query; one with the query's id,
+    or of its study with almost its box, is the query itself. The other arguments and the errors
+    are those of ``track_patient``.
+    """
+    others = [node for node in nodes if not _same_mark(query_node.lesion, node.lesion)]
+    course = Course.of([query_node, *others], model or bundled_matcher(), confirmed, rejected)
+    return course.follow_ups_of(query_node.lesion.lesion_id)
+
+
+def match_scores(
+    nodes: Sequence[TrackNode], *, model: MatcherModel | None = None
+) -> dict[tuple[str, str], float]:
+    """The probability of every pair of lesions of different studies, the earlier lesion first.
+
+    As in ``track_patient``, for those who measure it; the errors are the same.
+    """
+    course = Course.of(nodes, model or bundled_matcher(), (), ())
+    ids = [node.lesion.lesion_id for node in course.nodes]
+    return {
+        (ids[a], ids[b]): course.joined_score(a, b)
+        for a, earlier in enumerate(course.study_of)
+        for b, later in enumerate(course.study_of)
+        if earlier < later
+    }
+
+
+def _same_mark(query: Lesion, stored: Lesion) -> bool:
+    if query.lesion_id == stored.lesion_id:
+        return True
+    same_study = query.study_id != "" and query.study_id == stored.study_id
+    return same_study and (
+        query.key_slice_index == stored.key_slice_index
+        and query.box.iou(stored.box) >= SAME_MARK_IOU
+    )

@@ -1,0 +1,1 @@
+"""Commands about archives: made, imported, checked, de-identified."""

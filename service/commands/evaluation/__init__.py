@@ -1,0 +1,1 @@
+"""``lesion-search evaluate``: the published protocols and the model card."""

@@ -1,0 +1,176 @@
+"""``lesion-search evaluate``: the published protocols, each score beside its floors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrieval.lesion import LesionSearchError, Split
+from service.commands.evaluation.card import card
+from service.commands.evaluation.detection import detection
+from service.commands.evaluation.tracking import tracking
+from service.commands.options import ArchiveOption, EncoderOption, JsonFlag
+from service.console import answer, answer_json, progress_bar
+
+if TYPE_CHECKING:
+    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.evaluation.retrieval.pixels import PixelMethod
+    from retrieval.evaluation.retrieval.report import RetrievalReport
+    from retrieval.evaluation.retrieval.splits import SplitProtocol
+
+
+SeedOption = Annotated[int, typer.Option(min=0, help="Of every draw.")]
+ResamplesOption = Annotated[
+    int, typer.Option(min=10, help="Bootstrap samples of patients, for the 95 % intervals.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Also write the report as Markdown.")]
+
+
+class EvaluateError(LesionSearchError):
+    """Options of ``evaluate`` that name no protocol."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group of commands."""
+    group = typer.Typer(
+        help="Measure encoder, matcher and detector by the published protocols.",
+        rich_markup_mode=None,
+    )
+    group.command()(retrieval)
+    group.command()(nodules)
+    group.command()(tracking)
+    group.command()(detection)
+    group.command()(card)
+    app.add_typer(group, name="evaluate")
+
+
+def retrieval(
+    archive: ArchiveOption,
+    encoder: EncoderOption = None,
+    split: Annotated[
+        str, typer.Option(help="Who asks and who may be found: all, released or paper.")
+    ] = "all",
+    seed: SeedOption = 0,
+    floors_only: Annotated[
+        bool, typer.Option("--floors-only", help="No encoder and no pixels: a table is enough.")
+    ] = False,
+    resamples: ResamplesOption = 1000,
+    out: OutOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Similar lesions and the same patient's lesions: scores with 95 % intervals and floors."""
+    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.evaluation.retrieval.protocol import RetrievalOptions, evaluate_retrieval
+    from retrieval.patch import PatchSpec
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+
+    protocol = _protocol(split)
+    source = DeepLesionArchive.open(archive)
+    with progress_bar("lesions") as progress:
+        if floors_only:
+            options = RetrievalOptions(
+                protocol, seed, resamples, stability_lesions=0, progress=progress
+            )
+            report = evaluate_retrieval(source, None, PatchSpec(), options)
+        else:
+            loaded = LesionEncoder.load(encoder)
+            options = RetrievalOptions(
+                protocol,
+                seed,
+                resamples,
+                encoder_name=loaded.name,
+                pixel_floors=_pixel_floors(),
+                progress=progress,
+            )
+            report = evaluate_retrieval(
+                source, lambda patches: loaded.embed(patches).vectors, loaded.spec, options
+            )
+            report = _signed(report, loaded)
+    _give(report, out, as_json=as_json)
+
+
+def nodules(
+    archive: ArchiveOption,
+    encoder: EncoderOption = None,
+    split: Annotated[
+        str, typer.Option(help="Whose nodules: test, val, train or all.")
+    ] = Split.TEST.value,
+    seed: SeedOption = 0,
+    resamples: ResamplesOption = 1000,
+    out: OutOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Rated lung nodules: the next slice, malignancy, texture and spiculation, beside floors."""
+    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.evaluation.retrieval.nodules import evaluate_nodules
+    from retrieval.evaluation.retrieval.protocol import RetrievalOptions
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+
+    splits = _splits(split)
+    source = DeepLesionArchive.open(archive)
+    loaded = LesionEncoder.load(encoder)
+    with progress_bar("nodules") as progress:
+        options = RetrievalOptions(
+            seed=seed,
+            resamples=resamples,
+            encoder_name=loaded.name,
+            pixel_floors=_pixel_floors(),
+            progress=progress,
+        )
+        report = evaluate_nodules(
+            source,
+            lambda patches: loaded.embed(patches).vectors,
+            loaded.spec,
+            options,
+            splits=splits,
+        )
+    _give(_signed(report, loaded), out, as_json=as_json)
+
+
+def _protocol(name: str) -> SplitProtocol:
+    from retrieval.evaluation.retrieval.splits import SplitProtocol
+
+    try:
+        return SplitProtocol(name)
+    except ValueError:
+        known = ", ".join(protocol.value for protocol in SplitProtocol)
+        raise EvaluateError(f"split {name!r} is unknown: one of {known}") from None
+
+
+def _splits(name: str) -> tuple[Split, ...]:
+    if name == "all":
+        return ()
+    known = (Split.TEST, Split.VALIDATION, Split.TRAIN)
+    if name not in known:
+        names = ", ".join(split.value for split in known)
+        raise EvaluateError(f"split {name!r} is unknown: one of {names}, all")
+    return (Split(name),)
+
+
+def _pixel_floors() -> Sequence[PixelMethod]:
+    from retrieval.evaluation.retrieval.baselines import RawPixels
+    from retrieval.evaluation.retrieval.frozen import FrozenFeatures
+
+    return RawPixels(), FrozenFeatures.imagenet()
+
+
+def _signed(report: RetrievalReport, encoder: LesionEncoder) -> RetrievalReport:
+    """The report with the fingerprint of what it measured: a card takes no other."""
+    from retrieval.evaluation.reporting.model_card import FINGERPRINT
+
+    return replace(report, settings={**report.settings, FINGERPRINT: encoder.fingerprint})
+
+
+def _give(report: RetrievalReport, out: Path | None, *, as_json: bool) -> None:
+    from retrieval.evaluation.reporting.report_page import report_page
+
+    if out is not None:
+        out.write_text(report_page(report, "Evaluation"), encoding="utf-8")
+    if as_json:
+        answer_json(report.to_json())
+    else:
+        answer(report.to_markdown())

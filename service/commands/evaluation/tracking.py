@@ -1,0 +1,116 @@
+"""``lesion-search evaluate tracking``: same-lesion matching, each score beside its baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrieval.lesion import LesionSearchError
+from service.commands.options import (
+    EncoderOption,
+    JsonFlag,
+    MatcherOption,
+    ResamplesOption,
+    parse_splits,
+)
+from service.console import answer, answer_fields, answer_json, progress_bar, say, warn
+
+if TYPE_CHECKING:
+    from retrieval.evaluation.tracking.dls import DlsScores
+
+
+class TrackingOptionsError(LesionSearchError):
+    """Options of ``evaluate tracking`` that name no protocol."""
+
+
+def tracking(
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="An archive that knows its tracks.")
+    ] = None,
+    dls: Annotated[
+        Path | None, typer.Option("--dls", help="The DLS benchmark's own truth file, JSON.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Predicted centres of the DLS pairs, JSON.")
+    ] = None,
+    encoder: EncoderOption = None,
+    matcher: MatcherOption = None,
+    split: Annotated[
+        str, typer.Option(help="Whose patients: train, val, test, several with commas, or all.")
+    ] = "all",
+    seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
+    folds: Annotated[int, typer.Option(min=2, help="Of what is fitted on other patients.")] = 4,
+    resamples: ResamplesOption = 1000,
+    location_noise: Annotated[
+        str | None,
+        typer.Option(
+            help="Move given locations as far as real ones move between studies: dls. For "
+            "archives whose locations are exact, as those of phantoms."
+        ),
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also draw the calibration: .png, .svg or .pdf.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write the report as Markdown.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Same-lesion matching on an archive with tracks, or the DLS benchmark's own files."""
+    if (archive is None) == (dls is None) or (dls is None) != (predictions is None):
+        raise TrackingOptionsError("give either --archive, or --dls together with --predictions")
+    if dls is not None and predictions is not None:
+        if figure is not None or out is not None or location_noise is not None:
+            raise TrackingOptionsError(
+                "--figure, --out and --location-noise belong to --archive, not to --dls"
+            )
+        scores = _dls_scores(dls, predictions, seed).to_json()
+        answer_json(scores) if as_json else answer_fields(scores, title="DLS")
+        return
+    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_tracking
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.tracking.fitting.location_noise import LOCATION_NOISES
+    from retrieval.tracking.matcher import load_matcher
+    from service.figures.tables.tracking import tracking_tables
+
+    noise = None if location_noise is None else LOCATION_NOISES.get(location_noise)
+    if location_noise is not None and noise is None:
+        known = ", ".join(LOCATION_NOISES)
+        raise TrackingOptionsError(f"--location-noise {location_noise!r} is unknown: {known}")
+    assert archive is not None
+    model, splits = load_matcher(matcher), parse_splits(split)
+    source, loaded = DeepLesionArchive.open(archive), LesionEncoder.load(encoder)
+    warn([model.warning_for(loaded.fingerprint)])
+    with progress_bar("lesions") as progress:
+        options = TrackingOptions(
+            model,
+            splits,
+            folds=folds,
+            seed=seed,
+            resamples=resamples,
+            progress=progress,
+            location_noise=noise,
+        )
+        report = evaluate_tracking(source, loaded, options)
+    if figure is not None:
+        from service.figures.calibration import draw_calibration
+        from service.figures.query import save_figure
+
+        save_figure(draw_calibration(report), figure)
+        say(f"figure: {figure}")
+    if out is not None:
+        out.write_text(report.to_markdown(), encoding="utf-8")
+    answer_json(report.to_json()) if as_json else answer(*tracking_tables(report))
+
+
+def _dls_scores(truth: Path, predictions: Path, seed: int) -> DlsScores:
+    import numpy as np
+
+    from retrieval.evaluation.tracking.dls import load_pairs, load_predictions, score_predictions
+
+    pairs = load_pairs(truth)
+    centers = load_predictions(predictions, pairs)
+    return score_predictions(pairs, centers, np.random.default_rng(seed))

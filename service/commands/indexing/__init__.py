@@ -1,0 +1,1 @@
+"""``lesion-search index``: one module a group of its commands."""

@@ -1,0 +1,305 @@
+"""``lesion-search index``: build, add, remove, info, verify, export, import, sync, approximate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from retrieval.lesion import LesionSearchError
+from service.commands.indexing.approximate import approximate
+from service.commands.indexing.sync import sync
+from service.commands.options import (
+    ArchiveOption,
+    CollectionOption,
+    EncoderOption,
+    IndexOption,
+    JsonFlag,
+    MilvusOption,
+    milvus_settings,
+)
+from service.console import answer, answer_fields, answer_json, progress_bar, say
+
+if TYPE_CHECKING:
+    from index.catalog.reader import EncoderBinding
+    from index.lesion_index import LesionIndex
+    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from service.jobs.bulk_embedding import BulkReport
+    from service.jobs.indexing import IndexingReport
+
+Readers = Annotated[int, typer.Option(min=1, help="Threads that read slices and cut patches.")]
+RayOption = Annotated[
+    str | None,
+    typer.Option("--ray", help="Embed on the Ray cluster at HOST:PORT; 'local' starts one here."),
+]
+RayGpus = Annotated[
+    float, typer.Option("--ray-gpus", min=0.0, help="GPUs each worker of the cluster asks for.")
+]
+
+DAMAGED = 1
+
+
+class IndexCommandError(LesionSearchError):
+    """An index command that cannot be carried out."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group of commands."""
+    group = typer.Typer(help="Build an index of lesions and keep it.", rich_markup_mode=None)
+    for command in (build, add, remove, info, verify, export):
+        group.command()(command)
+    group.command("import")(import_)
+    group.command()(sync)
+    group.command()(approximate)
+    app.add_typer(group, name="index")
+
+
+def build(
+    archive: ArchiveOption,
+    out: Annotated[Path, typer.Option("--out", help="The index's folder.")],
+    encoder: EncoderOption = None,
+    readers: Readers = 2,
+    ray: RayOption = None,
+    ray_gpus: RayGpus = 0.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Index every lesion of an archive. Run again, it goes on where it was."""
+    _fill(archive, out, encoder, readers=readers, ray=ray, ray_gpus=ray_gpus, as_json=as_json)
+
+
+def add(
+    archive: ArchiveOption,
+    index: IndexOption,
+    encoder: EncoderOption = None,
+    readers: Readers = 2,
+    ray: RayOption = None,
+    ray_gpus: RayGpus = 0.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Add an archive's lesions to an index that exists."""
+    from index.lesion_index import LesionIndex
+
+    LesionIndex.open(index, read_only=True).close()
+    _fill(archive, index, encoder, readers=readers, ray=ray, ray_gpus=ray_gpus, as_json=as_json)
+
+
+def _fill(
+    archive: Path,
+    out: Path,
+    encoder: Path | None,
+    *,
+    readers: int,
+    ray: str | None,
+    ray_gpus: float,
+    as_json: bool,
+) -> None:
+    from retrieval.embedding.encoder import BUNDLED_ENCODER, LesionEncoder
+
+    report: IndexingReport | BulkReport
+    if ray is None:
+        report = build_index(archive, out, LesionEncoder.load(encoder), readers=readers)
+    else:
+        file = BUNDLED_ENCODER if encoder is None else encoder
+        report = build_index_on_cluster(archive, out, file, ray=ray, gpus=ray_gpus)
+    _show_indexing(report.to_json(), out, as_json=as_json)
+
+
+def build_index(
+    archive: Path, out: Path, encoder: LesionEncoder, *, readers: int = 2
+) -> IndexingReport:
+    """Fills the index at ``out`` from an archive, with a progress bar; makes it if it is new.
+
+    The archive is opened first: a wrong folder leaves no empty index behind.
+    """
+    from service.engine.search_engine import binding_of
+    from service.jobs.indexing import IndexingOptions, index_archive
+
+    source = _opened_archive(archive)
+    options = IndexingOptions(readers=readers)
+    with (
+        _opened_index(out, binding_of(encoder)) as opened,
+        progress_bar("lesions") as progress,
+    ):
+        report = index_archive(source, opened, encoder, options=options, progress=progress)
+    _refuse_nothing(report, archive)
+    return report
+
+
+def build_index_on_cluster(
+    archive: Path, out: Path, encoder_file: Path, *, ray: str, gpus: float = 0.0
+) -> BulkReport:
+    """``build_index`` with the embedding done on a Ray cluster, joined before ``out`` is made."""
+    from retrieval.embedding.encoder import LesionEncoder
+    from service.engine.search_engine import binding_of
+    from service.jobs.bulk_embedding import BulkOptions, index_archive_on_cluster
+    from service.jobs.ray_cluster import connected
+
+    source = _opened_archive(archive)
+    binding = binding_of(LesionEncoder.load(encoder_file))
+    options = BulkOptions(gpus_per_worker=gpus)
+    with (
+        connected(ray) as cluster,
+        _opened_index(out, binding) as opened,
+        progress_bar("lesions") as progress,
+    ):
+        report = index_archive_on_cluster(
+            source, opened, encoder_file, cluster=cluster, options=options, progress=progress
+        )
+    _refuse_nothing(report.indexing, archive)
+    return report
+
+
+def _opened_archive(archive: Path) -> DeepLesionArchive:
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+
+    source = DeepLesionArchive.open(archive.resolve())
+    if not source.lesions:
+        raise IndexCommandError(
+            f"{archive} has no sound lesion: `lesion-search check {archive}` says why"
+        )
+    if source.problems:
+        say(
+            f"{len(source.problems)} bad rows are left out: `lesion-search check {archive}` "
+            "names them"
+        )
+    return source
+
+
+def _opened_index(out: Path, binding: EncoderBinding) -> LesionIndex:
+    from index.lesion_index import LesionIndex
+
+    is_new = not out.exists() or not any(out.iterdir())
+    return LesionIndex.create(out, binding) if is_new else LesionIndex.open(out, binding=binding)
+
+
+def _refuse_nothing(report: IndexingReport, archive: Path) -> None:
+    if report.failed and not report.added and not report.already_there:
+        first = report.failed[0]
+        raise IndexCommandError(
+            f"none of the {len(report.failed)} lesions of {archive} could be read; the first: "
+            f"{first.reason}"
+        )
+
+
+def remove(
+    index: IndexOption,
+    lesions: Annotated[list[str] | None, typer.Argument(help="Ids of lesions.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="A filter, as 'patient=000053 and type=liver'.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove lesions by their ids, or all that a filter accepts."""
+    from index.lesion_index import LesionIndex
+
+    if bool(lesions) == (where is not None):
+        raise IndexCommandError("give either the ids of lesions or --where with a filter")
+    with LesionIndex.open(index) as opened:
+        ids = set(lesions or ()) if where is None else _ids_where(opened, where)
+        if unknown := sorted(ids - opened.known(ids)):
+            raise IndexCommandError(
+                f"lesion {unknown[0]!r} is not in the index {index}, nothing was removed: "
+                "check the id"
+            )
+        removed = opened.remove(ids)
+    if as_json:
+        answer_json({"removed": removed})
+    else:
+        answer(f"{removed} lesions removed")
+
+
+def info(index: IndexOption, as_json: JsonFlag = False) -> None:
+    """Say what an index holds and which encoder filled it."""
+    from index.lesion_index import LesionIndex
+
+    with LesionIndex.open(index, read_only=True) as opened:
+        facts = opened.info().to_json()
+    if as_json:
+        answer_json(facts)
+    else:
+        answer_fields(facts, title="Index")
+
+
+def verify(
+    index: IndexOption,
+    milvus: MilvusOption = None,
+    collection: CollectionOption = "lesions",
+    as_json: JsonFlag = False,
+) -> None:
+    """Check every page, checksum and vector of an index; exit 1 if anything is wrong.
+
+    With --milvus the vectors compared are the server's.
+    """
+    from index.lesion_index import LesionIndex
+
+    with LesionIndex.open(index, milvus=milvus_settings(milvus, collection)) as opened:
+        report = opened.verify()
+    if as_json:
+        answer_json(report.to_json())
+    else:
+        answer(
+            f"{report.lesions} lesions and {report.vectors} vectors: "
+            f"{'sound' if report.sound else f'{len(report.problems)} problems'}"
+        )
+        for problem in report.problems:
+            answer(f"{problem.what}: {problem.remedy}")
+    if not report.sound:
+        raise typer.Exit(DAMAGED)
+
+
+def export(
+    index: IndexOption,
+    out: Annotated[Path, typer.Option("--out", help="A .parquet file.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Write every lesion with its vector as a Parquet table."""
+    from index.lesion_index import LesionIndex
+
+    with LesionIndex.open(index, read_only=True) as opened:
+        written = opened.export(out)
+    if as_json:
+        answer_json({"file": str(out), "lesions": written})
+    else:
+        answer(f"{written} lesions written to {out}")
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="A .parquet file that `index export` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="The new index's folder.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Make an index of an exported Parquet table."""
+    from index.parquet_import import import_index
+
+    with import_index(file, out) as opened:
+        held = opened.count()
+    if as_json:
+        answer_json({"index": str(out), "lesions": held})
+    else:
+        answer(f"{held} lesions imported to {out}")
+
+
+def _ids_where(opened: LesionIndex, where: str) -> set[str]:
+    from index.filters.lesion_filter import LesionFilter
+
+    wanted = LesionFilter.parse(where)
+    ids: list[str] = []
+    while page := opened.page(ids[-1] if ids else "", 1000, wanted):
+        ids += [lesion.lesion_id for lesion in page]
+    return set(ids)
+
+
+def _show_indexing(facts: dict[str, Any], out: Path, *, as_json: bool) -> None:
+    if as_json:
+        answer_json({"index": str(out), **facts})
+        return
+    failed = facts.pop("failed")
+    answer_fields({"index": out, **facts, "failed": len(failed)}, title="Indexed")
+    if failed:
+        table = Table("lesion", "why it was left out", title="Failed", title_justify="left")
+        for failure in failed:
+            table.add_row(failure["lesion_id"], failure["reason"])
+        answer(table)

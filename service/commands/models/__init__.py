@@ -1,0 +1,1 @@
+"""Commands that make models: training, and the matcher's calibration."""

@@ -1,0 +1,133 @@
+"""``lesion-search train``: one command from archives to an encoder or a detector file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrieval.lesion import LesionSearchError
+from service.commands.options import JsonFlag
+from service.console import answer_fields, answer_json, progress_bar, say
+
+if TYPE_CHECKING:
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+
+ArchivesOption = Annotated[
+    list[Path], typer.Option("--archive", help="An archive; repeat it to mix several.")
+]
+RunOption = Annotated[Path, typer.Option("--out", help="The run's folder: cache, log, weights.")]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="section.key=value: one change of the recipe; repeatable."),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: a GPU when there is one.")
+]
+
+
+class TrainError(LesionSearchError):
+    """Options of ``train`` that make no run."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group of commands."""
+    group = typer.Typer(help="Train a model on archives.", rich_markup_mode=None)
+    group.callback()(lambda: None)
+    group.command()(encoder)
+    group.command()(detector)
+    app.add_typer(group, name="train")
+
+
+def encoder(
+    archive: ArchivesOption,
+    out: RunOption,
+    recipe: Annotated[
+        str, typer.Option(help="A bundled recipe (tiny, small, dlg-vgg16) or a TOML file.")
+    ] = "small",
+    change: ChangesOption = None,
+    device: DeviceOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train an encoder on the train split of one or more archives.
+
+    Run again with the same options after an interruption, it goes on from the last checkpoint.
+    """
+    from retrieval.embedding.recipe import load_recipe
+    from retrieval.embedding.train import Reports, train_encoder
+
+    chosen = load_recipe(recipe, _changes(change))
+    sources = _opened(archive)
+    with progress_bar("patches cut") as cutting, progress_bar("steps") as stepping:
+        reports = Reports(cache=cutting, step=lambda done, total, _: stepping(done, total))
+        trained = train_encoder(sources, chosen, out, device=device, reports=reports)
+    facts = {
+        "encoder": str(trained.path),
+        "fingerprint": trained.fingerprint,
+        "recipe": chosen.name,
+        "steps": trained.steps,
+        "lesions": trained.lesions,
+    }
+    _tell(facts, out, title="Trained encoder", as_json=as_json)
+
+
+def detector(
+    archive: ArchivesOption,
+    out: RunOption,
+    recipe: Annotated[
+        str, typer.Option(help="A bundled recipe (tiny, small, 3dce-27) or a TOML file.")
+    ] = "small",
+    change: ChangesOption = None,
+    device: DeviceOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a lesion detector on the train split of one or more archives.
+
+    Run again with the same options after an interruption, it goes on from the last checkpoint.
+    """
+    from retrieval.detection.recipe import load_detector_recipe
+    from retrieval.detection.train import DetectorReports, train_detector
+
+    chosen = load_detector_recipe(recipe, _changes(change))
+    sources = _opened(archive)
+    with progress_bar("slices cut") as cutting, progress_bar("steps") as stepping:
+        reports = DetectorReports(cutting, lambda done, total, _: stepping(done, total))
+        trained = train_detector(sources, chosen, out, device=device, reports=reports)
+    facts = {
+        "detector": str(trained.path),
+        "fingerprint": trained.fingerprint,
+        "recipe": chosen.name,
+        "steps": trained.steps,
+        "slices": trained.slices,
+    }
+    _tell(facts, out, title="Trained detector", as_json=as_json)
+
+
+def _opened(archives: list[Path]) -> list[DeepLesionArchive]:
+    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+
+    return [DeepLesionArchive.open(folder) for folder in archives]
+
+
+def _changes(texts: list[str] | None) -> dict[str, str]:
+    return dict(_change(text) for text in texts or [])
+
+
+def _change(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise TrainError(f"--set {text!r} is not a change: write section.key=value")
+    return key.strip(), value.strip()
+
+
+def _tell(facts: dict[str, Any], out: Path, *, title: str, as_json: bool) -> None:
+    """Answers; of the processes of one run on several GPUs the first alone does."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if as_json:
+        answer_json(facts)
+    else:
+        answer_fields(facts, title=title)
+        say(f"loss curve: {out / 'loss_curve.png'}")

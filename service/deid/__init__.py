@@ -1,0 +1,1 @@
+"""DICOM CT without its patients."""

@@ -1,0 +1,1 @@
+"""The search engine: no HTTP, usable from a notebook."""

@@ -1,0 +1,129 @@
+"""One patient of an index as tracking wants it: nodes with vectors, and what readers decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from index.lesion_index import LesionIndex
+from index.reports import Match, Verdict
+from retrieval.lesion import LesionSearchError
+from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.matcher import MatcherModel, bundled_matcher
+from retrieval.tracking.response.recist import PatientResponse, patient_response
+from retrieval.tracking.response.targets import ResponsePolicy
+from retrieval.tracking.track_types import PatientTracks
+from retrieval.tracking.tracks import track_patient
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class UnknownPatientError(LesionSearchError):
+    """A patient of whom the index holds no lesion."""
+
+
+class Decision(StrEnum):
+    """What a reader does with a pair: one lesion, two lesions, or take the word back."""
+
+    CONFIRM = "confirm"
+    REJECT = "reject"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True)
+class PatientCase:
+    """All indexed lesions of one patient, and the pairs that a reader confirmed or rejected."""
+
+    nodes: Sequence[TrackNode]
+    confirmed: Pairs
+    rejected: Pairs
+
+    @classmethod
+    def of(cls, index: LesionIndex, patient_id: str) -> PatientCase:
+        """The patient's case; raises UnknownPatientError, guessing at which one was meant."""
+        records = index.patient(patient_id)
+        if not records:
+            raise UnknownPatientError(_unknown_patient(patient_id, index.patients()))
+        decided = index.matches(patient_id)
+        confirmed, rejected = (
+            [(match.lesion_a, match.lesion_b) for match in decided if match.verdict is verdict]
+            for verdict in (Verdict.CONFIRMED, Verdict.REJECTED)
+        )
+        nodes = [TrackNode(record.lesion, record.vector) for record in records]
+        return cls(nodes, confirmed, rejected)
+
+
+@dataclass(frozen=True)
+class PatientReport:
+    """A patient over time: lesion tracks, RECIST response, and what to know before trusting it."""
+
+    tracks: PatientTracks
+    response: PatientResponse
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``lesion-search track`` and of ``GET /v1/patients/{id}/tracks``."""
+        return {
+            **self.tracks.to_json(),
+            "response": self.response.to_json(),
+            "warnings": list(self.warnings),
+        }
+
+
+def tracks_of(
+    index: LesionIndex, patient_id: str, *, model: MatcherModel | None = None
+) -> PatientTracks:
+    """The lesion tracks of one patient, by the bundled matcher if none is given.
+
+    Raises:
+        UnknownPatientError: the index holds no lesion of the patient.
+        MatchConflictError: stored decisions contradict each other.
+    """
+    case = PatientCase.of(index, patient_id)
+    return track_patient(case.nodes, model=model, confirmed=case.confirmed, rejected=case.rejected)
+
+
+def report_of(
+    index: LesionIndex,
+    patient_id: str,
+    *,
+    model: MatcherModel | None = None,
+    policy: ResponsePolicy | None = None,
+) -> PatientReport:
+    """The patient's course; arguments and errors as ``tracks_of`` and ``patient_response``."""
+    chosen = model or bundled_matcher()
+    tracks = tracks_of(index, patient_id, model=chosen)
+    warning = chosen.warning_for(index.binding.fingerprint)
+    return PatientReport(
+        tracks, patient_response(tracks, policy=policy), () if warning is None else (warning,)
+    )
+
+
+def decide(index: LesionIndex, pair: tuple[str, str], decision: Decision) -> Match | None:
+    """Stores a reader's decision on two lesions; tracks and follow-ups obey it from now on.
+
+    Returns what is stored now, None where a decision was taken back or there was none to take.
+
+    Raises:
+        UnknownLesionError: the index does not hold one of them.
+        MatchError: they are one lesion, or of different patients.
+        MatchConflictError: it contradicts another decision; nothing is stored.
+    """
+    for lesion_id in pair:
+        index.get(lesion_id)
+    if decision is Decision.REMOVE:
+        index.remove_match(*pair)
+        return None
+    confirms = decision is Decision.CONFIRM
+    return index.set_match(*pair, Verdict.CONFIRMED if confirms else Verdict.REJECTED)
+
+
+def _unknown_patient(patient_id: str, known: Sequence[str]) -> str:
+    alike = [known_id for known_id in known if known_id.lstrip("0") == patient_id.lstrip("0")]
+    meant = f"did you mean {alike[0]}?" if alike else f"its ids look like {', '.join(known[:2])};"
+    return (
+        f"patient {patient_id!r} is not among the {len(known)} patients of this index: {meant} "
+        "leave the patient out to ask about everybody"
+    )

@@ -1,0 +1,178 @@
+"""What a search answers: frozen dataclasses whose ``to_json`` has the product's stable names."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from retrieval.detection.proposals import Proposal, estimated_long_mm
+from retrieval.lesion import Box, Lesion, LesionType
+from retrieval.tracking.track_types import FollowUp
+
+
+class BoxSource(StrEnum):
+    """Where the box of a query came from."""
+
+    GIVEN = "given"
+    RECIST = "recist"
+    DETECTED = "detected"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A box a detector proposes, with its score in [0, 1] and its estimated long diameter."""
+
+    box: Box
+    score: float
+    long_mm: float | None = None
+
+    @classmethod
+    def of(cls, proposal: Proposal, spacing_mm_px: tuple[float, float]) -> Self:
+        """The candidate of a proposal; a diameter the detector left open is that of its box."""
+        long_mm = proposal.long_mm
+        if long_mm is None:
+            long_mm = estimated_long_mm(proposal.box, spacing_mm_px)
+        return cls(proposal.box, proposal.score, long_mm)
+
+    def to_json(self) -> dict[str, Any]:
+        """``box``, ``score`` and ``long_mm``."""
+        return {"box": self.box.to_list(), "score": self.score, "long_mm": self.long_mm}
+
+
+@dataclass(frozen=True, slots=True)
+class HitTerms:
+    """What a reader can compare of a query and a hit; None where either side is not known.
+
+    The search ranks by similarity alone: these terms explain a hit, they do not order it.
+
+    Attributes:
+        same_type: whether both have the same known lesion type.
+        size_ratio: the hit's long diameter over the query's. Where the query has no RECIST mark,
+            its diameter is estimated from its box.
+        location_distance: between the two body positions, in the units of ``Lesion.location``;
+            the encoder's estimate stands in where the query's position is not known.
+    """
+
+    same_type: bool | None = None
+    size_ratio: float | None = None
+    location_distance: float | None = None
+
+    @classmethod
+    def between(
+        cls, query: Lesion, location: tuple[float, float, float] | None, hit: Lesion
+    ) -> Self:
+        """The terms of a hit; ``location`` is the query's body position, given or estimated."""
+        types = (query.lesion_type, hit.lesion_type)
+        known_types = LesionType.UNKNOWN not in types
+        ratio = hit.long_mm / query.long_mm if query.long_mm and hit.long_mm else None
+        known_places = location is not None and hit.location is not None
+        return cls(
+            same_type=types[0] is types[1] if known_types else None,
+            size_ratio=ratio,
+            location_distance=math.dist(location or (), hit.location or ())
+            if known_places
+            else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """``same_type``, ``size_ratio`` and ``location_distance``, to four decimals."""
+        ratio, distance = self.size_ratio, self.location_distance
+        return {
+            "same_type": self.same_type,
+            "size_ratio": None if ratio is None else round(ratio, 4),
+            "location_distance": None if distance is None else round(distance, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A similar lesion: its rank from 1, the cosine in [-1, 1], and what explains it."""
+
+    rank: int
+    similarity: float
+    lesion: Lesion
+    terms: HitTerms = HitTerms()
+
+    def to_json(self) -> dict[str, Any]:
+        """``rank``, ``similarity``, ``terms`` and ``lesion``."""
+        return {
+            "rank": self.rank,
+            "similarity": self.similarity,
+            "terms": self.terms.to_json(),
+            "lesion": self.lesion.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds spent in each step of one query."""
+
+    read: float = 0.0
+    detect: float = 0.0
+    patch: float = 0.0
+    encode: float = 0.0
+    search: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The sum of the steps."""
+        return self.read + self.detect + self.patch + self.encode + self.search
+
+    def to_json(self) -> dict[str, float]:
+        """``read``, ``detect``, ``patch``, ``encode``, ``search`` and ``total`` in ms."""
+        steps = {
+            "read": self.read,
+            "detect": self.detect,
+            "patch": self.patch,
+            "encode": self.encode,
+            "search": self.search,
+            "total": self.total,
+        }
+        return {step: round(milliseconds, 3) for step, milliseconds in steps.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The answer to one query.
+
+    Attributes:
+        box: the lesion searched for, in pixels of the query image; None for a bare vector.
+        box_source: where that box came from; None for a bare vector.
+        candidates: every box the detector proposed, best first; empty when a box was given.
+        hits: similar lesions of other patients, most similar first.
+        follow_ups: what became of it in each other study of its patient, in order of study.
+        encoder: name, fingerprint and dimension of the encoder that made the query vector.
+        index: how many lesions and patients were searched.
+        timing_ms: where the time went.
+        warnings: what a reader should know before trusting the numbers.
+    """
+
+    box: Box | None
+    box_source: BoxSource | None
+    hits: tuple[Hit, ...]
+    follow_ups: tuple[FollowUp, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    encoder: dict[str, Any] = field(default_factory=dict)
+    index: dict[str, Any] = field(default_factory=dict)
+    timing_ms: Timing = field(default_factory=Timing)
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The result under DESIGN.md's names."""
+        return {
+            "box": None if self.box is None else self.box.to_list(),
+            "box_source": None if self.box_source is None else self.box_source.value,
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+            "hits": [hit.to_json() for hit in self.hits],
+            "follow_ups": [follow_up.to_json() for follow_up in self.follow_ups],
+            "encoder": dict(self.encoder),
+            "index": dict(self.index),
+            "timing_ms": self.timing_ms.to_json(),
+            "warnings": list(self.warnings),
+        }
+
+    def with_read_time(self, milliseconds: float) -> SearchResult:
+        """The same result, with the time it took to read the image, which the engine never saw."""
+        return replace(self, timing_ms=replace(self.timing_ms, read=milliseconds))

@@ -1,0 +1,1 @@
+"""Pictures of queries, patients and evaluations, and the pixels that they show."""

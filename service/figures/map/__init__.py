@@ -1,0 +1,1 @@
+"""The map of an embedding space: projection, neighbours and pictures."""

@@ -1,0 +1,82 @@
+"""The pixels of indexed lesions, read again from where the index says they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from index.lesion_index import LesionIndex
+from retrieval.image import Slab, apply_window
+from retrieval.lesion import LesionSearchError
+from retrieval.patch import extract_patch
+from retrieval.sources.deeplesion.png import read_deeplesion_png
+from service.figures.etags import etag_of, file_version
+from service.figures.query import DISPLAY_SPEC, HIT_COLOUR, display_window
+
+DRAWN_AS = "120 mm, 240 px, box, type's window"
+"""Changes with how pictures are drawn, so that browsers do not show older ones."""
+
+BOX_BGR = tuple(int(HIT_COLOUR[place : place + 2], 16) for place in (5, 3, 1))
+
+
+class PictureError(LesionSearchError):
+    """A lesion's picture that cannot be shown."""
+
+
+class LesionPictures:
+    """Key slices of the lesions of one index."""
+
+    def __init__(self, index: LesionIndex) -> None:
+        self._index = index
+
+    def slab(self, lesion_id: str) -> Slab:
+        """The lesion's key slice alone.
+
+        Raises:
+            UnknownLesionError: the index does not hold the lesion.
+            PictureError: the archive the lesion came from is no longer where it was.
+            ArchiveError: its file is damaged.
+        """
+        record = self._index.get(lesion_id)
+        source = record.source
+        path = Path(source.archive) / source.image
+        if not path.is_file():
+            raise PictureError(
+                f"the pixels of lesion {lesion_id} are no longer at {path}: put the archive back, "
+                "or build the index again where it is now"
+            )
+        hu = read_deeplesion_png(path)[np.newaxis]
+        return Slab(
+            hu,
+            source.spacing_mm_px,
+            source.slice_interval_mm,
+            first_slice_index=record.lesion.key_slice_index,
+        )
+
+    def etag(self, lesion_id: str) -> str:
+        """An entity tag of the picture: of the lesion, its file, and how it is drawn.
+
+        Raises UnknownLesionError.
+        """
+        record = self._index.get(lesion_id)
+        path = Path(record.source.archive) / record.source.image
+        return etag_of(DRAWN_AS, record.lesion.to_json(), record.source, file_version(path))
+
+    def png(self, lesion_id: str) -> bytes:
+        """The lesion under its type's window, 120 mm wide, with its box, as an 8-bit PNG.
+
+        The errors are those of ``slab``.
+        """
+        lesion = self._index.get(lesion_id).lesion
+        patch = extract_patch(self.slab(lesion_id), lesion.box, DISPLAY_SPEC)
+        _, (low, high) = display_window(lesion.lesion_type)
+        grey = np.rint(apply_window(patch.hu[0], low, high) * 255).astype(np.uint8)
+        picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+        corners = [round(edge) for edge in patch.box.to_list()]
+        cv2.rectangle(picture, tuple(corners[:2]), tuple(corners[2:]), BOX_BGR, 1, cv2.LINE_AA)
+        encoded, png = cv2.imencode(".png", picture)
+        if not encoded:
+            raise PictureError(f"the picture of lesion {lesion_id} cannot be written as PNG")
+        return png.tobytes()

@@ -1,0 +1,117 @@
+"""A search result as the panels of a figure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from matplotlib.figure import Figure
+
+from retrieval.image import Slab
+from retrieval.lesion import Lesion, LesionType
+from retrieval.tracking.track_types import FollowUp, FollowUpState
+from service.engine.results import Hit, SearchResult
+from service.figures.pictures import LesionPictures
+from service.figures.query import (
+    DOUBT_COLOUR,
+    FOLLOW_UP_COLOUR,
+    QUERY_COLOUR,
+    FigureError,
+    Panel,
+    draw_query_figure,
+)
+
+SHOWN_HITS = 8
+SURE_STATES = {FollowUpState.PERSISTENT, FollowUpState.MERGED, FollowUpState.SPLIT}
+
+
+def draw_result(
+    result: SearchResult,
+    slab: Slab,
+    pictures: LesionPictures,
+    *,
+    query_lesion: Lesion | None = None,
+) -> Figure:
+    """The figure of a result.
+
+    Args:
+        result: of a query that had a box.
+        slab: the query's slices.
+        pictures: of the index the hits come from.
+        query_lesion: the indexed lesion that was searched with, if it was one.
+
+    Raises:
+        FigureError: the query was a bare vector.
+        LesionSearchError: the pixels of a hit are no longer there.
+    """
+    if result.box is None:
+        raise FigureError("a vector has no picture: search with an image or an indexed lesion")
+    hits = result.hits[:SHOWN_HITS]
+    lesion_type = query_lesion.lesion_type if query_lesion else LesionType.UNKNOWN
+    if lesion_type is LesionType.UNKNOWN:
+        lesion_type = _commonest_type(result)
+    words = _query_words(result, query_lesion)
+    query = Panel("Query", words, slab, result.box, lesion_type, QUERY_COLOUR)
+    return draw_query_figure(
+        query,
+        [_hit_panel(hit, pictures) for hit in hits],
+        [_follow_up_panel(follow_up, pictures, lesion_type) for follow_up in result.follow_ups],
+        note=f"encoder {result.encoder['name']} · not a medical device",
+    )
+
+
+def size_text(lesion: Lesion) -> str:
+    """Long by short diameter in mm, or that it was never measured."""
+    if lesion.long_mm is None:
+        return "size unknown"
+    short = "" if lesion.short_mm is None else f" × {lesion.short_mm:.1f}"
+    return f"{lesion.long_mm:.1f}{short} mm"
+
+
+def change_text(follow_up: FollowUp) -> str:
+    """The change of the long diameter with its sign, empty where it is unknown."""
+    return "" if follow_up.change_pct is None else f"{follow_up.change_pct:+.0f} %"
+
+
+def _commonest_type(result: SearchResult) -> LesionType:
+    types = Counter(hit.lesion.lesion_type for hit in result.hits[:5])
+    return types.most_common(1)[0][0] if types else LesionType.UNKNOWN
+
+
+def _query_words(result: SearchResult, lesion: Lesion | None) -> tuple[str, ...]:
+    if lesion is None:
+        return (f"box {result.box_source}",)
+    return (
+        f"{lesion.lesion_type} · {size_text(lesion)}",
+        f"patient {lesion.patient_id}, study {lesion.study_id}",
+    )
+
+
+def _hit_panel(hit: Hit, pictures: LesionPictures) -> Panel:
+    lesion = hit.lesion
+    words = (f"{lesion.lesion_type} · {size_text(lesion)}", f"patient {lesion.patient_id}")
+    slab = pictures.slab(lesion.lesion_id)
+    heading = f"{hit.rank}    {hit.similarity:.3f}"
+    return Panel(heading, words, slab, lesion.box, lesion.lesion_type)
+
+
+def _follow_up_panel(
+    follow_up: FollowUp, pictures: LesionPictures, query_type: LesionType
+) -> Panel:
+    colour = FOLLOW_UP_COLOUR if follow_up.state in SURE_STATES else DOUBT_COLOUR
+    heading = f"{follow_up.study_id}   {follow_up.state}"
+    lesion = follow_up.lesion
+    if lesion is None:
+        return Panel(heading, colour=colour)
+    change = change_text(follow_up)
+    lesion_type = lesion.lesion_type
+    return Panel(
+        heading,
+        (
+            f"{size_text(lesion)}{f'   {change}' if change else ''}",
+            f"similarity {follow_up.similarity:.3f} · score {follow_up.score:.2f}",
+        ),
+        pictures.slab(lesion.lesion_id),
+        lesion.box,
+        query_type if lesion_type is LesionType.UNKNOWN else lesion_type,
+        colour,
+    )

@@ -1,0 +1,109 @@
+"""What a search or a detection found, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from retrieval.detection.volumes import Candidate3D
+from retrieval.lesion import Box, Lesion
+from service.console import answer
+from service.engine.results import Candidate, SearchResult
+
+SHOWN_PROPOSALS = 5
+"""How many proposals a query lists; ``detect`` and ``--json`` have them all."""
+
+
+def show_result(result: SearchResult) -> None:
+    """The proposals if any, the hits, the follow-ups in time order, and the time it took."""
+    from service.figures.result_panels import change_text
+
+    if result.candidates and result.box is not None:
+        chosen = [candidate.box for candidate in result.candidates].index(result.box) + 1
+        answer(candidate_table(result.candidates[: max(chosen, SHOWN_PROPOSALS)]))
+        answer(
+            f"searched with proposal {chosen} of {len(result.candidates)}; "
+            "--candidate N takes another"
+        )
+    hits = Table(title="Similar lesions of other patients", title_justify="left")
+    for name in ("rank", "similarity", "type", "long mm", "patient", "lesion"):
+        right = name in {"rank", "similarity", "long mm"}
+        hits.add_column(name, justify="right" if right else "left", overflow="fold")
+    for hit in result.hits:
+        found = hit.lesion
+        hits.add_row(
+            str(hit.rank),
+            f"{hit.similarity:.3f}",
+            found.lesion_type.value,
+            _millimetres(found),
+            found.patient_id,
+            found.lesion_id,
+        )
+    answer(hits)
+    if result.follow_ups:
+        course = Table(title="The patient's other studies, in time order", title_justify="left")
+        for name in ("study", "state", "score", "similarity", "long mm", "change", "lesion"):
+            right = name in {"score", "similarity", "long mm", "change"}
+            course.add_column(name, justify="right" if right else "left", overflow="fold")
+        for follow_up in result.follow_ups:
+            partner = follow_up.lesion
+            similarity = follow_up.similarity
+            course.add_row(
+                follow_up.study_id,
+                follow_up.state.value,
+                f"{follow_up.score:.2f}",
+                "" if similarity is None else f"{similarity:.3f}",
+                "" if partner is None else _millimetres(partner),
+                change_text(follow_up),
+                "none" if partner is None else partner.lesion_id,
+            )
+        answer(course)
+    answer(_footer(result))
+
+
+def _footer(result: SearchResult) -> str:
+    time_ms = result.timing_ms.to_json()
+    steps = ", ".join(f"{step} {time_ms[step]:.1f}" for step in ("read", "patch", "encode"))
+    searched = f"{result.index['lesions']} lesions searched by encoder {result.encoder['name']}"
+    return f"{searched} in {time_ms['total']:.1f} ms ({steps}, search {time_ms['search']:.1f})"
+
+
+def _millimetres(lesion: Lesion) -> str:
+    return "unknown" if lesion.long_mm is None else f"{lesion.long_mm:.1f}"
+
+
+def candidate_table(candidates: Sequence[Candidate]) -> Table:
+    """Proposals on one slice: rank, score, box and estimated long diameter."""
+    table = _table("rank", "score", "box x1,y1,x2,y2", "long mm")
+    for rank, one in enumerate(candidates, start=1):
+        long_mm = "unknown" if one.long_mm is None else f"{one.long_mm:.1f}"
+        table.add_row(str(rank), f"{one.score:.3f}", _corners(one.box), long_mm)
+    return table
+
+
+def volume_table(candidates: Sequence[Candidate3D]) -> Table:
+    """Candidates of a series, with the slices they show on and their extent."""
+    table = _table("rank", "score", "slice", "box x1,y1,x2,y2", "long mm", "slices", "extent mm")
+    for rank, one in enumerate(candidates, start=1):
+        table.add_row(
+            str(rank),
+            f"{one.score:.3f}",
+            str(one.key_slice_index),
+            _corners(one.box),
+            f"{one.long_mm:.1f}",
+            f"{one.first_slice_index} to {one.last_slice_index}",
+            " x ".join(f"{side:.0f}" for side in one.extent_mm),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(title="Proposals, best first", title_justify="left")
+    for name in columns:
+        table.add_column(name, justify="right", overflow="fold")
+    return table
+
+
+def _corners(box: Box) -> str:
+    return ",".join(f"{edge:.0f}" for edge in box.to_list())

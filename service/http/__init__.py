@@ -1,0 +1,1 @@
+"""The HTTP service: application, settings, places, problems and what is observed."""

@@ -1,0 +1,85 @@
+"""The multipart forms of the service as pydantic models: what a request may say of its image."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from retrieval.lesion import LesionType
+from service.http.uploads.added_lesions import LesionFields
+
+IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What an id may be that stands in paths, in filters and in a lesion's own id."""
+
+TAGS = r"^([A-Za-z0-9_-]{1,40}(,[A-Za-z0-9_-]{1,40}){0,19})?$"
+"""Up to 20 tags, comma-separated."""
+
+
+class FileForm(BaseModel):
+    """CT in one file, or in several slices of one series."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: UploadFile | None = None
+    files: list[UploadFile] = []
+    key_slice_index: int | None = Field(
+        default=None, description="the slice the lesion lies on; the middle one if absent"
+    )
+    spacing: str | None = Field(
+        default=None, description="mm: x,y,slice interval; for PNG", examples=["0.8,0.8,5"]
+    )
+
+    @property
+    def uploads(self) -> list[UploadFile]:
+        """Every file that was sent."""
+        return [*([self.file] if self.file is not None else []), *self.files]
+
+
+class ImageForm(FileForm):
+    """CT sent with the request, or held from ``POST /v1/uploads``."""
+
+    upload_id: str | None = Field(default=None, description="CT that POST /v1/uploads holds")
+
+
+class SearchForm(ImageForm):
+    """A query: exactly one of an image, an ``upload_id``, a ``lesion_id`` or a ``vector``."""
+
+    lesion_id: str | None = None
+    vector: str | None = Field(default=None, description="numbers of the encoder's dimension")
+    box: str | None = Field(default=None, examples=["210,188,243,221"])
+    recist: str | None = Field(default=None, description="x1,y1,...,x4,y4, long diameter first")
+    point: str | None = Field(
+        default=None, description="x,y: the detector's best box that holds it", examples=["225,204"]
+    )
+    patient_id: str | None = None
+    study_id: str | None = None
+    k: int = Field(default=10, ge=1)
+    where: str | None = Field(default=None, examples=["type=liver and long_mm=10..30"])
+
+
+class LesionForm(ImageForm):
+    """A lesion to index: an image, a mark on it, and whose lesion it is."""
+
+    box: str | None = Field(default=None, examples=["210,188,243,221"])
+    recist: str | None = Field(default=None, description="x1,y1,...,x4,y4, long diameter first")
+    patient_id: str = Field(pattern=IDENTIFIER, examples=["000123"])
+    study_id: str = Field(pattern=IDENTIFIER, examples=["000123_02"])
+    series_id: str | None = Field(
+        default=None, pattern=IDENTIFIER, description="the study's own id with `_added` if absent"
+    )
+    lesion_type: str = Field(default="unknown", examples=["liver"])
+    study_date: date | None = Field(default=None, examples=["2024-05-17"])
+    tags: str = Field(default="", pattern=TAGS, examples=["calcified,biopsied"])
+
+    def fields(self) -> LesionFields:
+        """What the form says of the lesion; raises LesionError for a type there is none of."""
+        return LesionFields(
+            patient_id=self.patient_id,
+            study_id=self.study_id,
+            series_id=self.series_id or f"{self.study_id}_added",
+            lesion_type=LesionType.parse(self.lesion_type),
+            study_date=self.study_date,
+            tags=tuple(tag for tag in self.tags.split(",") if tag),
+        )

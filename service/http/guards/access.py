@@ -1,0 +1,102 @@
+"""Who may call what, and how often."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.http.guards.keys import ApiKey, KeyFileError, KeyRing, Role
+from service.http.guards.rates import TokenBuckets, network_of
+from service.http.problems import problem
+
+logger = logging.getLogger(__name__)
+
+_OPEN_PATHS = {"/", "/healthz", "/readyz"}
+_OPEN_FOLDER = "/web/"
+_READING_METHODS = {"GET", "HEAD", "OPTIONS"}
+_READING_POSTS = ("/v1/search", "/v1/detect", "/v1/dicomweb/search")
+_OWN_UPLOADS = "/v1/uploads"
+
+NO_KEY = (
+    "this service asks for an API key: send it as `Authorization: Bearer KEY` or as `X-API-Key: "
+    "KEY`; `lesion-search keys add` makes one"
+)
+
+
+def is_open(path: str) -> bool:
+    """Whether a path is for everybody: the page's files and whether the service lives."""
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
+
+
+def role_for(method: str, path: str) -> Role:
+    """What a request needs. A route that nobody thought of here needs ``write``, unless it reads.
+
+    Searching posts an image and an upload is held for its owner alone: both only read the index.
+    """
+    reads = (
+        method in _READING_METHODS
+        or (method == "POST" and path in _READING_POSTS)
+        or path == _OWN_UPLOADS
+        or path.startswith(_OWN_UPLOADS + "/")
+    )
+    return Role.READ if reads else Role.WRITE
+
+
+class Access:
+    """Asks for a key where there is a file of them, and bounds how often one client asks.
+
+    A client is a key, or an address without one: wrong keys are counted too.
+    """
+
+    def __init__(self, app: ASGIApp, *, keys: KeyRing | None, buckets: TokenBuckets | None) -> None:
+        self._app = app
+        self._keys = keys
+        self._buckets = buckets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] == "http" and not is_open(scope["path"]):
+            refusal = self._judge(scope)
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _judge(self, scope: Scope) -> ASGIApp | None:
+        try:
+            key = self._key_of(scope)
+        except KeyFileError as wrong:
+            logger.error("no key can be checked: %s", wrong)
+            return problem(503, "keys cannot be checked at the moment; the service's log says why")
+        if self._buckets is not None:
+            wait_s = self._buckets.take(_client_of(scope, key))
+            if wait_s > 0:
+                seconds = str(math.ceil(wait_s))
+                words = f"too many requests in a short time: wait {seconds} s and try again"
+                return problem(429, words, {"Retry-After": seconds})
+        if self._keys is None:
+            return None
+        if key is None:
+            return problem(401, NO_KEY, {"WWW-Authenticate": "Bearer"})
+        if role_for(scope["method"], scope["path"]) is Role.WRITE and key.role is not Role.WRITE:
+            return problem(403, "this key may read: changing the index needs one with role write")
+        return None
+
+    def _key_of(self, scope: Scope) -> ApiKey | None:
+        if self._keys is None:
+            return None
+        headers = Headers(scope=scope)
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            secret = headers.get("x-api-key", "")
+        return self._keys.find(secret.strip())
+
+
+def _client_of(scope: Scope, key: ApiKey | None) -> str:
+    if key is not None:
+        return f"key {key.name}"
+    client = scope.get("client")
+    return f"address {network_of(client[0])}" if client else "address unknown"

@@ -1,0 +1,88 @@
+"""The guards of an application, in their order."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from retrieval.lesion import LesionSearchError
+from service.http.guards.access import Access
+from service.http.guards.bodies import BodyLimits
+from service.http.guards.crowd import CrowdLimit
+from service.http.guards.headers import SecurityHeaders
+from service.http.guards.keys import KeyRing
+from service.http.guards.origins import LOOPBACK_NAMES, OriginCheck
+from service.http.guards.rates import TokenBuckets
+from service.http.settings import Settings
+
+REQUESTS_PER_S = 100.0
+"""Of one client, where keys are asked for: a viewer that scrolls asks for 30 slices a second."""
+
+
+class ExposedServiceError(LesionSearchError):
+    """A service that other machines could reach without a key."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def open_key_ring(settings: Settings) -> KeyRing | None:
+    """The keys that the service asks for; None where it asks for none.
+
+    Raises:
+        ExposedServiceError: it listens beyond loopback and has no file of keys.
+        KeyFileError: the file cannot be used, or has no active key.
+    """
+    if settings.keys is not None:
+        return KeyRing(settings.keys)
+    if not is_loopback(settings.host):
+        raise ExposedServiceError(
+            f"{settings.host} can be reached from other machines: make a key with `lesion-search "
+            "keys add NAME --keys FILE` and serve with --keys FILE, or listen on 127.0.0.1"
+        )
+    return None
+
+
+def install_guards(app: FastAPI, settings: Settings) -> None:
+    """Adds every guard; the last one added meets a request first. Raises as ``open_key_ring``."""
+    keys = open_key_ring(settings)
+    app.add_middleware(
+        BodyLimits, max_bytes=settings.max_body_mb << 20, idle_s=settings.body_idle_s
+    )
+    app.add_middleware(CrowdLimit, most=settings.max_concurrent)
+    app.add_middleware(Access, keys=keys, buckets=_buckets(settings, keys))
+    app.add_middleware(
+        OriginCheck,
+        hosts=_hosts(settings),
+        origins=settings.cors_origins,
+        asks_for_keys=keys is not None,
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        )
+    app.add_middleware(SecurityHeaders, shared=bool(settings.cors_origins))
+
+
+def _hosts(settings: Settings) -> frozenset[str] | None:
+    if not is_loopback(settings.host) and not settings.allowed_hosts:
+        return None
+    named = {host.lower() for host in settings.allowed_hosts}
+    return LOOPBACK_NAMES | named | {settings.host.strip("[]").lower()}
+
+
+def _buckets(settings: Settings, keys: KeyRing | None) -> TokenBuckets | None:
+    per_second = settings.requests_per_s
+    if per_second is None:
+        per_second = 0.0 if keys is None else REQUESTS_PER_S
+    return TokenBuckets(per_second, settings.request_burst) if per_second else None

@@ -1,0 +1,131 @@
+"""Errors of the HTTP service as ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from index.errors import (
+    CatalogError,
+    IndexBusyError,
+    StorageError,
+    StoreError,
+    UnknownLesionError,
+)
+from retrieval.lesion import LesionSearchError
+from retrieval.tracking.lesion_graph import MatchConflictError
+from service.decoding.decoder import DecoderBusyError
+from service.figures.pictures import PictureError
+from service.http.uploads.held import UnknownUploadError, UploadTooLargeError
+from service.logs import REQUEST_ID
+
+logger = logging.getLogger(__name__)
+
+NOT_READY = "the service is not ready: its encoder and index are being loaded"
+
+MEDIA_TYPE = "application/problem+json"
+MAX_DETAIL = 2000
+"""Errors quote what was sent: never all of it."""
+
+
+class NotReadyError(LesionSearchError):
+    """A part of the service that is not there, or not yet."""
+
+
+class ConflictError(LesionSearchError):
+    """A change that contradicts what is stored."""
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """A problem document with the status' own title; a detail of any length is cut."""
+    document: dict[str, str | int] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail[:MAX_DETAIL],
+    }
+    if (request_id := REQUEST_ID.get()) is not None:
+        document["request_id"] = request_id
+    return JSONResponse(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Makes every error of the application a problem document.
+
+    A user's mistake is 422 with its one line, a lesion that is not there 404, decisions on matches
+    that contradict each other 409, an index that cannot be used 503. A defect is 500 with no
+    detail: ``service.http.observing`` answers that, and the log has it.
+    """
+    app.add_exception_handler(NotReadyError, _on_not_ready)
+    app.add_exception_handler(ConflictError, _on_conflict)
+    app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
+    app.add_exception_handler(MatchConflictError, _on_conflict)
+    app.add_exception_handler(PictureError, _on_missing_pixels)
+    app.add_exception_handler(UnknownUploadError, _on_unknown_upload)
+    app.add_exception_handler(UploadTooLargeError, _on_too_large)
+    app.add_exception_handler(DecoderBusyError, _on_busy)
+    for unusable in (CatalogError, StoreError, StorageError, IndexBusyError):
+        app.add_exception_handler(unusable, _on_unusable_index)
+    app.add_exception_handler(LesionSearchError, _on_mistake)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+
+
+async def _on_not_ready(_: Request, error: Exception) -> JSONResponse:
+    return problem(503, str(error), {"Retry-After": "1"})
+
+
+async def _on_mistake(_: Request, error: Exception) -> JSONResponse:
+    return problem(422, " ".join(str(error).split()))
+
+
+async def _on_conflict(_: Request, error: Exception) -> JSONResponse:
+    return problem(409, " ".join(str(error).split()))
+
+
+async def _on_unknown_lesion(_: Request, __: Exception) -> JSONResponse:
+    return problem(404, "no lesion has this id: GET /v1/lesions lists those that are indexed")
+
+
+async def _on_busy(_: Request, error: Exception) -> JSONResponse:
+    return problem(503, str(error), {"Retry-After": "1"})
+
+
+async def _on_unknown_upload(_: Request, error: Exception) -> JSONResponse:
+    return problem(404, str(error))
+
+
+async def _on_too_large(_: Request, error: Exception) -> JSONResponse:
+    return problem(413, str(error))
+
+
+async def _on_missing_pixels(_: Request, __: Exception) -> JSONResponse:
+    # Which lesion is not said: its id is its patient's.
+    logger.warning("the pixels of a lesion are no longer where the index found them")
+    return problem(404, "the pixels of this lesion are no longer where the index found them")
+
+
+async def _on_unusable_index(_: Request, error: Exception) -> JSONResponse:
+    # The error's text may name a lesion, and so a patient: `index verify` says it to who may know.
+    logger.error("the index cannot be used: run `lesion-search index verify`", exc_info=error)
+    return problem(503, "the index cannot be used at the moment; the service's log says why")
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        f"{'.'.join(str(part) for part in fault['loc'][1:]) or 'request'}: {fault['msg']}"
+        for fault in error.errors()
+    ]
+    return problem(422, "; ".join(faults))
+
+
+async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail))

@@ -1,0 +1,45 @@
+"""The HTTP routes that change the index: a lesion added, a lesion removed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Response
+
+from retrieval.lesion import Box, Recist
+from service.http.dependencies import PROBLEMS, Service
+from service.http.forms import LesionForm
+from service.http.schemas.search import LesionOut, Problem
+from service.http.uploads.added_lesions import KEPT_DEPTH_MM
+from service.http.uploads.query_images import image_of
+
+CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "An archive's lesion has this id"}
+}
+
+lesion_router = APIRouter(responses=PROBLEMS, tags=["lesions"])
+
+
+@lesion_router.post(
+    "/v1/lesions", response_model=LesionOut, status_code=201, responses={**CONFLICT}
+)
+def add(
+    response: Response,
+    service: Service,
+    form: Annotated[LesionForm, Form(media_type="multipart/form-data")],
+) -> dict[str, Any]:
+    """Index a marked lesion; when this answers it can be found, and a kill does not lose it."""
+    box = None if form.box is None else Box.parse(form.box)
+    recist = None if form.recist is None else Recist.parse(form.recist)
+    depth = max(KEPT_DEPTH_MM, service.engine.encoder.spec.half_depth_mm)
+    with service.computing():
+        image = image_of(service, form, half_depth_mm=depth)
+        lesion = service.added.add(image.slab, form.fields(), box=box, recist=recist)
+    response.headers["Location"] = f"/v1/lesions/{lesion.lesion_id}"
+    return lesion.to_json()
+
+
+@lesion_router.delete("/v1/lesions/{lesion_id}", status_code=204)
+def remove(service: Service, lesion_id: str) -> None:
+    """Remove a lesion with its matches, at once and for good; an archive's pixels stay."""
+    service.added.remove(lesion_id)

@@ -1,0 +1,151 @@
+"""The HTTP routes of the PACS: a query by reference, and a report stored back.
+
+The PACS is the operator's: its URL and credentials come from the environment, and a request has
+no field for a host.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from retrieval.lesion import Box, LesionSearchError, Recist
+from service.http.dependencies import PROBLEMS, RequestError, Service, filter_of
+from service.http.problems import problem
+from service.http.schemas.pacs import (
+    PacsMarkIn,
+    PacsReportIn,
+    PacsReportOut,
+    PacsSearchIn,
+    PacsSearchOut,
+)
+from service.http.schemas.search import Problem
+from service.http.state import ServiceState
+from service.pacs.errors import PacsUnavailableError, UnknownReferenceError
+from service.pacs.extra import need_dicom_extra
+from service.pacs.settings import PacsSettings, PacsSettingsError
+
+if TYPE_CHECKING:
+    from service.pacs.client import PacsClient
+    from service.pacs.search import PacsQuery
+
+dicomweb_router = APIRouter(
+    responses={
+        **PROBLEMS,
+        404: {"model": Problem, "description": "The PACS does not have it"},
+        502: {"model": Problem, "description": "The PACS does not answer"},
+    }
+)
+
+AT_ONCE = 4
+"""Requests that wait for the PACS at the same time: each holds one of the service's threads."""
+
+_opening = threading.Lock()
+_waiting = threading.BoundedSemaphore(AT_ONCE)
+
+
+class PacsBusyError(LesionSearchError):
+    """More requests wait for the PACS than the service can afford."""
+
+
+def install_dicomweb(app: FastAPI) -> None:
+    """Adds the routes and the problems they may answer."""
+    app.include_router(dicomweb_router)
+    app.add_exception_handler(UnknownReferenceError, _on_unknown)
+    app.add_exception_handler(PacsUnavailableError, _on_unavailable)
+    app.add_exception_handler(PacsBusyError, _on_busy)
+    app.add_exception_handler(PacsSettingsError, _on_busy)
+
+
+@dicomweb_router.post("/v1/dicomweb/search", response_model=PacsSearchOut)
+def search(request: Request, service: Service, asked: PacsSearchIn) -> dict[str, Any]:
+    """Similar lesions of one in the PACS, and what became of it in the patient's other studies."""
+    if asked.k > service.settings.max_hits:
+        raise RequestError(f"k is {asked.k}: at most {service.settings.max_hits} hits are answered")
+    pacs = _pacs(request, service)
+    from service.pacs.search import search_pacs
+
+    query = _query(asked, k=asked.k, where=filter_of(asked.where))
+    with _talking():
+        return search_pacs(service.engine, pacs, query).to_json()
+
+
+@dicomweb_router.post("/v1/dicomweb/reports", response_model=PacsReportOut, status_code=201)
+def reports(request: Request, service: Service, asked: PacsReportIn) -> dict[str, Any]:
+    """Store a lesion and its follow-ups in the PACS as a structured report (TID 1500)."""
+    pacs = _pacs(request, service)
+    from service.pacs.report import report_of_patient, report_of_query
+    from service.pacs.search import search_pacs
+
+    query = _query(asked)
+    with _talking():
+        if asked.all_tracks:
+            made = report_of_patient(service.engine, pacs, query.reference)
+        else:
+            made = report_of_query(search_pacs(service.engine, pacs, query))
+        pacs.store(made.datasets)
+    return made.to_json(stored=True)
+
+
+@contextmanager
+def _talking() -> Iterator[None]:
+    """A place among those who wait for the PACS; not one of the places for computing.
+
+    A slow PACS must not hold up queries that need none of it. Raises PacsBusyError at once.
+    """
+    if not _waiting.acquire(blocking=False):
+        raise PacsBusyError(f"{AT_ONCE} requests wait for the PACS already: try again later")
+    try:
+        yield
+    finally:
+        _waiting.release()
+
+
+def _pacs(request: Request, service: ServiceState) -> PacsClient:
+    """The client of the configured PACS, opened with the first request that needs it."""
+    need_dicom_extra()
+    from service.pacs.client import PacsClient
+
+    with _opening:
+        client: PacsClient | None = getattr(request.app.state, "pacs", None)
+        if client is None:
+            client = request.app.state.pacs = PacsClient(PacsSettings(), decoders=service.decoders)
+    return client
+
+
+def _query(asked: PacsMarkIn, **options: Any) -> PacsQuery:
+    from service.pacs.search import PacsQuery
+    from service.pacs.series import PacsReference
+
+    if asked.sop_instance_uid is not None and asked.key_slice_index is not None:
+        raise RequestError("send `sop_instance_uid` or `key_slice_index`, not both")
+    reference = PacsReference(
+        asked.series_instance_uid,
+        asked.study_instance_uid,
+        asked.sop_instance_uid,
+        asked.key_slice_index,
+    )
+    return PacsQuery(
+        reference,
+        None if asked.box is None else Box(*asked.box),
+        None if asked.recist is None else Recist.from_numbers(asked.recist),
+        None if asked.point is None else (asked.point[0], asked.point[1]),
+        **options,
+    )
+
+
+async def _on_unknown(_: Request, error: Exception) -> JSONResponse:
+    return problem(404, " ".join(str(error).split()))
+
+
+async def _on_unavailable(_: Request, error: Exception) -> JSONResponse:
+    return problem(502, " ".join(str(error).split()))
+
+
+async def _on_busy(_: Request, error: Exception) -> JSONResponse:
+    return problem(503, " ".join(str(error).split()))

@@ -1,0 +1,50 @@
+"""The HTTP routes of a patient over time: lesion tracks, and a reader's word on matches."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+
+from retrieval.tracking.response.targets import MarkPolicy, ResponsePolicy
+from service.engine.patient_tracks import Decision, UnknownPatientError, decide, report_of
+from service.http.dependencies import PROBLEMS, Service
+from service.http.schemas.search import Problem
+from service.http.schemas.tracks import MatchIn, MatchOut, TracksOut
+
+track_router = APIRouter(responses=PROBLEMS)
+
+Marks = Annotated[
+    MarkPolicy,
+    Query(description="`incomplete`: not every lesion was marked, so none is known to be gone"),
+]
+
+
+@track_router.get("/v1/patients/{patient_id}/tracks", response_model=TracksOut)
+def tracks(service: Service, patient_id: str, marks: Marks = MarkPolicy.COMPLETE) -> dict[str, Any]:
+    """The lesion tracks of one patient, the links behind them, and the response over time."""
+    engine = service.engine
+    policy = ResponsePolicy(marks=marks)
+    with service.computing():
+        try:
+            report = report_of(engine.index, patient_id, model=engine.matcher, policy=policy)
+        except UnknownPatientError as unknown:
+            raise HTTPException(404, str(unknown)) from None
+    return report.to_json()
+
+
+@track_router.post(
+    "/v1/matches",
+    response_model=MatchOut,
+    responses={409: {"model": Problem, "description": "It contradicts another decision"}},
+)
+def match(service: Service, wanted: MatchIn) -> dict[str, Any]:
+    """Confirm or reject that two lesions are one, or take that back; it holds at once."""
+    pair = (wanted.lesion_a, wanted.lesion_b)
+    stored = decide(service.engine.index, pair, Decision(wanted.decision))
+    first, second = sorted(pair)
+    return {
+        "lesion_a": first,
+        "lesion_b": second,
+        "verdict": None if stored is None else stored.verdict.value,
+    }

@@ -1,0 +1,62 @@
+"""The HTTP routes of held uploads: CT sent once, scrolled through and searched from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, HTTPException, Response
+
+from service.http.dependencies import PROBLEMS, Service
+from service.http.forms import FileForm
+from service.http.schemas.search import Problem
+from service.http.schemas.viewer import UploadOut
+from service.http.slices import SLICE_RESPONSES, slice_response
+from service.http.uploads.query_images import EVERY_SLICE_MM, read_files
+
+upload_router = APIRouter(responses=PROBLEMS, tags=["uploads"])
+
+
+@upload_router.post(
+    "/v1/uploads",
+    response_model=UploadOut,
+    status_code=201,
+    responses={413: {"model": Problem, "description": "Larger than what is held"}},
+)
+def hold(
+    service: Service, form: Annotated[FileForm, Form(media_type="multipart/form-data")]
+) -> dict[str, Any]:
+    """Hold CT in memory for a while, to look through it and search from it by its id."""
+    with service.computing():
+        slab = read_files(service, form, half_depth_mm=EVERY_SLICE_MM)
+    upload_id = service.uploads.hold(slab)
+    return {
+        "upload_id": upload_id,
+        "slices": len(slab.hu),
+        "rows": slab.rows,
+        "columns": slab.columns,
+        "spacing_mm_px": slab.spacing_mm_px,
+        "slice_interval_mm": slab.slice_interval_mm,
+        "first_slice_index": slab.first_slice_index,
+        "key_slice_index": slab.key_slice_index,
+        "expires_in_s": service.uploads.limits.seconds,
+    }
+
+
+@upload_router.get(
+    "/v1/uploads/{upload_id}/slices/{slice_index}",
+    response_class=Response,
+    responses=SLICE_RESPONSES,
+)
+def held_slice(service: Service, upload_id: str, slice_index: int) -> Response:
+    """One slice of a held upload, by the series' own number."""
+    slab = service.uploads.get(upload_id)
+    position = slice_index - slab.first_slice_index
+    if not 0 <= position < len(slab.hu):
+        raise HTTPException(404, f"the upload has no slice {slice_index}")
+    return slice_response(slab.hu[position], {"Cache-Control": "private, no-store"})
+
+
+@upload_router.delete("/v1/uploads/{upload_id}", status_code=204)
+def drop(service: Service, upload_id: str) -> None:
+    """Forget a held upload now."""
+    service.uploads.drop(upload_id)

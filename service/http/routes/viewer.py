@@ -1,0 +1,79 @@
+"""The HTTP routes a viewer needs: slices around a lesion, and the patients of the index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from index.filters.lesion_filter import LesionFilter
+from index.lesion_index import LesionIndex
+from retrieval.sources.deeplesion.png import read_deeplesion_png
+from service.figures.etags import cached, etag_of, file_version, not_modified
+from service.http.dependencies import PROBLEMS, After, Limit, Service
+from service.http.schemas.viewer import LesionSlicesOut, PatientPage
+from service.http.slices import SLICE_RESPONSES, SeriesFiles, slice_response
+
+viewer_router = APIRouter(responses=PROBLEMS, tags=["viewer"])
+
+
+@viewer_router.get("/v1/lesions/{lesion_id}/slices", response_model=LesionSlicesOut)
+def slices(service: Service, lesion_id: str) -> dict[str, Any]:
+    """What the archive has around a lesion's key slice."""
+    record = service.engine.index.get(lesion_id)
+    series = SeriesFiles.of(record)
+    with service.computing():
+        rows, columns = read_deeplesion_png(series.paths[series.key_slice_index]).shape
+    return {
+        "slices": len(series.paths),
+        "rows": rows,
+        "columns": columns,
+        "spacing_mm_px": record.source.spacing_mm_px,
+        "slice_interval_mm": record.source.slice_interval_mm,
+        "first_slice_index": series.first_slice_index,
+        "key_slice_index": series.key_slice_index,
+        "box": record.lesion.box.to_list(),
+    }
+
+
+@viewer_router.get(
+    "/v1/lesions/{lesion_id}/slices/{slice_index}",
+    response_class=Response,
+    responses={**SLICE_RESPONSES, 304: {"description": "The client has this slice already"}},
+)
+def lesion_slice(request: Request, service: Service, lesion_id: str, slice_index: int) -> Response:
+    """One slice of the lesion's series, by the series' own number."""
+    series = SeriesFiles.of(service.engine.index.get(lesion_id))
+    path = series.paths.get(slice_index)
+    if path is None:
+        raise HTTPException(404, f"slice {slice_index} is not in the archive beside this lesion")
+    etag = etag_of("slice", path, file_version(path))
+    if (unchanged := not_modified(request, etag)) is not None:
+        return unchanged
+    with service.computing():
+        return slice_response(read_deeplesion_png(path), cached(etag))
+
+
+@viewer_router.get("/v1/patients", response_model=PatientPage)
+def patients(service: Service, after: After = "", limit: Limit = 50) -> dict[str, Any]:
+    """The patients of the index in the order of their ids, page by page."""
+    later = [name for name in service.engine.index.patients() if name > after]
+    page = later[:limit]
+    return {
+        "patients": _counted(service.engine.index, page),
+        "next_after": page[-1] if len(later) > limit else None,
+    }
+
+
+def _counted(index: LesionIndex, patients: list[str]) -> list[dict[str, Any]]:
+    """Studies and lesions of each patient."""
+    if not patients:
+        return []
+    wanted = LesionFilter(patients=frozenset(patients))
+    studies: dict[str, list[str]] = {patient: [] for patient in patients}
+    for lesion in index.page("", index.count(wanted), wanted):
+        studies[lesion.patient_id].append(lesion.study_id)
+    return [
+        {"patient_id": patient, "studies": len(set(theirs)), "lesions": len(theirs)}
+        for patient, theirs in studies.items()
+    ]

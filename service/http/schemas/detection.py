@@ -1,0 +1,23 @@
+"""The JSON of detection as pydantic models, shown in OpenAPI."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from service.http.schemas.search import CandidateOut, TimingOut
+
+
+class DetectorOut(BaseModel):
+    """Which detector answered."""
+
+    name: str
+    fingerprint: str
+
+
+class DetectOut(BaseModel):
+    """Where lesions may be on one slice."""
+
+    candidates: list[CandidateOut]
+    detector: DetectorOut
+    key_slice_index: int
+    timing_ms: TimingOut

@@ -1,0 +1,96 @@
+"""The JSON of queries and reports by DICOMweb reference, shown in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.http.schemas.search import LesionOut, SearchOut
+
+Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64, examples=["1.2.840.1"])]
+
+
+class PacsReferenceIn(BaseModel):
+    """An image in the configured PACS. A request never names a host."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    series_instance_uid: Uid
+    study_instance_uid: Uid | None = Field(default=None, description="looked up if absent")
+    sop_instance_uid: Uid | None = Field(default=None, description="the key slice")
+    key_slice_index: int | None = Field(
+        default=None, ge=0, description="position of the key slice from 0, instead of its UID"
+    )
+
+
+class PacsMarkIn(PacsReferenceIn):
+    """A lesion in the PACS: its image, and how it is marked; unmarked, the detector proposes."""
+
+    box: list[float] | None = Field(
+        default=None, min_length=4, max_length=4, examples=[[210, 188, 243, 221]]
+    )
+    recist: list[float] | None = Field(
+        default=None, min_length=8, max_length=8, description="x1,y1,...,x4,y4, long first"
+    )
+    point: list[float] | None = Field(
+        default=None, min_length=2, max_length=2, description="the detector's box that holds it"
+    )
+
+
+class PacsSearchIn(PacsMarkIn):
+    """A query by reference."""
+
+    k: int = Field(default=10, ge=1)
+    where: str | None = Field(default=None, examples=["type=liver and long_mm=10..30"])
+
+
+class PacsReportIn(PacsMarkIn):
+    """A report: of the marked lesion and its follow-ups, or of all indexed tracks."""
+
+    all_tracks: bool = Field(
+        default=False, description="all tracks that the index has of the series' patient"
+    )
+
+
+class PacsStudyOut(BaseModel):
+    """Another study of the patient in the PACS."""
+
+    study_id: str
+    study_date: str | None
+    source: Literal["index", "report", "detector", "none"] = Field(
+        description="where its lesions come from"
+    )
+    lesions: int
+    note: str | None
+
+
+class PacsOut(BaseModel):
+    """What was found in the PACS."""
+
+    identifiers: Literal["own", "pseudonyms"]
+    studies: list[PacsStudyOut]
+
+
+class PacsSearchOut(SearchOut):
+    """The answer to a query by reference."""
+
+    query: LesionOut
+    pacs: PacsOut
+
+
+class StoredReportOut(BaseModel):
+    """A report in the PACS, under the PACS's own UIDs."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+
+
+class PacsReportOut(BaseModel):
+    """The reports that were stored."""
+
+    reports: list[StoredReportOut]
+    measurements: int
+    left_out: int = Field(description="lesions whose image is not in the PACS")
+    stored: bool

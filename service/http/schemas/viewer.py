@@ -1,0 +1,68 @@
+"""The JSON of uploads, slices, patients and the map as pydantic models, shown in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from service.http.schemas.search import Numbers
+
+
+class SlicesOut(BaseModel):
+    """A stack of slices and its geometry; slices are numbered as the series numbers them."""
+
+    slices: int
+    rows: int
+    columns: int
+    spacing_mm_px: Numbers = Field(description="along x and y")
+    slice_interval_mm: float
+    first_slice_index: int
+    key_slice_index: int
+
+
+class UploadOut(SlicesOut):
+    """A held upload."""
+
+    upload_id: str
+    expires_in_s: float = Field(description="seconds after its last use")
+
+
+class LesionSlicesOut(SlicesOut):
+    """The slices around an indexed lesion, and its box on the key slice."""
+
+    box: Numbers
+
+
+class PatientOut(BaseModel):
+    """A patient of the index, and how much of theirs is indexed."""
+
+    patient_id: str
+    studies: int
+    lesions: int
+
+
+class PatientPage(BaseModel):
+    """Some of the patients, in the order of their ids."""
+
+    patients: list[PatientOut]
+    next_after: str | None = Field(description="send as `after` for the next page; null at the end")
+
+
+class MapPoint(BaseModel):
+    """A lesion on the map."""
+
+    lesion_id: str
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+    lesion_type: str
+    long_mm: float | None
+    patient_id: str
+
+
+class MapOut(BaseModel):
+    """The index as points in the plane, near where their vectors are near."""
+
+    method: Literal["pca", "umap"]
+    total: int = Field(description="lesions that fit the filter; `points` may show fewer")
+    points: list[MapPoint]

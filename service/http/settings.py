@@ -1,0 +1,96 @@
+"""Settings of the service: options of the command line, or LESION_SEARCH_* in the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from index.milvus.client import MilvusSettings
+from service.engine.model_files import ModelFiles
+
+GPU_BATCH_PATCHES = 16
+"""Patches embedded together on a GPU, where nothing else is said."""
+
+
+class Settings(BaseSettings):
+    """What the service needs to know; a value given by the caller wins over the environment.
+
+    ``max_body_mb`` bounds a request before it is parsed, ``max_volume_mb`` an inflated NIfTI file.
+    ``workers`` is how many queries compute at once. ``device`` is where patches are embedded,
+    ``cpu`` or ``cuda``, and ``batch_patches`` how many of them together at most; None means
+    ``GPU_BATCH_PATCHES`` on a GPU and each alone on a CPU, where a batch brings nothing
+    (benchmarks/service_load.py). When it is stopped, requests have ``shutdown_s`` to finish.
+    ``max_uploads`` and ``max_uploads_mb`` bound the CT held in memory between requests, each for
+    ``upload_seconds`` after its last use.
+
+    Decoding of an upload is bounded by ``max_slices``, ``max_pixels`` of a slice, ``decode_s`` and
+    ``decode_memory_mb`` (``service.decoding``). ``keys`` is the file of API keys; without it nobody
+    is asked for one. ``allowed_hosts`` are further names under which the service may be called,
+    ``cors_origins`` the pages of other sites that may call it, ``trusted_proxies`` the addresses
+    whose X-Forwarded-For is believed. ``requests_per_s`` and ``request_burst`` bound one client;
+    None means 100 a second where keys are asked for, and no bound on loopback; 0 means no bound.
+    With ``milvus_uri`` the vectors are searched in that server's ``milvus_collection``, with
+    ``approximate`` in the approximate form of the index.
+    ``max_concurrent`` requests are served at once, and a body may pause for ``body_idle_s``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LESION_SEARCH_", extra="ignore")
+
+    index: Path
+    encoder: Path | None = None
+    matcher: Path | None = None
+    detector: Path | None = None
+    approximate: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    max_body_mb: int = Field(default=256, ge=1)
+    max_volume_mb: int = Field(default=1024, ge=1)
+    max_files: int = Field(default=1000, ge=1)
+    max_hits: int = Field(default=1000, ge=1)
+    workers: int = Field(default=2, ge=1)
+    device: str = "cpu"
+    batch_patches: int | None = Field(default=None, ge=1)
+    shutdown_s: int = Field(default=30, ge=1)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    max_uploads: int = Field(default=16, ge=1)
+    max_uploads_mb: int = Field(default=2048, ge=1)
+    upload_seconds: int = Field(default=1800, ge=1)
+    max_slices: int = Field(default=2000, ge=1)
+    max_pixels: int = Field(default=4096 * 4096, ge=1)
+    decode_s: float = Field(default=60.0, gt=0)
+    decode_memory_mb: int = Field(default=4096, ge=64)
+    keys: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    requests_per_s: float | None = Field(default=None, ge=0)
+    request_burst: int = Field(default=400, ge=1)
+    milvus_uri: str = ""
+    milvus_collection: str = "lesions"
+    milvus_token: str = Field(default="", repr=False)
+    max_concurrent: int = Field(default=64, ge=1)
+    body_idle_s: float = Field(default=30.0, gt=0)
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+
+    @property
+    def milvus(self) -> MilvusSettings | None:
+        """Where the vectors are if not in memory; raises MilvusError for what cannot be."""
+        if not self.milvus_uri:
+            return None
+        return MilvusSettings(self.milvus_uri, self.milvus_collection, self.milvus_token)
+
+    @property
+    def models(self) -> ModelFiles:
+        """The files of encoder, matcher and detector, and where the encoder runs."""
+        return ModelFiles(self.encoder, self.matcher, self.detector, self.device)
+
+    @property
+    def most_batch_patches(self) -> int:
+        """``batch_patches``, or what suits the device."""
+        if self.batch_patches is not None:
+            return self.batch_patches
+        return 1 if self.device == "cpu" else GPU_BATCH_PATCHES

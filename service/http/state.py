@@ -1,0 +1,52 @@
+"""What every request of the service shares: the engine, the pictures and the gate."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from service.engine.search_engine import SearchEngine
+from service.figures.pictures import LesionPictures
+from service.http.batching import BatchingEncoder, BatchingOptions
+from service.http.gate import Gate
+from service.http.map_points import IndexMap
+from service.http.metrics import ServiceMetrics
+from service.http.settings import Settings
+from service.http.uploads.added_lesions import AddedLesions
+from service.http.uploads.held import HeldUploads, HoldingLimits
+from service.http.uploads.reading import open_decoders
+
+
+class ServiceState:
+    """The engine of one index, what is held beside it, and how many requests may use it at once."""
+
+    def __init__(
+        self, engine: SearchEngine, settings: Settings, metrics: ServiceMetrics | None = None
+    ) -> None:
+        metrics = metrics or ServiceMetrics()
+        self.settings = settings
+        self.gate = Gate(settings.workers)
+        batching = BatchingOptions(
+            max_patches=settings.most_batch_patches,
+            lanes=settings.workers,
+            waiting=self.gate.left,
+            on_batch=metrics.embed_batch.observe,
+        )
+        self.engine = engine.with_encoder(BatchingEncoder(engine.encoder, batching))
+        self.added = AddedLesions(self.engine)
+        self.pictures = LesionPictures(engine.index)
+        self.map = IndexMap(engine.index)
+        self.uploads = HeldUploads(
+            HoldingLimits(
+                settings.max_uploads, settings.max_uploads_mb << 20, settings.upload_seconds
+            )
+        )
+        self.decoders = open_decoders(settings)
+        metrics.watch(
+            gate=(lambda: self.gate.waiting, lambda: self.gate.computing),
+            held=(self.uploads.forget_expired, lambda: self.uploads.pixel_bytes),
+            lesions=engine.index.count,
+        )
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Waits for a free place and holds it."""
+        return self.gate.held()

@@ -1,0 +1,1 @@
+"""Long jobs: an archive into an index, on this machine or on a cluster."""

@@ -1,0 +1,1 @@
+"""A PACS over DICOMweb: queries by reference, follow-ups, structured reports."""

@@ -1,0 +1,198 @@
+"""A series in a PACS as CT: ordered by position, and only the slices that are needed retrieved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from retrieval.image import Slab
+from retrieval.sources.dicom.header import TAGS, DicomError, plane_of
+from retrieval.sources.dicom.series import grid_of, slab_of
+from service.decoding.limits import UploadError
+from service.decoding.reading import UploadOptions
+from service.deid.image import DeidentifyError, check_burned_in
+from service.pacs.client import InstanceEntry, PacsClient, SeriesEntry, StudyEntry
+from service.pacs.errors import PacsError, PacsLimitError, UnknownReferenceError
+
+BYTES_PER_PIXEL = 2
+SAME_ORIENTATION = 1e-3
+
+
+class PacsImageError(PacsError):
+    """A series in the PACS that cannot be read as CT."""
+
+
+@dataclass(frozen=True, slots=True)
+class PacsReference:
+    """Which image is meant: its series, and the key slice by UID or by position.
+
+    ``study_uid`` is looked up where it is not given. ``key_slice_index`` counts the series'
+    slices by position from 0, feet to head for a usual series; without it and ``sop_uid`` the
+    middle slice is meant.
+    """
+
+    series_uid: str
+    study_uid: str | None = None
+    sop_uid: str | None = None
+    key_slice_index: int | None = None
+
+
+@dataclass(frozen=True)
+class PacsSeries:
+    """A CT series in order.
+
+    Attributes:
+        study: with the patient's id and the date.
+        entry: the series as the PACS lists it.
+        images: along the normal of the slices, those of other orientations left out.
+    """
+
+    study: StudyEntry
+    entry: SeriesEntry
+    images: tuple[InstanceEntry, ...]
+
+    @property
+    def interval_mm(self) -> float:
+        """The median distance of neighbouring slices; 0 for a single one."""
+        gaps = np.diff([image.depth_mm for image in self.images])
+        return float(np.median(gaps)) if len(gaps) else 0.0
+
+    def position_of(self, reference: PacsReference) -> int:
+        """The key slice's position; raises UnknownReferenceError or PacsImageError."""
+        if reference.sop_uid is not None:
+            for position, image in enumerate(self.images):
+                if image.sop_uid == reference.sop_uid:
+                    return position
+            raise UnknownReferenceError("the series has no axial image of this SOP instance UID")
+        count = len(self.images)
+        position = count // 2 if reference.key_slice_index is None else reference.key_slice_index
+        if not 0 <= position < count:
+            raise PacsImageError(f"key slice {position} is not in the series: 0 to {count - 1}")
+        return position
+
+    def within(self, position: int, half_depth_mm: float) -> range:
+        """Positions of the slices around one, its neighbours always among them."""
+        depths = [image.depth_mm for image in self.images]
+        # One slice beyond the depth, so that a plane at its very end lies between two slices.
+        reach = half_depth_mm + self.interval_mm
+        near = [p for p, depth in enumerate(depths) if abs(depth - depths[position]) <= reach]
+        first = max(min(near[0], position - 1), 0)
+        last = min(max(near[-1], position + 1), len(depths) - 1)
+        return range(first, last + 1)
+
+
+def find_series(pacs: PacsClient, reference: PacsReference) -> PacsSeries:
+    """The series a reference names; raises PacsError."""
+    entry = pacs.series(reference.series_uid, reference.study_uid)
+    if entry.modality != "CT":
+        raise PacsImageError(f"the series has the modality {entry.modality!r}: CT is read")
+    return open_series(pacs, pacs.study(entry.study_uid), entry, key_uid=reference.sop_uid)
+
+
+def open_series(
+    pacs: PacsClient, study: StudyEntry, entry: SeriesEntry, *, key_uid: str | None = None
+) -> PacsSeries:
+    """A listed series with its images in order; raises PacsError.
+
+    Images of another orientation than the key image's are left out: scouts often share a series.
+    Without a key image the most common orientation is taken.
+    """
+    images = pacs.instances(entry)
+    placed = [image for image in images if image.position and image.orientation]
+    if not placed:
+        raise PacsImageError("the PACS tells no position of the series' images: not axial CT")
+    chosen = _of_one_orientation(placed, key_uid)
+    return PacsSeries(study, entry, tuple(sorted(chosen, key=lambda image: image.depth_mm)))
+
+
+def read_slab(pacs: PacsClient, series: PacsSeries, position: int, *, half_depth_mm: float) -> Slab:
+    """The slices within a depth of one of them, retrieved one by one.
+
+    ``first_slice_index`` is the first one's position in the series.
+
+    Raises:
+        PacsLimitError: they are more bytes than one query may take.
+        PacsImageError: they cannot be read as CT, or show burned-in text.
+        PacsError: the PACS cannot bring them.
+    """
+    wanted = series.within(position, half_depth_mm)
+    _check_bytes(pacs, [series.images[place] for place in wanted])
+    images = [_retrieved(pacs, series.entry, series.images[place], place) for place in wanted]
+    try:
+        slab = _read(pacs, images, position - wanted.start)
+    except (DicomError, UploadError) as wrong:
+        raise PacsImageError(str(wrong)) from None
+    return replace(slab, first_slice_index=wanted.start)
+
+
+def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: int) -> Slab:
+    """The images as CT, decoded in another process where the client has one for it."""
+    if pacs.decoders is None:
+        grid = grid_of([plane_of(name, image) for name, image in images])
+        return slab_of(grid, key_slice=key_slice)
+    files = []
+    for _, image in images:
+        file = BytesIO()
+        image.save_as(file, enforce_file_format=True)
+        files.append(BytesIO(file.getvalue()))
+    return pacs.decoders.decode(files, UploadOptions(key_slice_index=key_slice))
+
+
+def _of_one_orientation(
+    images: Sequence[InstanceEntry], key_uid: str | None
+) -> list[InstanceEntry]:
+    groups: list[list[InstanceEntry]] = []
+    for image in images:
+        for group in groups:
+            if _turned_alike(group[0], image):
+                group.append(image)
+                break
+        else:
+            groups.append([image])
+    for group in groups:
+        if any(image.sop_uid == key_uid for image in group):
+            return group
+    return max(groups, key=len)
+
+
+def _turned_alike(one: InstanceEntry, other: InstanceEntry) -> bool:
+    assert one.orientation is not None
+    assert other.orientation is not None
+    return bool(np.allclose(one.orientation, other.orientation, atol=SAME_ORIENTATION))
+
+
+def _check_bytes(pacs: PacsClient, images: Sequence[InstanceEntry]) -> None:
+    size = sum(image.pixels for image in images) * BYTES_PER_PIXEL
+    if len(images) > pacs.settings.max_instances or size > pacs.settings.max_mb << 20:
+        raise PacsLimitError(
+            f"{len(images)} slices of together {size >> 20} MB are needed: at most "
+            f"{pacs.settings.max_instances} and {pacs.settings.max_mb} MB are taken"
+        )
+
+
+def _retrieved(
+    pacs: PacsClient, entry: SeriesEntry, image: InstanceEntry, place: int
+) -> tuple[str, Dataset]:
+    """One image under the name of its place, with its pixels and geometry alone."""
+    dataset = pacs.retrieve(entry, image.sop_uid)
+    name = f"slice {place}"
+    try:
+        check_burned_in(dataset)
+    except DeidentifyError as refused:
+        raise PacsImageError(f"{name}: {refused}") from None
+    return name, _geometry_and_pixels(dataset)
+
+
+def _geometry_and_pixels(dataset: Dataset) -> Dataset:
+    """Nothing of the patient goes further."""
+    kept = Dataset()
+    for keyword in TAGS:
+        if keyword in dataset:
+            kept[keyword] = dataset[keyword]
+    kept.file_meta = dataset.file_meta
+    kept.preamble = b"\0" * 128
+    return kept

@@ -1,0 +1,239 @@
+"""Lesion tracks as a DICOM structured report: TID 1500 with one group a measured lesion.
+
+A report belongs to the latest study of its tracks. Earlier measurements stand in it beside the
+latest, under the same tracking identifiers, each with its time point and its own key image.
+Coordinates are those of PS3.3 C.18.6: (0, 0) is the corner of the top-left pixel, half a pixel
+off from the product's own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from typing import Any
+
+import highdicom.sr as hd
+import numpy as np
+from highdicom.sr.content import CoordinatesForMeasurement, SourceImageForRegion
+from highdicom.sr.enum import GraphicTypeValues, RelationshipTypeValues
+from highdicom.sr.value_types import TextContentItem
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from retrieval.lesion import Box, LesionSearchError, LesionType, Recist
+from service.pacs import structured_codes as codes
+
+DEVICE_UID = "2.25.232569121898527054193324816377826306503"
+DEVICE_NAME = "Lesion Search"
+NOTICE = (
+    "Made by Lesion Search, research software. Not a medical device; not for diagnosis or "
+    "treatment. Verify every measurement and match."
+)
+SERIES_NUMBER = 9900
+PIXEL_CENTRE = 0.5
+"""The centre of the top-left pixel in the coordinates of a report."""
+
+_INHERITED = {
+    "PatientID": "",
+    "PatientName": "",
+    "PatientBirthDate": "",
+    "PatientSex": "",
+    "AccessionNumber": "",
+    "StudyID": "",
+    "StudyDate": "",
+    "StudyTime": "",
+}
+
+
+class ReportError(LesionSearchError):
+    """Measurements that make no report."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One lesion on its key image.
+
+    Attributes:
+        header: the key image's attributes, from which the report takes patient and study.
+        box: in pixels of the key image.
+        recist: the mark itself, where it is known: its end points go along.
+        long_mm, short_mm: diameters; None where they are not known.
+        estimated: the diameters were estimated from a box, not measured.
+    """
+
+    header: Dataset
+    box: Box
+    lesion_type: LesionType = LesionType.UNKNOWN
+    recist: Recist | None = None
+    long_mm: float | None = None
+    short_mm: float | None = None
+    estimated: bool = False
+
+    @property
+    def study_uid(self) -> str:
+        """The study of the key image."""
+        return str(self.header.StudyInstanceUID)
+
+    @property
+    def day(self) -> date:
+        """The study's date; the first of all days where it is not told."""
+        text = str(self.header.get("StudyDate") or "")
+        return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if len(text) == 8 else date.min
+
+
+@dataclass(frozen=True)
+class MeasuredTrack:
+    """One physical lesion: a name for people, a UID for machines, its measurements."""
+
+    name: str
+    uid: str
+    lesions: tuple[Measured, ...]
+
+    @property
+    def latest(self) -> Measured:
+        """The measurement of its last study."""
+        return max(self.lesions, key=_place)
+
+
+def track_uid(first: Measured) -> str:
+    """A tracking UID that follows from a lesion's key image and box: the same each time."""
+    x, y = first.box.center
+    name = f"lesion-search/track/{first.header.SOPInstanceUID}/{x:.1f}/{y:.1f}"
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
+
+
+def reports_of(tracks: Sequence[MeasuredTrack]) -> list[Any]:
+    """One report for each study that is the latest of some track; raises ReportError for none."""
+    if not tracks:
+        raise ReportError("there is no lesion track to report")
+    by_study: dict[str, list[MeasuredTrack]] = {}
+    for track in tracks:
+        by_study.setdefault(track.latest.study_uid, []).append(track)
+    return [_report(together) for together in by_study.values()]
+
+
+def _report(tracks: Sequence[MeasuredTrack]) -> Any:
+    """A Comprehensive SR dataset in a series of its own in the tracks' latest study."""
+    measured = sorted((one for track in tracks for one in track.lesions), key=_place, reverse=True)
+    studies = list(dict.fromkeys(one.study_uid for one in reversed(measured)))
+    groups = [
+        _group(track, one, studies.index(one.study_uid) + 1)
+        for track in tracks
+        for one in sorted(track.lesions, key=_place)
+    ]
+    content = hd.MeasurementReport(
+        observation_context=hd.ObservationContext(observer_device_context=_observer()),
+        procedure_reported=codes.CT_PROCEDURE,
+        imaging_measurements=groups,
+    )
+    content[0].ContentSequence.append(
+        TextContentItem(codes.COMMENT, NOTICE, RelationshipTypeValues.CONTAINS)
+    )
+    report = hd.ComprehensiveSR(
+        evidence=_evidence(measured),
+        content=content,
+        series_instance_uid=_new_uid(),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=_new_uid(),
+        instance_number=1,
+        manufacturer=DEVICE_NAME,
+        series_description="Lesion Search measurements (research)",
+        manufacturer_model_name=DEVICE_NAME,
+        software_versions=version("lesion-search"),
+    )
+    report.preamble = b"\0" * 128
+    return report
+
+
+def _group(track: MeasuredTrack, one: Measured, time_point: int) -> Any:
+    """TID 1501 with the end points of a RECIST mark, or TID 1410 with the box as image region.
+
+    The standard lets a measurement carry its own coordinates only in the first of them. A mark's
+    box follows from its end points, so nothing is lost.
+    """
+    image = SourceImageForRegion.from_source_image(one.header)
+    site = codes.FINDING_SITES.get(one.lesion_type)
+    shared: dict[str, Any] = {
+        "tracking_identifier": hd.TrackingIdentifier(uid=track.uid, identifier=track.name),
+        "time_point_context": hd.TimePointContext(str(time_point), time_point_order=time_point),
+        "finding_type": codes.LESION,
+        "finding_sites": None if site is None else [hd.FindingSite(site)],
+        "measurements": _measurements(one, image) or None,
+    }
+    if one.recist is not None:
+        return hd.MeasurementsAndQualitativeEvaluations(**shared)
+    region = hd.ImageRegion(GraphicTypeValues.POLYLINE, _outline(one.box), image)
+    return hd.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=region, **shared)
+
+
+def _measurements(one: Measured, image: SourceImageForRegion) -> list[hd.Measurement]:
+    ends = (None, None) if one.recist is None else _axes(one.recist, one.header)
+    named = ((codes.LONG_AXIS, one.long_mm, ends[0]), (codes.SHORT_AXIS, one.short_mm, ends[1]))
+    return [
+        _measurement(name, value, axis, image, estimated=one.estimated)
+        for name, value, axis in named
+        if value is not None
+    ]
+
+
+def _measurement(
+    name: Code, value_mm: float, axis: Any, image: SourceImageForRegion, *, estimated: bool
+) -> hd.Measurement:
+    region = None
+    if axis is not None:
+        region = [CoordinatesForMeasurement(GraphicTypeValues.POLYLINE, axis, image)]
+    return hd.Measurement(
+        name=name,
+        value=value_mm,
+        unit=codes.MILLIMETRE,
+        derivation=codes.ESTIMATED if estimated else None,
+        referenced_coordinates=region,
+    )
+
+
+def _axes(recist: Recist, header: Dataset) -> tuple[Any, Any]:
+    """(2, 2) end points of the long and of the short axis, whichever was drawn first."""
+    y_mm, x_mm = (float(value) for value in header.get("PixelSpacing", (1.0, 1.0)))
+    points = np.asarray(recist.points) + PIXEL_CENTRE
+    first, second = points[:2], points[2:]
+    lengths = [np.hypot(*((axis[1] - axis[0]) * (x_mm, y_mm))) for axis in (first, second)]
+    return (first, second) if lengths[0] >= lengths[1] else (second, first)
+
+
+def _outline(box: Box) -> Any:
+    """(5, 2) corners of the box, closed."""
+    x1, y1, x2, y2 = (edge + PIXEL_CENTRE for edge in box.to_list())
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]])
+
+
+def _observer() -> hd.ObserverContext:
+    return hd.ObserverContext(
+        hd.CodedConcept.from_code(codes.DEVICE),
+        hd.DeviceObserverIdentifyingAttributes(
+            uid=DEVICE_UID,
+            name=DEVICE_NAME,
+            manufacturer_name=DEVICE_NAME,
+            model_name=f"{DEVICE_NAME} {version('lesion-search')}",
+        ),
+    )
+
+
+def _evidence(measured: Sequence[Measured]) -> list[Dataset]:
+    """The key images, each once, the latest study's first: the report takes its study from it."""
+    once = {str(one.header.SOPInstanceUID): one.header for one in measured}
+    for header in once.values():
+        for keyword, empty in _INHERITED.items():
+            if keyword not in header:
+                setattr(header, keyword, empty)
+    return list(once.values())
+
+
+def _place(one: Measured) -> tuple[date, str]:
+    return one.day, one.study_uid
+
+
+def _new_uid() -> str:
+    return f"2.25.{uuid.uuid4().int}"

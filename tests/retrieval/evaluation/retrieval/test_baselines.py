@@ -1,0 +1,76 @@
+"""Vectors without learning, and the similarities made of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from retrieval.evaluation.retrieval.baselines import RawPixels, metadata_floors, similarity_block
+from retrieval.evaluation.retrieval.cohort import Cohort
+from retrieval.evaluation.retrieval.pixels import cut_patches
+from retrieval.lesion import LesionType
+from tests.retrieval.evaluation.toy_archive import SPEC, ToyArchive, toy_archive, toy_lesion
+
+
+@pytest.mark.parametrize("width", [1, 3, 40])
+def test_similarity_is_the_negative_squared_distance(width):
+    rng = np.random.default_rng(width)
+    vectors = rng.standard_normal((9, width)).astype(np.float32)
+    queries, gallery = np.array([2, 0]), np.array([1, 2, 8])
+    found = similarity_block(vectors, queries, gallery)
+    naive = [[-((vectors[q] - vectors[g]) ** 2).sum() for g in gallery] for q in queries]
+    np.testing.assert_allclose(found, naive, atol=1e-5)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = 1 + similarity_block(unit, queries, gallery) / 2
+    np.testing.assert_allclose(cosine, unit[queries] @ unit[gallery].T, atol=1e-6)
+
+
+def test_floors_read_the_table_alone():
+    cohort = Cohort.of(toy_archive(5, with_images=False))
+    floors = {floor.name: floor for floor in metadata_floors(cohort, np.random.default_rng(0))}
+    assert list(floors) == [
+        "random",
+        "height z only",
+        "location only",
+        "size only",
+        "location and size",
+    ]
+    np.testing.assert_array_equal(floors["location only"].draws[0], cohort.locations)
+    np.testing.assert_allclose(floors["size only"].draws[0], np.log(cohort.diameters_mm))
+    both = floors["location and size"].draws[0]
+    spread = both.std(axis=0)
+    np.testing.assert_allclose(spread[[0, 2, 3]], 1.0)
+    assert len(floors["random"].draws) == 100
+
+
+def test_a_floor_without_numbers_is_left_out_and_a_gap_is_not_a_zero():
+    lesions = [
+        toy_lesion(0, patient=1, kind=LesionType.LUNG, location=None),
+        toy_lesion(1, patient=2, kind=LesionType.LUNG, location=None, long_mm=None),
+    ]
+    floors = metadata_floors(Cohort.of(ToyArchive(lesions)), np.random.default_rng(0))
+    assert [floor.name for floor in floors] == ["random", "size only"]
+    assert np.isnan(floors[1].draws[0][1]).any()
+
+
+def test_random_floor_scores_what_chance_says():
+    from retrieval.evaluation.retrieval.ranking import (
+        match_measure,
+        patient_question,
+        scores_per_query,
+    )
+
+    cohort = Cohort.of(toy_archive(12))
+    random = metadata_floors(cohort, np.random.default_rng(0))[0]
+    found = scores_per_query(cohort, random, patient_question(cohort), match_measure)
+    assert found["recall@1"].mean() == pytest.approx(2 / 35, abs=0.02)
+
+
+def test_raw_pixels_are_means_of_two_by_two_windowed_pixels():
+    archive = toy_archive(2)
+    patches = cut_patches(archive, archive.lesions, SPEC)
+    described = RawPixels(SPEC).describe(patches)
+    low, high = SPEC.windows[0]
+    grey = ((patches[3].hu[1] - low) / (high - low)).clip(0, 1)
+    naive = [grey[y : y + 2, x : x + 2].mean() for y in range(0, 16, 2) for x in range(0, 16, 2)]
+    np.testing.assert_allclose(described[3], naive, rtol=1e-5)

@@ -1,0 +1,195 @@
+"""Query by reference, follow-ups found in the PACS, reports stored back and read again."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from retrieval.detection.proposals import Proposal
+from retrieval.image import Slab
+from retrieval.lesion import Box
+from retrieval.tracking.track_types import FollowUpState
+from service.deid.pseudonyms import PseudonymKey
+from service.pacs.indexing import index_lesion
+from service.pacs.report import report_of_patient, report_of_query
+from service.pacs.search import search_pacs
+from service.pacs.series import find_series, read_slab
+from service.pacs.structured_marks import marks_of
+from tests.service.dicom_samples import SeriesLabels, ct_series
+from tests.service.pacs.orthanc.phantom_study import (
+    DAYS,
+    PATIENT,
+    SOME,
+    Mark,
+    dumped,
+    some,
+    stacked,
+)
+from tests.service.pacs.orthanc.server import Orthanc
+
+
+def test_only_the_slices_that_are_needed_are_retrieved(pacs, phantom, patient, engine, monkeypatch):
+    client = pacs.client()
+    asked = []
+    retrieve = client.retrieve
+    monkeypatch.setattr(
+        client, "retrieve", lambda series, uid: (asked.append(uid), retrieve(series, uid))[1]
+    )
+    mark = next(iter(phantom[2].values()))
+    series = find_series(client, mark.reference)
+    slab = read_slab(client, series, mark.position, half_depth_mm=2.0)
+    assert slab.key_slice_index == mark.position
+    assert 3 <= len(asked) == len(slab.hu) <= 5 < len(series.images)
+    _, images = stacked(patient, 2)
+    wanted = np.clip(images[slab.first_slice_index :][: len(slab.hu)], -1024, 3071)
+    np.testing.assert_array_equal(slab.hu, wanted)
+
+
+def test_a_query_by_reference_answers_as_the_engine_does(pacs, phantom, engine):
+    mark = next(iter(phantom[2].values()))
+    client = pacs.client()
+    answer = search_pacs(engine, client, mark.query)
+    series = find_series(client, mark.reference)
+    depth = engine.encoder.spec.half_depth_mm
+    slab = read_slab(client, series, mark.position, half_depth_mm=depth)
+    direct = engine.search(slab, recist=mark.recist)
+    assert [hit.to_json() for hit in answer.result.hits] == [h.to_json() for h in direct.hits]
+    assert len(answer.result.hits) == 10
+    assert answer.lesion.patient_id == PATIENT
+    assert answer.lesion.study_date == DAYS[2]
+    (other,) = answer.studies
+    assert other.source == "none"
+    assert "no detector" in other.note
+    assert any("own" in warning for warning in answer.result.warnings)
+
+
+def test_follow_ups_come_from_stored_reports_and_are_reported_in_turn(
+    pacs, phantom, engine, tmp_path
+):
+    client = pacs.client()
+    uids = {}
+    for track, mark in some(phantom[2]):
+        made = report_of_query(search_pacs(engine, client, mark.query))
+        client.store(made.datasets)
+        uids[track] = marks_of(made.datasets[0])[0].track_uid
+    matched = 0
+    for track, mark in some(phantom[4]):
+        answer = search_pacs(engine, client, mark.query)
+        (follow_up,) = answer.result.follow_ups
+        assert answer.studies[0].source == "report"
+        assert answer.studies[0].lesions == SOME
+        if follow_up.state is not FollowUpState.PERSISTENT:
+            continue
+        truth = phantom[2][track]
+        # Coordinates of a report are single precision.
+        assert follow_up.lesion.box.to_list() == pytest.approx(truth.recist.box().to_list())
+        assert follow_up.change_mm == pytest.approx(mark.long_mm - truth.long_mm, abs=1e-6)
+        _check_report(report_of_query(answer), (truth, mark), uids[track], tmp_path)
+        matched += 1
+    assert matched >= SOME - 1
+
+
+def _check_report(made, marks, uid, tmp_path):
+    """Both measurements under the first report's tracking UID; dcmtk finds nothing wrong."""
+    (report,) = made.datasets
+    assert made.measurements == 2
+    assert report.StudyInstanceUID == marks[1].labels.study_uid
+    read = marks_of(report)
+    assert {mark.track_uid for mark in read} == {uid}
+    assert [mark.sop_uid for mark in read] == [mark.reference.sop_uid for mark in marks]
+    assert [mark.long_mm for mark in read] == pytest.approx([mark.long_mm for mark in marks])
+    path = tmp_path / "report.dcm"
+    report.save_as(path, enforce_file_format=True)
+    assert uid in dumped(path)
+
+
+def test_follow_ups_come_from_the_index_under_the_keys_pseudonyms(pacs, phantom, engine, key_file):
+    client = pacs.client(pseudonym_key=key_file)
+    key = PseudonymKey.load(key_file)
+    for _, mark in some(phantom[2]):
+        index_lesion(engine, client, mark.query, lesion_type=mark.lesion_type)
+    states = []
+    for track, mark in some(phantom[4]):
+        answer = search_pacs(engine, client, mark.query)
+        text = json.dumps(answer.to_json())
+        for secret in (PATIENT, mark.labels.study_uid, mark.labels.series_uid, "2021-"):
+            assert secret not in text
+        assert answer.lesion.patient_id == key.patient(PATIENT)
+        assert all(hit.lesion.patient_id != key.patient(PATIENT) for hit in answer.result.hits)
+        assert answer.studies[0].source == "index"
+        (follow_up,) = answer.result.follow_ups
+        states.append(follow_up.state)
+        if follow_up.lesion is not None and follow_up.state is FollowUpState.PERSISTENT:
+            assert follow_up.lesion.key_slice_index == phantom[2][track].position
+    assert states.count(FollowUpState.PERSISTENT) >= SOME - 1
+    made = report_of_patient(engine, client, phantom[4]["000004_t01"].reference)
+    assert made.measurements == SOME
+    assert {str(one.StudyInstanceUID) for one in made.datasets} == {
+        phantom[2]["000004_t01"].labels.study_uid
+    }
+
+
+class TruthfulDetector:
+    """Proposes the phantom's boxes on their key slices, and a wrong one everywhere."""
+
+    name, fingerprint, half_depth_mm = "truth", "truth0", 2.5
+
+    def __init__(self, marks) -> None:
+        self._marks = list(marks)
+
+    def detect(self, slab: Slab) -> list[Proposal]:
+        here = [mark for mark in self._marks if mark.position == slab.key_slice_index]
+        found = [Proposal(mark.recist.box(), 0.9, mark.long_mm) for mark in here]
+        return [*found, Proposal(Box(80, 2, 95, 17), 0.2, 12.0)]
+
+
+def test_where_nobody_marked_anything_the_detector_proposes(
+    pacs, phantom, patient, engine, monkeypatch
+):
+    """One run of slices about one lesion, so that the series has no gaps."""
+    mark = phantom[4]["000004_t01"]
+    labels = SeriesLabels("MRN-4712", "a", DAYS[2], first_z_mm=-200.0)
+    later = SeriesLabels("MRN-4712", "b", DAYS[4], first_z_mm=-100.0)
+    found = {}
+    for study, where in ((2, labels), (4, later)):
+        row = next(
+            m.row for m in patient.lesions if m.track_id == mark.track and m.row.study == study
+        )
+        run = next(
+            run
+            for run in patient.images
+            if run.study == study
+            and run.first_slice <= row.key_slice < run.first_slice + len(run.hu)
+        )
+        images = ct_series(
+            run.hu.astype(np.float32),
+            where,
+            spacing_mm_px=row.spacing_mm_px,
+            interval_mm=row.slice_interval_mm,
+        )
+        pacs.store(images)
+        position = row.key_slice - run.first_slice
+        found[study] = Mark(where, position, row.recist, mark.track, row.lesion_type, mark.long_mm)
+    monkeypatch.setattr(engine, "_detector", TruthfulDetector([found[4]]))
+    monkeypatch.setattr("service.pacs.proposals.STEP_MM", 0.1)
+    answer = search_pacs(engine, pacs.client(), found[2].query)
+    (study,) = answer.studies
+    assert study.source == "detector"
+    assert study.lesions == 2
+    assert "nobody marked" in study.note
+    (follow_up,) = answer.result.follow_ups
+    assert follow_up.state in {FollowUpState.PERSISTENT, FollowUpState.UNCERTAIN}
+    assert follow_up.lesion is None or "detector" in follow_up.lesion.tags
+    if follow_up.state is FollowUpState.PERSISTENT:
+        assert follow_up.lesion.box == found[4].recist.box()
+
+
+def test_the_pacs_holds_what_was_stored(pacs: Orthanc, phantom):
+    mark = phantom[2]["000004_t01"]
+    series = find_series(pacs.client(), mark.reference)
+    header: Dataset = pacs.client().header(series.entry, mark.reference.sop_uid)
+    assert header.PatientID == PATIENT
+    assert "PixelData" not in header
