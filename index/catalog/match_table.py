@@ -6,7 +6,7 @@ import sqlite3
 
 from index.errors import LesionIndexError, UnknownLesionError
 from index.reports import Match, Verdict
-from retrieval.tracking.lesion_graph import check_decisions
+from retrieval.tracking.decisions import check_decisions
 
 
 class MatchError(LesionIndexError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 FloatArray = NDArray[np.float64]
 
@@ -51,6 +50,9 @@ def best_assignment(gain: FloatArray) -> list[tuple[int, int]]:
 
     Staying without a partner gains 0, so only pairs of positive gain are taken; -inf forbids.
     """
+    # Loading scipy.optimize takes longer than all other imports of the index together.
+    from scipy.optimize import linear_sum_assignment
+
     if gain.size == 0:
         return []
     rows, columns = linear_sum_assignment(-np.maximum(gain, 0.0))

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.lesion import Lesion
+from retrieval.tracking.decisions import Decisions
 from retrieval.tracking.edges import FloatArray, PairTerms, TrackNode
-from retrieval.tracking.lesion_graph import Decisions, LesionGraph, link_lesions
-from retrieval.tracking.matcher import MatcherModel, TrackingError
+from retrieval.tracking.errors import TrackingError
+from retrieval.tracking.lesion_graph import LesionGraph, link_lesions
+from retrieval.tracking.matcher import MatcherModel
 from retrieval.tracking.merges import Merge, find_merges
 from retrieval.tracking.study_order import order_studies
 from retrieval.tracking.track_types import (

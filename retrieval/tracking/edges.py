@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.lesion import Lesion, LesionType
-from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel, TrackingError
+from retrieval.tracking.errors import TrackingError
+from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel
 
 FloatArray = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ pair, into one track is refused. What a reader confirmed is joined first, whatev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,14 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.tracking.association import best_assignment, match_marginals
-from retrieval.tracking.matcher import MatcherModel, TrackingError
+from retrieval.tracking.decisions import Components, Decisions, join_confirmed
+from retrieval.tracking.matcher import MatcherModel
 
 FloatArray = NDArray[np.float64]
-Pair = tuple[int, int]
-
-
-class MatchConflictError(TrackingError):
-    """Confirmed and rejected matches of one patient that contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,88 +39,13 @@ class LesionGraph:
 
     def joined(self, a: int, b: int, study_of: Sequence[int], decisions: Decisions) -> LesionGraph:
         """The graph with the tracks of two nodes made one, unless that breaks a rule of tracks."""
-        components = _Components(study_of, decisions.rejected)
+        components = Components(study_of, decisions.rejected)
         for node, number in enumerate(self.component):
             components.join(node, self.component.index(number))
         if components.together(a, b) or not components.may_join(a, b):
             return self
         components.join(a, b)
         return LesionGraph(components.numbers(), self.score)
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions:
-    """A reader's confirmed and rejected matches, as pairs of node numbers (low, high)."""
-
-    confirmed: frozenset[Pair] = frozenset()
-    rejected: frozenset[Pair] = frozenset()
-
-    @classmethod
-    def among(
-        cls,
-        lesion_ids: Sequence[str],
-        confirmed: Iterable[tuple[str, str]],
-        rejected: Iterable[tuple[str, str]],
-    ) -> Decisions:
-        """The decisions about these lesions; one that names any other lesion has no effect."""
-        number = {lesion_id: node for node, lesion_id in enumerate(lesion_ids)}
-
-        def numbered(pairs: Iterable[tuple[str, str]]) -> frozenset[Pair]:
-            return frozenset(
-                (min(number[a], number[b]), max(number[a], number[b]))
-                for a, b in pairs
-                if a in number and b in number
-            )
-
-        return cls(numbered(confirmed), numbered(rejected))
-
-
-class _Components:
-    """Union-find over nodes, with the study of each node and the pairs kept apart."""
-
-    def __init__(self, study_of: Sequence[int], apart: frozenset[Pair]) -> None:
-        self._nodes = [{node} for node in range(len(study_of))]
-        self._own = list(range(len(study_of)))
-        self._study_of = study_of
-        self._apart = apart
-
-    def together(self, a: int, b: int) -> bool:
-        return self._own[a] == self._own[b]
-
-    def may_join(self, a: int, b: int) -> bool:
-        ours, theirs = self._nodes[self._own[a]], self._nodes[self._own[b]]
-        if {self._study_of[n] for n in ours} & {self._study_of[n] for n in theirs}:
-            return False
-        return not any((min(x, y), max(x, y)) in self._apart for x in ours for y in theirs)
-
-    def join(self, a: int, b: int) -> None:
-        keep, drop = sorted((self._own[a], self._own[b]))
-        if keep == drop:
-            return
-        for node in self._nodes[drop]:
-            self._own[node] = keep
-        self._nodes[keep] |= self._nodes[drop]
-        self._nodes[drop] = set()
-
-    def numbers(self) -> tuple[int, ...]:
-        order = {own: number for number, own in enumerate(sorted(set(self._own)))}
-        return tuple(order[own] for own in self._own)
-
-
-def check_decisions(
-    study_of: Mapping[str, str],
-    confirmed: Iterable[tuple[str, str]],
-    rejected: Iterable[tuple[str, str]],
-) -> None:
-    """Raises MatchConflictError where decisions contradict each other, as ``link_lesions`` does.
-
-    ``study_of`` names the study of each lesion id of one patient; scores are not needed.
-    """
-    ids = list(study_of)
-    studies = list(study_of.values())
-    numbers = [studies.index(study) for study in studies]
-    decisions = Decisions.among(ids, confirmed, rejected)
-    _join_confirmed(_Components(numbers, decisions.rejected), numbers, decisions)
 
 
 def link_lesions(
@@ -135,8 +56,8 @@ def link_lesions(
     Raises MatchConflictError where a reader confirmed a match within one study, or confirmed a
     chain of matches whose ends were rejected.
     """
-    components = _Components(study_of, decisions.rejected)
-    _join_confirmed(components, study_of, decisions)
+    components = Components(study_of, decisions.rejected)
+    join_confirmed(components, study_of, decisions)
     score = np.zeros_like(log_odds)
     proposals: list[tuple[float, int, int]] = []
     studies = [np.flatnonzero(np.asarray(study_of) == study) for study in sorted(set(study_of))]
@@ -154,20 +75,6 @@ def link_lesions(
         if not components.together(a, b) and components.may_join(a, b):
             components.join(a, b)
     return LesionGraph(components.numbers(), score)
-
-
-def _join_confirmed(components: _Components, study_of: Sequence[int], decisions: Decisions) -> None:
-    for a, b in sorted(decisions.confirmed):
-        if study_of[a] == study_of[b]:
-            raise MatchConflictError(
-                "a confirmed match joins two lesions of one study: a match joins two studies"
-            )
-        components.join(a, b)
-    if any(components.together(a, b) for a, b in decisions.rejected):
-        raise MatchConflictError(
-            "confirmed matches join two lesions whose match was rejected: remove one of these "
-            "decisions"
-        )
 
 
 def _competing_weight(

@@ -12,16 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
-from retrieval.lesion import LesionSearchError
+from retrieval.tracking.errors import TrackingError
 
 TERM_NAMES = ("similarity", "in_plane", "height", "size", "type")
 """The order of the weights and of every array of terms."""
 
 MATCHER_FORMAT = 1
-
-
-class TrackingError(LesionSearchError):
-    """Lesions, decisions or matcher weights that tracking cannot use."""
 
 
 class LocationSource(StrEnum):

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.tracking.decisions import Decisions
 from retrieval.tracking.edges import PairTerms, TrackNode
-from retrieval.tracking.lesion_graph import Decisions, LesionGraph
+from retrieval.tracking.lesion_graph import LesionGraph
 from retrieval.tracking.matcher import LocationSource
 
 PLACE_TOLERANCE_MM = 8.0

@@ -12,7 +12,8 @@ from index.lesion_index import LesionIndex
 from retrieval.lesion import Lesion
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.tracking.edges import TrackNode
-from retrieval.tracking.matcher import MatcherModel, TrackingError, bundled_matcher
+from retrieval.tracking.errors import TrackingError
+from retrieval.tracking.matcher import MatcherModel, bundled_matcher
 from retrieval.tracking.study_order import order_studies
 from retrieval.tracking.tracks import match_scores, track_patient
 from service.engine.patient_tracks import PatientCase

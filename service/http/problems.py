@@ -19,7 +19,7 @@ from index.errors import (
     UnknownLesionError,
 )
 from retrieval.lesion import LesionSearchError
-from retrieval.tracking.lesion_graph import MatchConflictError
+from retrieval.tracking.errors import MatchConflictError
 from service.decoding.decoder import DecoderBusyError
 from service.figures.pictures import PictureError
 from service.http.uploads.held import UnknownUploadError, UploadTooLargeError

@@ -21,7 +21,7 @@ from index.lesion_index import LesionIndex
 from index.parquet_import import import_index
 from index.reports import AddReport, Match, Verdict
 from index.vectors import VectorError
-from retrieval.tracking.lesion_graph import MatchConflictError
+from retrieval.tracking.errors import MatchConflictError
 
 
 @pytest.fixture

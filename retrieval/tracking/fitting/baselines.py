@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from retrieval.tracking.edges import PairTerms, TrackNode
+from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient
-from retrieval.tracking.matcher import TrackingError
 from retrieval.tracking.study_order import order_studies
 
 FloatArray = NDArray[np.float64]

@@ -19,13 +19,8 @@ from sklearn.linear_model import LogisticRegression
 
 from retrieval.tracking.association import match_marginals
 from retrieval.tracking.edges import PairTerms, TrackNode
-from retrieval.tracking.matcher import (
-    TERM_NAMES,
-    LocationSource,
-    MatcherModel,
-    TermWeights,
-    TrackingError,
-)
+from retrieval.tracking.errors import TrackingError
+from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel, TermWeights
 
 FloatArray = NDArray[np.float64]
 

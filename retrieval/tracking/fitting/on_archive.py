@@ -17,8 +17,9 @@ from retrieval.lesion import Lesion, LesionSearchError, Split
 from retrieval.patch import Patch, extract_patch
 from retrieval.sources.archive import Archive
 from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
-from retrieval.tracking.matcher import MatcherModel, TrackingError
+from retrieval.tracking.matcher import MatcherModel
 
 BATCH = 64
 

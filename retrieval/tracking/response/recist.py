@@ -14,7 +14,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from retrieval.tracking.matcher import TrackingError
+from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.response.growth import TrackGrowth, track_growth
 from retrieval.tracking.response.targets import (
     NODE_NORMAL_SHORT_MM,

@@ -13,6 +13,7 @@ import pytest
 
 from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.edges import NOMINAL_BODY_MM, PairTerms, TrackNode
+from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.fitting.simulated_patients import SimulationSettings, simulate_patients
 from retrieval.tracking.matcher import (
@@ -20,7 +21,6 @@ from retrieval.tracking.matcher import (
     LocationSource,
     MatcherModel,
     TermWeights,
-    TrackingError,
     bundled_matcher,
     load_matcher,
 )

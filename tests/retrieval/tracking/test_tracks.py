@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 
 from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.errors import MatchConflictError, TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient
 from retrieval.tracking.fitting.simulated_patients import (
     SimulationSettings,
     simulate_patient,
     simulate_patients,
 )
-from retrieval.tracking.lesion_graph import MatchConflictError
-from retrieval.tracking.matcher import TrackingError
 from retrieval.tracking.study_order import order_studies
 from retrieval.tracking.track_types import FollowUpState, LinkState, OrderedBy, PatientTracks
 from retrieval.tracking.tracks import follow_ups, track_patient

@@ -8,7 +8,7 @@ import pytest
 from index.catalog.reader import EncoderBinding, LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, ImageSource, Lesion
-from retrieval.tracking.matcher import TrackingError
+from retrieval.tracking.errors import TrackingError
 from service.figures.track_mistakes import MistakeKind, check_links, example_patient, known_tracks
 
 

@@ -20,6 +20,7 @@ from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion
 from retrieval.patch import Patch, PatchSpec
 from retrieval.sources.archive import ArchiveError
+from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.on_archive import (
     LabelledArchive,
     fit_from_archive,
@@ -27,7 +28,7 @@ from retrieval.tracking.fitting.on_archive import (
     save_matcher,
 )
 from retrieval.tracking.fitting.simulated_patients import SimulationSettings, simulate_patients
-from retrieval.tracking.matcher import MatcherModel, TrackingError
+from retrieval.tracking.matcher import MatcherModel
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lesion import Box, Lesion, LesionType
-from retrieval.tracking.matcher import TrackingError
+from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.response.growth import track_growth, volume_doubling_days
 from retrieval.tracking.response.recist import PatientResponse, ResponseCategory, patient_response
 from retrieval.tracking.response.targets import MarkPolicy, NodePolicy, ResponsePolicy
