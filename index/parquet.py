@@ -29,6 +29,8 @@ BATCH = 10_000
 """Lesions of one row group: what is in memory at a time."""
 
 _KEY = b"lesion_search"
+_LATER = {"location_error": None, "pixel_hash": None}
+"""Columns that an export of an older program lacks, and what stands for them."""
 
 
 class ParquetError(LesionIndexError):
@@ -90,7 +92,8 @@ class ExportedIndex:
                 "`lesion-search index export --index I --out FILE.parquet`"
             ) from error
         wanted = _schema(self.binding.dimension)
-        if not self._file.schema_arrow.equals(wanted):
+        held = self._file.schema_arrow
+        if not held.equals(pa.schema([column for column in wanted if _is_held(column, held)])):
             lacking = sorted(set(wanted.names) - set(self._file.schema_arrow.names))
             raise ParquetError(
                 f"{path} has other columns than an exported index: lacking {lacking or 'none'}; "
@@ -104,9 +107,13 @@ class ExportedIndex:
                 vectors = _vectors(batch.column("vector"), self.binding.dimension)
                 columns = batch.drop_columns(["vector"]).to_pylist()
                 for fields, vector in zip(columns, vectors, strict=True):
-                    yield _record(fields, vector)
+                    yield _record(_LATER | fields, vector)
         except (OSError, pa.ArrowException, LesionSearchError) as error:
             raise ParquetError(f"{self._path} is damaged ({error}): export it again") from error
+
+
+def _is_held(column: pa.Field, held: pa.Schema) -> bool:
+    return column.name not in _LATER or column.name in held.names
 
 
 def _schema(dimension: int) -> pa.Schema:
@@ -122,6 +129,7 @@ def _schema(dimension: int) -> pa.Schema:
             pa.field("long_mm", real),
             pa.field("short_mm", real),
             pa.field("location", pa.list_(real)),
+            pa.field("location_error", pa.list_(real)),
             pa.field("lesion_type", text, nullable=False),
             pa.field("split", text, nullable=False),
             pa.field("study_date", pa.date32()),
@@ -130,6 +138,7 @@ def _schema(dimension: int) -> pa.Schema:
             pa.field("image", text, nullable=False),
             pa.field("spacing_mm_px", pa.list_(real), nullable=False),
             pa.field("slice_interval_mm", real, nullable=False),
+            pa.field("pixel_hash", text),
             pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
         ]
     )
@@ -144,6 +153,7 @@ def _table(records: Sequence[LesionRecord], schema: pa.Schema) -> pa.Table:
             "image": record.source.image,
             "spacing_mm_px": list(record.source.spacing_mm_px),
             "slice_interval_mm": record.source.slice_interval_mm,
+            "pixel_hash": record.source.pixel_hash,
         }
         for record in records
     ]
@@ -171,5 +181,6 @@ def _record(fields: dict[str, Any], vector: NDArray[np.float32]) -> LesionRecord
         image=fields["image"],
         spacing_mm_px=(x_mm, y_mm),
         slice_interval_mm=fields["slice_interval_mm"],
+        pixel_hash=fields["pixel_hash"],
     )
     return LesionRecord(Lesion.from_json(fields), vector, source)

@@ -108,7 +108,6 @@ class Box:
     y2: float
 
     def __post_init__(self) -> None:
-        # One sum is not finite where an edge is not: cheaper than asking each of them.
         if not math.isfinite(self.x1 + self.y1 + self.x2 + self.y2):
             raise LesionError(f"box {self.to_list()} has an edge that is not a finite number")
         if self.x2 <= self.x1 or self.y2 <= self.y1:
@@ -234,6 +233,8 @@ class Lesion:
     """ONE marked appearance: one box on one key slice of one series.
 
     ``location`` is DeepLesion's normalised body position (x, y, z) in [0, 1], None if unknown.
+    ``location_error`` is the standard error of each coordinate of an estimated location, in the
+    same units; it is None where the location was given, or where there is none.
     ``long_mm`` and ``short_mm`` are the RECIST diameters, None if never measured.
     """
 
@@ -250,6 +251,17 @@ class Lesion:
     split: Split = Split.UNKNOWN
     study_date: date | None = None
     tags: tuple[str, ...] = ()
+    location_error: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        error = self.location_error
+        if error is None:
+            return
+        if self.location is None or not all(math.isfinite(one) and one >= 0 for one in error):
+            raise LesionError(
+                f"lesion {self.lesion_id!r} has the location error {error}: an error belongs to a "
+                "location and is a finite number of 0 or more for each coordinate"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The lesion under DESIGN.md's JSON names; the same names serve pandas columns."""
@@ -263,6 +275,7 @@ class Lesion:
             "long_mm": self.long_mm,
             "short_mm": self.short_mm,
             "location": None if self.location is None else list(self.location),
+            "location_error": None if self.location_error is None else list(self.location_error),
             "lesion_type": self.lesion_type.value,
             "split": self.split.value,
             "study_date": None if self.study_date is None else self.study_date.isoformat(),
@@ -273,7 +286,6 @@ class Lesion:
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """The inverse of ``to_json``; raises LesionError naming the field that is wrong."""
         try:
-            location = fields.get("location")
             study_date = fields.get("study_date")
             return cls(
                 lesion_id=str(fields["lesion_id"]),
@@ -284,9 +296,8 @@ class Lesion:
                 box=Box(*(float(edge) for edge in fields["box"])),
                 long_mm=_optional_float(fields.get("long_mm")),
                 short_mm=_optional_float(fields.get("short_mm")),
-                location=None
-                if location is None
-                else (float(location[0]), float(location[1]), float(location[2])),
+                location=_optional_triple(fields.get("location")),
+                location_error=_optional_triple(fields.get("location_error")),
                 lesion_type=LesionType(fields.get("lesion_type") or "unknown"),
                 split=Split(fields.get("split") or "unknown"),
                 study_date=None if study_date is None else date.fromisoformat(study_date),
@@ -294,7 +305,9 @@ class Lesion:
             )
         except KeyError as missing:
             raise LesionError(f"lesion lacks the field {missing}") from None
-        except (TypeError, IndexError) as wrong:
+        except LesionError:
+            raise
+        except (TypeError, IndexError, ValueError) as wrong:
             raise LesionError(f"lesion field has the wrong form: {wrong}") from None
 
     def with_changes(self, **changes: Any) -> Lesion:
@@ -304,12 +317,17 @@ class Lesion:
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """Where a lesion's pixels can be read again: an archive's folder and a path inside it."""
+    """Where a lesion's pixels can be read again: an archive's folder and a path inside it.
+
+    ``pixel_hash`` is that of the key slice when the lesion was indexed
+    (``retrieval.pixel_hash``); None where an older program indexed it.
+    """
 
     archive: str
     image: str
     spacing_mm_px: tuple[float, float]
     slice_interval_mm: float
+    pixel_hash: str | None = None
 
 
 def parse_numbers(text: str, *, count: int, name: str, form: str) -> list[float]:
@@ -325,3 +343,7 @@ def parse_numbers(text: str, *, count: int, name: str, form: str) -> list[float]
 
 def _optional_float(value: Any) -> float | None:
     return None if value is None else float(value)
+
+
+def _optional_triple(values: Any) -> tuple[float, float, float] | None:
+    return None if values is None else (float(values[0]), float(values[1]), float(values[2]))

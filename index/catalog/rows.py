@@ -23,7 +23,8 @@ from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 LESION_COLUMNS = (
     "lesion_id, patient_id, study_id, series_id, key_slice_index, x1, y1, x2, y2, "
     "long_mm, short_mm, location_x, location_y, location_z, lesion_type, split, study_date, tags, "
-    "archive, image, spacing_x_mm_px, spacing_y_mm_px, slice_interval_mm"
+    "archive, image, spacing_x_mm_px, spacing_y_mm_px, slice_interval_mm, "
+    "location_error_x, location_error_y, location_error_z, pixel_hash"
 )
 """The values of a lesion and of its image's source, in the order of ``encode``."""
 
@@ -34,6 +35,8 @@ Values = tuple[Any, ...]
 
 _REALS = 12
 _PACK = struct.Struct(f"<qq{_REALS}d").pack
+_PACK_ERROR = struct.Struct("<3d").pack
+_NO_LATER_VALUES = (None, None, None, None)
 _TYPES = {kind.value: kind for kind in LesionType}
 _SPLITS = {split.value: split for split in Split}
 
@@ -41,6 +44,7 @@ _SPLITS = {split.value: split for split in Split}
 def encode(lesion: Lesion, source: ImageSource) -> Values:
     """The row values of a lesion and its source, without row number and checksum."""
     location = lesion.location or (None, None, None)
+    error = lesion.location_error or (None, None, None)
     return (
         lesion.lesion_id,
         lesion.patient_id,
@@ -60,12 +64,15 @@ def encode(lesion: Lesion, source: ImageSource) -> Values:
         float(source.spacing_mm_px[0]),
         float(source.spacing_mm_px[1]),
         float(source.slice_interval_mm),
+        *(_real(value) for value in error),
+        source.pixel_hash,
     )
 
 
 def decode_lesion(values: Sequence[Any]) -> Lesion:
     """The lesion of a row's values."""
     location = None if values[11] is None else (values[11], values[12], values[13])
+    error = None if values[23] is None else (values[23], values[24], values[25])
     return Lesion(
         lesion_id=values[0],
         patient_id=values[1],
@@ -80,6 +87,7 @@ def decode_lesion(values: Sequence[Any]) -> Lesion:
         split=_SPLITS[values[15]],
         study_date=None if values[16] is None else date.fromisoformat(values[16]),
         tags=() if values[17] == "[]" else tuple(json.loads(values[17])),
+        location_error=error,
     )
 
 
@@ -90,17 +98,27 @@ def decode_source(values: Sequence[Any]) -> ImageSource:
         image=values[19],
         spacing_mm_px=(values[20], values[21]),
         slice_interval_mm=values[22],
+        pixel_hash=values[26],
     )
 
 
 def lesion_checksum(row: int, values: Sequence[Any]) -> int:
-    """CRC-32 over the row's number and every value of it."""
+    """CRC-32 over the row's number and every value of it.
+
+    Where the columns of a later schema are empty, it is the checksum that the earlier schema gave
+    the row, so that an older catalog is brought forward without being written anew.
+    """
     names, numbers = values[0:4], values[4:14]
     type_and_split, day, others, spacing = values[14:16], values[16], values[17:20], values[20:23]
     text = "\x1f".join((*names, *type_and_split, day or "", *others))
     if None in numbers:
         numbers = [math.nan if value is None else value for value in numbers]
-    return zlib.crc32(text.encode(), zlib.crc32(_PACK(row, *numbers, *spacing)))
+    first = zlib.crc32(text.encode(), zlib.crc32(_PACK(row, *numbers, *spacing)))
+    later = tuple(values[23:27])
+    if later == _NO_LATER_VALUES:
+        return first
+    errors = [math.nan if value is None else value for value in later[:3]]
+    return zlib.crc32((later[3] or "").encode(), zlib.crc32(_PACK_ERROR(*errors), first))
 
 
 def checked(row: int, values: Sequence[Any], checksum: int) -> Sequence[Any]:

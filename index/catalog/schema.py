@@ -92,7 +92,22 @@ _IDENTITY = (
     "INSERT INTO index_identity VALUES (1, lower(hex(randomblob(16))))",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _MATCHES, _FILTER_INDEXES, _IDENTITY)
+# NULL where the location was given, and where the lesion was indexed before there was a hash.
+_ESTIMATES_AND_PIXELS = (
+    "ALTER TABLE lesions ADD COLUMN location_error_x REAL",
+    "ALTER TABLE lesions ADD COLUMN location_error_y REAL",
+    "ALTER TABLE lesions ADD COLUMN location_error_z REAL",
+    "ALTER TABLE lesions ADD COLUMN pixel_hash TEXT",
+    "CREATE INDEX lesions_pixel_hash ON lesions (pixel_hash) WHERE pixel_hash IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _FIRST,
+    _MATCHES,
+    _FILTER_INDEXES,
+    _IDENTITY,
+    _ESTIMATES_AND_PIXELS,
+)
 """Step n brings a catalog from schema version n to n + 1. Steps are added, never edited."""
 
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -14,6 +14,7 @@ LESION: dict[str, Any] = {
     "long_mm": 18.4,
     "short_mm": 14.1,
     "location": [0.31, 0.52, 0.44],
+    "location_error": None,
     "lesion_type": "liver",
     "split": "test",
     "study_date": "2024-05-17",

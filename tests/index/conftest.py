@@ -41,9 +41,11 @@ class Samples:
             split=list(Split)[number % len(Split)],
             study_date=date(2020, 1 + number % 12, 1) if known else None,
             tags=tuple(tag for n, tag in enumerate(tags) if number >> n & 1),
+            location_error=(0.02, 0.04, number / 1000) if known and number % 5 == 0 else None,
         )
         vector = self.unit_vectors(1, seed=100_000 * seed + number)[0]
-        source = ImageSource("archive", f"{patient}/{number:03d}.png", (0.8, 0.75), 2.5)
+        pixel_hash = f"{number // 3:064x}" if number % 4 else None
+        source = ImageSource("archive", f"{patient}/{number:03d}.png", (0.8, 0.75), 2.5, pixel_hash)
         return LesionRecord(lesion, vector, source)
 
     def records(self, count: int) -> list[LesionRecord]:

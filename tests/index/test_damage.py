@@ -18,6 +18,7 @@ import pytest
 
 from index.catalog import connections, rows, schema
 from index.catalog.damage_watch import DamageWatch
+from index.catalog.reader import LesionRecord
 from index.catalog.writer import write_state
 from index.errors import CatalogError, IndexBusyError, LesionIndexError, StorageError
 from index.faiss_store.snapshots import snapshot_lock
@@ -256,6 +257,15 @@ def test_a_full_disk_leaves_what_existed_untouched(folder, samples):
     assert [path.name for path in folder.parent.iterdir()] == ["index"]
 
 
+def of_an_older_program(record: LesionRecord) -> LesionRecord:
+    """What a program kept that knew neither estimated locations nor hashes of pixels."""
+    return replace(
+        record,
+        lesion=record.lesion.with_changes(location_error=None),
+        source=replace(record.source, pixel_hash=None),
+    )
+
+
 def test_an_older_schema_is_brought_forward(tmp_path: Path, samples):
     folder = tmp_path / "old"
     folder.mkdir()
@@ -263,13 +273,14 @@ def test_an_older_schema_is_brought_forward(tmp_path: Path, samples):
         old.execute("BEGIN")
         schema.migrate(old, start=0, end=1)
         write_state(old, samples.binding, generation=3, lesion_count=12)
-        marks = ", ".join("?" * (rows.LESION_WIDTH + 2))
+        known = [column for (_, column, *_) in old.execute("PRAGMA table_info(lesions)")][1:-1]
+        marks = ", ".join("?" * (len(known) + 2))
         for row in range(1, 13):
-            one = samples.record(row)
+            one = of_an_older_program(samples.record(row))
             values = rows.encode(one.lesion, one.source)
             old.execute(
-                f"INSERT INTO lesions (row, {rows.LESION_COLUMNS}, checksum) VALUES ({marks})",
-                (row, *values, rows.lesion_checksum(row, values)),
+                f"INSERT INTO lesions (row, {', '.join(known)}, checksum) VALUES ({marks})",
+                (row, *values[: len(known)], rows.lesion_checksum(row, values)),
             )
             blob = rows.encode_vector(one.vector)
             old.execute(
@@ -281,7 +292,11 @@ def test_an_older_schema_is_brought_forward(tmp_path: Path, samples):
     with LesionIndex.open(folder, binding=samples.binding) as index:
         assert index.info().schema_version == schema.SCHEMA_VERSION
         assert index.verify().sound
-        assert samples.same(index.get(samples.record(4).lesion.lesion_id), samples.record(4))
+        assert samples.same(
+            index.get(samples.record(5).lesion.lesion_id), of_an_older_program(samples.record(5))
+        )
+        assert index.add([samples.record(5)]).updated == 1
+        assert samples.same(index.get(samples.record(5).lesion.lesion_id), samples.record(5))
         where = LesionFilter(tags=frozenset({"a, b"}))
         assert index.count(where) == sum(
             where.accepts(samples.record(n).lesion) for n in range(1, 13)

@@ -132,7 +132,8 @@ def test_types_and_splits_carry_deeplesions_numbers() -> None:
 @given(
     box=BOX,
     sizes=st.tuples(*[st.none() | st.floats(0, 200)] * 2),
-    location=st.none() | st.tuples(*[st.floats(0, 1)] * 3),
+    place=st.none()
+    | st.tuples(st.tuples(*[st.floats(0, 1)] * 3), st.none() | st.tuples(*[st.floats(0, 1)] * 3)),
     kind=st.sampled_from(LesionType),
     split=st.sampled_from(Split),
     day=st.none() | st.dates(date(1990, 1, 1), date(2030, 1, 1)),
@@ -141,14 +142,15 @@ def test_types_and_splits_carry_deeplesions_numbers() -> None:
 def test_lesions_survive_json(
     box: Box,
     sizes: tuple[float | None, float | None],
-    location: tuple[float, float, float] | None,
+    place: tuple[tuple[float, float, float], tuple[float, float, float] | None] | None,
     kind: LesionType,
     split: Split,
     day: date | None,
     tags: list[str],
 ) -> None:
+    location, error = place or (None, None)
     lesion = Lesion("a", "p", "p_1", "p_1_1", 5, box, *sizes, location, kind, split, day)
-    lesion = lesion.with_changes(tags=tuple(tags))
+    lesion = lesion.with_changes(tags=tuple(tags), location_error=error)
     assert Lesion.from_json(json.loads(json.dumps(lesion.to_json()))) == lesion
 
 
@@ -159,3 +161,15 @@ def test_broken_lesion_json_is_named() -> None:
         Lesion.from_json(without)
     with pytest.raises(LesionError, match="wrong form"):
         Lesion.from_json(fields | {"box": 7})
+    for location in ([0.1, 0.2], "top", [0.1, 0.2, "head"]):
+        with pytest.raises(LesionError, match="wrong form"):
+            Lesion.from_json(fields | {"location": location})
+
+
+def test_an_error_belongs_to_a_location_and_is_a_length() -> None:
+    lesion = Lesion("a", "p", "p_1", "p_1_1", 5, Box(0, 0, 1, 1))
+    with pytest.raises(LesionError, match="belongs to a location"):
+        lesion.with_changes(location_error=(0.1, 0.1, 0.1))
+    for error in ((0.1, 0.1, float("nan")), (0.1, -0.1, 0.1)):
+        with pytest.raises(LesionError, match="finite number of 0 or more"):
+            lesion.with_changes(location=(0.5, 0.5, 0.5), location_error=error)

@@ -23,6 +23,10 @@ class LesionOut(BaseModel):
     long_mm: float | None
     short_mm: float | None
     location: Numbers | None = Field(description="body position x, y, z in [0, 1]")
+    location_error: Numbers | None = Field(
+        default=None,
+        description="standard error of an estimated location; null where it was given",
+    )
     lesion_type: str
     split: str
     study_date: str | None
