@@ -36,7 +36,7 @@ DESIGN = {
     "/v1/lesions/{lesion_id}/slices/{slice_index}": {"get"},
     "/v1/patients": {"get"},
 }
-MODULES = ("schemas", "viewer_schemas", "track_schemas", "detection_schemas")
+MODULES = ("search", "viewer", "tracks", "detection")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_every_json_answer_has_an_example(document):
 
 
 def test_the_examples_are_what_the_models_allow():
-    modules = [importlib.import_module(f"service.{name}") for name in MODULES]
+    modules = [importlib.import_module(f"service.http.schemas.{name}") for name in MODULES]
     for name, example in EXAMPLES.items():
         (model,) = {getattr(m, name) for m in modules if hasattr(m, name)}
         read = model.model_validate(example).model_dump(mode="json")
