@@ -172,8 +172,8 @@ def _split_clause(clause: str) -> tuple[str, str, str]:
     name = _ALIASES.get(name, name)
     if name not in _NAMES:
         raise FilterError(
-            f"filter clause {_shown(clause)} names an unknown field {_shown(found['name'])}: one of "
-            f"{', '.join(_NAMES)}"
+            f"filter clause {_shown(clause)} names an unknown field {_shown(found['name'])}: "
+            f"one of {', '.join(_NAMES)}"
         )
     return name, found["op"], value
 

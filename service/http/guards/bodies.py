@@ -10,9 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.problems import problem
 
-
 PLAIN_BYTES = 1 << 20
-"""The most of a body that is no multipart form: JSON is parsed whole, while nobody else is served."""
+"""The most of a body that is no multipart form: JSON is parsed whole, and nobody is served then."""
 
 
 class BodyLimits:
