@@ -1,20 +1,29 @@
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 SOAK := tests/service/http/test_soak.py
 TESTS ?=
 export LESION_SEARCH_REAL_DATA ?=
 
-.PHONY: setup demo check test clean
+.PHONY: setup demo check test wheel clean
 
-setup: .venv/.ready
+## What a user needs. Bytecode is compiled once: where Python may not write it, every start would.
+.venv/.user: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) -e .
+	-@$(BIN)/python -m compileall -q -q -j 0 .venv/lib >/dev/null
+	touch $@
 
-.venv/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dicom,train,notebooks,milvus,ray,dev]'
+## What a developer needs beside it: every extra, the checkers and the tests' tools.
+setup: .venv/.developer
+
+.venv/.developer: .venv/.user
+	$(INSTALL) -e '.[dicom,train,notebooks,milvus,ray,dev]'
+	-@$(BIN)/python -m compileall -q -q -j 0 .venv/lib >/dev/null
 	touch $@
 
 ## The demo archive, its index, one query with its picture, then the service until Ctrl-C.
-demo: setup
+demo: .venv/.user
 	$(BIN)/lesion-search demo --out demo $(if $(filter 0,$(SERVE)),--no-serve,)
 
 ## The fast checks alone.
@@ -32,5 +41,9 @@ test: check
 	wait $$soak; soaked=$$?; tail -n 30 artefacts/soak.log; \
 	exit $$((rest + soaked))
 
+## The wheel, installed in a clean environment and used from there.
+wheel: setup
+	bash .ci/wheel
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .wheel demo

@@ -201,9 +201,9 @@ def _query(
     **options: Any,
 ) -> PacsQuery:
     """The query of the options; a missing extra is said before anything else is done."""
-    from service.pacs.extra import need_dicom_extra
+    from service.extras import Extra, need_extra
 
-    need_dicom_extra()
+    need_extra(Extra.DICOM)
     from index.filters.lesion_filter import LesionFilter
     from service.pacs.search import PacsQuery
     from service.pacs.series import PacsReference

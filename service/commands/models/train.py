@@ -11,6 +11,7 @@ import typer
 from retrieval.lesion import LesionSearchError
 from service.commands.options import JsonFlag
 from service.console import answer_fields, answer_json, progress_bar, say
+from service.extras import Extra, need_extra
 
 if TYPE_CHECKING:
     from retrieval.sources.deeplesion.archive import DeepLesionArchive
@@ -55,6 +56,7 @@ def encoder(
 
     Run again with the same options after an interruption, it goes on from the last checkpoint.
     """
+    need_extra(Extra.TRAIN)
     from retrieval.embedding.recipe import load_recipe
     from retrieval.embedding.train import Reports, train_encoder
 
@@ -87,6 +89,7 @@ def detector(
 
     Run again with the same options after an interruption, it goes on from the last checkpoint.
     """
+    need_extra(Extra.TRAIN)
     from retrieval.detection.recipe import load_detector_recipe
     from retrieval.detection.train import DetectorReports, train_detector
 

@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from retrieval.lesion import Box, LesionSearchError, Recist
+from service.extras import Extra, need_extra
 from service.http.dependencies import PROBLEMS, RequestError, Service, filter_of
 from service.http.problems import problem
 from service.http.schemas.pacs import (
@@ -27,7 +28,6 @@ from service.http.schemas.pacs import (
 from service.http.schemas.search import Problem
 from service.http.state import ServiceState
 from service.pacs.errors import PacsUnavailableError, UnknownReferenceError
-from service.pacs.extra import need_dicom_extra
 from service.pacs.settings import PacsSettings, PacsSettingsError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _talking() -> Iterator[None]:
 
 def _pacs(request: Request, service: ServiceState) -> PacsClient:
     """The client of the configured PACS, opened with the first request that needs it."""
-    need_dicom_extra()
+    need_extra(Extra.DICOM)
     from service.pacs.client import PacsClient
 
     with _opening:

@@ -18,6 +18,7 @@ from retrieval.embedding.encoder import Embedding
 from retrieval.image import Slab
 from retrieval.lesion import Box
 from service.cli import main
+from service.extras import Extra, MissingExtraError, need_extra
 from service.http.app import create_app
 from service.http.settings import Settings
 from service.pacs.client import InstanceEntry, PacsClient, SeriesEntry, StudyEntry
@@ -27,7 +28,6 @@ from service.pacs.errors import (
     PacsUnavailableError,
     UnknownReferenceError,
 )
-from service.pacs.extra import DicomExtraError, need_dicom_extra
 from service.pacs.proposals import QueryPlace, level_of
 from service.pacs.series import PacsImageError, PacsReference, PacsSeries, open_series
 from service.pacs.settings import PacsSettings, PacsSettingsError
@@ -273,9 +273,9 @@ def test_without_a_pacs_the_routes_say_so(engine, monkeypatch):
 
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr("service.pacs.extra.find_spec", lambda _: None)
-    with pytest.raises(DicomExtraError, match=r"lesion-search\[dicom\]"):
-        need_dicom_extra()
+    monkeypatch.setattr("service.extras.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"lesion-search\[dicom\]"):
+        need_extra(Extra.DICOM)
     assert main(["pacs", "query", "--index", "i", "--series", "1.2.3"]) == 2
     assert "pip install" in capsys.readouterr().err
 
