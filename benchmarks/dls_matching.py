@@ -38,8 +38,9 @@ from retrieval.tracking.edges import NOMINAL_BODY_MM, PairTerms, TrackNode
 from retrieval.tracking.fitting.baselines import fit_nearest_location
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.matcher import LocationSource, MatcherModel, bundled_matcher
+from retrieval.tracking.states import FollowUpState
 from retrieval.tracking.study_order import order_studies
-from retrieval.tracking.track_types import FollowUp, FollowUpState
+from retrieval.tracking.track_types import FollowUp
 from retrieval.tracking.tracks import follow_ups, track_patient
 
 RESULT = Path(__file__).parent / "results" / "dls_matching.json"

@@ -20,12 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import parquet, summary, verify
-from index.catalog import creation, match_table
+from index.catalog import complete_studies, creation, match_table
 from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
 from index.catalog.writer import CatalogWriter
 from index.errors import UnknownLesionError
-from index.faiss_store.approximate import choose, free_memory
-from index.faiss_store.kinds import ApproximateKind
+from index.faiss_store.approximate import ApproximateKind, choose, free_memory
 from index.faiss_store.store import StoreQuery
 from index.filters.lesion_filter import LesionFilter
 from index.filters.sql import EVERYTHING, accepted
@@ -153,6 +152,13 @@ class LesionIndex:
             connection.execute("COMMIT")
         return found
 
+    def declare_marks(self, studies: Iterable[tuple[str, str]], *, complete: bool = True) -> None:
+        """Keeps that every lesion of these studies (patient id, study id) is marked, or takes it
+        back: only there is a missing mark evidence that a lesion is not there."""
+        with self._storage.connections.writing() as connection:
+            complete_studies.declare(connection, studies, complete=complete)
+            connection.execute("COMMIT")
+
     # --- searching --------------------------------------------------------------------------
 
     def search(
@@ -258,6 +264,11 @@ class LesionIndex:
         with self._storage.connections.reading() as connection:
             return match_table.listed(connection, patient_id)
 
+    def complete_studies(self, patient_id: str) -> list[str]:
+        """The patient's studies in which every lesion is marked."""
+        with self._storage.connections.reading() as connection:
+            return [study for _, study in complete_studies.listed(connection, patient_id)]
+
     def info(self) -> IndexInfo:
         """What the index holds and how it stands."""
         with self._storage.connections.reading() as connection:
@@ -298,13 +309,14 @@ class LesionIndex:
         self._storage.drop_approximate()
 
     def export(self, file: Path | str) -> int:
-        """Writes lesions, vectors and matches to a Parquet file; returns how many lesions."""
+        """Writes lesions, vectors, matches and complete studies to a Parquet file; their number."""
         with self._storage.connections.reading() as connection:
             return parquet.write(
                 Path(file),
                 CatalogReader(connection),
                 binding=self.binding,
                 matches=match_table.listed(connection),
+                complete=complete_studies.listed(connection),
             )
 
     def preload(self) -> int:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from index.catalog.complete_studies import Study
 from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
 from index.errors import LesionIndexError, StorageError
 from index.reports import Match, Verdict
@@ -38,7 +39,12 @@ class ParquetError(LesionIndexError):
 
 
 def write(
-    path: Path, reader: CatalogReader, *, binding: EncoderBinding, matches: Sequence[Match]
+    path: Path,
+    reader: CatalogReader,
+    *,
+    binding: EncoderBinding,
+    matches: Sequence[Match],
+    complete: Sequence[Study],
 ) -> int:
     """Writes every lesion the reader sees, in row order; returns how many.
 
@@ -47,7 +53,11 @@ def write(
     Raises:
         StorageError: the disk refused it.
     """
-    about = {"binding": asdict(binding), "matches": [match.to_json() for match in matches]}
+    about = {
+        "binding": asdict(binding),
+        "matches": [match.to_json() for match in matches],
+        "complete_studies": complete,
+    }
     schema = _schema(binding.dimension).with_metadata({_KEY: json.dumps(about).encode()})
     building = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     rows = [row for row, _ in reader.ids_of_rows()]
@@ -69,7 +79,7 @@ def write(
 
 
 class ExportedIndex:
-    """An exported file; ``binding``, ``matches`` and, one after another, its records."""
+    """An exported file: ``binding``, ``matches``, ``complete_studies``, and its records."""
 
     def __init__(self, path: Path) -> None:
         """Reads the file's schema.
@@ -85,6 +95,11 @@ class ExportedIndex:
             self.matches = [
                 Match(match["lesion_a"], match["lesion_b"], Verdict(match["verdict"]))
                 for match in about["matches"]
+            ]
+            # An older program exported none.
+            self.complete_studies: list[Study] = [
+                (str(patient_id), str(study_id))
+                for patient_id, study_id in about.get("complete_studies", ())
             ]
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise ParquetError(

@@ -28,6 +28,7 @@ def import_index(file: Path | str, path: Path | str) -> LesionIndex:
         made.add(exported.records())
         for match in exported.matches:
             made.set_match(match.lesion_a, match.lesion_b, match.verdict)
+        made.declare_marks(exported.complete_studies)
     except BaseException:
         made.close()
         raise

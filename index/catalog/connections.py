@@ -10,14 +10,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from index.catalog.damage_watch import DamageWatch
-from index.catalog.sqlite_errors import cannot_be_opened, is_busy, is_disk_trouble, is_refusal
-from index.errors import (
-    CatalogError,
-    CatalogQueryError,
-    IndexBusyError,
-    LesionIndexError,
-    StorageError,
-)
+from index.errors import CatalogError, IndexBusyError, LesionIndexError, StorageError
 
 PAGE_BYTES = 8192
 """Seven vectors of 256 numbers fit a page; in SQLite's usual 4096 bytes a quarter is wasted."""
@@ -94,11 +87,6 @@ class Connections:
             yield connection
         except sqlite3.Error as error:
             raise _translation(self.path, error) from error
-        except UnicodeEncodeError:
-            # Half a character (a lone surrogate) cannot be stored, so that nothing can be it.
-            raise CatalogQueryError(
-                "an id or a text holds half a character (a lone surrogate): send valid Unicode"
-            ) from None
         finally:
             self._give_back(connection)
 
@@ -177,24 +165,20 @@ def damage(connection: sqlite3.Connection) -> list[str]:
 
 
 def _translation(path: Path, error: sqlite3.Error) -> LesionIndexError:
-    if is_busy(error):
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return IndexBusyError(
             f"another program is writing to the index {path.parent} and did not finish in time: "
             "try again when it has"
         )
-    if is_disk_trouble(error):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
         return StorageError(
             f"the disk refused a write to {path} ({error}): what was stored before is untouched; "
             "free some space or check the folder's permissions, and run the command again"
         )
-    if cannot_be_opened(error):
+    if name.startswith("SQLITE_CANTOPEN"):
         return CatalogError(
             f"{path} cannot be opened ({error}): is the folder a lesion index, and may it be read?"
-        )
-    if is_refusal(error):
-        return CatalogQueryError(
-            f"the catalog could not answer ({error}): ask for less at once; `lesion-search index "
-            "verify` tells whether it is sound"
         )
     return damaged(path, error)
 

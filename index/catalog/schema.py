@@ -101,12 +101,18 @@ _ESTIMATES_AND_PIXELS = (
     "CREATE INDEX lesions_pixel_hash ON lesions (pixel_hash) WHERE pixel_hash IS NOT NULL",
 )
 
+_COMPLETE_STUDIES = (
+    "CREATE TABLE complete_studies (patient_id TEXT NOT NULL, study_id TEXT NOT NULL, "
+    "PRIMARY KEY (patient_id, study_id)) WITHOUT ROWID",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _MATCHES,
     _FILTER_INDEXES,
     _IDENTITY,
     _ESTIMATES_AND_PIXELS,
+    _COMPLETE_STUDIES,
 )
 """Step n brings a catalog from schema version n to n + 1. Steps are added, never edited."""
 

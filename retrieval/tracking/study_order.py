@@ -8,7 +8,8 @@ from datetime import date
 from typing import Any
 
 from retrieval.lesion import Lesion
-from retrieval.tracking.track_types import OrderedBy, StudyOrder
+from retrieval.tracking.states import OrderedBy
+from retrieval.tracking.track_types import StudyOrder
 
 
 def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
@@ -31,10 +32,6 @@ def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
 
 
 def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key in which runs of digits count as numbers, whatever their length."""
+    """A sort key in which runs of digits count as numbers."""
     parts = re.findall(r"\d+|\D+", text)
-    return tuple(_number_key(p.lstrip("0")) if p.isdecimal() else (1, 0, p) for p in parts)
-
-
-def _number_key(digits: str) -> tuple[int, int, str]:
-    return (0, len(digits), digits)
+    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)

@@ -2,65 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import Any
 
 from retrieval.lesion import Lesion
 from retrieval.tracking.edges import MatchTerms
+from retrieval.tracking.states import ComparisonRole, FollowUpState, LinkState, OrderedBy
 
 RESEARCH_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
 """Stands in every document that tracking writes."""
 
 
-class FollowUpState(StrEnum):
-    """What became of a lesion between two studies.
-
-    ``new`` and ``vanished`` are said of the lesion in the direction of time: a lesion without a
-    partner in an earlier study is new since then, one without a partner in a later study has
-    vanished by then. ``merged`` and ``split`` name what happened from the earlier to the later.
-    """
-
-    PERSISTENT = "persistent"
-    NEW = "new"
-    VANISHED = "vanished"
-    MERGED = "merged"
-    SPLIT = "split"
-    UNCERTAIN = "uncertain"
-
-
-class OrderedBy(StrEnum):
-    """How studies were put in order: by date, or by number because not all have a date."""
-
-    DATE = "study_date"
-    NUMBER = "study_number"
-
-
-class LinkState(StrEnum):
-    """How two lesions of different studies hang together."""
-
-    CONFIRMED = "confirmed"
-    MATCHED = "matched"
-    UNCERTAIN = "uncertain"
-    MERGED = "merged"
-    SPLIT = "split"
-
-
 @dataclass(frozen=True, slots=True)
 class StudyOrder:
-    """A patient's studies, first to last, and what the order rests on."""
+    """A patient's studies, first to last, and what the order rests on.
+
+    In a study of ``complete`` every lesion is known to be marked, so that one without a mark is
+    not there. Of any other study a missing mark says nothing.
+    """
 
     study_ids: tuple[str, ...]
     dates: tuple[date | None, ...]
     ordered_by: OrderedBy
+    complete: frozenset[str] = frozenset()
+
+    def is_complete(self, study: int) -> bool:
+        """Whether every lesion of the study at that place is marked."""
+        return self.study_ids[study] in self.complete
+
+    def any_complete(self, studies: Iterable[int]) -> bool:
+        """Whether one of these studies, by place, has all its lesions marked."""
+        return any(self.is_complete(study) for study in studies)
 
     def to_json(self) -> dict[str, Any]:
         """The order as JSON values."""
         return {
             "ordered_by": self.ordered_by.value,
             "studies": [
-                {"study_id": study_id, "study_date": None if day is None else day.isoformat()}
+                {
+                    "study_id": study_id,
+                    "study_date": None if day is None else day.isoformat(),
+                    "marks": "complete" if study_id in self.complete else "incomplete",
+                }
                 for study_id, day in zip(self.study_ids, self.dates, strict=True)
             ],
         }
@@ -95,9 +80,10 @@ class TrackLink:
 class Track:
     """One physical lesion: its appearances in study order.
 
-    ``new_in`` is the study of its first appearance unless that is the patient's first study;
-    ``vanished_in`` the first study after its last appearance, if there is one and it did not merge
-    into another track. ``merged_into`` and ``split_from`` name other tracks.
+    ``new_in`` is the study of its first appearance, if an earlier study has all its lesions marked
+    and so is known not to show it. ``vanished_in`` is the first study after its last appearance
+    that has all its lesions marked, unless it merged into another track. Both are None where no
+    study is evidence of absence. ``merged_into`` and ``split_from`` name other tracks.
     """
 
     track_id: str
@@ -142,7 +128,9 @@ class PatientTracks:
         """One row for each lesion and for each track's end, the columns of a CSV export.
 
         The first five columns are those of an archive's ``tracks.csv``; ``state`` is baseline,
-        new, split, persistent, merged or vanished, the last two with no lesion of their own.
+        first marked, new, split, persistent, merged or vanished, the last two with no lesion of
+        their own. A lesion first marked later than the first study is new only where an earlier
+        study has all its lesions marked.
         """
         order = self.order.study_ids
         rows = []
@@ -151,9 +139,10 @@ class PatientTracks:
             for place, lesion in enumerate(track.lesions):
                 state = "persistent" if place else _first_state(track, order)
                 rows.append(self._row(track, lesion.study_id, state, lesion))
-            if last + 1 < len(order) and (track.merged_into or track.vanished_in):
-                state = "merged" if track.merged_into else "vanished"
-                rows.append(self._row(track, order[last + 1], state, None))
+            if last + 1 < len(order) and track.merged_into:
+                rows.append(self._row(track, order[last + 1], "merged", None))
+            elif track.vanished_in is not None:
+                rows.append(self._row(track, track.vanished_in, "vanished", None))
         return rows
 
     def _row(
@@ -173,20 +162,25 @@ class PatientTracks:
 def _first_state(track: Track, order: tuple[str, ...]) -> str:
     if track.split_from is not None:
         return "split"
-    return "baseline" if track.lesions[0].study_id == order[0] else "new"
+    if track.lesions[0].study_id == order[0]:
+        return "baseline"
+    return "first marked" if track.new_in is None else "new"
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
     """What became of a query lesion in one other study.
 
-    ``lesion`` is the follow-up, None where there is none. ``similarity`` (cosine), ``score``
-    (calibrated probability of being the same lesion) and ``terms`` belong to the lesion or, where
-    there is none, to the best candidate that was turned down. ``change_mm`` and ``change_pct`` are
-    those of the long diameter from the earlier of the two studies to the later.
+    ``role`` is that study's in the comparison with the query's: the earlier one is the prior, the
+    later one the current study; None where the query's study is not known, and with it the order.
+    ``lesion`` is the same lesion there, None where there is none. ``similarity`` (cosine),
+    ``score`` (calibrated probability of being the same lesion) and ``terms`` belong to the lesion
+    or, where there is none, to the best candidate that was turned down. ``change_mm`` and
+    ``change_pct`` are those of the long diameter from the prior to the current study.
     """
 
     study_id: str
+    role: ComparisonRole | None
     state: FollowUpState
     similarity: float | None
     score: float
@@ -199,6 +193,7 @@ class FollowUp:
         """The follow-up under DESIGN.md's JSON names."""
         return {
             "study_id": self.study_id,
+            "role": None if self.role is None else self.role.value,
             "state": self.state.value,
             "similarity": None if self.similarity is None else round(self.similarity, 6),
             "score": round(self.score, 4),

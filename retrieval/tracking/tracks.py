@@ -7,12 +7,12 @@ band is ``uncertain``. Pure functions; nothing is read or kept. Research use onl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from retrieval.lesion import Lesion
-from retrieval.tracking.course import Course
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
+from retrieval.tracking.patient_timeline import PatientEvidence, PatientTimeline
 from retrieval.tracking.track_types import FollowUp, PatientTracks
 
 SAME_MARK_IOU = 0.5
@@ -23,24 +23,23 @@ def track_patient(
     nodes: Sequence[TrackNode],
     *,
     model: MatcherModel | None = None,
-    confirmed: Iterable[tuple[str, str]] = (),
-    rejected: Iterable[tuple[str, str]] = (),
+    known: PatientEvidence | None = None,
 ) -> PatientTracks:
     """The lesion tracks of one patient.
 
     Args:
         nodes: all lesions of the patient, in any order.
         model: the matcher; the bundled one if None.
-        confirmed: pairs of lesion ids that are the same lesion, whatever their score.
-        rejected: pairs of lesion ids that never stand in one track. Decisions that name a lesion
-            not among the nodes have no effect.
+        known: a reader's decisions, which hold whatever the scores are, and the studies whose
+            marks are complete; neither if None. Decisions that name a lesion not among the nodes
+            have no effect.
 
     Raises:
         TrackingError: for lesions of several patients, a repeated lesion, or unusable vectors.
         MatchConflictError: for decisions that contradict each other.
     """
-    course = Course.of(nodes, model or bundled_matcher(), confirmed, rejected)
-    return course.patient_tracks()
+    timeline = PatientTimeline.of(nodes, model or bundled_matcher(), known or PatientEvidence())
+    return timeline.patient_tracks()
 
 
 def follow_ups(
@@ -48,8 +47,7 @@ def follow_ups(
     nodes: Sequence[TrackNode],
     *,
     model: MatcherModel | None = None,
-    confirmed: Iterable[tuple[str, str]] = (),
-    rejected: Iterable[tuple[str, str]] = (),
+    known: PatientEvidence | None = None,
 ) -> list[FollowUp]:
     """What became of the query lesion in every other study of its patient, in study order.
 
@@ -58,8 +56,10 @@ def follow_ups(
     are those of ``track_patient``.
     """
     others = [node for node in nodes if not _same_mark(query_node.lesion, node.lesion)]
-    course = Course.of([query_node, *others], model or bundled_matcher(), confirmed, rejected)
-    return course.follow_ups_of(query_node.lesion.lesion_id)
+    timeline = PatientTimeline.of(
+        [query_node, *others], model or bundled_matcher(), known or PatientEvidence()
+    )
+    return timeline.follow_ups_of(query_node.lesion.lesion_id)
 
 
 def match_scores(
@@ -69,12 +69,12 @@ def match_scores(
 
     As in ``track_patient``, for those who measure it; the errors are the same.
     """
-    course = Course.of(nodes, model or bundled_matcher(), (), ())
-    ids = [node.lesion.lesion_id for node in course.nodes]
+    timeline = PatientTimeline.of(nodes, model or bundled_matcher(), PatientEvidence())
+    ids = [node.lesion.lesion_id for node in timeline.nodes]
     return {
-        (ids[a], ids[b]): course.joined_score(a, b)
-        for a, earlier in enumerate(course.study_of)
-        for b, later in enumerate(course.study_of)
+        (ids[a], ids[b]): timeline.joined_score(a, b)
+        for a, earlier in enumerate(timeline.study_of)
+        for b, later in enumerate(timeline.study_of)
         if earlier < later
     }
 

@@ -51,12 +51,16 @@ def demo(
 
     What is done already is kept: a second run goes straight to the query.
     """
+    from index.lesion_index import LesionIndex
     from retrieval.embedding.encoder import LesionEncoder
     from service.http.settings import Settings
 
     loaded = LesionEncoder.load(encoder)
     archive = _phantom_archive(out / "archive", patients)
     report = build_index(out / "archive", out / "index", loaded)
+    with LesionIndex.open(out / "index") as opened:
+        # Whoever draws a phantom marks all its lesions.
+        opened.declare_marks((x.patient_id, x.study_id) for x in archive.lesions)
     say(f"index: {report.added} lesions added, {report.already_there} were there already")
     _show_example(archive, out, encoder)
     if not no_serve:

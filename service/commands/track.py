@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from index.lesion_index import LesionIndex
     from retrieval.tracking.response.recist import PatientResponse
     from retrieval.tracking.track_types import PatientTracks, Track
-    from service.engine.patient_tracks import PatientReport
+    from service.engine.patient_tracks import MarkPolicy, PatientReport
 
 
 class TrackCommandError(LesionSearchError):
@@ -32,11 +32,19 @@ def track(
     index: IndexOption,
     patient: Annotated[str | None, typer.Option(help="One patient. Default: all.")] = None,
     matcher: MatcherOption = None,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete",
+            help="Every lesion of every study is marked: one without a mark is new or vanished. "
+            "Default: only in the studies that the index was told so of.",
+        ),
+    ] = False,
     incomplete: Annotated[
         bool,
         typer.Option(
             "--incomplete",
-            help="Not every lesion was marked: one without a mark need not have vanished.",
+            help="Marks are incomplete in every study, whatever the index was told.",
         ),
     ] = False,
     csv: Annotated[
@@ -50,16 +58,15 @@ def track(
     """Join each patient's lesions into tracks; sizes, growth and RECIST 1.1 response over time."""
     from index.lesion_index import LesionIndex
     from retrieval.tracking.matcher import load_matcher
-    from retrieval.tracking.response.targets import MarkPolicy, ResponsePolicy
     from service.engine.patient_tracks import report_of
 
     if figure is not None and patient is None:
         raise TrackCommandError("a figure shows one patient: name one with --patient")
-    policy = ResponsePolicy(marks=MarkPolicy.INCOMPLETE) if incomplete else ResponsePolicy()
+    marks = _mark_policy(complete=complete, incomplete=incomplete)
     model = load_matcher(matcher)
     with LesionIndex.open(index, read_only=True) as opened:
         patients = opened.patients() if patient is None else [patient]
-        found = [report_of(opened, one, model=model, policy=policy) for one in patients]
+        found = [report_of(opened, one, model=model, marks=marks) for one in patients]
         if figure is not None:
             _save_timeline(opened, found[0], figure)
     if csv is not None:
@@ -71,6 +78,16 @@ def track(
         answer_json({"patients": [one.to_json() for one in found]})
     else:
         answer_json(found[0].to_json())
+
+
+def _mark_policy(*, complete: bool, incomplete: bool) -> MarkPolicy:
+    from service.engine.patient_tracks import MarkPolicy
+
+    if complete and incomplete:
+        raise TrackCommandError("marks are complete or incomplete: give one of both options")
+    if complete:
+        return MarkPolicy.COMPLETE
+    return MarkPolicy.INCOMPLETE if incomplete else MarkPolicy.RECORDED
 
 
 def _save_timeline(index: LesionIndex, report: PatientReport, path: Path) -> None:
@@ -110,7 +127,7 @@ def _table(tracks: PatientTracks) -> Table:
     for one in tracks.tracks:
         sizes = {lesion.study_id: lesion.long_mm for lesion in one.lesions}
         cells = [_size(sizes, study_id) for study_id in tracks.order.study_ids]
-        table.add_row(one.track_id, one.lesions[0].lesion_type.value, *cells, _course(one))
+        table.add_row(one.track_id, one.lesions[0].lesion_type.value, *cells, _what_became(one))
     return table
 
 
@@ -123,8 +140,9 @@ def _response_line(response: PatientResponse) -> str:
     steps = [f"baseline {response.baseline_sum_mm:.1f} mm"]
     for study in response.studies:
         bound = "at least " if study.not_evaluable_tracks else ""
-        size = f"{bound}{study.sum_mm:.1f} mm"
-        steps.append(f"{study.study_id} {study.category.value} ({size}; {study.reason})")
+        size = "" if study.sum_mm is None else f"{bound}{study.sum_mm:.1f} mm; "
+        category = "no category" if study.category is None else study.category.value
+        steps.append(f"{study.study_id} {category} ({size}{study.reason})")
     targets = ", ".join(target.track_id for target in response.targets)
     return f"RECIST 1.1, sum of {targets}: " + "; ".join(steps) + "\n"
 
@@ -136,7 +154,7 @@ def _size(sizes: dict[str, float | None], study_id: str) -> str:
     return "marked" if size is None else f"{size:.1f}"
 
 
-def _course(track: Track) -> str:
+def _what_became(track: Track) -> str:
     facts = {
         "new in": track.new_in,
         "vanished by": track.vanished_in,

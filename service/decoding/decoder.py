@@ -21,7 +21,6 @@ import numpy as np
 import service
 from retrieval.image import CTError, Slab
 from retrieval.lesion import LesionSearchError
-from service.decoding.identity import IdentifiedImage, ImageIdentity
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.reading import UploadOptions
 from service.decoding.wire import (
@@ -91,8 +90,8 @@ class Decoder:
         # An idle decoder has nothing to say: bytes or an end mean that something went wrong.
         return not (self._is_ready and select.select([self._channel], [], [], 0)[0])
 
-    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> IdentifiedImage:
-        """One upload's slab, and whose it is.
+    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> Slab:
+        """One upload's slab.
 
         Raises:
             UploadError: it is refused, or the process did not survive it or was too slow.
@@ -109,9 +108,9 @@ class Decoder:
             if answer.get("outcome") == "refused":
                 self._is_sound = answer.get("is_last") is False
                 raise _refusal(answer)
-            image = IdentifiedImage(self._receive_slab(answer), _identity(answer))
+            slab = self._receive_slab(answer)
             self._is_sound = True
-            return image
+            return slab
         except (OSError, WireError):
             self.kill()
             logger.warning("a decoder ended with status %s", self._process.returncode)
@@ -169,7 +168,6 @@ class Decoder:
             "key_slice_index": options.key_slice_index,
             "spacing_mm": options.spacing_mm,
             "half_depth_mm": options.half_depth_mm,
-            "names": options.names,
         }
         send_message(self._channel, document, _chunks(files), sum(sizes))
 
@@ -194,14 +192,6 @@ class Decoder:
             if isinstance(wrong, CTError):
                 raise UploadError(str(wrong)) from None
             raise WireError("the answer does not describe a volume") from None
-
-
-def _identity(answer: dict[str, Any]) -> ImageIdentity | None:
-    document = answer.get("identity")
-    try:
-        return None if document is None else ImageIdentity.from_json(document)
-    except (KeyError, TypeError, ValueError):
-        raise WireError("the answer does not describe an identity") from None
 
 
 def _refusal(answer: dict[str, Any]) -> UploadError:

@@ -1,4 +1,4 @@
-"""One patient of an index as tracking wants it: nodes with vectors, and what readers decided."""
+"""One patient of an index as tracking wants it: nodes, decisions, completeness of marks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from index.reports import Match, Verdict
 from retrieval.lesion import LesionSearchError
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
+from retrieval.tracking.patient_timeline import PatientEvidence
 from retrieval.tracking.response.recist import PatientResponse, patient_response
-from retrieval.tracking.response.targets import ResponsePolicy
+from retrieval.tracking.timeline_table import TimelineTable, timeline_table
 from retrieval.tracking.track_types import PatientTracks
 from retrieval.tracking.tracks import track_patient
-
-Pairs = Sequence[tuple[str, str]]
 
 
 class UnknownPatientError(LesionSearchError):
@@ -25,23 +24,36 @@ class UnknownPatientError(LesionSearchError):
 
 
 class Decision(StrEnum):
-    """What a reader does with a pair: one lesion, two lesions, or take the word back."""
+    """A reader's decision on a pair: one lesion, two lesions, or take the decision back."""
 
     CONFIRM = "confirm"
     REJECT = "reject"
     REMOVE = "remove"
 
 
+class MarkPolicy(StrEnum):
+    """In which studies every lesion is taken to be marked.
+
+    ``recorded``: in those that the index was told so of. ``complete``: in all, so that a lesion
+    without a mark has vanished. ``incomplete``: in none.
+    """
+
+    RECORDED = "recorded"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+
+
 @dataclass(frozen=True)
 class PatientCase:
-    """All indexed lesions of one patient, and the pairs that a reader confirmed or rejected."""
+    """All indexed lesions of one patient, and what is known of them beside."""
 
     nodes: Sequence[TrackNode]
-    confirmed: Pairs
-    rejected: Pairs
+    known: PatientEvidence
 
     @classmethod
-    def of(cls, index: LesionIndex, patient_id: str) -> PatientCase:
+    def of(
+        cls, index: LesionIndex, patient_id: str, marks: MarkPolicy = MarkPolicy.RECORDED
+    ) -> PatientCase:
         """The patient's case; raises UnknownPatientError, guessing at which one was meant."""
         records = index.patient(patient_id)
         if not records:
@@ -52,7 +64,12 @@ class PatientCase:
             for verdict in (Verdict.CONFIRMED, Verdict.REJECTED)
         )
         nodes = [TrackNode(record.lesion, record.vector) for record in records]
-        return cls(nodes, confirmed, rejected)
+        complete = frozenset(index.complete_studies(patient_id))
+        if marks is MarkPolicy.COMPLETE:
+            complete = frozenset(record.lesion.study_id for record in records)
+        elif marks is MarkPolicy.INCOMPLETE:
+            complete = frozenset()
+        return cls(nodes, PatientEvidence(confirmed, rejected, complete))
 
 
 @dataclass(frozen=True)
@@ -63,17 +80,27 @@ class PatientReport:
     response: PatientResponse
     warnings: tuple[str, ...] = ()
 
+    @property
+    def timeline(self) -> TimelineTable:
+        """What figure and page draw."""
+        return timeline_table(self.tracks)
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``lesion-search track`` and of ``GET /v1/patients/{id}/tracks``."""
         return {
             **self.tracks.to_json(),
+            "timeline": self.timeline.to_json(),
             "response": self.response.to_json(),
             "warnings": list(self.warnings),
         }
 
 
 def tracks_of(
-    index: LesionIndex, patient_id: str, *, model: MatcherModel | None = None
+    index: LesionIndex,
+    patient_id: str,
+    *,
+    model: MatcherModel | None = None,
+    marks: MarkPolicy = MarkPolicy.RECORDED,
 ) -> PatientTracks:
     """The lesion tracks of one patient, by the bundled matcher if none is given.
 
@@ -81,8 +108,8 @@ def tracks_of(
         UnknownPatientError: the index holds no lesion of the patient.
         MatchConflictError: stored decisions contradict each other.
     """
-    case = PatientCase.of(index, patient_id)
-    return track_patient(case.nodes, model=model, confirmed=case.confirmed, rejected=case.rejected)
+    case = PatientCase.of(index, patient_id, marks)
+    return track_patient(case.nodes, model=model, known=case.known)
 
 
 def report_of(
@@ -90,15 +117,30 @@ def report_of(
     patient_id: str,
     *,
     model: MatcherModel | None = None,
-    policy: ResponsePolicy | None = None,
+    marks: MarkPolicy = MarkPolicy.RECORDED,
 ) -> PatientReport:
-    """The patient's course; arguments and errors as ``tracks_of`` and ``patient_response``."""
+    """The patient over time; arguments and errors as those of ``tracks_of``."""
     chosen = model or bundled_matcher()
-    tracks = tracks_of(index, patient_id, model=chosen)
+    tracks = tracks_of(index, patient_id, model=chosen, marks=marks)
     warning = chosen.warning_for(index.binding.fingerprint)
-    return PatientReport(
-        tracks, patient_response(tracks, policy=policy), () if warning is None else (warning,)
-    )
+    return PatientReport(tracks, patient_response(tracks), () if warning is None else (warning,))
+
+
+def declare_marks(index: LesionIndex, study: tuple[str, str], *, complete: bool) -> None:
+    """Keeps that every lesion of a study (patient id, study id) is marked, or takes it back.
+
+    Raises UnknownPatientError where the index holds no lesion of the patient's study.
+    """
+    patient_id, study_id = study
+    known = {record.lesion.study_id for record in index.patient(patient_id)}
+    if not known:
+        raise UnknownPatientError(_unknown_patient(patient_id, index.patients()))
+    if study_id not in known:
+        raise UnknownPatientError(
+            f"study {study_id!r} of patient {patient_id} is not in the index: its studies are "
+            f"{', '.join(sorted(known))}"
+        )
+    index.declare_marks([study], complete=complete)
 
 
 def decide(index: LesionIndex, pair: tuple[str, str], decision: Decision) -> Match | None:

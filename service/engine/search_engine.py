@@ -250,8 +250,7 @@ class SearchEngine:
             return ()
         case = PatientCase.of(self.index, patient)
         node = with_what_is_known(node, [stored.lesion for stored in case.nodes])
-        decided = {"confirmed": case.confirmed, "rejected": case.rejected}
-        return tuple(follow_ups(node, case.nodes, model=self.matcher, **decided))
+        return tuple(follow_ups(node, case.nodes, model=self.matcher, known=case.known))
 
     def _result(
         self, query: _Query, hits: tuple[Hit, ...], found: tuple[FollowUp, ...], start: float

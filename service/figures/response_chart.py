@@ -42,7 +42,7 @@ def draw_response(sheet: TimelineSheet, response: PatientResponse) -> None:
     sheet.text(MARGIN, top + 0.54, "diameters, mm", fontsize=9.5, fontweight="bold")
     studies = response.tracks.order.study_ids
     baseline = studies.index(response.baseline_study)
-    if not response.targets:
+    if not response.targets or response.baseline_sum_mm is None:
         words = "no measurable target lesion at the baseline: no sum"
         sheet.text(MARGIN + LABELS, top + 0.36, words, FAINT, fontsize=9.5)
     else:
@@ -61,12 +61,14 @@ def _draw_sums(sheet: TimelineSheet, response: PatientResponse, baseline: int) -
         MARGIN + LABELS, sheet.chart_top + PLOT_TOP, len(studies) * COLUMN, PLOT_HEIGHT
     )
     axes.set_xlim(-0.5, len(studies) - 0.5)
-    sums = [(baseline, response.baseline_sum_mm, True)]
+    start_mm = response.baseline_sum_mm or 0.0
+    sums = [(baseline, start_mm, True)]
     sums += [
         (studies.index(one.study_id), one.sum_mm, not one.not_evaluable_tracks)
         for one in response.studies
+        if one.sum_mm is not None
     ]
-    partial_mm = response.baseline_sum_mm * (1 + PARTIAL_RESPONSE_PCT / 100)
+    partial_mm = start_mm * (1 + PARTIAL_RESPONSE_PCT / 100)
     highest = max(mm for _, mm, _ in sums)
     axes.set_ylim(0, highest * 1.35)
     axes.axhline(partial_mm, color=PANEL_EDGE, lw=1, ls=(0, (4, 3)))
@@ -88,9 +90,12 @@ def _draw_sums(sheet: TimelineSheet, response: PatientResponse, baseline: int) -
 
 def _draw_category(sheet: TimelineSheet, study: StudyResponse, column: int) -> None:
     x, top = sheet.column_x(column), sheet.chart_top + CHIP_TOP
-    colour = CATEGORY_COLOURS[study.category]
-    chip = {"boxstyle": "round,pad=0.35", "fc": colour, "ec": "none"}
-    bold = {"fontsize": 10.5, "fontweight": "bold", "ha": "center"}
-    sheet.text(x, top, study.category.value, BACKGROUND, bbox=chip, **bold)
+    if study.category is None:
+        sheet.text(x, top, "no category", FAINT, ha="center", fontsize=9)
+    else:
+        colour = CATEGORY_COLOURS[study.category]
+        chip = {"boxstyle": "round,pad=0.35", "fc": colour, "ec": "none"}
+        bold = {"fontsize": 10.5, "fontweight": "bold", "ha": "center"}
+        sheet.text(x, top, study.category.value, BACKGROUND, bbox=chip, **bold)
     reason = "\n".join(textwrap.wrap(study.reason, 24)[:4])
     sheet.text(x, top + 0.36, reason, FAINT, ha="center", fontsize=7.4, linespacing=1.3)

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from retrieval.image import Slab
 from retrieval.lesion import Lesion, LesionType
-from retrieval.tracking.track_types import FollowUp, FollowUpState
+from retrieval.tracking.states import FOLLOW_UP_WORDS, ROLE_WORDS, Tone
+from retrieval.tracking.track_types import FollowUp
 from service.engine.results import Hit, SearchResult
 from service.figures.pictures import LesionPictures
 from service.figures.query import (
@@ -21,7 +22,7 @@ from service.figures.query import (
 )
 
 SHOWN_HITS = 8
-SURE_STATES = {FollowUpState.PERSISTENT, FollowUpState.MERGED, FollowUpState.SPLIT}
+SURE_TONES = {Tone.SURE, Tone.JOINT}
 
 
 def draw_result(
@@ -97,8 +98,10 @@ def _hit_panel(hit: Hit, pictures: LesionPictures) -> Panel:
 def _follow_up_panel(
     follow_up: FollowUp, pictures: LesionPictures, query_type: LesionType
 ) -> Panel:
-    colour = FOLLOW_UP_COLOUR if follow_up.state in SURE_STATES else DOUBT_COLOUR
-    heading = f"{follow_up.study_id}   {follow_up.state}"
+    words = FOLLOW_UP_WORDS[follow_up.state]
+    colour = FOLLOW_UP_COLOUR if words.tone in SURE_TONES else DOUBT_COLOUR
+    role = "" if follow_up.role is None else f"{ROLE_WORDS[follow_up.role]} "
+    heading = f"{role}{follow_up.study_id}   {words.label}"
     lesion = follow_up.lesion
     if lesion is None:
         return Panel(heading, colour=colour)

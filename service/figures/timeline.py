@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from matplotlib.figure import Figure
 
-from retrieval.lesion import Lesion
 from retrieval.patch import PatchSpec
 from retrieval.tracking.response.growth import TrackGrowth
-from retrieval.tracking.track_types import (
-    LinkState,
-    OrderedBy,
-    PatientTracks,
-    StudyOrder,
-    Track,
-    TrackLink,
-)
+from retrieval.tracking.states import LinkState, OrderedBy, Tone
+from retrieval.tracking.timeline_table import TimelineCell, TimelineLine
+from retrieval.tracking.track_types import PatientTracks, StudyOrder, Track
 from service.engine.patient_tracks import PatientReport
 from service.figures.pictures import LesionPictures
 from service.figures.query import (
@@ -39,11 +31,14 @@ MOST_ROWS = 12
 PICTURE_WIDTHS_MM = (80, 120, 200)
 PICTURE_PX = 160
 
-SURE_COLOUR = FOLLOW_UP_COLOUR
-NEW_COLOUR = HIT_COLOUR
-JOINT_COLOUR = "#bc8cff"
-DOUBT_STATES = {LinkState.UNCERTAIN}
-JOINT_STATES = {LinkState.MERGED, LinkState.SPLIT}
+TONE_COLOURS = {
+    Tone.SURE: FOLLOW_UP_COLOUR,
+    Tone.NEW: HIT_COLOUR,
+    Tone.JOINT: "#bc8cff",
+    Tone.DOUBT: DOUBT_COLOUR,
+    Tone.ABSENT: DOUBT_COLOUR,
+    Tone.UNKNOWN: FAINT,
+}
 
 
 def draw_timeline(report: PatientReport, pictures: LesionPictures) -> Figure:
@@ -120,7 +115,7 @@ def _draw_foot(sheet: TimelineSheet, report: PatientReport, width_mm: int) -> No
 
 
 class _Rows:
-    """Draws tracks; knows where each lesion's picture stands."""
+    """Draws the rows of a timeline table; knows where each lesion's picture stands."""
 
     def __init__(
         self,
@@ -129,11 +124,11 @@ class _Rows:
         shown: list[Track],
         pictures: LesionPictures,
     ) -> None:
-        self._sheet, self._pictures = sheet, pictures
-        self._studies = report.tracks.order.study_ids
+        self._sheet = sheet
         self._growth = {growth.track_id: growth for growth in report.response.growth}
         self._targets = {target.track_id for target in report.response.targets}
-        self._links = {(link.earlier, link.later): link for link in report.tracks.links}
+        self._table = report.timeline
+        self._row_of = {row.track_id: row for row in self._table.rows}
         self._slabs = {
             lesion.lesion_id: pictures.slab(lesion.lesion_id)
             for track in shown
@@ -151,42 +146,30 @@ class _Rows:
         self._spec = PatchSpec(size_px=PICTURE_PX, mm_px=self.width_mm / PICTURE_PX, slices=1)
 
     def draw(self, row: int, track: Track) -> None:
-        """One row: its name, its line, a picture for each study it was marked in, its end."""
+        """One row: its name, its lines, a picture or a word for each study."""
         self._label(row, track)
-        marks = self._marks(track)
-        for (before, earlier), (column, later) in pairwise(marks):
-            link = self._links.get((earlier[0].lesion_id, later[0].lesion_id))
-            self._segment(row, (before, column), link)
-        previous: Lesion | None = None
-        for column, lesions in marks:
-            self._appearance(row, column, track, lesions, previous)
-            previous = lesions[0]
-        self._end(row, track, marks[-1][0])
+        cells = self._row_of[track.track_id].cells
+        for column, cell in enumerate(cells):
+            for lesion in cell.lesions:
+                self._places[lesion.lesion_id] = (row, self._sheet.place(row, column))
+        for line in self._row_of[track.track_id].lines:
+            self._line(line)
+        marked = [column for column, cell in enumerate(cells) if cell.lesions]
+        for column, cell in enumerate(cells):
+            if cell.lesions:
+                self._picture(row, column, cell)
+            elif cell.word:
+                self._word(row, column, cell, last=marked[-1])
         if row:
             self._sheet.rule(HEADER + row * ROW - 0.02)
 
     def draw_links_between_rows(self) -> None:
         """Merges, splits and doubtful matches that join two lines."""
-        for link in self._links.values():
-            if link.state not in DOUBT_STATES | JOINT_STATES:
-                continue
-            if not {link.earlier, link.later} <= set(self._places):
-                continue
-            (row, start), (other, end) = self._places[link.earlier], self._places[link.later]
-            if row != other:
-                doubtful = link.state in DOUBT_STATES
-                colour = DOUBT_COLOUR if doubtful else JOINT_COLOUR
-                self._sheet.line(start, end, colour, dashed=doubtful)
-
-    def _marks(self, track: Track) -> list[tuple[int, list[Lesion]]]:
-        """(column, lesions) of each study the track was marked in, the largest lesion first."""
-        by_column: dict[int, list[Lesion]] = {}
-        for lesion in track.lesions:
-            by_column.setdefault(self._studies.index(lesion.study_id), []).append(lesion)
-        return [
-            (column, sorted(lesions, key=lambda x: -(x.long_mm or 0.0)))
-            for column, lesions in sorted(by_column.items())
-        ]
+        for line in self._table.joins:
+            if {line.earlier, line.later} <= set(self._places):
+                (_, start), (_, end) = self._places[line.earlier], self._places[line.later]
+                dashed = line.tone is Tone.DOUBT
+                self._sheet.line(start, end, TONE_COLOURS[line.tone], dashed=dashed)
 
     def _label(self, row: int, track: Track) -> None:
         top = self._sheet.place(row, 0).y - PICTURE / 2
@@ -200,30 +183,17 @@ class _Rows:
         words.append(f"({window} window)")
         self._sheet.text(MARGIN, top + 0.23, "\n".join(words), fontsize=8.4, linespacing=1.4)
 
-    def _segment(self, row: int, columns: tuple[int, int], link: TrackLink | None) -> None:
-        start, end = (self._sheet.place(row, column) for column in columns)
-        doubtful = link is None or link.state in DOUBT_STATES
-        colour = DOUBT_COLOUR if doubtful else SURE_COLOUR
-        if link is not None and link.state in JOINT_STATES:
-            colour = JOINT_COLOUR
-        self._sheet.line(start, end, colour, dashed=doubtful)
-        for column in range(columns[0] + 1, columns[1]):
-            gap = self._sheet.place(row, column)
-            self._sheet.dot(gap, DOUBT_COLOUR)
-            self._sheet.text(gap.x, gap.y + 0.12, "not marked", FAINT, ha="center", fontsize=8.4)
-        if link is not None:
-            word = "yes" if link.state is LinkState.CONFIRMED else f"{link.score:.2f}"
+    def _line(self, line: TimelineLine) -> None:
+        (_, start), (_, end) = self._places[line.earlier], self._places[line.later]
+        self._sheet.line(start, end, TONE_COLOURS[line.tone], dashed=line.tone is Tone.DOUBT)
+        if line.score is not None:
+            word = "yes" if line.state is LinkState.CONFIRMED else f"{line.score:.2f}"
             x = end.x - COLUMN / 2
             self._sheet.text(x, end.y - 0.06, word, FAINT, ha="center", va="bottom", fontsize=7)
 
-    def _appearance(
-        self, row: int, column: int, track: Track, lesions: list[Lesion], previous: Lesion | None
-    ) -> None:
-        place = self._sheet.place(row, column)
-        lesion = lesions[0]
-        for one in lesions:
-            self._places[one.lesion_id] = (row, place)
-        word, colour = self._state(track, lesion, previous)
+    def _picture(self, row: int, column: int, cell: TimelineCell) -> None:
+        place, lesion = self._sheet.place(row, column), cell.lesions[0]
+        colour = TONE_COLOURS[cell.tone]
         panel = Panel(
             "",
             slab=self._slabs[lesion.lesion_id],
@@ -234,44 +204,21 @@ class _Rows:
         self._sheet.picture(place, panel, self._spec)
         above = place.y - PICTURE / 2 - 0.05
         style = {"ha": "center", "va": "bottom", "fontsize": 8.4, "fontweight": "bold"}
-        self._sheet.text(place.x, above, word, colour, **style)
-        words = [size_text(lesion), _change(previous, lesion)]
-        if len(lesions) > 1:
-            words[1] = f"{len(lesions)} marks, the largest shown"
+        self._sheet.text(place.x, above, cell.word, colour, **style)
+        change = "" if cell.change_pct is None else f"{cell.change_pct:+.0f} %"
+        facts = "\n".join([size_text(lesion), *(cell.notes or (change,))])
         below = place.y + PICTURE / 2 + 0.06
-        self._sheet.text(place.x, below, "\n".join(words), ha="center", fontsize=8.4)
+        self._sheet.text(place.x, below, facts, ha="center", fontsize=8.4)
 
-    def _state(self, track: Track, lesion: Lesion, previous: Lesion | None) -> tuple[str, str]:
-        """The word above a picture, and the colour of its frame."""
-        if previous is None:
-            if track.split_from is not None:
-                return f"split from {track.split_from}", JOINT_COLOUR
-            return ("new", NEW_COLOUR) if track.new_in == lesion.study_id else ("", SURE_COLOUR)
-        states = {
-            link.state for (_, later), link in self._links.items() if later == lesion.lesion_id
-        }
-        if LinkState.MERGED in states:
-            return "merged", JOINT_COLOUR
-        link = self._links.get((previous.lesion_id, lesion.lesion_id))
-        if link is None or link.state in DOUBT_STATES:
-            return "uncertain", DOUBT_COLOUR
-        if link.state is LinkState.CONFIRMED:
-            return "confirmed by a reader", SURE_COLOUR
-        return "", SURE_COLOUR
-
-    def _end(self, row: int, track: Track, last: int) -> None:
-        if track.merged_into is None and track.vanished_in is None:
-            return
-        start, end = self._sheet.place(row, last), self._sheet.place(row, last + 1)
-        if track.merged_into is not None:
-            word, colour = f"merged into {track.merged_into}", JOINT_COLOUR
-        else:
-            word, colour = "vanished", DOUBT_COLOUR
-            self._sheet.line(start, end, colour)
-            self._sheet.dot(end, colour)
-        self._sheet.text(
-            end.x, end.y + 0.13, word, colour, ha="center", fontsize=8.4, fontweight="bold"
-        )
+    def _word(self, row: int, column: int, cell: TimelineCell, *, last: int) -> None:
+        place, colour = self._sheet.place(row, column), TONE_COLOURS[cell.tone]
+        if cell.tone is Tone.ABSENT:
+            self._sheet.line(self._sheet.place(row, last), place, colour)
+        if cell.tone is not Tone.JOINT:
+            self._sheet.dot(place, colour)
+        weight = "normal" if cell.tone is Tone.UNKNOWN else "bold"
+        style = {"ha": "center", "fontsize": 8.4, "fontweight": weight}
+        self._sheet.text(place.x, place.y + 0.13, cell.word, colour, **style)
 
 
 def _growth_words(growth: TrackGrowth) -> list[str]:
@@ -284,9 +231,3 @@ def _growth_words(growth: TrackGrowth) -> list[str]:
     if days is not None:
         words.append(f"volume {'doubles' if days > 0 else 'halves'} in {abs(days):.0f} d")
     return words
-
-
-def _change(previous: Lesion | None, lesion: Lesion) -> str:
-    if previous is None or not previous.long_mm or lesion.long_mm is None:
-        return ""
-    return f"{100 * (lesion.long_mm / previous.long_mm - 1):+.0f} %"

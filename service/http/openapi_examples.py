@@ -79,6 +79,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "follow_ups": [
             {
                 "study_id": LATER["study_id"],
+                "role": "current",
                 "state": "persistent",
                 "similarity": 0.86,
                 "score": 0.97,
@@ -102,15 +103,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "UploadOut": {
         **STACK,
         "upload_id": "9f86d081884c7d659a2feaa0c55ad015",
-        "identity": {
-            "patient_id": "000123",
-            "study_id": "000123_02",
-            "study_date": None,
-            "series_id": "000123_02_01",
-            "series_name": None,
-            "source": "file_name",
-            "indexed_lesions": 2,
-        },
         "expires_in_s": 1800.0,
     },
     "LesionSlicesOut": {**STACK, "box": LESION["box"]},
@@ -137,8 +129,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "patient_id": "000123",
         "ordered_by": "study_date",
         "studies": [
-            {"study_id": "000123_02", "study_date": "2024-05-17"},
-            {"study_id": "000123_03", "study_date": "2024-08-20"},
+            {"study_id": "000123_02", "study_date": "2024-05-17", "marks": "complete"},
+            {"study_id": "000123_03", "study_date": "2024-08-20", "marks": "incomplete"},
         ],
         "tracks": [
             {
@@ -159,10 +151,45 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "terms": TERMS,
             }
         ],
+        "timeline": {
+            "rows": [
+                {
+                    "track_id": "000123-1",
+                    "cells": [
+                        {
+                            "study_id": "000123_02",
+                            "word": "",
+                            "tone": "sure",
+                            "lesion_ids": [LESION["lesion_id"]],
+                            "change_pct": None,
+                            "notes": [],
+                        },
+                        {
+                            "study_id": "000123_03",
+                            "word": "",
+                            "tone": "sure",
+                            "lesion_ids": [LATER["lesion_id"]],
+                            "change_pct": -24.5,
+                            "notes": [],
+                        },
+                    ],
+                    "lines": [
+                        {
+                            "earlier": LESION["lesion_id"],
+                            "later": LATER["lesion_id"],
+                            "tone": "sure",
+                            "state": "matched",
+                            "score": 0.97,
+                        }
+                    ],
+                }
+            ],
+            "joins": [],
+        },
         "response": {
             "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
             "guideline": "RECIST 1.1",
-            "policy": {"marks": "complete"},
+            "policy": {"nodes": "by_tag", "organs": "lesion_type", "marks": "partly complete"},
             "not_assessed": "non-target lesions",
             "patient_id": "000123",
             "ordered_by": "study_date",
@@ -174,6 +201,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
         "warnings": [],
     },
+    "MarksIn": {"patient_id": "000123", "study_id": "000123_02", "complete": True},
+    "MarksOut": {"patient_id": "000123", "study_id": "000123_02", "marks": "complete"},
     "MatchIn": {
         "lesion_a": LESION["lesion_id"],
         "lesion_b": LATER["lesion_id"],

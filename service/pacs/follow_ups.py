@@ -15,6 +15,7 @@ from typing import Any
 from retrieval.lesion import Box, Lesion, LesionType, Recist
 from retrieval.sources.deeplesion.coding import lesion_id_of
 from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.patient_timeline import PatientEvidence
 from service.engine.patient_tracks import PatientCase, UnknownPatientError
 from service.engine.query_box import embed_boxes
 from service.engine.query_node import query_node
@@ -137,13 +138,13 @@ class FollowUpFinder:
         patient_id = self._patient.patient_id
         try:
             if patient_id is None:
-                return PatientCase((), (), ())
+                return PatientCase((), PatientEvidence())
             case = PatientCase.of(self._engine.index, patient_id)
         except UnknownPatientError:
-            return PatientCase((), (), ())
+            return PatientCase((), PatientEvidence())
         days = {self._patient.study_id(s): self._patient.day(s) for s in self._patient.studies}
         nodes = [_dated(node, days.get(node.lesion.study_id)) for node in case.nodes]
-        return PatientCase(nodes, case.confirmed, case.rejected)
+        return PatientCase(nodes, case.known)
 
     def _marks(self, studies: Sequence[StudyEntry]) -> tuple[list[ReportedMark], dict[str, str]]:
         """The marks of all stored reports, the newest word on a lesion of an image last."""

@@ -8,7 +8,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from retrieval.lesion import Lesion
-from retrieval.tracking.track_types import FollowUpState
+from retrieval.tracking.states import FollowUpState
 from service.engine.patient_tracks import tracks_of
 from service.engine.search_engine import SearchEngine
 from service.pacs.client import PacsClient

@@ -11,7 +11,7 @@ from index.filters.lesion_filter import LesionFilter
 from retrieval.image import Slab
 from retrieval.lesion import Box, Lesion, Recist
 from retrieval.tracking.edges import TrackNode
-from retrieval.tracking.track_types import FollowUp, FollowUpState
+from retrieval.tracking.track_types import FollowUp
 from retrieval.tracking.tracks import follow_ups
 from service.deid.pseudonyms import OwnIdentities
 from service.engine.query_box import MarkedBox, embed_boxes
@@ -179,22 +179,15 @@ def _collect(
 def _follow_ups(
     engine: SearchEngine, node: TrackNode, lesions: PatientLesions
 ) -> tuple[FollowUp, ...]:
-    """The product's own follow-ups; what a detector did not propose is no lesion that is gone."""
-    case = lesions.case
-    found = follow_ups(
-        node,
-        lesions.nodes,
-        model=engine.matcher,
-        confirmed=case.confirmed,
-        rejected=case.rejected,
-    )
-    absent = {FollowUpState.NEW, FollowUpState.VANISHED}
-    return tuple(
-        replace(one, state=FollowUpState.UNCERTAIN)
-        if one.state in absent and lesions.source_of(one.study_id) is MarkSource.DETECTOR
-        else one
-        for one in found
-    )
+    """The product's own follow-ups; a study that only a detector looked at is never complete."""
+    known = lesions.case.known
+    marked = {
+        study_id
+        for study_id in known.complete
+        if lesions.source_of(study_id) is not MarkSource.DETECTOR
+    }
+    known = replace(known, complete=frozenset(marked))
+    return tuple(follow_ups(node, lesions.nodes, model=engine.matcher, known=known))
 
 
 def _warnings(engine: SearchEngine, pacs: PacsClient, found: Sequence[FollowUp]) -> list[str]:

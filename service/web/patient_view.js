@@ -81,7 +81,7 @@ export class PatientView {
   async #load() {
     const { id, marks } = this.#params;
     const turn = ++this.#turn;
-    const query = marks === "incomplete" ? "?marks=incomplete" : "";
+    const query = marks === "complete" || marks === "incomplete" ? `?marks=${marks}` : "";
     try {
       const document = await getJson(`v1/patients/${encodeURIComponent(id)}/tracks${query}`);
       if (turn !== this.#turn) return;
@@ -125,11 +125,12 @@ export class PatientView {
     const choice = make(
       "select",
       { "aria-label": "Were all lesions marked?", title: "Whether a lesion without a mark is gone, or only not marked" },
-      new Option("every lesion was marked", "complete"),
-      new Option("not every lesion was marked", "incomplete"),
+      new Option("marks as recorded", "recorded"),
+      new Option("every lesion is marked", "complete"),
+      new Option("not every lesion is marked", "incomplete"),
     );
-    choice.value = this.#params.marks === "incomplete" ? "incomplete" : "complete";
-    choice.addEventListener("change", () => change({ marks: choice.value === "incomplete" ? "incomplete" : null }));
+    choice.value = this.#params.marks ?? "recorded";
+    choice.addEventListener("change", () => change({ marks: choice.value === "recorded" ? null : choice.value }));
     const count = this.#decisions.entries.length;
     const undo = count === 0 ? null : button(`Undo (${count})`, { sign: "undo", run: () => this.#undo(), className: "plain small", title: "Take the last decision back (u)" });
     this.head.replaceChildren(

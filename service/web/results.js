@@ -8,6 +8,7 @@ const STATE_WORDS = {
   persistent: "same lesion",
   new: "not yet there",
   vanished: "gone",
+  "not marked": "no mark there is this lesion; it may be there all the same",
   merged: "merged",
   split: "split",
   uncertain: "uncertain",
@@ -74,7 +75,7 @@ export function followUpList(followUps, { openId, onOpen, onPatient }) {
 function followUpRow(followUp, { openId, onOpen }) {
   const { lesion, state } = followUp;
   const picture = lesion === null ? make("span", { className: "no-patch" }) : croppedPicture(lesion, 52);
-  const badge = make("span", { className: `badge ${state}`, textContent: state, title: STATE_WORDS[state] });
+  const badge = make("span", { className: `badge ${state.replace(" ", "-")}`, textContent: state, title: STATE_WORDS[state] });
   const facts = lesion === null ? "no partner marked" : `${sizeText(lesion)}${changeText(followUp)}`;
   const score = make("span", { className: "number", title: "Probability of being the same lesion", textContent: `p ${followUp.score.toFixed(2)}` });
   const row = make(

@@ -63,12 +63,15 @@ function studyHead(marks, study, column) {
 }
 
 function responseBadge(found) {
+  if (found.category === null) {
+    return make("span", { className: "response", title: found.reason }, make("span", { className: "badge", textContent: "no category" }));
+  }
   const title = `${CATEGORIES[found.category]}: ${found.reason}`;
   return make("span", { className: "response", title }, make("span", { className: `badge category ${found.category}`, textContent: found.category }), make("span", { textContent: CATEGORIES[found.category] }));
 }
 
 function sumText(sum, found) {
-  if (sum === undefined) return "";
+  if (sum === undefined || sum === null) return "";
   const change = found?.change_from_baseline_pct ?? null;
   return `sum ${sum.toFixed(1)} mm${change === null ? "" : `  ${signed(change, 0, "%")}`}`;
 }

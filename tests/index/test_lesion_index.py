@@ -291,6 +291,8 @@ def test_a_contradictory_match_is_refused_and_not_stored(index, samples):
 def test_export_and_import_are_identical(index, samples, tmp_path: Path):
     index.remove([samples.record(20).lesion.lesion_id])
     index.set_match(*(samples.record(n).lesion.lesion_id for n in (12, 13)), "confirmed")
+    studies = {(x.patient_id, x.study_id) for x in (samples.record(n).lesion for n in (12, 13))}
+    index.declare_marks(studies)
     assert index.export(tmp_path / "out.parquet") == 59
     for _ in range(2):
         with import_index(tmp_path / "out.parquet", tmp_path / "again") as again:
@@ -298,6 +300,7 @@ def test_export_and_import_are_identical(index, samples, tmp_path: Path):
             assert again.vectors()[0] == index.vectors()[0]
             assert np.array_equal(again.vectors()[1], index.vectors()[1])
             assert again.matches() == index.matches()
+            assert all(study in again.complete_studies(patient) for patient, study in studies)
             ids = index.vectors()[0]
             pairs = zip(index.records(ids), again.records(ids), strict=True)
             assert all(samples.same(*pair) for pair in pairs)

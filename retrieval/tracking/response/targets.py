@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from retrieval.lesion import Lesion, LesionType
-from retrieval.tracking.track_types import LinkState, PatientTracks, Track
+from retrieval.tracking.states import LinkState
+from retrieval.tracking.track_types import PatientTracks, Track
 
 MOST_TARGETS = 5
 MOST_TARGETS_AN_ORGAN = 2
@@ -19,38 +19,9 @@ NODE_NORMAL_SHORT_MM = 10.0
 """Limits of Eisenhauer et al. 2009, sections 3.1 (measurable), 4.1 and 4.3.1 (nodes)."""
 
 
-class NodePolicy(StrEnum):
-    """Which lesions are lymph nodes, measured by their short axis.
-
-    DeepLesion's types do not name nodes. Most of its mediastinal lesions are lymph nodes, others
-    are not, so the rule is a choice and never silent.
-    """
-
-    MEDIASTINUM_IS_NODAL = "mediastinum_is_nodal"
-    NOTHING_IS_NODAL = "nothing_is_nodal"
-
-
-class MarkPolicy(StrEnum):
-    """Whether every lesion of every study was marked.
-
-    ``complete``: a target without a mark has vanished (0 mm) and a lesion first marked later is
-    new. ``incomplete``: such a target is not evaluable and such a lesion only possibly new.
-    """
-
-    COMPLETE = "complete"
-    INCOMPLETE = "incomplete"
-
-
-@dataclass(frozen=True, slots=True)
-class ResponsePolicy:
-    """What RECIST leaves to a reader, decided by name. Organs are DeepLesion's lesion types."""
-
-    nodes: NodePolicy = NodePolicy.MEDIASTINUM_IS_NODAL
-    marks: MarkPolicy = MarkPolicy.COMPLETE
-
-    def to_json(self) -> dict[str, Any]:
-        """The policy as JSON values."""
-        return {"nodes": self.nodes.value, "marks": self.marks.value, "organs": "lesion_type"}
+NODE_TAGS = frozenset({"lymph node", "lymph nodes", "lymphadenopathy", "adenopathy", "node"})
+"""Tags that say of a lesion that it is a lymph node. Its type never does: DeepLesion's mediastinal
+lesions are nodes and other things, and its types name no nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +44,10 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class PatientCourse:
+class MeasuredTracks:
     """A patient's tracks read study by study; ``baseline`` is the place of the baseline study."""
 
     tracks: PatientTracks
-    policy: ResponsePolicy
     baseline: int
     _by_id: dict[str, Track] = field(init=False, repr=False)
     _doubtful: frozenset[str] = field(init=False, repr=False)
@@ -97,11 +67,6 @@ class PatientCourse:
     def in_study(self, track: Track, study: int) -> list[Lesion]:
         """The track's lesions in one study."""
         return [x for x in track.lesions if x.study_id == self.tracks.order.study_ids[study]]
-
-    def is_nodal(self, track: Track) -> bool:
-        """Whether the policy takes the track for a lymph node."""
-        by_mediastinum = self.policy.nodes is NodePolicy.MEDIASTINUM_IS_NODAL
-        return by_mediastinum and _organ(track) is LesionType.MEDIASTINUM
 
     def size_mm(self, track: Track, study: int, *, nodal: bool) -> float | None:
         """Sum of the diameters marked in the study that count; None where one is not measured."""
@@ -130,32 +95,40 @@ class PatientCourse:
             joint = self._by_id[track.merged_into]
             counted = track.merged_into in measured
             return 0.0 if counted else self.size_mm(joint, study, nodal=target.nodal)
-        if self._is_doubtful(track) or self.policy.marks is MarkPolicy.INCOMPLETE:
+        if self._is_doubtful(track) or not self.tracks.order.is_complete(study):
             return None
         return 0.0
 
     def new_tracks(self, study: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Tracks that appeared after the baseline, up to a study: beyond doubt, and with doubt."""
+        """Tracks first marked after the baseline, up to a study: beyond doubt, and with doubt.
+
+        Beyond doubt are those that stand in no study from the baseline on whose marks are
+        complete, though one came before them, and that no uncertain link joins to an earlier one.
+        """
         since = set(self.tracks.order.study_ids[self.baseline + 1 : study + 1])
         certain: list[str] = []
         possible: list[str] = []
         for track in self.tracks.tracks:
-            if track.new_in not in since or self._is_small_node(track):
+            first = track.lesions[0]
+            if first.study_id not in since or track.split_from or self._is_small_node(track):
                 continue
-            incomplete = self.policy.marks is MarkPolicy.INCOMPLETE
-            doubt = incomplete or track.lesions[0].lesion_id in self._doubtful
+            before = range(self.baseline, self.tracks.order.study_ids.index(first.study_id))
+            doubt = first.lesion_id in self._doubtful or not self.tracks.order.any_complete(before)
             (possible if doubt else certain).append(track.track_id)
         return tuple(certain), tuple(possible)
 
-    def non_targets_present(self, targets: Sequence[Target], study: int) -> bool:
-        """Whether a baseline lesion that is no target is still marked in the study."""
+    def non_targets_left(self, targets: Sequence[Target], study: int) -> bool:
+        """Whether a baseline lesion that is no target is still marked, or not known to be gone."""
         measured = {target.track_id for target in targets}
         for track in self.tracks.tracks:
             if track.track_id in measured or not self.in_study(track, self.baseline):
                 continue
-            size = self.size_mm(track, study, nodal=self.is_nodal(track))
-            normal_node = self.is_nodal(track) and size is not None and size < NODE_NORMAL_SHORT_MM
-            if self.in_study(track, study) and not normal_node:
+            if not self.in_study(track, study):
+                if not self.tracks.order.is_complete(study):
+                    return True
+                continue
+            size = self.size_mm(track, study, nodal=is_nodal(track))
+            if not (is_nodal(track) and size is not None and size < NODE_NORMAL_SHORT_MM):
                 return True
         return False
 
@@ -172,15 +145,15 @@ class PatientCourse:
 
     def _is_small_node(self, track: Track) -> bool:
         first = track.lesions[0].short_mm
-        return self.is_nodal(track) and first is not None and first < NODE_NORMAL_SHORT_MM
+        return is_nodal(track) and first is not None and first < NODE_NORMAL_SHORT_MM
 
 
-def choose_targets(course: PatientCourse) -> tuple[Target, ...]:
+def choose_targets(measured: MeasuredTracks) -> tuple[Target, ...]:
     """The largest measurable lesions of the baseline, at most five and two an organ."""
     measurable = []
-    for track in course.tracks.tracks:
-        nodal = course.is_nodal(track)
-        size = course.size_mm(track, course.baseline, nodal=nodal)
+    for track in measured.tracks.tracks:
+        nodal = is_nodal(track)
+        size = measured.size_mm(track, measured.baseline, nodal=nodal)
         if size is not None and size >= (LEAST_NODE_SHORT_MM if nodal else LEAST_LONG_MM):
             measurable.append(Target(track.track_id, _organ(track), nodal, size))
     chosen: list[Target] = []
@@ -190,6 +163,15 @@ def choose_targets(course: PatientCourse) -> tuple[Target, ...]:
             chosen.append(target)
             taken[target.organ] += 1
     return tuple(chosen)
+
+
+def is_nodal(track: Track) -> bool:
+    """Whether a tag of one of the track's lesions says that it is a lymph node."""
+    return any(
+        tag.strip().lower().replace("_", " ") in NODE_TAGS
+        for lesion in track.lesions
+        for tag in lesion.tags
+    )
 
 
 def _organ(track: Track) -> LesionType:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from retrieval.lesion import LesionSearchError
 from service.commands.indexing.approximate import approximate
+from service.commands.indexing.marks import marks
 from service.commands.indexing.sync import sync
 from service.commands.options import (
     ArchiveOption,
@@ -53,6 +54,7 @@ def register(app: typer.Typer) -> None:
         group.command()(command)
     group.command("import")(import_)
     group.command()(sync)
+    group.command()(marks)
     group.command()(approximate)
     app.add_typer(group, name="index")
 
@@ -160,8 +162,6 @@ def _opened_archive(archive: Path) -> DeepLesionArchive:
         raise IndexCommandError(
             f"{archive} has no sound lesion: `lesion-search check {archive}` says why"
         )
-    for note in source.notes:
-        say(f"{archive}: {note}")
     if source.problems:
         say(
             f"{len(source.problems)} bad rows are left out: `lesion-search check {archive}` "

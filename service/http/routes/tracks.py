@@ -1,4 +1,4 @@
-"""The HTTP routes of a patient over time: lesion tracks, and a reader's word on matches."""
+"""The HTTP routes of a patient over time: lesion tracks, and a reader's decisions on matches."""
 
 from __future__ import annotations
 
@@ -6,31 +6,51 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 
-from retrieval.tracking.response.targets import MarkPolicy, ResponsePolicy
-from service.engine.patient_tracks import Decision, UnknownPatientError, decide, report_of
+from service.engine.patient_tracks import (
+    Decision,
+    MarkPolicy,
+    UnknownPatientError,
+    decide,
+    declare_marks,
+    report_of,
+)
 from service.http.dependencies import PROBLEMS, Service
 from service.http.schemas.search import Problem
-from service.http.schemas.tracks import MatchIn, MatchOut, TracksOut
+from service.http.schemas.tracks import MarksIn, MarksOut, MatchIn, MatchOut, TracksOut
 
 track_router = APIRouter(responses=PROBLEMS)
 
 Marks = Annotated[
     MarkPolicy,
-    Query(description="`incomplete`: not every lesion was marked, so none is known to be gone"),
+    Query(
+        description="In which studies every lesion is marked, so that one without a mark has "
+        "vanished: `recorded` as the index was told, `complete` in all, `incomplete` in none"
+    ),
 ]
 
 
 @track_router.get("/v1/patients/{patient_id}/tracks", response_model=TracksOut)
-def tracks(service: Service, patient_id: str, marks: Marks = MarkPolicy.COMPLETE) -> dict[str, Any]:
+def tracks(service: Service, patient_id: str, marks: Marks = MarkPolicy.RECORDED) -> dict[str, Any]:
     """The lesion tracks of one patient, the links behind them, and the response over time."""
     engine = service.engine
-    policy = ResponsePolicy(marks=marks)
     with service.computing():
         try:
-            report = report_of(engine.index, patient_id, model=engine.matcher, policy=policy)
+            report = report_of(engine.index, patient_id, model=engine.matcher, marks=marks)
         except UnknownPatientError as unknown:
             raise HTTPException(404, str(unknown)) from None
     return report.to_json()
+
+
+@track_router.post("/v1/marks", response_model=MarksOut)
+def marks(service: Service, wanted: MarksIn) -> dict[str, Any]:
+    """Declare that every lesion of a study is marked, or take it back; it holds at once."""
+    study = (wanted.patient_id, wanted.study_id)
+    try:
+        declare_marks(service.engine.index, study, complete=wanted.complete)
+    except UnknownPatientError as unknown:
+        raise HTTPException(404, str(unknown)) from None
+    word = "complete" if wanted.complete else "incomplete"
+    return {"patient_id": wanted.patient_id, "study_id": wanted.study_id, "marks": word}
 
 
 @track_router.post(

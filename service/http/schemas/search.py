@@ -62,7 +62,12 @@ class FollowUpOut(BaseModel):
     """What became of the lesion in another study of its patient."""
 
     study_id: str
-    state: str = Field(description="persistent, new, vanished, merged, split or uncertain")
+    role: str | None = Field(
+        description="prior: an earlier study than the query's; current: a later one; null: unknown"
+    )
+    state: str = Field(
+        description="persistent, new, vanished, not marked, merged, split or uncertain"
+    )
     similarity: float | None
     score: float = Field(description="calibrated probability of being the same lesion")
     change_mm: float | None

@@ -14,6 +14,9 @@ class StudyOut(BaseModel):
 
     study_id: str
     study_date: str | None
+    marks: Literal["complete", "incomplete"] = Field(
+        description="complete: every lesion is marked, so one without a mark is not there"
+    )
 
 
 class TrackOut(BaseModel):
@@ -21,9 +24,9 @@ class TrackOut(BaseModel):
 
     track_id: str
     new_in: str | None = Field(
-        description="study of its first appearance, if that is not the first"
+        description="study of its first appearance, if a complete earlier one lacks it"
     )
-    vanished_in: str | None = Field(description="first study after its last appearance")
+    vanished_in: str | None = Field(description="first complete study after its last appearance")
     merged_into: str | None
     split_from: str | None
     lesions: list[LesionOut]
@@ -53,12 +56,12 @@ class StudyResponseOut(BaseModel):
 
     study_id: str
     study_date: str | None
-    category: Literal["CR", "PR", "SD", "PD", "NE"]
+    category: Literal["CR", "PR", "SD", "PD", "NE"] | None
     reason: str
-    sum_mm: float
-    nadir_mm: float
+    sum_mm: float | None = Field(description="null where no target was measured")
+    nadir_mm: float | None
     change_from_baseline_pct: float | None
-    change_from_nadir_mm: float
+    change_from_nadir_mm: float | None
     change_from_nadir_pct: float | None
     new_tracks: list[str]
     possibly_new_tracks: list[str]
@@ -87,7 +90,7 @@ class GrowthOut(BaseModel):
 
 
 class ResponseOut(BaseModel):
-    """The patient's RECIST 1.1 course."""
+    """The patient's RECIST 1.1 response over time."""
 
     notice: str
     guideline: str
@@ -96,10 +99,46 @@ class ResponseOut(BaseModel):
     patient_id: str
     ordered_by: str
     baseline_study: str
-    baseline_sum_mm: float
+    baseline_sum_mm: float | None
     targets: list[TargetOut]
     studies: list[StudyResponseOut]
     growth: list[GrowthOut]
+
+
+class CellOut(BaseModel):
+    """One track in one study; no lesion where it is not marked there."""
+
+    study_id: str
+    word: str = Field(description="to show; empty where nothing needs saying")
+    tone: str = Field(description="sure, new, absent, joint, doubt or unknown")
+    lesion_ids: list[str]
+    change_pct: float | None
+    notes: list[str]
+
+
+class LineOut(BaseModel):
+    """A line between two marks."""
+
+    earlier: str
+    later: str
+    tone: str
+    state: str | None
+    score: float | None
+
+
+class RowOut(BaseModel):
+    """One track: a cell for every study in order, and the lines between its marks."""
+
+    track_id: str
+    cells: list[CellOut]
+    lines: list[LineOut]
+
+
+class TimelineOut(BaseModel):
+    """What a drawing of the patient's timeline shows."""
+
+    rows: list[RowOut]
+    joins: list[LineOut] = Field(description="lines between rows")
 
 
 class TracksOut(BaseModel):
@@ -111,8 +150,27 @@ class TracksOut(BaseModel):
     studies: list[StudyOut]
     tracks: list[TrackOut]
     links: list[LinkOut]
+    timeline: TimelineOut
     response: ResponseOut
     warnings: list[str]
+
+
+class MarksIn(BaseModel):
+    """Whether every lesion of a study is marked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    patient_id: str
+    study_id: str
+    complete: bool
+
+
+class MarksOut(BaseModel):
+    """What is kept of the study now."""
+
+    patient_id: str
+    study_id: str
+    marks: Literal["complete", "incomplete"]
 
 
 class MatchIn(BaseModel):

@@ -20,8 +20,10 @@ from retrieval.tracking.fitting.simulated_patients import (
     simulate_patient,
     simulate_patients,
 )
+from retrieval.tracking.patient_timeline import PatientEvidence
+from retrieval.tracking.states import ComparisonRole, FollowUpState, LinkState, OrderedBy
 from retrieval.tracking.study_order import order_studies
-from retrieval.tracking.track_types import FollowUpState, LinkState, OrderedBy, PatientTracks
+from retrieval.tracking.track_types import PatientTracks
 from retrieval.tracking.tracks import follow_ups, track_patient
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -106,7 +108,7 @@ def test_a_confirmed_match_is_kept_and_a_rejected_one_is_never_made(
         st.sampled_from([pair for pair in possible if pair != confirmed] or [None])
     )
     forbidden = [] if rejected is None else [rejected]
-    tracks = track_patient(nodes, confirmed=[confirmed], rejected=forbidden)
+    tracks = track_patient(nodes, known=PatientEvidence([confirmed], forbidden))
     own = track_of(tracks)
     assert own[confirmed[0]] == own[confirmed[1]]
     link = next(x for x in tracks.links if {x.earlier, x.later} == set(confirmed))
@@ -115,7 +117,7 @@ def test_a_confirmed_match_is_kept_and_a_rejected_one_is_never_made(
         assert own[a] != own[b]
         assert not any({x.earlier, x.later} == {a, b} for x in tracks.links)
         by_id = {one.lesion.lesion_id: one for one in nodes}
-        answers = follow_ups(by_id[a], nodes, confirmed=[confirmed], rejected=forbidden)
+        answers = follow_ups(by_id[a], nodes, known=PatientEvidence([confirmed], forbidden))
         assert all(x.lesion is None or x.lesion.lesion_id != b for x in answers)
 
 
@@ -123,7 +125,7 @@ def test_a_confirmed_match_is_kept_and_a_rejected_one_is_never_made(
 @given(SEEDS)
 def test_rejecting_all_matches_leaves_every_lesion_alone(seed: int) -> None:
     nodes = list(patient(seed).nodes)
-    tracks = track_patient(nodes, rejected=cross_pairs(nodes))
+    tracks = track_patient(nodes, known=PatientEvidence(rejected=cross_pairs(nodes)))
     assert len(tracks.tracks) == len(nodes)
     assert tracks.links == ()
 
@@ -175,16 +177,66 @@ def test_persistent_new_and_vanished_with_the_change_of_the_long_diameter() -> N
         node("bb1", "1", (0, 1, 0), long_mm=12.0, location=(0.2, 0.3, 0.9)),
         node("ccc2", "2", (0, 0, 1), long_mm=9.0, location=(0.8, 0.7, 0.1)),
     ]
-    (kept,) = follow_ups(nodes[0], nodes)
+    marked = PatientEvidence(complete={"1", "2"})
+    (kept,) = follow_ups(nodes[0], nodes, known=marked)
     assert kept.state is FollowUpState.PERSISTENT
     assert kept.change_mm == pytest.approx(6.0)
     assert kept.change_pct == pytest.approx(30.0)
-    (back,) = follow_ups(nodes[1], nodes)
+    assert kept.role is ComparisonRole.CURRENT
+    (back,) = follow_ups(nodes[1], nodes, known=marked)
+    assert back.role is ComparisonRole.PRIOR
     assert back.change_pct == pytest.approx(30.0), "from the earlier to the later, whoever asks"
-    (gone,) = follow_ups(nodes[2], nodes)
+    (gone,) = follow_ups(nodes[2], nodes, known=marked)
     assert (gone.state, gone.lesion, gone.change_mm) == (FollowUpState.VANISHED, None, None)
-    (fresh,) = follow_ups(nodes[3], nodes)
+    (fresh,) = follow_ups(nodes[3], nodes, known=marked)
     assert (fresh.state, fresh.lesion) == (FollowUpState.NEW, None)
+    assert {x.new_in for x in track_patient(nodes, known=marked).tracks} == {None, "2"}
+
+
+@pytest.mark.parametrize("complete", [(), ("2",), ("1",)])
+def test_without_complete_marks_a_lesion_is_not_marked_and_neither_new_nor_vanished(
+    complete: tuple[str, ...],
+) -> None:
+    nodes = [
+        node("bb1", "1", (0, 1, 0), long_mm=12.0, location=(0.2, 0.3, 0.9)),
+        node("ccc2", "2", (0, 0, 1), long_mm=9.0, location=(0.8, 0.7, 0.1)),
+    ]
+    known = PatientEvidence(complete=complete)
+    (in_second,) = follow_ups(nodes[0], nodes, known=known)
+    (in_first,) = follow_ups(nodes[1], nodes, known=known)
+    gone, fresh = "2" in complete, "1" in complete
+    assert in_second.state is (FollowUpState.VANISHED if gone else FollowUpState.NOT_MARKED)
+    assert in_first.state is (FollowUpState.NEW if fresh else FollowUpState.NOT_MARKED)
+    first, second = track_patient(nodes, known=known).tracks
+    assert (first.vanished_in, second.new_in) == ("2" if gone else None, "2" if fresh else None)
+
+
+def test_an_earlier_study_is_the_prior_and_the_change_runs_forward_by_date() -> None:
+    late = node("a", "1", (1, 0, 0), long_mm=30.0, day=date(2021, 1, 1))
+    early = node("bb", "2", (1, 0, 0), long_mm=20.0, day=date(2020, 1, 1))
+    (answer,) = follow_ups(late, [late, early])
+    assert answer.role is ComparisonRole.PRIOR
+    assert answer.change_pct == pytest.approx(50.0)
+    assert answer.to_json()["role"] == "prior"
+
+
+def test_where_the_querys_study_is_unknown_so_is_the_order() -> None:
+    nodes = [node("a", "1", (1, 0, 0)), node("bb", "", (1, 0, 0), long_mm=30.0)]
+    (answer,) = follow_ups(nodes[1], nodes, known=PatientEvidence(complete={"1"}))
+    assert (answer.state, answer.role) == (FollowUpState.PERSISTENT, None)
+    assert answer.change_pct is None
+    stranger = node("bb", "", (0, 1, 0), location=(0.2, 0.3, 0.9))
+    (answer,) = follow_ups(stranger, [nodes[0], stranger], known=PatientEvidence(complete={"1"}))
+    assert answer.state is FollowUpState.NOT_MARKED
+
+
+def test_a_rejected_link_is_no_proof_that_a_lesion_has_gone() -> None:
+    nodes = [node("a", "1", (1, 0, 0)), node("bb", "2", (1, 0, 0))]
+    rejected = PatientEvidence(rejected=[("a", "bb")])
+    assert [x.state for x in follow_ups(nodes[0], nodes, known=rejected)] == ["not marked"]
+    assert [x.state for x in follow_ups(nodes[1], nodes, known=rejected)] == ["not marked"]
+    tracks = track_patient(nodes, known=rejected)
+    assert [(x.new_in, x.vanished_in) for x in tracks.tracks] == [(None, None)] * 2
 
 
 def test_rows_have_the_columns_of_an_archives_tracks() -> None:
@@ -194,7 +246,7 @@ def test_rows_have_the_columns_of_an_archives_tracks() -> None:
         node("bb1", "1", (0, 1, 0), location=(0.2, 0.3, 0.9)),
         node("ccc2", "2", (0, 0, 1), location=(0.8, 0.7, 0.1)),
     ]
-    rows = track_patient(nodes).rows()
+    rows = track_patient(nodes, known=PatientEvidence(complete={"1", "2"})).rows()
     told = [(row["study_id"], row["lesion_id"], row["state"]) for row in rows]
     assert told == [
         ("1", "a1", "baseline"),
@@ -203,6 +255,8 @@ def test_rows_have_the_columns_of_an_archives_tracks() -> None:
         ("2", "", "vanished"),
         ("2", "ccc2", "new"),
     ]
+    unknown = [row["state"] for row in track_patient(nodes).rows()]
+    assert unknown == ["baseline", "persistent", "baseline", "first marked"]
     assert list(rows[0])[:5] == ["patient_id", "track_id", "study_id", "lesion_id", "state"]
 
 
@@ -212,8 +266,9 @@ def test_a_lesion_not_marked_in_between_has_not_vanished() -> None:
         node("x2", "2", (0, 1, 0), location=(0.1, 0.1, 0.1)),
         node("a3", "3", (1, 0, 0)),
     ]
-    states = [x.state for x in follow_ups(nodes[0], nodes)]
-    assert states == [FollowUpState.UNCERTAIN, FollowUpState.PERSISTENT]
+    known = PatientEvidence(complete={"1", "2", "3"})
+    states = [x.state for x in follow_ups(nodes[0], nodes, known=known)]
+    assert states == [FollowUpState.NOT_MARKED, FollowUpState.PERSISTENT]
 
 
 def test_two_lesions_grown_into_one_are_merged_and_the_reverse_is_split() -> None:
@@ -228,7 +283,7 @@ def test_two_lesions_grown_into_one_are_merged_and_the_reverse_is_split() -> Non
         assert (answer.state, answer.lesion) == (FollowUpState.MERGED, whole.lesion)
     (answer,) = follow_ups(whole, [*parts, whole])
     assert answer.state is FollowUpState.MERGED
-    tracks = track_patient([*parts, whole])
+    tracks = track_patient([*parts, whole], known=PatientEvidence(complete={"1", "2"}))
     assert [track.merged_into is not None for track in tracks.tracks].count(True) == 1
     assert all(track.vanished_in is None for track in tracks.tracks)
 
@@ -273,10 +328,10 @@ def test_wrong_input_is_named() -> None:
     with pytest.raises(TrackingError, match="at least one"):
         track_patient([])
     with pytest.raises(MatchConflictError, match="rejected"):
-        track_patient([a, b], confirmed=[("a", "bb")], rejected=[("bb", "a")])
+        track_patient([a, b], known=PatientEvidence([("a", "bb")], [("bb", "a")]))
     twin = TrackNode(b.lesion.with_changes(study_id="1"), b.vector)
     with pytest.raises(MatchConflictError, match="one study"):
-        track_patient([a, twin], confirmed=[("a", "bb")])
+        track_patient([a, twin], known=PatientEvidence([("a", "bb")]))
 
 
 def test_a_large_patient_is_tracked_in_time() -> None:

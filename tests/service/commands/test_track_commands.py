@@ -36,6 +36,29 @@ def test_track_writes_table_and_timeline_beside_its_answer(run, built_index, tmp
     assert "Research use only" in out
 
 
+def test_marks_are_declared_complete_and_taken_back(run, built_index):
+    def told(*options):
+        status, out, err = run("track", "--index", built_index, "--patient", "000001", *options)
+        assert status == 0, err
+        return out
+
+    def marks(*options):
+        status, out, err = run("index", "marks", "--index", built_index, *options, "--json")
+        assert status == 0, err
+        return json.loads(out)["marks"]
+
+    def policy(*options):
+        return json.loads(told("--json", *options))["response"]["policy"]["marks"]
+
+    assert policy() == "incomplete"
+    assert policy("--complete") == "complete"
+    assert marks("--patient", "000001") == "complete"
+    assert policy() == "complete"
+    assert policy("--incomplete") == "incomplete"
+    assert marks("--incomplete") == "incomplete"
+    assert policy() == "incomplete"
+
+
 def test_a_matcher_of_this_encoder_is_not_warned_of(run, built_index, tmp_path):
     status, out, err = run("track", "--index", built_index, "--patient", "000001", "--json")
     fingerprint = json.loads(out)["warnings"][0].split("of encoder ")[1].split(":")[0]
@@ -51,11 +74,14 @@ def test_a_matcher_of_this_encoder_is_not_warned_of(run, built_index, tmp_path):
     [
         (["track", "--figure", "a.png"], "--patient"),
         (["track", "--matcher", "nothing.json"], "nothing.json cannot be read"),
+        (["track", "--complete", "--incomplete"], "give one of both"),
+        (["index marks", "--study", "1"], "needs its --patient"),
+        (["index marks", "--patient", "nobody"], "no lesion of patient nobody"),
         (["track", "--patient", "000001", "--csv", "no/such/folder/a.csv"], "cannot be written"),
     ],
 )
 def test_misused_track_options_are_one_line(run, built_index, arguments, words):
-    status, out, err = run(arguments[0], "--index", built_index, *arguments[1:])
+    status, out, err = run(*arguments[0].split(), "--index", built_index, *arguments[1:])
     assert (status, out) == (2, "")
     assert err.startswith("error: ") or err.splitlines()[-1].startswith("error: ")
     assert words in err

@@ -6,7 +6,7 @@ import pytest
 from index.filters.lesion_filter import LesionFilter
 from retrieval.lesion import Box, LesionError, LesionType, Recist
 from retrieval.patch import extract_patch
-from retrieval.tracking.track_types import FollowUpState
+from retrieval.tracking.states import FollowUpState
 from service.engine.patient_tracks import UnknownPatientError
 from service.engine.query_box import QueryError
 from service.engine.results import BoxSource, HitTerms

@@ -13,15 +13,8 @@ from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.edges import MatchTerms
 from retrieval.tracking.matcher import LocationSource
 from retrieval.tracking.response.recist import patient_response
-from retrieval.tracking.track_types import (
-    RESEARCH_USE,
-    LinkState,
-    OrderedBy,
-    PatientTracks,
-    StudyOrder,
-    Track,
-    TrackLink,
-)
+from retrieval.tracking.states import LinkState, OrderedBy
+from retrieval.tracking.track_types import RESEARCH_USE, PatientTracks, StudyOrder, Track, TrackLink
 from service.engine.patient_tracks import PatientReport
 from service.figures.query import save_figure
 from service.figures.tables.tracks import TrackTableError, write_tracks_csv
@@ -57,7 +50,8 @@ def mark(name: str, study: int, long_mm: float | None, *, day: date | None = Non
 
 def report(tracks, links=(), days=(None, None, None), *, warnings=()):
     ordered_by = OrderedBy.NUMBER if None in days else OrderedBy.DATE
-    whole = PatientTracks("p", StudyOrder(STUDIES, days, ordered_by), tuple(tracks), tuple(links))
+    order = StudyOrder(STUDIES, days, ordered_by, frozenset(STUDIES[1:]))
+    whole = PatientTracks("p", order, tuple(tracks), tuple(links))
     return PatientReport(whole, patient_response(whole), warnings)
 
 

@@ -79,10 +79,36 @@ def test_tracks_answer_as_the_engine_does(client, engine):
 
 def test_marks_may_be_incomplete(client, engine):
     engine.index.remove(["b3"])
-    for marks, category in (("complete", "PR"), ("incomplete", "NE")):
+    for marks, category in (("complete", "PR"), ("incomplete", "NE"), ("recorded", "NE")):
         document = client.get("/v1/patients/p/tracks", params={"marks": marks}).json()
         assert document["response"]["studies"][-1]["category"] == category
     assert client.get("/v1/patients/p/tracks", params={"marks": "some"}).status_code == 422
+
+
+def test_marks_declared_complete_are_evidence_until_it_is_taken_back(client, engine):
+    engine.index.remove(["b3"])
+
+    def declare(study, *, complete):
+        body = {"patient_id": "p", "study_id": study, "complete": complete}
+        return client.post("/v1/marks", json=body)
+
+    def told():
+        document = client.get("/v1/patients/p/tracks").json()
+        lost = next(t for t in document["tracks"] if t["lesions"][0]["lesion_id"] == "b1")
+        category = document["response"]["studies"][-1]["category"]
+        followed = engine.search_lesion("b1").follow_ups[-1].state
+        return lost["vanished_in"], category, followed, document["studies"][-1]["marks"]
+
+    assert told() == (None, "NE", "not marked", "incomplete")
+    answered = declare(STUDIES[2], complete=True)
+    expected = {"patient_id": "p", "study_id": STUDIES[2], "marks": "complete"}
+    assert (answered.status_code, answered.json()) == (200, expected)
+    assert told() == (STUDIES[2], "PR", "vanished", "complete")
+    assert declare(STUDIES[2], complete=False).json()["marks"] == "incomplete"
+    assert told() == (None, "NE", "not marked", "incomplete")
+    unknown = declare("p_77", complete=True)
+    assert unknown.status_code == 404
+    assert "p_01, p_02, p_03" in unknown.json()["detail"]
 
 
 def test_a_rejected_match_ends_a_track_at_once_and_comes_back_when_taken_back(client, engine):
@@ -96,7 +122,7 @@ def test_a_rejected_match_ends_a_track_at_once_and_comes_back_when_taken_back(cl
         assert answered.status_code == 200
         assert answered.json() == {"lesion_a": "a1", "lesion_b": second, "verdict": "rejected"}
     assert {"a1"} in tracks_of(client)
-    assert state_in_second_study() == ("vanished", None)
+    assert state_in_second_study() == ("not marked", None)
     for second in ("a2", "a3"):
         assert decide(client, "a1", second, "remove").json()["verdict"] is None
     assert engine.index.matches() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -13,7 +14,6 @@ from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.response.growth import track_growth, volume_doubling_days
 from retrieval.tracking.response.recist import PatientResponse, ResponseCategory, patient_response
-from retrieval.tracking.response.targets import MarkPolicy, NodePolicy, ResponsePolicy
 from retrieval.tracking.study_order import order_studies
 from retrieval.tracking.track_types import PatientTracks, Track
 
@@ -45,19 +45,24 @@ def track(
     *,
     short: SIZES | None = None,
     dated: bool = False,
-    **course: str | None,
+    tags: tuple[str, ...] = (),
+    **joined: str | None,
 ) -> Track:
     lesions = tuple(
-        lesion(name, study, size, (short or {}).get(study, 0.7 * size), kind, dated)
+        lesion(name, study, size, (short or {}).get(study, 0.7 * size), kind, dated).with_changes(
+            tags=tags
+        )
         for study, size in sizes.items()
     )
-    return Track(name, lesions, **course)
+    return Track(name, lesions, **joined)
 
 
-def patient(*tracks: Track, more_studies: int = 0) -> PatientTracks:
+def patient(*tracks: Track, more_studies: int = 0, complete: bool = True) -> PatientTracks:
     marked = [x for one in tracks for x in one.lesions]
     empty = [lesion("none", study, 1, 1, LesionType.LUNG, False) for study in range(more_studies)]
-    return PatientTracks("P1", order_studies([*marked, *empty]), tracks, ())
+    order = order_studies([*marked, *empty])
+    known = frozenset(order.study_ids) if complete else frozenset()
+    return PatientTracks("P1", replace(order, complete=known), tracks, ())
 
 
 def categories(answer: PatientResponse) -> list[ResponseCategory]:
@@ -109,21 +114,37 @@ def test_lesions_below_ten_mm_are_not_measured() -> None:
     )
     assert [t.track_id for t in answer.targets] == ["b"]
     none = patient_response(patient(track("a", {1: 9.9, 2: 9.9})))
-    assert categories(none) == [NE]
+    assert categories(none) == [None]
     assert "no measurable target" in none.studies[0].reason
+    document = none.to_json()
+    (study,) = document["studies"]
+    unsaid = ("sum_mm", "nadir_mm", "change_from_baseline_pct", "change_from_nadir_mm")
+    assert [study[name] for name in unsaid] == [None] * 4
+    assert (study["category"], document["baseline_sum_mm"]) == (None, None)
 
 
 def test_nodes_are_measured_by_their_short_axis_and_normal_below_ten() -> None:
-    node = track("n", {1: 30.0, 2: 20.0}, LesionType.MEDIASTINUM, short={1: 15.0, 2: 9.9})
-    small = track("s", {1: 30.0, 2: 30.0}, LesionType.MEDIASTINUM, short={1: 14.9, 2: 9.0})
+    tagged = ("Lymph node",)
+    node = track("n", {1: 30.0, 2: 20.0}, short={1: 15.0, 2: 9.9}, tags=tagged)
+    small = track("s", {1: 30.0, 2: 30.0}, short={1: 14.9, 2: 9.0}, tags=tagged)
     answer = patient_response(patient(node, small))
     assert [(t.track_id, t.nodal, t.baseline_mm) for t in answer.targets] == [("n", True, 15.0)]
     assert categories(answer) == [CR], "both nodes are back to normal"
-    plain = ResponsePolicy(nodes=NodePolicy.NOTHING_IS_NODAL)
-    answer = patient_response(patient(node, small), policy=plain)
-    assert answer.baseline_sum_mm == 60.0
+    assert answer.to_json()["policy"]["nodes"] == "by_tag"
+
+
+def test_a_mediastinal_lesion_is_no_node_unless_a_tag_says_so() -> None:
+    mass = track("m", {1: 30.0, 2: 29.0}, LesionType.MEDIASTINUM, short={1: 12.0, 2: 9.0})
+    answer = patient_response(patient(mass))
+    assert [(t.nodal, t.baseline_mm) for t in answer.targets] == [(False, 30.0)]
     assert categories(answer) == [SD]
-    assert answer.to_json()["policy"]["nodes"] == "nothing_is_nodal"
+
+
+def test_a_normal_node_is_no_complete_response_where_another_lesion_may_still_be_there() -> None:
+    node = track("n", {1: 30.0, 2: 20.0}, short={1: 15.0, 2: 9.0}, tags=("lymph node",))
+    other = track("b", {1: 5.0}, LUNG)
+    assert categories(patient_response(patient(node, other))) == [CR]
+    assert categories(patient_response(patient(node, other, complete=False))) == [PR]
 
 
 def test_all_gone_is_complete_and_a_non_target_left_makes_it_partial() -> None:
@@ -149,22 +170,46 @@ def test_new_lesions_are_progression_and_stay_so() -> None:
     answer = patient_response(patient(steady, fresh))
     assert categories(answer) == [PD, PD]
     assert answer.studies[0].new_tracks == ("b",)
-    normal_node = track("n", {2: 12.0}, LesionType.MEDIASTINUM, short={2: 9.0}, new_in="2")
+    normal_node = track("n", {2: 12.0}, short={2: 9.0}, tags=("lymph node",), new_in="2")
     assert categories(patient_response(patient(steady, normal_node))) == [SD, PR]
 
 
 def test_incomplete_marks_make_absence_not_evaluable_and_new_lesions_only_possible() -> None:
-    policy = ResponsePolicy(marks=MarkPolicy.INCOMPLETE)
-    gone = track("a", {1: 40.0}, vanished_in="2")
+    gone = track("a", {1: 40.0})
     steady = track("b", {1: 40.0, 2: 40.0}, LUNG)
-    fresh = track("c", {2: 20.0}, new_in="2")
-    answer = patient_response(patient(gone, steady, fresh), policy=policy)
+    fresh = track("c", {2: 20.0})
+    answer = patient_response(patient(gone, steady, fresh, complete=False))
     assert categories(answer) == [NE]
     assert answer.studies[0].not_evaluable_tracks == ("a",)
     assert answer.studies[0].possibly_new_tracks == ("c",)
     grown = track("b", {1: 40.0, 2: 96.0}, LUNG)
-    answer = patient_response(patient(gone, grown), policy=policy)
+    answer = patient_response(patient(gone, grown, complete=False))
     assert categories(answer) == [PD], "what is not evaluable could only add to the sum"
+
+
+def test_where_nothing_was_measured_nothing_is_said() -> None:
+    gone = track("a", {1: 40.0})
+    fresh = track("b", {2: 20.0}, LUNG)
+    (study,) = patient_response(patient(gone, fresh, complete=False)).studies
+    assert (study.category, study.sum_mm, study.reason) == (None, None, "no target measured")
+    assert (study.change_from_baseline_pct, study.change_from_nadir_pct) == (None, None)
+    assert study.possibly_new_tracks == ("b",)
+
+
+def test_a_sum_with_a_target_missing_has_no_percentage() -> None:
+    tracks = (track("a", {1: 40.0}), track("b", {1: 40.0, 2: 41.0}, LUNG))
+    (study,) = patient_response(patient(*tracks, complete=False)).studies
+    assert (study.category, study.sum_mm) == (NE, 41.0)
+    assert (study.change_from_baseline_pct, study.change_from_nadir_mm) == (None, None)
+
+
+def test_marks_of_one_complete_study_are_evidence_for_that_study_alone() -> None:
+    tracks = patient(track("a", {1: 40.0, 4: 40.0}), track("b", {2: 20.0}), track("c", {3: 20.0}))
+    order = replace(tracks.order, complete=frozenset({"2"}))
+    answer = patient_response(replace(tracks, order=order))
+    assert [study.new_tracks for study in answer.studies] == [(), ("c",), ("c",)]
+    assert [study.possibly_new_tracks for study in answer.studies] == [("b",)] * 3
+    assert answer.to_json()["policy"]["marks"] == "partly complete"
 
 
 def test_a_target_marked_before_and_after_is_not_evaluable_between() -> None:

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from retrieval.detection.proposals import Proposal
 from retrieval.image import Slab
 from retrieval.lesion import Box
-from retrieval.tracking.track_types import FollowUpState
+from retrieval.tracking.states import FollowUpState
 from service.deid.pseudonyms import PseudonymKey
 from service.pacs.indexing import index_lesion
 from service.pacs.report import report_of_patient, report_of_query

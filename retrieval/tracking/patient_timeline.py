@@ -1,10 +1,10 @@
-"""Everything that follows from one patient's lesions: graph, merges, and how two lesions stand."""
+"""One patient's lesions over time: graph, merges, links, tracks and follow-ups."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,20 +15,28 @@ from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.lesion_graph import LesionGraph, link_lesions
 from retrieval.tracking.matcher import MatcherModel
 from retrieval.tracking.merges import Merge, find_merges
+from retrieval.tracking.states import ComparisonRole, FollowUpState, LinkState
 from retrieval.tracking.study_order import order_studies
-from retrieval.tracking.track_types import (
-    FollowUp,
-    FollowUpState,
-    LinkState,
-    PatientTracks,
-    StudyOrder,
-    Track,
-    TrackLink,
-)
+from retrieval.tracking.track_types import FollowUp, PatientTracks, StudyOrder, Track, TrackLink
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class PatientEvidence:
+    """What is known of a patient beside the lesions themselves.
+
+    Attributes:
+        confirmed: pairs of lesion ids that a reader said are the same lesion.
+        rejected: pairs that a reader said are not.
+        complete: studies in which every lesion is marked; only they are evidence of absence.
+    """
+
+    confirmed: Collection[tuple[str, str]] = ()
+    rejected: Collection[tuple[str, str]] = ()
+    complete: Collection[str] = field(default=frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class PatientTimeline:
     """Everything known of one patient, nodes in canonical order so that input order is nothing."""
 
     nodes: Sequence[TrackNode]
@@ -46,19 +54,20 @@ class Course:
         cls,
         nodes: Sequence[TrackNode],
         model: MatcherModel,
-        confirmed: Iterable[tuple[str, str]],
-        rejected: Iterable[tuple[str, str]],
-    ) -> Course:
-        """The course of all lesions of one patient; errors as those of ``track_patient``."""
+        known: PatientEvidence,
+    ) -> PatientTimeline:
+        """The timeline of all lesions of one patient; errors as those of ``track_patient``."""
         if not nodes:
             raise TrackingError("tracking needs at least one lesion: none was given")
         _check_one_patient(nodes)
-        order = order_studies(node.lesion for node in nodes)
+        order = replace(
+            order_studies(node.lesion for node in nodes), complete=frozenset(known.complete)
+        )
         number = {study_id: place for place, study_id in enumerate(order.study_ids)}
         ranked = sorted(nodes, key=lambda n: (number[n.lesion.study_id], n.lesion.lesion_id))
         study_of = [number[node.lesion.study_id] for node in ranked]
         ids = [node.lesion.lesion_id for node in ranked]
-        decisions = Decisions.among(ids, confirmed, rejected)
+        decisions = Decisions.among(ids, known.confirmed, known.rejected)
         terms = PairTerms.of(ranked)
         contributions = terms.contributions(model)
         graph = link_lesions(contributions.sum(axis=-1), study_of, model, decisions)
@@ -118,13 +127,16 @@ class Course:
         into, split_from = self._neighbour_tracks(members)
         made = {m.whole for m in self.merges if self.study_of[m.parts[0]] < self.study_of[m.whole]}
         undone = {merge.whole for merge in self.merges} - made
-        came_from_nothing = first > 0 and split_from is None and members[0] not in made
-        went_to_nothing = last + 1 < len(ids) and into is None and members[-1] not in undone
+        came_from_nothing = split_from is None and members[0] not in made
+        went_to_nothing = into is None and members[-1] not in undone
+        later = (n for n in range(last + 1, len(ids)) if self.order.is_complete(n))
+        vanished = next(later, None) if went_to_nothing else None
+        is_new = came_from_nothing and self.order.any_complete(range(first))
         return Track(
             track_id=self._track_id(number),
             lesions=tuple(self.lesion(node) for node in members),
-            new_in=ids[first] if came_from_nothing else None,
-            vanished_in=ids[last + 1] if went_to_nothing else None,
+            new_in=ids[first] if is_new else None,
+            vanished_in=None if vanished is None else ids[vanished],
             merged_into=into,
             split_from=split_from,
         )
@@ -179,19 +191,21 @@ class Course:
             for node, own in enumerate(self.study_of)
             if own == study and _pair(query, node) not in self.decisions.rejected
         ]
-        study_id = self.order.study_ids[study]
+        study_id, role = self.order.study_ids[study], self._role(query, study)
         if not candidates:
             state = self._absence(query, study)
-            return FollowUp(study_id, state, None, 0.0, None, None, None, None)
+            return FollowUp(study_id, role, state, None, 0.0, None, None, None, None)
         _, best = max(candidates, key=lambda ranked: (ranked[0], -ranked[1]))
         link = self.link_state(query, best)
         earlier, later = sorted((query, best), key=lambda node: self.study_of[node])
         state = self._absence(query, study) if link is None else _STATE_OF_LINK[link]
-        change = None if link is None else _change_mm(self.lesion(earlier), self.lesion(later))
+        compared = link is not None and role is not None
+        change = _change_mm(self.lesion(earlier), self.lesion(later)) if compared else None
         start_mm = self.lesion(earlier).long_mm
         terms = self.terms.explain(earlier, later, self.contributions)
         return FollowUp(
             study_id=study_id,
+            role=role,
             state=state,
             similarity=terms.similarity,
             score=self.joined_score(query, best),
@@ -200,6 +214,14 @@ class Course:
             terms=terms,
             lesion=None if link is None else self.lesion(best),
         )
+
+    def _role(self, query: int, study: int) -> ComparisonRole | None:
+        """What the study is to the query's; not known where the query's own study is not."""
+        own = self.lesion(query)
+        if own.study_id == "" and own.study_date is None:
+            return None
+        earlier = study < self.study_of[query]
+        return ComparisonRole.PRIOR if earlier else ComparisonRole.CURRENT
 
     def _strength(self, query: int, node: int) -> tuple[int, float, float]:
         """Candidates are ranked by their link's firmness, then by probability, then by cosine."""
@@ -210,12 +232,15 @@ class Course:
     def _absence(self, query: int, study: int) -> FollowUpState:
         """What it means that the query has no partner there.
 
-        A lesion marked before and after but not in between has not vanished: nobody marked it.
+        A lesion marked before and after but not in between has not vanished, and a missing mark
+        is no evidence where marks are incomplete.
         """
         seen = [self.study_of[node] for node in self.graph.members(self.graph.component[query])]
-        if min(seen) < study < max(seen):
-            return FollowUpState.UNCERTAIN
-        return FollowUpState.NEW if study < self.study_of[query] else FollowUpState.VANISHED
+        between = min(seen) < study < max(seen)
+        role = self._role(query, study)
+        if between or role is None or not self.order.is_complete(study):
+            return FollowUpState.NOT_MARKED
+        return FollowUpState.NEW if role is ComparisonRole.PRIOR else FollowUpState.VANISHED
 
 
 _FIRMNESS = (
