@@ -23,6 +23,7 @@ import torch
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.query_image import open_query_image
 from service.engine.model_files import ModelFiles
+from service.engine.query import LesionQuery
 from service.engine.search_engine import SearchEngine, open_engine
 
 LIMIT_MS = 80.0
@@ -76,7 +77,7 @@ def time_queries(
         slab = open_query_image(path, half_depth_mm=depth)
         read_ms = (time.perf_counter() - start) * 1000
         found = engine.search(
-            slab, lesion.box, patient_id=lesion.patient_id, study_id=lesion.study_id
+            LesionQuery(lesion.box, patient_id=lesion.patient_id, study_id=lesion.study_id), slab
         )
         times.append(found.with_read_time(read_ms).timing_ms.to_json())
     return times[WARM_UP:]

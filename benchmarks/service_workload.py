@@ -17,6 +17,7 @@ from retrieval.lesion import Box, ImageSource, Lesion
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.query_image import open_query_image
 from service.cli import main as command
+from service.engine.query import LesionQuery
 from service.engine.search_engine import SearchEngine, binding_of
 from service.jobs.indexing import index_archive
 
@@ -80,7 +81,9 @@ def workloads(
         source = archive.source(lesion)
         spacing = (*source.spacing_mm_px, source.slice_interval_mm)
         slab = open_query_image(alone, spacing_mm=spacing, half_depth_mm=depth)
-        engine.search(slab, lesion.box, patient_id=lesion.patient_id, study_id=lesion.study_id)
+        engine.search(
+            LesionQuery(lesion.box, patient_id=lesion.patient_id, study_id=lesion.study_id), slab
+        )
 
     root_of_one = Path(tempfile.mkdtemp(dir=archive.root.parent))
     for _, path in images:
@@ -89,11 +92,14 @@ def workloads(
     return {
         "vector": Workload(
             [("POST", "/v1/search", form({"vector": text})) for text in texts],
-            [lambda vector=vector: engine.search_vector(vector) for vector in vectors],
+            [
+                lambda vector=vector: engine.search(LesionQuery(vector=tuple(vector)))
+                for vector in vectors
+            ],
         ),
         "lesion": Workload(
             [("GET", f"/v1/lesions/{one.lesion_id}/similar", b"") for one in chosen],
-            [lambda one=one: engine.search_lesion(one.lesion_id) for one in chosen],
+            [lambda one=one: engine.search(LesionQuery(lesion_id=one.lesion_id)) for one in chosen],
         ),
         "image": Workload(
             [("POST", "/v1/search", form(fields)) for fields, _ in images],

@@ -22,5 +22,5 @@ demo.py            phantom archive, index, one query with its picture, the servi
 evaluate.py        the published protocols; evaluate_card.py an encoder's card from
                    their reports; evaluate_tracking.py matching of the same lesion;
                    evaluate_detection.py both protocols of detection
-options.py         options that several commands share
+options.py         options that several commands share; option_groups.py several of them as one
 """

@@ -14,11 +14,7 @@ from retrieval.lesion import Lesion, LesionSearchError
 from service.commands.archives.phantom import draw_phantoms
 from service.commands.indexing.index import build_index
 from service.commands.options import EncoderOption
-from service.commands.query import (
-    ImageQuery,
-    save_result_figure,
-    search_image,
-)
+from service.commands.query import save_result_figure, search_image
 from service.commands.serve import run_service
 from service.console import say, warn
 from service.figures.tables.result import show_result
@@ -97,6 +93,7 @@ def _phantom_archive(folder: Path, patients: int) -> DeepLesionArchive:
 
 def _show_example(archive: DeepLesionArchive, out: Path, encoder: Path | None) -> None:
     from service.engine.model_files import ModelFiles
+    from service.engine.query import LesionQuery
     from service.engine.search_engine import open_engine
 
     lesion = choose_example(archive.lesions, archive.track_ids)
@@ -110,12 +107,8 @@ def _show_example(archive: DeepLesionArchive, out: Path, encoder: Path | None) -
     )
     engine = open_engine(out / "index", ModelFiles(encoder))
     with engine.index:
-        asked = ImageQuery(path, lesion.box)
-        answered = search_image(
-            engine,
-            asked,
-            {"patient_id": lesion.patient_id, "study_id": lesion.study_id, "k": 8},
-        )
+        asked = LesionQuery(lesion.box, patient_id=lesion.patient_id, study_id=lesion.study_id, k=8)
+        answered = search_image(engine, asked, path)
         warn(answered.result.warnings)
         show_result(answered.result)
         save_result_figure(engine, answered, out / "query.png")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.lesion import Box, LesionSearchError
-from service.commands.options import DetectorOption, JsonFlag, SpacingOption, parse_spacing
+from service.commands.option_groups import with_groups
+from service.commands.options import DetectorOption, ImageOptions, JsonFlag
 from service.console import answer, answer_json, progress_bar, say
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ class ReadSlab:
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("detect")(detect)
+    app.command("detect")(with_groups(detect))
 
 
 def detect(
+    *,
     image: Annotated[
         Path,
         typer.Argument(
@@ -48,9 +50,7 @@ def detect(
             "one series, or NIfTI."
         ),
     ],
-    key_slice: Annotated[
-        int | None, typer.Option("--key-slice", help="The slice to look at. Default: the middle.")
-    ] = None,
+    reading: ImageOptions,
     all_slices: Annotated[
         bool, typer.Option("--all-slices", help="Scan the whole series; join boxes across slices.")
     ] = False,
@@ -58,7 +58,6 @@ def detect(
     min_score: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Leave out proposals below this score.")
     ] = 0.05,
-    spacing: SpacingOption = None,
     detector: DetectorOption = None,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the slices: .png, .svg or .pdf.")
@@ -72,7 +71,7 @@ def detect(
     from retrieval.sources.query_image import open_query_image
     from service.engine.detectors import detector_in_use
 
-    if all_slices and key_slice is not None:
+    if all_slices and reading.key_slice is not None:
         raise DetectCommandError("--all-slices looks at every slice: leave --key-slice out")
     # A scan joins boxes of many slices: the unlikely ones would join everything with everything.
     proposer = detector_in_use(detector, every_proposal=not all_slices)
@@ -80,11 +79,12 @@ def detect(
         raise DetectCommandError(
             "no detector is bundled with this installation: give one with --detector"
         )
+    choice = reading.choice()
     start = time.perf_counter()
     slab = open_query_image(
         image,
-        key_slice_index=key_slice,
-        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        key_slice_index=choice.key_slice_index,
+        spacing_mm=choice.spacing_mm,
         half_depth_mm=WHOLE_SERIES_MM if all_slices else proposer.half_depth_mm,
     )
     read = ReadSlab(slab, (time.perf_counter() - start) * 1000)

@@ -1,17 +1,21 @@
-"""Options that several commands share, written once."""
+"""Options that several commands share, written once: single ones, and groups of them."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retrieval.lesion import LesionSearchError, Split, parse_numbers
+from retrieval.lesion import LesionSearchError, Split
 
 if TYPE_CHECKING:
     from index.milvus.client import MilvusSettings
+    from service.engine.model_files import ModelFiles
+    from service.engine.query import ImageChoice
+    from service.engine.search_engine import SearchEngine
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")
@@ -64,6 +68,114 @@ ResamplesOption = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class EncodingOptions:
+    """Which encoder and matcher an engine works with; its detector is the bundled one."""
+
+    encoder: EncoderOption = None
+    matcher: MatcherOption = None
+
+    def files(self) -> ModelFiles:
+        """The files of the models."""
+        from service.engine.model_files import ModelFiles
+
+        return ModelFiles(self.encoder, self.matcher)
+
+
+@dataclass(frozen=True)
+class ModelOptions(EncodingOptions):
+    """Which models an engine works with."""
+
+    detector: DetectorOption = None
+
+    def files(self) -> ModelFiles:
+        """The files of the models."""
+        return replace(super().files(), detector=self.detector)
+
+
+@dataclass(frozen=True)
+class VectorOptions:
+    """Where and how the vectors of an index are searched."""
+
+    milvus: MilvusOption = None
+    collection: CollectionOption = "lesions"
+    approximate: ApproximateFlag = False
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """Which slice of an image is meant, and what its file does not tell."""
+
+    key_slice: Annotated[
+        int | None,
+        typer.Option("--key-slice", help="The slice to look at. Default: the middle one."),
+    ] = None
+    spacing: SpacingOption = None
+
+    def choice(self) -> ImageChoice:
+        """The options parsed; raises LesionError."""
+        from service.engine.query import ImageChoice
+
+        return ImageChoice.parse(key_slice_index=self.key_slice, spacing=self.spacing)
+
+
+@dataclass(frozen=True)
+class BoxOptions:
+    """A lesion's mark on its key slice, in 0-based pixels."""
+
+    box: Annotated[str | None, typer.Option(help="x1,y1,x2,y2 in 0-based pixels.")] = None
+    recist: Annotated[
+        str | None, typer.Option(help="x1,y1,...,x4,y4 in 0-based pixels, long diameter first.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class MarkOptions(BoxOptions):
+    """A lesion's mark, or a choice among the detector's proposals."""
+
+    point: Annotated[
+        str | None, typer.Option(help="x,y: the detector's best proposal that holds it.")
+    ] = None
+    candidate: Annotated[
+        int | None, typer.Option(min=1, help="Search with this proposal of the detector.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class HitOptions:
+    """Which similar lesions are wanted."""
+
+    k: Annotated[int, typer.Option("-k", min=1, help="How many similar lesions.")] = 10
+    where: Annotated[
+        str | None, typer.Option(help="A filter, as 'type=liver and long_mm=10..30'.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class PatientOptions:
+    """Whose image it is."""
+
+    patient: Annotated[
+        str | None, typer.Option(help="Whose image it is: kept out of the hits, and followed up.")
+    ] = None
+    study: Annotated[str | None, typer.Option(help="The study the image is from.")] = None
+
+
+def engine_of(
+    index: Path, models: EncodingOptions, vectors: VectorOptions | None = None
+) -> SearchEngine:
+    """The engine that the options name; errors are those of ``open_engine``."""
+    from service.engine.search_engine import open_engine
+
+    vectors = vectors or VectorOptions()
+    return open_engine(
+        index,
+        models.files(),
+        milvus=milvus_settings(vectors.milvus, vectors.collection),
+        approximate=vectors.approximate,
+    )
+
+
 def milvus_settings(uri: str | None, collection: str) -> MilvusSettings | None:
     """The server a ``--milvus`` names, with the token of the environment; None without one."""
     from index.milvus.client import MilvusSettings
@@ -88,9 +200,3 @@ def parse_splits(text: str) -> tuple[Split, ...]:
     if unknown:
         raise SplitOptionError(f"split {unknown[0]!r} is unknown: {', '.join(names)}, or all")
     return tuple(names[name] for name in wanted)
-
-
-def parse_spacing(text: str) -> tuple[float, float, float]:
-    """The millimetres along x, along y and from slice to slice that a ``--spacing`` names."""
-    x, y, interval = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
-    return x, y, interval

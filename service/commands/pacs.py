@@ -2,47 +2,85 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
-from retrieval.lesion import Box, LesionSearchError, LesionType, Recist, parse_numbers
-from service.commands.options import EncoderOption, IndexOption, JsonFlag, MatcherOption
+from retrieval.lesion import LesionSearchError, LesionType
+from service.commands.option_groups import with_groups
+from service.commands.options import (
+    BoxOptions,
+    EncoderOption,
+    EncodingOptions,
+    HitOptions,
+    IndexOption,
+    JsonFlag,
+    MarkOptions,
+    engine_of,
+)
 from service.console import answer_fields, answer_json, say, warn
 from service.figures.tables.result import show_result
 
 if TYPE_CHECKING:
+    from service.engine.query import QueryFields
     from service.engine.search_engine import SearchEngine
     from service.pacs.client import PacsClient
     from service.pacs.report import PacsReports
     from service.pacs.search import PacsQuery
 
-PacsOption = Annotated[
-    str | None,
-    typer.Option("--pacs", help="URL of the DICOMweb service. Default: LESION_SEARCH_PACS_URL."),
-]
-KeyOption = Annotated[
-    Path | None,
-    typer.Option("--key", help="The pseudonym key. Default: LESION_SEARCH_PACS_PSEUDONYM_KEY."),
-]
-SeriesOption = Annotated[str, typer.Option("--series", help="SeriesInstanceUID of the CT series.")]
-StudyOption = Annotated[
-    str | None, typer.Option("--study", help="Its StudyInstanceUID; looked up if absent.")
-]
-InstanceOption = Annotated[
-    str | None, typer.Option("--instance", help="SOPInstanceUID of the key slice.")
-]
-KeySliceOption = Annotated[
-    int | None,
-    typer.Option("--key-slice", help="Position of the key slice, from 0, feet to head."),
-]
-BoxOption = Annotated[
-    str | None, typer.Option("--box", help="x1,y1,x2,y2 in 0-based pixels of the key slice.")
-]
-RecistOption = Annotated[
-    str | None, typer.Option("--recist", help="x1,y1,...,x4,y4, long diameter first.")
-]
+
+@dataclass(frozen=True)
+class PacsOptions:
+    """Which PACS is spoken to, and under which key its identifiers are replaced."""
+
+    pacs: Annotated[
+        str | None,
+        typer.Option(help="URL of the DICOMweb service. Default: LESION_SEARCH_PACS_URL."),
+    ] = None
+    key: Annotated[
+        Path | None,
+        typer.Option(help="The pseudonym key. Default: LESION_SEARCH_PACS_PSEUDONYM_KEY."),
+    ] = None
+
+    def client(self) -> PacsClient:
+        """The client of the PACS; what is not named comes from the environment."""
+        from service.pacs.client import PacsClient
+        from service.pacs.settings import PacsSettings
+
+        named: dict[str, Any] = {"url": self.pacs, "pseudonym_key": self.key}
+        given = {name: value for name, value in named.items() if value is not None}
+        return PacsClient(PacsSettings(**given))
+
+
+@dataclass(frozen=True)
+class ReferenceOptions:
+    """Which image of the PACS is meant."""
+
+    series: Annotated[str, typer.Option(help="SeriesInstanceUID of the CT series.")]
+    study: Annotated[
+        str | None, typer.Option(help="Its StudyInstanceUID; looked up if absent.")
+    ] = None
+    instance: Annotated[str | None, typer.Option(help="SOPInstanceUID of the key slice.")] = None
+    key_slice: Annotated[
+        int | None,
+        typer.Option("--key-slice", help="Position of the key slice, from 0, feet to head."),
+    ] = None
+
+    def asking(self, **fields: Unpack[QueryFields]) -> PacsQuery:
+        """The query of a lesion on the image; a missing extra is said before anything else."""
+        from service.extras import Extra, need_extra
+
+        need_extra(Extra.DICOM)
+        from service.engine.query import LesionQuery
+        from service.pacs.search import PacsQuery
+        from service.pacs.series import PacsReference
+
+        if self.instance is not None and self.key_slice is not None:
+            raise PacsCommandError("give --instance or --key-slice, not both")
+        reference = PacsReference(self.series, self.study, self.instance, self.key_slice)
+        return PacsQuery(reference, LesionQuery.parse(**fields))
 
 
 class PacsCommandError(LesionSearchError):
@@ -57,29 +95,18 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     for command in (query, add, report):
-        group.command()(command)
+        group.command()(with_groups(command))
     app.add_typer(group, name="pacs")
 
 
 def query(
+    *,
     index: IndexOption,
-    series: SeriesOption,
-    study: StudyOption = None,
-    instance: InstanceOption = None,
-    key_slice: KeySliceOption = None,
-    box: BoxOption = None,
-    recist: RecistOption = None,
-    point: Annotated[
-        str | None, typer.Option(help="x,y: the detector's best box that holds it.")
-    ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many similar lesions.")] = 10,
-    where: Annotated[
-        str | None, typer.Option(help="A filter, as 'type=liver and long_mm=10..30'.")
-    ] = None,
-    pacs: PacsOption = None,
-    key: KeyOption = None,
-    encoder: EncoderOption = None,
-    matcher: MatcherOption = None,
+    image: ReferenceOptions,
+    mark: MarkOptions,
+    hits: HitOptions,
+    pacs: PacsOptions,
+    models: EncodingOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """Find similar lesions, and this one in the patient's other studies in the PACS.
@@ -87,11 +114,11 @@ def query(
     Without box, mark and point the detector proposes. Follow-ups come from the index, from
     structured reports in the PACS, or from the detector; the answer says which.
     """
-    asked = _query((study, series, instance, key_slice), (box, recist, point), k=k, where=where)
+    asked = image.asking(**asdict(mark), **asdict(hits))
     from service.pacs.search import search_pacs
 
-    client = _client(pacs, key)
-    engine = _engine(index, encoder, matcher)
+    client = pacs.client()
+    engine = engine_of(index, models)
     with engine.index:
         found = search_pacs(engine, client, asked)
     warn(found.result.warnings)
@@ -105,26 +132,22 @@ def query(
 
 
 def add(
+    *,
     index: IndexOption,
-    series: SeriesOption,
-    study: StudyOption = None,
-    instance: InstanceOption = None,
-    key_slice: KeySliceOption = None,
-    box: BoxOption = None,
-    recist: RecistOption = None,
+    image: ReferenceOptions,
+    mark: BoxOptions,
     lesion_type: Annotated[str, typer.Option("--type", help="The lesion's type.")] = "unknown",
-    pacs: PacsOption = None,
-    key: KeyOption = None,
+    pacs: PacsOptions,
     encoder: EncoderOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Index a lesion of the PACS under the ids of the pseudonym key."""
-    asked = _query((study, series, instance, key_slice), (box, recist, None))
+    asked = image.asking(**asdict(mark))
     kind = LesionType.parse(lesion_type)
     from service.pacs.indexing import index_lesion
 
-    client = _client(pacs, key)
-    engine = _engine(index, encoder, None)
+    client = pacs.client()
+    engine = engine_of(index, EncodingOptions(encoder))
     with engine.index:
         lesion, _ = index_lesion(engine, client, asked, lesion_type=kind)
     if as_json:
@@ -134,23 +157,18 @@ def add(
 
 
 def report(
+    *,
     index: IndexOption,
-    series: SeriesOption,
-    study: StudyOption = None,
-    instance: InstanceOption = None,
-    key_slice: KeySliceOption = None,
-    box: BoxOption = None,
-    recist: RecistOption = None,
+    image: ReferenceOptions,
+    mark: BoxOptions,
     all_tracks: Annotated[
         bool,
         typer.Option("--all-tracks", help="All tracks that the index has of the patient instead."),
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report here.")] = None,
     store: Annotated[bool, typer.Option("--store", help="Store it in the PACS.")] = False,
-    pacs: PacsOption = None,
-    key: KeyOption = None,
-    encoder: EncoderOption = None,
-    matcher: MatcherOption = None,
+    pacs: PacsOptions,
+    models: EncodingOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a lesion and its follow-ups as a DICOM structured report (TID 1500).
@@ -160,9 +178,9 @@ def report(
     """
     if out is None and not store:
         raise PacsCommandError("give --out FILE, --store, or both")
-    asked = _query((study, series, instance, key_slice), (box, recist, None))
-    client = _client(pacs, key)
-    engine = _engine(index, encoder, matcher)
+    asked = image.asking(**asdict(mark))
+    client = pacs.client()
+    engine = engine_of(index, models)
     with engine.index:
         made = _reports(engine, client, asked, all_tracks=all_tracks)
     if store:
@@ -193,51 +211,3 @@ def _write(made: PacsReports, out: Path) -> list[str]:
         dataset.save_as(path, enforce_file_format=True)
         files.append(str(path))
     return files
-
-
-def _query(
-    image: tuple[str | None, str, str | None, int | None],
-    mark: tuple[str | None, str | None, str | None],
-    **options: Any,
-) -> PacsQuery:
-    """The query of the options; a missing extra is said before anything else is done."""
-    from service.extras import Extra, need_extra
-
-    need_extra(Extra.DICOM)
-    from index.filters.lesion_filter import LesionFilter
-    from service.pacs.search import PacsQuery
-    from service.pacs.series import PacsReference
-
-    study, series, instance, key_slice = image
-    if instance is not None and key_slice is not None:
-        raise PacsCommandError("give --instance or --key-slice, not both")
-    box, recist, point = mark
-    where = options.pop("where", None)
-    return PacsQuery(
-        PacsReference(series, study, instance, key_slice),
-        None if box is None else Box.parse(box),
-        None if recist is None else Recist.parse(recist),
-        None if point is None else _point(point),
-        where=LesionFilter() if where is None else LesionFilter.parse(where),
-        **options,
-    )
-
-
-def _point(text: str) -> tuple[float, float]:
-    x, y = parse_numbers(text, count=2, name="point", form="x,y")
-    return x, y
-
-
-def _client(url: str | None, key: Path | None) -> PacsClient:
-    from service.pacs.client import PacsClient
-    from service.pacs.settings import PacsSettings
-
-    named: dict[str, Any] = {"url": url, "pseudonym_key": key}
-    return PacsClient(PacsSettings(**{n: value for n, value in named.items() if value is not None}))
-
-
-def _engine(index: Path, encoder: Path | None, matcher: Path | None) -> SearchEngine:
-    from service.engine.model_files import ModelFiles
-    from service.engine.search_engine import open_engine
-
-    return open_engine(index, ModelFiles(encoder, matcher))

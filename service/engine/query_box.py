@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +13,12 @@ from retrieval.detection.proposals import estimated_long_mm
 from retrieval.embedding.encoder import Embedding
 from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.image import Slab
-from retrieval.lesion import Box, LesionSearchError, Recist
+from retrieval.lesion import Box
 from retrieval.patch import extract_patch
+from service.engine.query import LesionQuery, Point, QueryError
 from service.engine.results import BoxSource, Candidate, Timing
 
 Vector = NDArray[np.float32]
-
-Point = tuple[float, float]
-"""(x, y) in 0-based pixels of the key slice."""
-
-
-class QueryError(LesionSearchError):
-    """A query the engine cannot answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,55 +32,39 @@ class MarkedBox:
     estimated_long_mm: float | None = None
 
     @classmethod
-    def given(cls, slab: Slab, box: Box | None, recist: Recist | None) -> MarkedBox | None:
-        """The user's own mark, None if there is none; raises QueryError for two of them."""
-        if box is not None and recist is not None:
-            raise QueryError("both a box and a RECIST mark are given: give one of them")
-        if box is not None:
-            estimate = estimated_long_mm(box, slab.spacing_mm_px)
-            return cls(box, BoxSource.GIVEN, estimated_long_mm=estimate)
-        if recist is not None:
-            long_mm, short_mm = recist.diameters_mm(slab.spacing_mm_px)
-            return cls(recist.box(), BoxSource.RECIST, long_mm, short_mm, long_mm)
+    def given(cls, query: LesionQuery, slab: Slab) -> MarkedBox | None:
+        """The user's own mark on the slab, None if there is none."""
+        if query.box is not None:
+            estimate = estimated_long_mm(query.box, slab.spacing_mm_px)
+            return cls(query.box, BoxSource.GIVEN, estimated_long_mm=estimate)
+        if query.recist is not None:
+            long_mm, short_mm = query.recist.diameters_mm(slab.spacing_mm_px)
+            return cls(query.recist.box(), BoxSource.RECIST, long_mm, short_mm, long_mm)
         return None
 
+    @classmethod
+    def proposed(cls, candidate: Candidate) -> MarkedBox:
+        """A box that the detector proposes."""
+        estimate = candidate.long_mm
+        return cls(candidate.box, BoxSource.DETECTED, estimated_long_mm=estimate)
 
-@dataclass(frozen=True, slots=True)
-class ProposedLesions:
-    """Every candidate of one key slice with its embedding: any of them can be searched with.
 
-    Attributes:
-        candidates: best first; never empty.
-        embedding: of the candidates, in their order.
-        key_slice_index: the series' own number of the slice they lie on.
-        timing: what detecting, cutting and embedding took.
+def chosen_candidate(candidates: Sequence[Candidate], query: LesionQuery) -> Candidate:
+    """The proposal that a query is about: by its point, by its rank, or the best.
+
+    Raises QueryError if no proposal fits, or there is none.
     """
-
-    candidates: tuple[Candidate, ...]
-    embedding: Embedding
-    key_slice_index: int
-    timing: Timing = field(default_factory=Timing)
-
-    def position(self, rank: int) -> int:
-        """The place of the candidate of that rank, from 1; raises QueryError if there is none."""
-        if not 1 <= rank <= len(self.candidates):
-            raise QueryError(
-                f"candidate {rank} does not exist: the detector proposed "
-                f"{len(self.candidates)}, numbered from 1"
-            )
-        return rank - 1
-
-    def rank_at(self, point: Point) -> int:
-        """The rank of the best candidate whose box holds the point; raises QueryError."""
-        x, y = point
-        for rank, candidate in enumerate(self.candidates, start=1):
-            box = candidate.box
-            if box.x1 <= x <= box.x2 and box.y1 <= y <= box.y2:
-                return rank
+    if not candidates:
+        raise QueryError("the detector found no lesion on the key slice: give its box")
+    if query.point is not None:
+        return _at_point(candidates, query.point)
+    rank = 1 if query.candidate is None else query.candidate
+    if not 1 <= rank <= len(candidates):
         raise QueryError(
-            f"none of the detector's {len(self.candidates)} proposals holds the point "
-            f"{x:g},{y:g}: draw a box"
+            f"candidate {rank} does not exist: the detector proposed {len(candidates)}, numbered "
+            "from 1"
         )
+    return candidates[rank - 1]
 
 
 def embed_boxes(
@@ -113,3 +91,15 @@ def unit_vector(numbers: Sequence[float] | NDArray[np.float32], encoder: PatchEn
     if not np.isfinite(norm) or norm == 0.0:
         raise QueryError("the vector is zero or holds numbers that are not finite")
     return (vector / norm).astype(np.float32)
+
+
+def _at_point(candidates: Sequence[Candidate], point: Point) -> Candidate:
+    x, y = point
+    for candidate in candidates:
+        box = candidate.box
+        if box.x1 <= x <= box.x2 and box.y1 <= y <= box.y2:
+            return candidate
+    raise QueryError(
+        f"none of the detector's {len(candidates)} proposals holds the point {x:g},{y:g}: draw a "
+        "box"
+    )

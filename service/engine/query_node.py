@@ -3,38 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from retrieval.embedding.encoder import Embedding
-from retrieval.lesion import Lesion
+from retrieval.image import Slab
+from retrieval.lesion import Box, Lesion
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.tracks import SAME_MARK_IOU
+from service.engine.query import LesionQuery
 from service.engine.query_box import MarkedBox
+from service.engine.results import BoxSource, Candidate, Timing
 
 QUERY_ID = "query"
 """The lesion id that stands for a query image's own lesion; no archive uses it."""
 
 
-def query_lesion(
-    marked: MarkedBox, key_slice_index: int, patient_id: str | None, study_id: str | None
-) -> Lesion:
-    """The query as a lesion; its diameters are known only under a RECIST mark."""
-    return Lesion(
-        lesion_id=QUERY_ID,
-        patient_id=patient_id or "",
-        study_id=study_id or "",
-        series_id="",
-        key_slice_index=key_slice_index,
-        box=marked.box,
-        long_mm=marked.long_mm,
-        short_mm=marked.short_mm,
-    )
+@dataclass(frozen=True)
+class EmbeddedQuery:
+    """A query whose lesion has its box and its vector: all that the index needs to answer.
+
+    Attributes:
+        query: what was asked.
+        node: the lesion as it was asked with.
+        known: the lesion as its patient's other lesions tell of it; ``node`` until ``among``.
+        box_source: where its box came from.
+        candidates: every box the detector proposed, best first; empty when a box was given.
+        estimated_long_mm: of the box, where no diameter is known.
+        timing: what detecting, cutting and embedding took.
+    """
+
+    query: LesionQuery
+    node: TrackNode
+    known: TrackNode
+    box_source: BoxSource
+    candidates: tuple[Candidate, ...] = ()
+    estimated_long_mm: float | None = None
+    timing: Timing = field(default_factory=Timing)
+
+    @classmethod
+    def of(cls, query: LesionQuery, marked: MarkedBox, slab: Slab, embedding: Embedding) -> Self:
+        """The lesion in a box of the slab's key slice, whose row of the embedding is the first.
+
+        Its diameters are known only under a RECIST mark.
+        """
+        lesion = Lesion(
+            lesion_id=QUERY_ID,
+            patient_id=query.patient_id or "",
+            study_id=query.study_id or "",
+            series_id="",
+            key_slice_index=slab.key_slice_index,
+            box=marked.box,
+            long_mm=marked.long_mm,
+            short_mm=marked.short_mm,
+        )
+        node = query_node(lesion, embedding)
+        return cls(query, node, node, marked.source, estimated_long_mm=marked.estimated_long_mm)
+
+    @property
+    def box(self) -> Box:
+        """The box that is searched with."""
+        return self.node.lesion.box
+
+    def under_names(self, lesion: Lesion) -> Self:
+        """The same query under other names and with what else is known of its lesion."""
+        node = replace(self.node, lesion=lesion)
+        return replace(self, node=node, known=node)
+
+    def among(self, stored: Sequence[Lesion]) -> Self:
+        """The same query as the patient's stored lesions know it; see ``with_what_is_known``."""
+        return replace(self, known=with_what_is_known(self.node, stored))
 
 
-def query_node(lesion: Lesion, embedding: Embedding, position: int) -> TrackNode:
-    """The lesion with its row of the embedding."""
-    x, y, z = (float(value) for value in embedding.locations[position])
-    return TrackNode(lesion, embedding.vectors[position], (x, y, z))
+def query_node(lesion: Lesion, embedding: Embedding) -> TrackNode:
+    """The lesion with the first row of the embedding."""
+    x, y, z = (float(value) for value in embedding.locations[0])
+    return TrackNode(lesion, embedding.vectors[0], (x, y, z))
 
 
 def with_what_is_known(node: TrackNode, stored: Sequence[Lesion]) -> TrackNode:

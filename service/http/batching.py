@@ -24,12 +24,14 @@ class BatchingOptions:
     Attributes:
         max_patches: the most of one batch; 1 embeds each query's alone.
         lanes: how many batches may be embedded at once.
-        waiting: entered while a query waits for another's batch, to give up its place meanwhile.
+        computing: entered for a query, which then holds a place among those that compute.
+        waiting: entered while it waits for another's batch, to give up that place meanwhile.
         on_batch: told the size of each batch.
     """
 
     max_patches: int = 16
     lanes: int = 1
+    computing: Callable[[], AbstractContextManager[None]] = nullcontext
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
     on_batch: Callable[[int], None] = lambda _: None
 
@@ -79,6 +81,10 @@ class BatchingEncoder:
 
         Raises what the encoder raises on these patches, never on another thread's.
         """
+        with self._options.computing():
+            return self._embedded(patches, batch_size)
+
+    def _embedded(self, patches: Sequence[Patch], batch_size: int) -> Embedding:
         if len(patches) >= self._options.max_patches:
             self._options.on_batch(len(patches))
             return self._encoder.embed(patches, batch_size=batch_size)

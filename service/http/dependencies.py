@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 
 from index.filters.lesion_filter import LesionFilter
 from retrieval.lesion import LesionSearchError
+from service.engine.query import LesionQuery
 from service.http.problems import NOT_READY, NotReadyError
 from service.http.schemas.search import Problem
 from service.http.state import ServiceState
@@ -46,3 +47,10 @@ After = Annotated[str, Query(description="the last page's `next_after`; empty fo
 def filter_of(where: str | None) -> LesionFilter:
     """The filter of a request; raises FilterError."""
     return LesionFilter() if where is None else LesionFilter.parse(where)
+
+
+def within_limits(service: ServiceState, query: LesionQuery) -> LesionQuery:
+    """The query itself; raises RequestError if it asks for more hits than are answered."""
+    if query.k > service.settings.max_hits:
+        raise RequestError(f"k is {query.k}: at most {service.settings.max_hits} hits are answered")
+    return query

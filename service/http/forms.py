@@ -8,6 +8,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from retrieval.lesion import LesionType
+from service.engine.query import ImageChoice, LesionQuery
 from service.http.uploads.added_lesions import LesionFields
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -36,6 +37,10 @@ class FileForm(BaseModel):
         """Every file that was sent."""
         return [*([self.file] if self.file is not None else []), *self.files]
 
+    def choice(self) -> ImageChoice:
+        """Which slice is meant, and what the files do not tell; raises LesionError."""
+        return ImageChoice.parse(key_slice_index=self.key_slice_index, spacing=self.spacing)
+
 
 class ImageForm(FileForm):
     """CT sent with the request, or held from ``POST /v1/uploads``."""
@@ -58,6 +63,22 @@ class SearchForm(ImageForm):
     k: int = Field(default=10, ge=1)
     where: str | None = Field(default=None, examples=["type=liver and long_mm=10..30"])
 
+    def query(self) -> LesionQuery:
+        """What the form asks; raises LesionSearchError."""
+        return LesionQuery.parse(
+            box=self.box,
+            recist=self.recist,
+            point=self.point,
+            lesion_id=self.lesion_id,
+            vector=self.vector,
+            key_slice_index=self.key_slice_index,
+            spacing=self.spacing,
+            patient_id=self.patient_id,
+            study_id=self.study_id,
+            k=self.k,
+            where=self.where,
+        )
+
 
 class LesionForm(ImageForm):
     """A lesion to index: an image, a mark on it, and whose lesion it is."""
@@ -72,6 +93,10 @@ class LesionForm(ImageForm):
     lesion_type: str = Field(default="unknown", examples=["liver"])
     study_date: date | None = Field(default=None, examples=["2024-05-17"])
     tags: str = Field(default="", pattern=TAGS, examples=["calcified,biopsied"])
+
+    def query(self) -> LesionQuery:
+        """The mark of the lesion; raises LesionSearchError."""
+        return LesionQuery.parse(box=self.box, recist=self.recist)
 
     def fields(self) -> LesionFields:
         """What the form says of the lesion; raises LesionError for a type there is none of."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from service.engine.search_engine import SearchEngine
 from service.figures.pictures import LesionPictures
 from service.http.batching import BatchingEncoder, BatchingOptions
-from service.http.gate import Gate
+from service.http.gate import Gate, GatedDetector
 from service.http.map_points import IndexMap
 from service.http.metrics import ServiceMetrics
 from service.http.settings import Settings
@@ -28,10 +28,15 @@ class ServiceState:
         batching = BatchingOptions(
             max_patches=settings.most_batch_patches,
             lanes=settings.workers,
+            computing=self.gate.held,
             waiting=self.gate.left,
             on_batch=metrics.embed_batch.observe,
         )
-        self.engine = engine.with_encoder(BatchingEncoder(engine.encoder, batching))
+        detector = engine.detector
+        self.engine = engine.with_models(
+            BatchingEncoder(engine.encoder, batching),
+            None if detector is None else GatedDetector(detector, self.gate),
+        )
         self.added = AddedLesions(self.engine)
         self.pictures = LesionPictures(engine.index)
         self.map = IndexMap(engine.index)

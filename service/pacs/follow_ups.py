@@ -7,7 +7,7 @@ is the product's own, over all of them together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -93,6 +93,12 @@ class PatientLesions:
     def nodes(self) -> list[TrackNode]:
         """Indexed lesions, then those found in the PACS."""
         return [*self.case.nodes, *(lesion.node for lesion in self.found.values())]
+
+    def patient(self) -> PatientCase:
+        """All of them as one patient; a study that only a detector looked at is never complete."""
+        known = self.case.known
+        marked = [one for one in known.complete if self.source_of(one) is not MarkSource.DETECTOR]
+        return PatientCase(self.nodes, replace(known, complete=frozenset(marked)))
 
     def source_of(self, study_id: str) -> MarkSource:
         """Where a study's lesions come from."""
@@ -226,7 +232,7 @@ class FollowUpFinder:
         slab = read_slab(self._patient.pacs, series, position, half_depth_mm=depth)
         embedding, _ = embed_boxes(self._engine.encoder, slab, [box])
         lesion = pacs_lesion(self._patient, series, position, box).with_changes(**fields)
-        return query_node(lesion, embedding, 0)
+        return query_node(lesion, embedding)
 
 
 def pacs_lesion(patient: PatientInPacs, series: PacsSeries, position: int, box: Box) -> Lesion:

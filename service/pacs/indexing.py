@@ -5,7 +5,8 @@ from __future__ import annotations
 from index.catalog.reader import LesionRecord
 from index.reports import AddReport
 from retrieval.lesion import ImageSource, Lesion, LesionType
-from service.engine.query_box import MarkedBox, QueryError, embed_boxes
+from service.engine.query import QueryError
+from service.engine.query_box import MarkedBox, embed_boxes
 from service.engine.search_engine import SearchEngine
 from service.pacs.client import PacsClient
 from service.pacs.errors import PacsError
@@ -32,7 +33,7 @@ def index_lesion(
     position = series.position_of(query.reference)
     depth = engine.encoder.spec.half_depth_mm
     slab = read_slab(pacs, series, position, half_depth_mm=depth)
-    marked = MarkedBox.given(slab, query.box, query.recist)
+    marked = MarkedBox.given(query.lesion, slab)
     if marked is None:
         raise QueryError("give the lesion's box as x1,y1,x2,y2 or its RECIST mark")
     marked.box.check_on_image(slab.rows, slab.columns)

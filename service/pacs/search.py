@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from index.filters.lesion_filter import LesionFilter
 from retrieval.image import Slab
-from retrieval.lesion import Box, Lesion, Recist
+from retrieval.lesion import Lesion
 from retrieval.tracking.edges import TrackNode
-from retrieval.tracking.track_types import FollowUp
-from retrieval.tracking.tracks import follow_ups
 from service.deid.pseudonyms import OwnIdentities
-from service.engine.query_box import MarkedBox, embed_boxes
-from service.engine.query_node import QUERY_ID, query_node, with_what_is_known
-from service.engine.results import SearchResult
+from service.engine.query import LesionQuery
+from service.engine.query_node import QUERY_ID, EmbeddedQuery
+from service.engine.results import BoxSource, SearchResult
 from service.engine.search_engine import SearchEngine
 from service.pacs.client import PacsClient
 from service.pacs.follow_ups import (
@@ -39,17 +36,13 @@ OWN_IDS = (
 
 @dataclass(frozen=True)
 class PacsQuery:
-    """What is asked: an image in the PACS, how the lesion is marked, and how many hits of which.
+    """What is asked: an image in the PACS, and the query of a lesion on it.
 
-    Without box, mark and point the detector proposes.
+    Whose image it is the PACS tells; the query's own patient and study do not matter.
     """
 
     reference: PacsReference
-    box: Box | None = None
-    recist: Recist | None = None
-    point: tuple[float, float] | None = None
-    k: int = 10
-    where: LesionFilter = field(default_factory=LesionFilter)
+    lesion: LesionQuery = field(default_factory=LesionQuery)
 
 
 @dataclass(frozen=True)
@@ -96,30 +89,23 @@ def search_pacs(engine: SearchEngine, pacs: PacsClient, query: PacsQuery) -> Pac
     series = find_series(pacs, query.reference)
     patient = PatientInPacs(pacs, series)
     position = series.position_of(query.reference)
-    detecting = query.box is None and query.recist is None
-    depth = engine.half_depth_mm(detecting=detecting)
+    depth = engine.half_depth_mm(detecting=not query.lesion.is_marked)
     slab = read_slab(pacs, series, position, half_depth_mm=depth)
     read_ms = (time.perf_counter() - start) * 1000
-    result = engine.search(
-        slab,
-        query.box,
-        recist=query.recist,
-        point=query.point,
-        k=query.k,
-        where=_others_only(query.where, patient.patient_id),
-    ).with_read_time(read_ms)
-    assert result.box is not None
-    named = pacs_lesion(patient, series, position, result.box)
-    embedding, _ = embed_boxes(engine.encoder, slab, [result.box])
-    node = query_node(_query_lesion(slab, result, query.recist, named), embedding, 0)
-    lesions = _collect(engine, patient, series, (slab, node))
-    known = with_what_is_known(node, [one.lesion for one in lesions.nodes])
-    node = _remeasured(known, node.lesion) if query.recist is not None else known
-    found = _follow_ups(engine, node, lesions)
-    warnings = [*result.warnings, *_warnings(engine, pacs, found)]
-    key = _key(lesions, PacsLesion(node, series, position, query.recist))
+    study_id = patient.study_id(series.study)
+    asked = replace(query.lesion, patient_id=patient.patient_id, study_id=study_id)
+    found = engine.embed(asked, slab)
+    found = found.under_names(_named(found, pacs_lesion(patient, series, position, found.box)))
+    lesions = _collect(engine, patient, series, (slab, found.node))
+    found = found.among([one.lesion for one in lesions.nodes])
+    node = _remeasured(found.known, found.node.lesion) if asked.recist is not None else found.known
+    found = replace(found, known=node)
+    result = engine.answer(found, lesions.patient()).with_read_time(read_ms)
+    if isinstance(pacs.identities, OwnIdentities):
+        result = replace(result, warnings=(*result.warnings, OWN_IDS))
+    key = _key(lesions, PacsLesion(node, series, position, asked.recist))
     return PacsAnswer(
-        replace(result, follow_ups=found, warnings=tuple(dict.fromkeys(warnings))),
+        result,
         node.lesion,
         key,
         patient,
@@ -128,20 +114,14 @@ def search_pacs(engine: SearchEngine, pacs: PacsClient, query: PacsQuery) -> Pac
     )
 
 
-def _others_only(where: LesionFilter, patient_id: str | None) -> LesionFilter:
-    if patient_id is None:
-        return where
-    return replace(where, excluded_patients=where.excluded_patients | {patient_id})
-
-
-def _query_lesion(slab: Slab, result: SearchResult, recist: Recist | None, named: Lesion) -> Lesion:
+def _named(asked: EmbeddedQuery, named: Lesion) -> Lesion:
     """The query under the PACS's names, with its mark's diameters or the detector's estimate."""
-    marked = MarkedBox.given(slab, None, recist)
     lesion = named.with_changes(lesion_id=QUERY_ID)
-    if marked is not None:
-        return lesion.with_changes(long_mm=marked.long_mm, short_mm=marked.short_mm)
-    for candidate in result.candidates:
-        if candidate.box == result.box:
+    if asked.box_source is BoxSource.RECIST:
+        own = asked.node.lesion
+        return lesion.with_changes(long_mm=own.long_mm, short_mm=own.short_mm)
+    for candidate in asked.candidates:
+        if candidate.box == asked.box:
             tags = (MarkSource.DETECTOR.value, f"{candidate.score:.3f}")
             return lesion.with_changes(long_mm=candidate.long_mm, tags=tags)
     return lesion
@@ -174,23 +154,3 @@ def _collect(
     height = 0.5 if node.location_estimate is None else node.location_estimate[2]
     place = QueryPlace.of(slab, node.lesion.box, height)
     return FollowUpFinder(engine, patient).collect(series, place)
-
-
-def _follow_ups(
-    engine: SearchEngine, node: TrackNode, lesions: PatientLesions
-) -> tuple[FollowUp, ...]:
-    """The product's own follow-ups; a study that only a detector looked at is never complete."""
-    known = lesions.case.known
-    marked = {
-        study_id
-        for study_id in known.complete
-        if lesions.source_of(study_id) is not MarkSource.DETECTOR
-    }
-    known = replace(known, complete=frozenset(marked))
-    return tuple(follow_ups(node, lesions.nodes, model=engine.matcher, known=known))
-
-
-def _warnings(engine: SearchEngine, pacs: PacsClient, found: Sequence[FollowUp]) -> list[str]:
-    told = [engine.matcher.warning_for(engine.encoder.fingerprint)] if found else []
-    told.append(OWN_IDS if isinstance(pacs.identities, OwnIdentities) else None)
-    return [warning for warning in told if warning is not None]

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Response
 
-from retrieval.lesion import Box, Recist
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import LesionForm
 from service.http.schemas.search import LesionOut, Problem
@@ -29,12 +28,11 @@ def add(
     form: Annotated[LesionForm, Form(media_type="multipart/form-data")],
 ) -> dict[str, Any]:
     """Index a marked lesion; when this answers it can be found, and a kill does not lose it."""
-    box = None if form.box is None else Box.parse(form.box)
-    recist = None if form.recist is None else Recist.parse(form.recist)
+    query = form.query()
     depth = max(KEPT_DEPTH_MM, service.engine.encoder.spec.half_depth_mm)
     with service.computing():
         image = image_of(service, form, half_depth_mm=depth)
-        lesion = service.added.add(image.slab, form.fields(), box=box, recist=recist)
+        lesion = service.added.add(image.slab, query, form.fields())
     response.headers["Location"] = f"/v1/lesions/{lesion.lesion_id}"
     return lesion.to_json()
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from retrieval.lesion import Box, LesionSearchError, Recist
+from retrieval.lesion import LesionSearchError
+from service.engine.query import LesionQuery
 from service.extras import Extra, need_extra
-from service.http.dependencies import PROBLEMS, RequestError, Service, filter_of
+from service.http.dependencies import PROBLEMS, RequestError, Service, within_limits
 from service.http.problems import problem
 from service.http.schemas.pacs import (
-    PacsMarkIn,
+    PacsReferenceIn,
     PacsReportIn,
     PacsReportOut,
     PacsSearchIn,
@@ -65,12 +66,10 @@ def install_dicomweb(app: FastAPI) -> None:
 @dicomweb_router.post("/v1/dicomweb/search", response_model=PacsSearchOut)
 def search(request: Request, service: Service, asked: PacsSearchIn) -> dict[str, Any]:
     """Similar lesions of one in the PACS, and what became of it in the patient's other studies."""
-    if asked.k > service.settings.max_hits:
-        raise RequestError(f"k is {asked.k}: at most {service.settings.max_hits} hits are answered")
+    query = _query(asked, within_limits(service, asked.query()))
     pacs = _pacs(request, service)
     from service.pacs.search import search_pacs
 
-    query = _query(asked, k=asked.k, where=filter_of(asked.where))
     with _talking():
         return search_pacs(service.engine, pacs, query).to_json()
 
@@ -82,7 +81,7 @@ def reports(request: Request, service: Service, asked: PacsReportIn) -> dict[str
     from service.pacs.report import report_of_patient, report_of_query
     from service.pacs.search import search_pacs
 
-    query = _query(asked)
+    query = _query(asked, asked.query())
     with _talking():
         if asked.all_tracks:
             made = report_of_patient(service.engine, pacs, query.reference)
@@ -118,7 +117,7 @@ def _pacs(request: Request, service: ServiceState) -> PacsClient:
     return client
 
 
-def _query(asked: PacsMarkIn, **options: Any) -> PacsQuery:
+def _query(asked: PacsReferenceIn, query: LesionQuery) -> PacsQuery:
     from service.pacs.search import PacsQuery
     from service.pacs.series import PacsReference
 
@@ -130,13 +129,7 @@ def _query(asked: PacsMarkIn, **options: Any) -> PacsQuery:
         asked.sop_instance_uid,
         asked.key_slice_index,
     )
-    return PacsQuery(
-        reference,
-        None if asked.box is None else Box(*asked.box),
-        None if asked.recist is None else Recist.from_numbers(asked.recist),
-        None if asked.point is None else (asked.point[0], asked.point[1]),
-        **options,
-    )
+    return PacsQuery(reference, query)
 
 
 async def _on_unknown(_: Request, error: Exception) -> JSONResponse:

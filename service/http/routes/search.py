@@ -11,9 +11,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from retrieval.lesion import Box, Recist, parse_numbers
+from service.engine.query import LesionQuery
 from service.engine.results import SearchResult
-from service.engine.search_engine import SearchOptions
 from service.figures.etags import cached, not_modified
 from service.http.dependencies import (
     PROBLEMS,
@@ -23,10 +22,10 @@ from service.http.dependencies import (
     Service,
     Where,
     filter_of,
+    within_limits,
 )
 from service.http.forms import SearchForm
 from service.http.schemas.search import LesionOut, LesionPage, SearchOut
-from service.http.state import ServiceState
 from service.http.uploads.query_images import image_of
 
 router = APIRouter(responses=PROBLEMS)
@@ -37,25 +36,20 @@ def search(
     service: Service, form: Annotated[SearchForm, Form(media_type="multipart/form-data")]
 ) -> Response:
     """Search from an image with its lesion marked, an indexed lesion, or a vector."""
-    options = _options(service, form.k, form.where)
-    if form.patient_id is not None:
-        options["patient_id"] = form.patient_id
-    if form.study_id is not None:
-        options["study_id"] = form.study_id
     given = (form.lesion_id, form.vector, form.upload_id, form.uploads or None)
     if sum(one is not None for one in given) != 1:
         raise RequestError(
             "send exactly one of: an image as `file` or `files`, an `upload_id`, a `lesion_id`, "
             "a `vector`"
         )
+    query = within_limits(service, form.query())
     with service.computing():
-        if form.lesion_id is not None:
-            result = service.engine.search_lesion(form.lesion_id, **options)
-        elif form.vector is not None:
-            result = service.engine.search_vector(_vector(form.vector), **options)
-        else:
-            result = _search_image(service, form, options)
-    return _answer(result)
+        if query.lesion_id is not None or query.vector is not None:
+            return _answer(service.engine.search(query))
+        depth = service.engine.half_depth_mm(detecting=not query.is_marked)
+        image = image_of(service, form, half_depth_mm=depth)
+        found = service.engine.search(query, image.slab)
+    return _answer(found.with_read_time(image.read_ms))
 
 
 @router.get("/v1/lesions", response_model=LesionPage)
@@ -81,10 +75,9 @@ def similar(
     service: Service, lesion_id: str, k: Annotated[int, Query(ge=1)] = 10, where: Where = None
 ) -> Response:
     """Similar lesions of other patients, and this one in its own patient's other studies."""
-    options = _options(service, k, where)
+    query = within_limits(service, LesionQuery.parse(lesion_id=lesion_id, k=k, where=where))
     with service.computing():
-        result = service.engine.search_lesion(lesion_id, **options)
-    return _answer(result)
+        return _answer(service.engine.search(query))
 
 
 @router.get(
@@ -109,30 +102,3 @@ def _answer(result: SearchResult) -> Response:
     # Already in the form of SearchOut (a test holds it to that): checking it again, on another
     # thread, would take longer than the search.
     return JSONResponse(result.to_json())
-
-
-def _search_image(service: ServiceState, form: SearchForm, options: SearchOptions) -> SearchResult:
-    box = None if form.box is None else Box.parse(form.box)
-    recist = None if form.recist is None else Recist.parse(form.recist)
-    point = None if form.point is None else _point(form.point)
-    depth = service.engine.half_depth_mm(detecting=box is None and recist is None)
-    image = image_of(service, form, half_depth_mm=depth)
-    found = service.engine.search(image.slab, box, recist=recist, point=point, **options)
-    return found.with_read_time(image.read_ms)
-
-
-def _options(service: ServiceState, k: int, where: str | None) -> SearchOptions:
-    if k > service.settings.max_hits:
-        raise RequestError(f"k is {k}: at most {service.settings.max_hits} hits are answered")
-    return {"k": k, "where": filter_of(where)}
-
-
-def _point(text: str) -> tuple[float, float]:
-    x, y = parse_numbers(text, count=2, name="point", form="x,y")
-    return x, y
-
-
-def _vector(text: str) -> list[float]:
-    numbers = text.strip().removeprefix("[").removesuffix("]")
-    count = numbers.count(",") + 1
-    return parse_numbers(numbers, count=count, name="vector", form="numbers, comma-separated")

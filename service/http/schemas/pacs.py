@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.engine.query import LesionQuery
 from service.http.schemas.search import LesionOut, SearchOut
 
 Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64, examples=["1.2.840.1"])]
@@ -37,12 +38,22 @@ class PacsMarkIn(PacsReferenceIn):
         default=None, min_length=2, max_length=2, description="the detector's box that holds it"
     )
 
+    def query(self) -> LesionQuery:
+        """What is asked of the lesion; raises LesionSearchError."""
+        return LesionQuery.parse(box=self.box, recist=self.recist, point=self.point)
+
 
 class PacsSearchIn(PacsMarkIn):
     """A query by reference."""
 
     k: int = Field(default=10, ge=1)
     where: str | None = Field(default=None, examples=["type=liver and long_mm=10..30"])
+
+    def query(self) -> LesionQuery:
+        """What is asked of the lesion, and which hits are wanted; raises LesionSearchError."""
+        return LesionQuery.parse(
+            box=self.box, recist=self.recist, point=self.point, k=self.k, where=self.where
+        )
 
 
 class PacsReportIn(PacsMarkIn):

@@ -21,14 +21,15 @@ import numpy as np
 
 from index.catalog.reader import LesionRecord
 from retrieval.image import Slab
-from retrieval.lesion import Box, ImageSource, Lesion, LesionSearchError, LesionType, Recist
+from retrieval.lesion import ImageSource, Lesion, LesionSearchError, LesionType
 from retrieval.sources.deeplesion.coding import (
     IMAGE_FOLDER,
     lesion_id_of,
     slice_file_name,
     to_pixels,
 )
-from service.engine.query_box import MarkedBox, QueryError, embed_boxes
+from service.engine.query import LesionQuery, QueryError
+from service.engine.query_box import MarkedBox, embed_boxes
 from service.engine.search_engine import SearchEngine
 from service.http.problems import ConflictError
 
@@ -61,21 +62,19 @@ class AddedLesions:
         self._root = engine.index.path.resolve() / FOLDER
         self._lock = threading.Lock()
 
-    def add(
-        self, slab: Slab, fields: LesionFields, *, box: Box | None, recist: Recist | None
-    ) -> Lesion:
-        """Indexes the lesion under a box or a RECIST mark on the slab's key slice.
+    def add(self, slab: Slab, query: LesionQuery, fields: LesionFields) -> Lesion:
+        """Indexes the lesion under the query's box or RECIST mark on the slab's key slice.
 
         Its id is made of its series, key slice and box, so that adding the same mark again is the
         same lesion.
 
         Raises:
-            QueryError: no mark, or two.
+            QueryError: no mark.
             LesionError: the mark lies outside the image.
             ConflictError: a lesion of an archive has this id.
             StorageError: the disk is full.
         """
-        marked = MarkedBox.given(slab, box, recist)
+        marked = MarkedBox.given(query, slab)
         if marked is None:
             raise QueryError("no lesion is marked: give its `box` or its `recist` mark")
         embedding, _ = embed_boxes(self._engine.encoder, slab, [marked.box])

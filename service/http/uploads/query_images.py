@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 
 from retrieval.image import Slab
-from retrieval.lesion import parse_numbers
 from service.decoding.reading import UploadOptions
 from service.http.dependencies import RequestError
 from service.http.forms import FileForm, ImageForm
@@ -45,7 +44,8 @@ def image_of(service: ServiceState, form: ImageForm, *, half_depth_mm: float) ->
 
 def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -> Slab:
     """The slab of the files of a form; raises LesionSearchError."""
-    reading = UploadOptions(form.key_slice_index, _spacing(form.spacing), half_depth_mm)
+    choice = form.choice()
+    reading = UploadOptions(choice.key_slice_index, choice.spacing_mm, half_depth_mm)
     return read_upload([upload.file for upload in form.uploads], reading, service.decoders)
 
 
@@ -62,10 +62,3 @@ def _held_slab(service: ServiceState, upload_id: str, form: ImageForm) -> Slab:
             f"{slab.first_slice_index} to {slab.first_slice_index + len(slab.hu) - 1}"
         )
     return slab.with_key_slice(position)
-
-
-def _spacing(text: str | None) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
-    x, y, z = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
-    return x, y, z

@@ -10,6 +10,7 @@ import pytest
 from index.errors import StoreError
 from index.lesion_index import LesionIndex
 from service.commands import serve
+from service.engine.query import LesionQuery
 from service.engine.search_engine import SearchEngine
 from service.http.settings import Settings
 from tests.service.samples import PATIENTS, STUDIES, ToyEncoder
@@ -69,7 +70,7 @@ def test_hits_are_asked_of_the_approximate_form(archive, tmp_path, engine, monke
         lesion_id = archive.lesions[0].lesion_id
         for approximate in (True, False):
             made = SearchEngine(ToyEncoder(), index, approximate=approximate)
-            made.with_encoder(ToyEncoder()).search_lesion(lesion_id)
+            made.with_models(ToyEncoder(), None).search(LesionQuery(lesion_id=lesion_id))
         assert asked == [True, False]
 
 

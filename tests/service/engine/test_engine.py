@@ -8,7 +8,7 @@ from retrieval.lesion import Box, LesionError, LesionType, Recist
 from retrieval.patch import extract_patch
 from retrieval.tracking.states import FollowUpState
 from service.engine.patient_tracks import UnknownPatientError
-from service.engine.query_box import QueryError
+from service.engine.query import LesionQuery, QueryError
 from service.engine.results import BoxSource, HitTerms
 from service.engine.search_engine import SearchEngine
 from tests.service.samples import PATIENTS, STUDIES, ToyEncoder
@@ -23,7 +23,7 @@ def query(archive):
 
 def test_hits_are_those_of_a_naive_ranking(engine, archive, query):
     lesion, slab = query
-    result = engine.search(slab, lesion.box, patient_id=lesion.patient_id, k=4)
+    result = engine.search(LesionQuery(lesion.box, patient_id=lesion.patient_id, k=4), slab)
     encoder = ToyEncoder()
 
     def vector(one):
@@ -41,14 +41,14 @@ def test_hits_are_those_of_a_naive_ranking(engine, archive, query):
 
 def test_the_patient_is_never_among_its_own_hits(engine, archive):
     for lesion in archive.lesions:
-        result = engine.search_lesion(lesion.lesion_id, k=100)
+        result = engine.search(LesionQuery(lesion_id=lesion.lesion_id, k=100))
         assert len(result.hits) == (PATIENTS - 1) * STUDIES
         assert lesion.patient_id not in {hit.lesion.patient_id for hit in result.hits}
 
 
 def test_without_a_patient_the_lesion_finds_itself_and_has_no_follow_ups(engine, query):
     lesion, slab = query
-    result = engine.search(slab, lesion.box)
+    result = engine.search(LesionQuery(lesion.box), slab)
     assert result.hits[0].lesion.lesion_id == lesion.lesion_id
     assert result.hits[0].similarity == pytest.approx(1.0, abs=1e-5)
     assert result.follow_ups == ()
@@ -56,7 +56,9 @@ def test_without_a_patient_the_lesion_finds_itself_and_has_no_follow_ups(engine,
 
 def test_follow_ups_are_this_patients_other_studies_in_order(engine, archive, query):
     lesion, slab = query
-    result = engine.search(slab, lesion.box, patient_id=lesion.patient_id, study_id=lesion.study_id)
+    result = engine.search(
+        LesionQuery(lesion.box, patient_id=lesion.patient_id, study_id=lesion.study_id), slab
+    )
     own = [one for one in archive.lesions if one.patient_id == lesion.patient_id]
     assert [found.study_id for found in result.follow_ups] == [one.study_id for one in own[1:]]
     for found in result.follow_ups:
@@ -66,15 +68,15 @@ def test_follow_ups_are_this_patients_other_studies_in_order(engine, archive, qu
 
 def test_an_indexed_lesion_and_its_image_give_the_same_hits(engine, query):
     lesion, slab = query
-    by_id = engine.search_lesion(lesion.lesion_id, k=5)
-    by_image = engine.search(slab, lesion.box, patient_id=lesion.patient_id, k=5)
+    by_id = engine.search(LesionQuery(lesion_id=lesion.lesion_id, k=5))
+    by_image = engine.search(LesionQuery(lesion.box, patient_id=lesion.patient_id, k=5), slab)
     assert [h.lesion.lesion_id for h in by_id.hits] == [h.lesion.lesion_id for h in by_image.hits]
 
 
 def test_a_vector_of_any_length_finds_its_lesion(engine, query):
     lesion, _ = query
     vector = engine.index.get(lesion.lesion_id).vector
-    result = engine.search_vector((7.5 * vector).tolist(), k=1)
+    result = engine.search(LesionQuery(vector=tuple((7.5 * vector).tolist()), k=1))
     assert result.hits[0].lesion.lesion_id == lesion.lesion_id
     assert result.box is None
     assert result.to_json()["box_source"] is None
@@ -86,7 +88,7 @@ def test_a_vector_of_any_length_finds_its_lesion(engine, query):
 )
 def test_a_vector_that_cannot_be_is_refused(engine, vector, words):
     with pytest.raises(QueryError, match=words):
-        engine.search_vector(vector)
+        engine.search(LesionQuery(vector=tuple(vector)))
 
 
 def test_a_recist_mark_gives_the_box_and_says_so(engine, query):
@@ -94,7 +96,7 @@ def test_a_recist_mark_gives_the_box_and_says_so(engine, query):
     x1, y1, x2, y2 = lesion.box.padded(-5).to_list()
     middle_x, middle_y = lesion.box.center
     mark = Recist(((x1, middle_y), (x2, middle_y), (middle_x, y1), (middle_x, y2)))
-    result = engine.search(slab, recist=mark)
+    result = engine.search(LesionQuery(recist=mark), slab)
     assert result.box_source is BoxSource.RECIST
     assert np.allclose(result.box.to_list(), lesion.box.to_list())
 
@@ -102,7 +104,9 @@ def test_a_recist_mark_gives_the_box_and_says_so(engine, query):
 def test_a_filter_holds_beside_the_exclusion(engine, query):
     lesion, slab = query
     where = LesionFilter.parse("type=lung")
-    result = engine.search(slab, lesion.box, patient_id=lesion.patient_id, k=100, where=where)
+    result = engine.search(
+        LesionQuery(lesion.box, patient_id=lesion.patient_id, k=100, where=where), slab
+    )
     assert result.hits
     assert {hit.lesion.lesion_type.value for hit in result.hits} == {"lung"}
     assert lesion.patient_id not in {hit.lesion.patient_id for hit in result.hits}
@@ -110,7 +114,7 @@ def test_a_filter_holds_beside_the_exclusion(engine, query):
 
 def test_json_has_the_stable_names(engine, query):
     lesion, slab = query
-    document = engine.search(slab, lesion.box, patient_id=lesion.patient_id).to_json()
+    document = engine.search(LesionQuery(lesion.box, patient_id=lesion.patient_id), slab).to_json()
     assert list(document) == [
         "box",
         "box_source",
@@ -141,38 +145,38 @@ def test_json_has_the_stable_names(engine, query):
 
 def test_the_time_of_reading_can_be_added(engine, query):
     lesion, slab = query
-    result = engine.search(slab, lesion.box)
+    result = engine.search(LesionQuery(lesion.box), slab)
     assert result.with_read_time(5.0).timing_ms.total == pytest.approx(result.timing_ms.total + 5)
 
 
 def test_no_box_and_no_detector_says_how_to_give_one(engine, query):
     with pytest.raises(QueryError, match="x1,y1,x2,y2"):
-        engine.search(query[1])
+        engine.search(LesionQuery(), query[1])
 
 
 def test_a_box_and_a_mark_together_are_refused(engine, query):
     lesion, slab = query
     mark = Recist(((1, 1), (9, 1), (5, 0), (5, 3)))
     with pytest.raises(QueryError, match="one of them"):
-        engine.search(slab, lesion.box, recist=mark)
+        engine.search(LesionQuery(lesion.box, recist=mark), slab)
 
 
 def test_a_box_outside_the_image_is_refused(engine, query):
     with pytest.raises(LesionError, match="outside the image"):
-        engine.search(query[1], Box(500, 500, 520, 520))
+        engine.search(LesionQuery(Box(500, 500, 520, 520)), query[1])
 
 
 @pytest.mark.parametrize("k", [0, -3])
 def test_k_below_one_is_refused(engine, query, k):
     with pytest.raises(QueryError, match="at least 1"):
-        engine.search(query[1], query[0].box, k=k)
+        engine.search(LesionQuery(query[0].box, k=k), query[1])
 
 
 def test_an_unknown_patient_is_named_with_the_one_that_was_meant(engine, query):
     with pytest.raises(UnknownPatientError, match="did you mean 000001"):
-        engine.search(query[1], query[0].box, patient_id="1")
+        engine.search(LesionQuery(query[0].box, patient_id="1"), query[1])
     with pytest.raises(UnknownPatientError, match="nobody"):
-        engine.search(query[1], query[0].box, patient_id="nobody")
+        engine.search(LesionQuery(query[0].box, patient_id="nobody"), query[1])
 
 
 def test_an_index_of_another_encoder_is_refused_with_both_fingerprints(engine):
@@ -182,7 +186,7 @@ def test_an_index_of_another_encoder_is_refused_with_both_fingerprints(engine):
 
 def test_the_terms_of_a_hit_are_those_of_the_two_lesions(engine, archive):
     lesion = archive.lesions[0]
-    for hit in engine.search_lesion(lesion.lesion_id, k=5).hits:
+    for hit in engine.search(LesionQuery(lesion_id=lesion.lesion_id, k=5)).hits:
         other = hit.lesion
         assert hit.terms.same_type is (other.lesion_type is lesion.lesion_type)
         assert hit.terms.size_ratio == pytest.approx(other.long_mm / lesion.long_mm)
@@ -192,7 +196,7 @@ def test_the_terms_of_a_hit_are_those_of_the_two_lesions(engine, archive):
 
 def test_an_image_is_compared_by_what_is_estimated_of_it_and_its_type_is_unknown(engine, query):
     lesion, slab = query
-    hit = engine.search(slab, lesion.box).hits[0]
+    hit = engine.search(LesionQuery(lesion.box), slab).hits[0]
     assert hit.lesion.lesion_id == lesion.lesion_id
     assert hit.terms.same_type is None
     assert hit.terms.size_ratio == pytest.approx(1.0, abs=0.1)
@@ -203,7 +207,7 @@ def test_an_image_is_compared_by_what_is_estimated_of_it_and_its_type_is_unknown
 def test_terms_of_what_is_not_known_are_none(engine, archive):
     lesion = archive.lesions[0]
     vector = engine.index.get(lesion.lesion_id).vector
-    assert engine.search_vector(vector, k=1).hits[0].terms == HitTerms()
+    assert engine.search(LesionQuery(vector=tuple(vector), k=1)).hits[0].terms == HitTerms()
     unknown = lesion.with_changes(long_mm=None, location=None, lesion_type=LesionType.UNKNOWN)
     assert HitTerms.between(unknown, None, lesion) == HitTerms()
     assert HitTerms.between(lesion, lesion.location, unknown) == HitTerms()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from retrieval.detection.proposals import Proposal, estimated_long_mm
 from retrieval.lesion import Box
-from service.engine.query_box import QueryError
+from service.engine.query import LesionQuery, QueryError
 from service.engine.results import BoxSource, Candidate
 from service.engine.search_engine import SearchEngine
 from tests.service.detectors import FixedDetector
@@ -49,7 +48,7 @@ def detecting(engine, proposals):
 
 
 def test_the_best_proposal_is_searched_with_and_all_are_answered(detecting, query, proposals):
-    result = detecting.search(query[1])
+    result = detecting.search(LesionQuery(), query[1])
     assert result.box_source is BoxSource.DETECTED
     assert result.box == proposals[0].box
     spacing = query[1].spacing_mm_px
@@ -66,24 +65,21 @@ def test_the_best_proposal_is_searched_with_and_all_are_answered(detecting, quer
     }
 
 
-def test_all_candidates_are_embedded_in_one_batch_and_any_is_found_again(detecting, query):
+def test_any_candidate_answers_as_its_box_does_and_alone_is_embedded(detecting, query, proposals):
     lesion, slab = query
-    proposed = detecting.propose(slab)
-    assert detecting.encoder.calls == [(3, 3)]
-    for rank in (1, 2, 3):
-        result = detecting.search_proposed(proposed, rank, patient_id=lesion.patient_id)
-        given = detecting.search(
-            slab, proposed.candidates[rank - 1].box, patient_id=lesion.patient_id
-        )
-        assert [hit.lesion for hit in result.hits] == [hit.lesion for hit in given.hits]
-        similarities = [[hit.similarity for hit in one.hits] for one in (result, given)]
-        assert np.allclose(*similarities, atol=1e-6)
-    assert detecting.encoder.calls == [(3, 3), (1, 1), (1, 1), (1, 1)]
+    for rank, proposal in enumerate(proposals, start=1):
+        mine = LesionQuery(candidate=rank, patient_id=lesion.patient_id)
+        result = detecting.search(mine, slab)
+        given = detecting.search(LesionQuery(proposal.box, patient_id=lesion.patient_id), slab)
+        for one, other in zip(result.hits, given.hits, strict=True):
+            assert (one.lesion, one.similarity) == (other.lesion, other.similarity)
+        assert result.follow_ups == given.follow_ups
+    assert detecting.encoder.calls == [(1, 1)] * 6
 
 
 def test_a_candidate_is_chosen_by_its_number(detecting, query, proposals):
     lesion, slab = query
-    result = detecting.search(slab, candidate=2)
+    result = detecting.search(LesionQuery(candidate=2), slab)
     assert result.box == proposals[1].box
     assert result.hits[0].lesion.lesion_id == lesion.lesion_id
 
@@ -91,39 +87,39 @@ def test_a_candidate_is_chosen_by_its_number(detecting, query, proposals):
 @pytest.mark.parametrize("number", [0, -1, 4])
 def test_a_number_that_no_candidate_has_is_refused(detecting, query, number):
     with pytest.raises(QueryError, match=f"candidate {number} .* 3"):
-        detecting.search(query[1], candidate=number)
+        detecting.search(LesionQuery(candidate=number), query[1])
 
 
 def test_a_point_takes_the_best_proposal_that_holds_it(detecting, query, proposals):
     lesion, slab = query
-    assert detecting.search(slab, point=lesion.box.center).box == proposals[1].box
+    assert detecting.search(LesionQuery(point=lesion.box.center), slab).box == proposals[1].box
     rim = (lesion.box.x1 - 4, lesion.box.center[1])
-    assert detecting.search(slab, point=rim).box == proposals[2].box
+    assert detecting.search(LesionQuery(point=rim), slab).box == proposals[2].box
 
 
 def test_a_point_that_no_proposal_holds_says_so(detecting, query):
     with pytest.raises(QueryError, match="90,3"):
-        detecting.search(query[1], point=(90, 3))
+        detecting.search(LesionQuery(point=(90, 3)), query[1])
 
 
 def test_a_point_needs_a_detector(engine, query):
     with pytest.raises(QueryError, match="no detector"):
-        engine.search(query[1], point=(40, 40))
+        engine.search(LesionQuery(point=(40, 40)), query[1])
 
 
 def test_one_way_to_choose_the_box(detecting, query):
     lesion, slab = query
     for both in ({"point": (1, 1), "candidate": 1}, {"box": lesion.box, "point": (1, 1)}):
         with pytest.raises(QueryError, match="one of"):
-            detecting.search(slab, **both)
+            detecting.search(LesionQuery(**both), slab)
     with pytest.raises(QueryError, match="one of"):
-        detecting.search(slab, lesion.box, candidate=1)
+        detecting.search(LesionQuery(lesion.box, candidate=1), slab)
 
 
 def test_a_given_box_does_not_ask_the_detector(engine, proposals, query):
     detector = FixedDetector(*proposals)
     engine = SearchEngine(engine.encoder, engine.index, detector)
-    result = engine.search(query[1], query[0].box)
+    result = engine.search(LesionQuery(query[0].box), query[1])
     assert result.box_source is BoxSource.GIVEN
     assert (result.candidates, detector.seen) == ((), [])
 
@@ -132,7 +128,7 @@ def test_nothing_found_is_an_error_of_the_query_and_an_empty_detection(engine, q
     with_detector = SearchEngine(engine.encoder, engine.index, FixedDetector())
     assert with_detector.detect(query[1]) == ()
     with pytest.raises(QueryError, match="found no lesion"):
-        with_detector.search(query[1])
+        with_detector.search(LesionQuery(), query[1])
 
 
 def test_the_detector_is_named_and_its_depth_is_asked_for(engine, detecting):
@@ -147,7 +143,7 @@ def test_the_detector_is_named_and_its_depth_is_asked_for(engine, detecting):
 
 
 def test_the_time_of_detection_is_counted(detecting, query):
-    timing = detecting.search(query[1]).timing_ms
+    timing = detecting.search(LesionQuery(), query[1]).timing_ms
     assert timing.detect > 0
     assert timing.total == pytest.approx(
         timing.detect + timing.patch + timing.encode + timing.search

@@ -8,6 +8,7 @@ import pytest
 
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, Lesion, LesionType
+from service.engine.query import LesionQuery
 from service.engine.search_engine import binding_of
 from service.figures.map.pictures import draw_map, draw_neighbours, figure_png, hover_map
 from service.figures.map.projection import embedding_map
@@ -119,7 +120,7 @@ def test_a_space_holds_what_the_index_holds(engine):
         assert record.lesion == space.lesions[row]
         np.testing.assert_allclose(record.vector, space.vectors[row], atol=1e-6)
     own = space.lesions[0]
-    hits = engine.search_lesion(own.lesion_id, k=4).hits
+    hits = engine.search(LesionQuery(lesion_id=own.lesion_id, k=4)).hits
     near = space.neighbours(own.lesion_id, k=4)
     assert [hit.similarity for hit in hits] == pytest.approx(
         [one.similarity for one in near], abs=1e-5

@@ -5,6 +5,7 @@ import pytest
 
 from retrieval.image import Slab
 from retrieval.lesion import Box, LesionType
+from service.engine.query import LesionQuery
 from service.figures.pictures import LesionPictures
 from service.figures.query import (
     DISPLAY_SPEC,
@@ -76,7 +77,7 @@ def test_no_hits_are_said_in_words(panel):
 
 def test_a_result_is_drawn_with_its_numbers(engine, archive):
     lesion = archive.lesions[0]
-    result = engine.search_lesion(lesion.lesion_id, k=3)
+    result = engine.search(LesionQuery(lesion_id=lesion.lesion_id, k=3))
     slab = archive.slab(lesion, half_depth_mm=0)
     words = words_of(draw_result(result, slab, LesionPictures(engine.index), query_lesion=lesion))
     for hit in result.hits:
@@ -89,7 +90,7 @@ def test_a_result_is_drawn_with_its_numbers(engine, archive):
 
 def test_a_vector_has_no_figure(engine, archive):
     vector = engine.index.get(archive.lesions[0].lesion_id).vector
-    result = engine.search_vector(vector)
+    result = engine.search(LesionQuery(vector=tuple(vector)))
     slab = archive.slab(archive.lesions[0], half_depth_mm=0)
     with pytest.raises(FigureError, match="no picture"):
         draw_result(result, slab, LesionPictures(engine.index))

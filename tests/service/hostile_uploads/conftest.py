@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from retrieval.image import Slab
 from retrieval.lesion import Box
+from service.engine.query import LesionQuery
 from service.http.app import create_app
 from service.http.settings import Settings
 from tests.service import hostile as h
@@ -39,7 +40,7 @@ def expected(engine):
     """What the engine itself finds for the honest slice."""
     slab = Slab(h.plane()[np.newaxis].astype(np.float32), (0.9, 0.9), 2.5)
     box = [float(edge) for edge in h.BOX.split(",")]
-    return engine.search(slab, Box(*box)).to_json()["hits"]
+    return engine.search(LesionQuery(Box(*box)), slab).to_json()["hits"]
 
 
 def assert_decoders_are_clean(client):

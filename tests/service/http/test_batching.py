@@ -8,10 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from retrieval.image import Slab
 from retrieval.lesion import Box
 from retrieval.patch import Patch
+from service.engine.search_engine import SearchEngine
 from service.http.batching import BatchingEncoder, BatchingOptions
 from service.http.gate import Gate
+from service.http.settings import Settings
+from service.http.state import ServiceState
+from tests.service.detectors import FixedDetector
 from tests.service.samples import ToyEncoder
 
 
@@ -155,3 +160,58 @@ def test_the_gate_lets_no_more_in_than_it_has_places():
         list(pool.map(compute, range(24)))
     assert max(seen) <= 2
     assert (gate.computing, gate.waiting) == (0, 0)
+
+
+def test_the_gate_is_entered_once_by_a_thread_however_often_it_asks():
+    gate = Gate(1)
+    with gate.held(), gate.held():
+        assert (gate.computing, gate.waiting) == (1, 0)
+        with gate.left():
+            assert gate.computing == 0
+        assert gate.computing == 1
+    assert (gate.computing, gate.waiting) == (0, 0)
+
+
+def test_nobody_gives_up_a_place_that_it_does_not_hold():
+    gate = Gate(1)
+    with pytest.raises(RuntimeError, match="holds none"), gate.left():
+        pass
+    assert (gate.computing, gate.waiting) == (0, 0)
+
+
+def test_a_search_that_waits_for_the_pacs_between_times_takes_a_place_only_to_compute(engine):
+    """A search of the PACS holds no place of its own: only embedding and detecting take one."""
+    encoder = HeldEncoder()
+    settings = Settings(index=engine.index.path, workers=1)
+    service = ServiceState(SearchEngine(encoder, engine.index), settings)
+    gate, embed = service.gate, service.engine.encoder.embed
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(embed, [patch_of(1)])
+        assert encoder.entered.wait(30)
+        second = pool.submit(embed, [patch_of(2)])
+        wait_until(lambda: gate.waiting == 1)
+        assert gate.computing == 1
+        encoder.go_on.set()
+        assert first.result(30).vectors.shape == second.result(30).vectors.shape == (1, 256)
+    assert (gate.computing, gate.waiting) == (0, 0)
+
+
+def test_the_detector_of_a_service_takes_a_place_too(engine):
+    class LookingDetector(FixedDetector):
+        def detect(self, slab):
+            seen.append(service.gate.computing)
+            return super().detect(slab)
+
+        def detect_slices(self, slab, positions):
+            seen.append(service.gate.computing)
+            return [() for _ in positions]
+
+    seen = []
+    settings = Settings(index=engine.index.path, workers=1)
+    with_detector = SearchEngine(engine.encoder, engine.index, LookingDetector())
+    service = ServiceState(with_detector, settings)
+    slab = Slab(np.zeros((1, 8, 8), np.float32), (1.0, 1.0), 1.0)
+    service.engine.detect(slab)
+    service.engine.detector.detect_slices(slab, [0])
+    assert seen == [1, 1]
+    assert service.gate.computing == 0

@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from index.errors import CatalogError
+from service.engine.query import LesionQuery
 from service.http.app import create_app
 from service.http.schemas.search import SearchOut
 from service.http.settings import Settings
@@ -54,7 +55,7 @@ def assert_problem(response, status, *words):
 
 def test_an_indexed_lesion_answers_as_the_engine_does(client, engine, query):
     lesion = query[0]
-    expected = without_time(engine.search_lesion(lesion.lesion_id, k=5).to_json())
+    expected = without_time(engine.search(LesionQuery(lesion_id=lesion.lesion_id, k=5)).to_json())
     by_get = client.get(f"/v1/lesions/{lesion.lesion_id}/similar", params={"k": 5})
     by_post = client.post("/v1/search", data={"lesion_id": lesion.lesion_id, "k": "5"})
     assert without_time(by_get.json()) == expected
@@ -70,7 +71,9 @@ def test_an_uploaded_slice_answers_as_the_engine_does(client, engine, archive, q
         data={"box": box, "spacing": SPACING, "patient_id": lesion.patient_id, "k": "4"},
     )
     slab = archive.slab(lesion, half_depth_mm=0)
-    expected = engine.search(slab, lesion.box, patient_id=lesion.patient_id, k=4).to_json()
+    expected = engine.search(
+        LesionQuery(lesion.box, patient_id=lesion.patient_id, k=4), slab
+    ).to_json()
     assert response.status_code == 200
     answered = response.json()
     assert answered["hits"] == expected["hits"]
@@ -83,7 +86,9 @@ def test_several_slices_make_one_slab(client, engine, archive, query):
     key = archive.root / archive.source(lesion).image
     files = [("files", (f"{n}", key.with_name(f"{n:03d}.png").read_bytes())) for n in (10, 11, 12)]
     response = client.post("/v1/search", files=files, data={"box": box, "spacing": SPACING})
-    expected = engine.search(archive.slab(lesion, half_depth_mm=5), lesion.box).to_json()
+    expected = engine.search(
+        LesionQuery(lesion.box), archive.slab(lesion, half_depth_mm=5)
+    ).to_json()
     assert response.json()["hits"] == expected["hits"]
     assert response.json()["hits"][0]["similarity"] == pytest.approx(1.0, abs=1e-5)
 
@@ -253,7 +258,7 @@ def test_a_defect_is_a_500_that_says_nothing_of_it(engine, settings, monkeypatch
     def fail(*_, **__):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search_lesion", fail)
+    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search", fail)
     with TestClient(create_app(settings, engine=engine), raise_server_exceptions=False) as client:
         response = client.post("/v1/search", data={"lesion_id": "a"})
     assert_problem(response, 500)
@@ -264,7 +269,7 @@ def test_an_index_that_cannot_be_used_is_not_the_clients_fault(engine, settings,
     def fail(*_, **__):
         raise CatalogError("row 7 is damaged in /some/where")
 
-    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search_lesion", fail)
+    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search", fail)
     with TestClient(create_app(settings, engine=engine)) as client:
         response = client.post("/v1/search", data={"lesion_id": "a"})
     assert_problem(response, 503, "cannot be used")

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from service.engine.query import LesionQuery
 from service.http.app import create_app
 from service.http.settings import Settings
 from service.logs import WITHHELD, JsonLines
@@ -89,14 +90,14 @@ def test_why_it_cannot_start_is_told(tmp_path):
 def test_slow_searches_delay_nobodys_health(client, engine, monkeypatch):
     """More searches wait than there are threads, and the service answers for its health."""
     entered, go_on = threading.Event(), threading.Event()
-    answer = engine.search_lesion(engine.index.page("", 1)[0].lesion_id)
+    answer = engine.search(LesionQuery(lesion_id=engine.index.page("", 1)[0].lesion_id))
 
     def search_slowly(*_, **__):
         entered.set()
         assert go_on.wait(60)
         return answer
 
-    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search_lesion", search_slowly)
+    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search", search_slowly)
     statuses = []
     asking = [
         threading.Thread(
@@ -184,7 +185,7 @@ def test_a_problem_names_its_request(client, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search_lesion", fail)
+    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search", fail)
     response = client.get("/v1/lesions/a/similar", headers={"X-Request-ID": "mine"})
     assert (response.status_code, response.json()["request_id"]) == (500, "mine")
     assert response.headers["x-request-id"] == "mine"
@@ -200,7 +201,7 @@ def test_a_request_is_one_line_without_anything_of_a_patient(client, engine, lin
     client.get(f"/v1/lesions/{lesion.lesion_id}", headers={"X-Request-ID": "mine"})
     client.get(f"/v1/patients/{lesion.patient_id}/tracks")
     client.get(f"/v1/nothing/{lesion.patient_id}?patient={lesion.patient_id}")
-    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search_lesion", fail)
+    monkeypatch.setattr("service.engine.search_engine.SearchEngine.search", fail)
     client.get(f"/v1/lesions/{lesion.lesion_id}/similar")
     monkeypatch.setattr("pathlib.Path.is_file", lambda path: path.suffix != ".png")
     client.get(f"/v1/lesions/{lesion.lesion_id}/image.png")

@@ -10,6 +10,7 @@ from index.catalog.reader import EncoderBinding, LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, ImageSource, Lesion
 from service.engine.patient_tracks import report_of
+from service.engine.query import LesionQuery
 from service.engine.search_engine import SearchEngine
 from service.http.app import create_app
 from service.http.settings import Settings
@@ -96,7 +97,7 @@ def test_marks_declared_complete_are_evidence_until_it_is_taken_back(client, eng
         document = client.get("/v1/patients/p/tracks").json()
         lost = next(t for t in document["tracks"] if t["lesions"][0]["lesion_id"] == "b1")
         category = document["response"]["studies"][-1]["category"]
-        followed = engine.search_lesion("b1").follow_ups[-1].state
+        followed = engine.search(LesionQuery(lesion_id="b1")).follow_ups[-1].state
         return lost["vanished_in"], category, followed, document["studies"][-1]["marks"]
 
     assert told() == (None, "NE", "not marked", "incomplete")
@@ -113,7 +114,7 @@ def test_marks_declared_complete_are_evidence_until_it_is_taken_back(client, eng
 
 def test_a_rejected_match_ends_a_track_at_once_and_comes_back_when_taken_back(client, engine):
     def state_in_second_study():
-        result = engine.search_lesion("a1").to_json()
+        result = engine.search(LesionQuery(lesion_id="a1")).to_json()
         return result["follow_ups"][0]["state"], result["follow_ups"][0]["lesion"]
 
     assert state_in_second_study()[0] == "persistent"
@@ -133,11 +134,13 @@ def test_a_rejected_match_ends_a_track_at_once_and_comes_back_when_taken_back(cl
 def test_a_confirmed_match_is_kept_whatever_its_score(client, engine):
     assert decide(client, "a1", "b2", "confirm").json()["verdict"] == "confirmed"
     assert any({"a1", "b2"} <= members for members in tracks_of(client))
-    follow_up = engine.search_lesion("a1").follow_ups[0]
+    follow_up = engine.search(LesionQuery(lesion_id="a1")).follow_ups[0]
     assert (follow_up.lesion.lesion_id, follow_up.state) == ("b2", "persistent")
     assert follow_up.score == 1.0
     similar = client.get("/v1/lesions/a1/similar").json()
-    assert similar["follow_ups"] == [x.to_json() for x in engine.search_lesion("a1").follow_ups]
+    assert similar["follow_ups"] == [
+        x.to_json() for x in engine.search(LesionQuery(lesion_id="a1")).follow_ups
+    ]
 
 
 def test_a_contradiction_is_refused_before_it_is_stored(client, engine):

@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from retrieval.sources.deeplesion.png import read_deeplesion_png
+from service.engine.query import LesionQuery
 from service.http.app import create_app
 from service.http.settings import Settings
 
@@ -69,7 +70,9 @@ def test_a_search_from_an_upload_answers_as_the_engine_does(client, engine, arch
     box = ",".join(str(edge) for edge in lesion.box.to_list())
     form = {"upload_id": held["upload_id"], "box": box, "k": "5"}
     response = client.post("/v1/search", data=form)
-    expected = engine.search(archive.slab(lesion, half_depth_mm=5), lesion.box, k=5).to_json()
+    expected = engine.search(
+        LesionQuery(lesion.box, k=5), archive.slab(lesion, half_depth_mm=5)
+    ).to_json()
     assert response.json()["hits"] == expected["hits"]
 
 

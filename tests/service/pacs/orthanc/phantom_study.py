@@ -11,6 +11,7 @@ import numpy as np
 from retrieval.lesion import LesionType, Recist
 from retrieval.synthesis.phantom.config import PhantomConfig
 from retrieval.synthesis.phantom.patient import make_patient
+from service.engine.query import LesionQuery
 from service.pacs.search import PacsQuery
 from service.pacs.series import PacsReference
 from tests.service.dicom_samples import SeriesLabels
@@ -40,7 +41,7 @@ class Mark:
 
     @property
     def query(self) -> PacsQuery:
-        return PacsQuery(self.reference, recist=self.recist)
+        return PacsQuery(self.reference, LesionQuery(recist=self.recist))
 
 
 SOME = 3

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from retrieval.lesion import Box
+from service.engine.query import LesionQuery
 from service.pacs.errors import PacsError, PacsLimitError, UnknownReferenceError
 from service.pacs.search import PacsQuery, search_pacs
 from service.pacs.series import PacsImageError, PacsReference, find_series
@@ -41,9 +42,13 @@ def test_only_ct_is_read_and_burned_in_text_is_refused(pacs, engine):
     pacs.store([*mr, *burned])
     box = Box(5, 5, 20, 20)
     with pytest.raises(PacsImageError, match="modality 'MR'"):
-        search_pacs(engine, pacs.client(), PacsQuery(PacsReference(labels.series_uid), box=box))
+        search_pacs(
+            engine, pacs.client(), PacsQuery(PacsReference(labels.series_uid), LesionQuery(box=box))
+        )
     with pytest.raises(PacsImageError, match="BurnedInAnnotation"):
-        search_pacs(engine, pacs.client(), PacsQuery(PacsReference(other.series_uid), box=box))
+        search_pacs(
+            engine, pacs.client(), PacsQuery(PacsReference(other.series_uid), LesionQuery(box=box))
+        )
 
 
 def test_a_pattern_in_a_patient_id_finds_nobody_else(pacs, phantom, engine):
@@ -51,7 +56,7 @@ def test_a_pattern_in_a_patient_id_finds_nobody_else(pacs, phantom, engine):
     labels = SeriesLabels("MRN-*", "star", date(2020, 1, 1))
     texture = np.random.default_rng(0).normal(40, 50, (3, 64, 64)).astype(np.float32)
     pacs.store(ct_series(texture, labels, spacing_mm_px=(1.0, 1.0), interval_mm=2.0))
-    query = PacsQuery(PacsReference(labels.series_uid), box=Box(20, 20, 40, 40))
+    query = PacsQuery(PacsReference(labels.series_uid), LesionQuery(box=Box(20, 20, 40, 40)))
     answer = search_pacs(engine, pacs.client(), query)
     assert answer.lesion.patient_id == "MRN-*"
     assert answer.studies == ()

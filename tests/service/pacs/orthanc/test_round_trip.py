@@ -13,6 +13,7 @@ from retrieval.image import Slab
 from retrieval.lesion import Box
 from retrieval.tracking.states import FollowUpState
 from service.deid.pseudonyms import PseudonymKey
+from service.engine.query import LesionQuery
 from service.pacs.indexing import index_lesion
 from service.pacs.report import report_of_patient, report_of_query
 from service.pacs.search import search_pacs
@@ -55,7 +56,7 @@ def test_a_query_by_reference_answers_as_the_engine_does(pacs, phantom, engine):
     series = find_series(client, mark.reference)
     depth = engine.encoder.spec.half_depth_mm
     slab = read_slab(client, series, mark.position, half_depth_mm=depth)
-    direct = engine.search(slab, recist=mark.recist)
+    direct = engine.search(LesionQuery(recist=mark.recist), slab)
     assert [hit.to_json() for hit in answer.result.hits] == [h.to_json() for h in direct.hits]
     assert len(answer.result.hits) == 10
     assert answer.lesion.patient_id == PATIENT
@@ -173,7 +174,7 @@ def test_where_nobody_marked_anything_the_detector_proposes(
         pacs.store(images)
         position = row.key_slice - run.first_slice
         found[study] = Mark(where, position, row.recist, mark.track, row.lesion_type, mark.long_mm)
-    monkeypatch.setattr(engine, "_detector", TruthfulDetector([found[4]]))
+    monkeypatch.setattr(engine, "detector", TruthfulDetector([found[4]]))
     monkeypatch.setattr("service.pacs.proposals.STEP_MM", 0.1)
     answer = search_pacs(engine, pacs.client(), found[2].query)
     (study,) = answer.studies

@@ -1,0 +1,158 @@
+"""LesionQuery: what the engine is asked, parsed once for CLI, HTTP, PACS and notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self, TypedDict, Unpack
+
+from index.filters.lesion_filter import LesionFilter
+from retrieval.lesion import Box, LesionSearchError, Recist, parse_numbers
+
+Point = tuple[float, float]
+"""(x, y) in 0-based pixels of the key slice."""
+
+SpacingMm = tuple[float, float, float]
+"""Millimetres along x, along y and from slice to slice."""
+
+Numbers = str | Sequence[float]
+"""Comma-separated numbers as a user writes them, or the numbers themselves."""
+
+
+class QueryError(LesionSearchError):
+    """A query the engine cannot answer."""
+
+
+class QueryFields(TypedDict, total=False):
+    """The fields of a query as a command line, a form or a JSON document brings them."""
+
+    box: Numbers | None
+    recist: Numbers | None
+    point: Numbers | None
+    candidate: int | None
+    lesion_id: str | None
+    vector: Numbers | None
+    key_slice_index: int | None
+    spacing: Numbers | None
+    patient_id: str | None
+    study_id: str | None
+    k: int
+    where: str | None
+
+
+@dataclass(frozen=True)
+class ImageChoice:
+    """Which slice of an image is meant, and what its file does not tell.
+
+    Attributes:
+        key_slice_index: the series' own number of the key slice; None for the middle one.
+        spacing_mm: for images whose files hold no spacing, as PNGs outside an archive.
+    """
+
+    key_slice_index: int | None = None
+    spacing_mm: SpacingMm | None = None
+
+    @classmethod
+    def parse(cls, *, key_slice_index: int | None = None, spacing: Numbers | None = None) -> Self:
+        """The choice as a user writes it; raises LesionError for a spacing that is none."""
+        if spacing is None:
+            return cls(key_slice_index)
+        text = _text(spacing)
+        x, y, interval = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
+        return cls(key_slice_index, (x, y, interval))
+
+
+@dataclass(frozen=True)
+class LesionQuery:
+    """The lesion to search with, whose it is, and which hits are wanted.
+
+    The lesion is marked on an image by ``box``, by ``recist``, or by choosing among the detector's
+    proposals with ``point`` or ``candidate`` (the best proposal if there is nothing); or it is an
+    indexed lesion, or a bare vector.
+
+    Attributes:
+        box: in pixels of the key slice.
+        recist: the RECIST mark, long diameter first.
+        point: chooses the detector's best proposal that holds it.
+        candidate: chooses the proposal of this rank, from 1.
+        lesion_id: an indexed lesion; patient and study are then its own.
+        vector: of the index's encoder, of any length but zero.
+        patient_id: that patient's lesions are left out of the hits and searched for follow-ups.
+        study_id: the query's own study, left out of the follow-ups.
+        k: how many hits.
+        where: which lesions may be hits.
+        image: which slice the mark lies on, for whoever reads the image.
+    """
+
+    box: Box | None = None
+    recist: Recist | None = None
+    point: Point | None = None
+    candidate: int | None = None
+    lesion_id: str | None = None
+    vector: tuple[float, ...] | None = None
+    patient_id: str | None = None
+    study_id: str | None = None
+    k: int = 10
+    where: LesionFilter = field(default_factory=LesionFilter)
+    image: ImageChoice = field(default_factory=ImageChoice)
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise QueryError(f"k is {self.k}: ask for at least 1 similar lesion")
+        if self.box is not None and self.recist is not None:
+            raise QueryError("both a box and a RECIST mark are given: give one of them")
+        if sum((self.is_marked, self.point is not None, self.candidate is not None)) > 1:
+            raise QueryError("give one of a box or RECIST mark, a point, and a candidate's number")
+        if self.lesion_id is not None and self.vector is not None:
+            raise QueryError("both a lesion's id and a vector are given: give one of them")
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the lesion's box is given, so that no detector is asked."""
+        return self.box is not None or self.recist is not None
+
+    @classmethod
+    def parse(cls, **fields: Unpack[QueryFields]) -> Self:
+        """The query of fields as a user writes them; a field that is None or absent says nothing.
+
+        Raises:
+            QueryError: more than one way to choose the lesion, or ``k`` below 1.
+            LesionError: numbers that are none, or a box or mark that cannot be.
+            FilterError: ``where`` cannot be read.
+        """
+        box, recist = fields.get("box"), fields.get("recist")
+        point, vector = fields.get("point"), fields.get("vector")
+        where = fields.get("where")
+        return cls(
+            box=None if box is None else Box.parse(_text(box)),
+            recist=None if recist is None else Recist.parse(_text(recist)),
+            point=None if point is None else _point(_text(point)),
+            candidate=fields.get("candidate"),
+            lesion_id=fields.get("lesion_id"),
+            vector=None if vector is None else _vector(_text(vector)),
+            patient_id=fields.get("patient_id"),
+            study_id=fields.get("study_id"),
+            k=fields.get("k", 10),
+            where=LesionFilter() if where is None else LesionFilter.parse(where),
+            image=ImageChoice.parse(
+                key_slice_index=fields.get("key_slice_index"), spacing=fields.get("spacing")
+            ),
+        )
+
+
+def _point(text: str) -> Point:
+    x, y = parse_numbers(text, count=2, name="point", form="x,y")
+    return x, y
+
+
+def _vector(text: str) -> tuple[float, ...]:
+    numbers = text.strip().removeprefix("[").removesuffix("]")
+    count = numbers.count(",") + 1
+    form = "numbers, comma-separated"
+    return tuple(parse_numbers(numbers, count=count, name="vector", form=form))
+
+
+def _text(numbers: Numbers) -> str:
+    if isinstance(numbers, str):
+        return numbers
+    return ",".join(repr(float(number)) for number in numbers)
