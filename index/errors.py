@@ -13,6 +13,10 @@ class CatalogError(LesionIndexError):
     """A catalog that is missing, damaged, or written by a newer program."""
 
 
+class CatalogQueryError(LesionIndexError):
+    """A request that the catalog cannot take; the catalog itself is sound."""
+
+
 class EncoderMismatchError(LesionIndexError):
     """An index filled by another encoder than the one in use."""
 

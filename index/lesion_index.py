@@ -24,7 +24,8 @@ from index.catalog import complete_studies, creation, match_table
 from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
 from index.catalog.writer import CatalogWriter
 from index.errors import UnknownLesionError
-from index.faiss_store.approximate import ApproximateKind, choose, free_memory
+from index.faiss_store.approximate import choose, free_memory
+from index.faiss_store.kinds import ApproximateKind
 from index.faiss_store.store import StoreQuery
 from index.filters.lesion_filter import LesionFilter
 from index.filters.sql import EVERYTHING, accepted

@@ -65,14 +65,14 @@ class LesionType(StrEnum):
         cleaned = text.strip().lower().replace("_", " ").replace("-", " ")
         if cleaned in {"-1", " 1"}:
             return cls.UNKNOWN
-        if cleaned.isdigit():
+        if cleaned.isdecimal() and len(cleaned) == 1:
             return cls.from_code(int(cleaned))
         try:
             return cls(cleaned)
         except ValueError:
             names = ", ".join(kind.value for kind in cls)
             raise LesionError(
-                f"lesion type {text!r} is unknown: one of {names}, or 1 to 8"
+                f"lesion type {text[:40]!r} is unknown: one of {names}, or 1 to 8"
             ) from None
 
 

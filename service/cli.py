@@ -6,34 +6,32 @@ import errno
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module, metadata
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from retrieval.lesion import LesionSearchError
-from service.commands import demo, detect, keys, pacs, query, serve, track
-from service.commands.archives import check, deidentify, import_archive, phantom
-from service.commands.evaluation import evaluate
-from service.commands.indexing import index
-from service.commands.models import fit_matcher, train
 
-COMMANDS = (
-    check,
-    phantom,
-    import_archive,
-    index,
-    query,
-    detect,
-    track,
-    evaluate,
-    train,
-    fit_matcher,
-    serve,
-    keys,
-    pacs,
-    deidentify,
-    demo,
-)
+COMMANDS = {
+    "check": "service.commands.archives.check",
+    "phantom": "service.commands.archives.phantom",
+    "import": "service.commands.archives.import_archive",
+    "index": "service.commands.indexing.index",
+    "query": "service.commands.query",
+    "detect": "service.commands.detect",
+    "track": "service.commands.track",
+    "evaluate": "service.commands.evaluation.evaluate",
+    "train": "service.commands.models.train",
+    "fit-matcher": "service.commands.models.fit_matcher",
+    "serve": "service.commands.serve",
+    "keys": "service.commands.keys",
+    "pacs": "service.commands.pacs",
+    "deidentify": "service.commands.archives.deidentify",
+    "demo": "service.commands.demo",
+}
+"""The module of each command, in the order of the help; each has ``register(app)``."""
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -42,8 +40,12 @@ _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def build_app() -> typer.Typer:
-    """The application with every command."""
+def build_app(command: str | None = None) -> typer.Typer:
+    """The application with one command, or with all of them.
+
+    Loading every command's module takes longer than most commands need, so that ``main`` asks for
+    the one that is run.
+    """
     app = typer.Typer(
         name="lesion-search",
         help="Find similar lesions on CT, and the same lesion in a patient's other studies. "
@@ -52,9 +54,28 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for command in COMMANDS:
-        command.register(app)
+    app.callback()(_common_options)
+    modules = [COMMANDS[command]] if command is not None else COMMANDS.values()
+    for module in modules:
+        import_module(module).register(app)
     return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"lesion-search {metadata.version('lesion-search')}\n")
+        raise typer.Exit()
+
+
+def _common_options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options before any command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,9 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exception is a defect and keeps its traceback.
     """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        outcome = build_app()(
-            args=None if arguments is None else list(arguments),
+        outcome = build_app(given[0] if given and given[0] in COMMANDS else None)(
+            args=given,
             prog_name="lesion-search",
             standalone_mode=False,
         )

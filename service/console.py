@@ -6,18 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.table import Table
 
 ReportProgress = Callable[[int, int], None]
 """Called with (done, total) while a long job runs."""
@@ -33,6 +25,8 @@ def answer_json(document: Mapping[str, Any]) -> None:
 
 def answer(*parts: Table | str) -> None:
     """Prints tables and lines of text on stdout."""
+    from rich.console import Console
+
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     for part in parts:
         console.print(part, markup=False) if isinstance(part, str) else console.print(part)
@@ -40,6 +34,8 @@ def answer(*parts: Table | str) -> None:
 
 def answer_fields(fields: Mapping[str, Any], *, title: str) -> None:
     """Prints names and values as a table of two columns."""
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -63,6 +59,16 @@ def warn(warnings: Iterable[str | None]) -> None:
 @contextmanager
 def progress_bar(description: str) -> Iterator[ReportProgress]:
     """A bar on stderr for as long as the job runs; silent where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

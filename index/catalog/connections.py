@@ -10,7 +10,14 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from index.catalog.damage_watch import DamageWatch
-from index.errors import CatalogError, IndexBusyError, LesionIndexError, StorageError
+from index.catalog.sqlite_errors import cannot_be_opened, is_busy, is_disk_trouble, is_refusal
+from index.errors import (
+    CatalogError,
+    CatalogQueryError,
+    IndexBusyError,
+    LesionIndexError,
+    StorageError,
+)
 
 PAGE_BYTES = 8192
 """Seven vectors of 256 numbers fit a page; in SQLite's usual 4096 bytes a quarter is wasted."""
@@ -87,6 +94,11 @@ class Connections:
             yield connection
         except sqlite3.Error as error:
             raise _translation(self.path, error) from error
+        except UnicodeEncodeError:
+            # Half a character (a lone surrogate) cannot be stored, so that nothing can be it.
+            raise CatalogQueryError(
+                "an id or a text holds half a character (a lone surrogate): send valid Unicode"
+            ) from None
         finally:
             self._give_back(connection)
 
@@ -165,20 +177,24 @@ def damage(connection: sqlite3.Connection) -> list[str]:
 
 
 def _translation(path: Path, error: sqlite3.Error) -> LesionIndexError:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if is_busy(error):
         return IndexBusyError(
             f"another program is writing to the index {path.parent} and did not finish in time: "
             "try again when it has"
         )
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
+    if is_disk_trouble(error):
         return StorageError(
             f"the disk refused a write to {path} ({error}): what was stored before is untouched; "
             "free some space or check the folder's permissions, and run the command again"
         )
-    if name.startswith("SQLITE_CANTOPEN"):
+    if cannot_be_opened(error):
         return CatalogError(
             f"{path} cannot be opened ({error}): is the folder a lesion index, and may it be read?"
+        )
+    if is_refusal(error):
+        return CatalogQueryError(
+            f"the catalog could not answer ({error}): ask for less at once; `lesion-search index "
+            "verify` tells whether it is sound"
         )
     return damaged(path, error)
 

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 
+from index.catalog.sqlite_errors import is_busy, is_disk_trouble, is_refusal
+
 CHECKED_BY_ROW = "vectors"
 """The one table without an SQL index: its rows are counted and checked when they are read."""
 
@@ -53,6 +55,9 @@ class DamageWatch:
                 self.found = self._problem(table)
         except sqlite3.DatabaseError as error:
             if self._is_stopped:
+                return
+            if is_busy(error) or is_disk_trouble(error) or is_refusal(error):
+                _log.warning("the check of the catalog was given up: %s", error)
                 return
             self.found = str(error)
         if self.found is not None:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import os
 import zlib
 from dataclasses import replace
-from enum import StrEnum
 from typing import Any
 
 import faiss
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 from index.errors import StoreError
 from index.faiss_store import exact
 from index.faiss_store.exact import Hits, Scope
+from index.faiss_store.kinds import ApproximateKind
 from index.faiss_store.segments import Approximate, StoreState
 
 HNSW_LESIONS = 2_000_000
@@ -42,13 +42,6 @@ RECALL_AT = 10
 MASKED_SHARE = 0.2
 _RERANKED = 4
 _EFFORTS = {"hnsw": (32, 64, 128, 256, 512), "ivf": (4, 8, 16, 32, 64, 128)}
-
-
-class ApproximateKind(StrEnum):
-    """The approximate forms there are."""
-
-    HNSW = "hnsw"
-    IVF = "ivf"
 
 
 def choose(count: int, *, dimension: int, memory_bytes: int) -> ApproximateKind:

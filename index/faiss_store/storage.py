@@ -15,7 +15,7 @@ from index.catalog.connections import Connections
 from index.catalog.reader import CatalogReader, SnapshotEntry
 from index.catalog.writer import CatalogWriter, last_row
 from index.errors import LesionIndexError
-from index.faiss_store.approximate import ApproximateKind
+from index.faiss_store.kinds import ApproximateKind
 from index.faiss_store.segments import StoreState
 from index.faiss_store.snapshots import delete_unnamed, snapshot_lock
 from index.faiss_store.store import APPROXIMATE, FLAT, FaissStore, StoreQuery, replayed

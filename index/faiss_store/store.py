@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from index.catalog.reader import CatalogReader, SnapshotEntry
 from index.errors import CatalogError, StoreError
 from index.faiss_store import approximate, exact, snapshots
-from index.faiss_store.approximate import ApproximateKind
+from index.faiss_store.kinds import ApproximateKind
 from index.faiss_store.segments import Approximate, StoreState
 from index.faiss_store.selection import Selections
 from index.filters.lesion_filter import LesionFilter

@@ -1,4 +1,9 @@
-"""The text form of a LesionFilter, read and written; the rules stand in ``lesion_filter``."""
+"""The text form of a LesionFilter, read and written; the rules stand in ``lesion_filter``.
+
+The text comes from strangers. Its length, its clauses and its tags are bounded before anything is
+looked at, and it is read from left to right, once: every pattern here is possessive (``++``), so
+that what did not match is not tried again from the next character.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,21 @@ from index.errors import FilterError
 from index.filters.ranges import DateRange, LocationBox, NumberRange
 from retrieval.lesion import LesionError, LesionType, Split
 
-_CLAUSE = re.compile(r"\s*(?P<name>\w+)\s*(?P<op>!=|>=|<=|=)\s*(?P<value>.*?)\s*", re.DOTALL)
-_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[^"]+')
-_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+MAX_CHARACTERS = 4096
+"""The longest text of a filter; a filter made in Python may name more."""
+
+MAX_CLAUSES = 100
+MAX_TAGS = 32
+"""Tags that one text may ask for and exclude, together."""
+
+_SHOWN = 80
+
+_HEAD = re.compile(r"(?P<name>\w++)\s*+(?P<op>!=|>=|<=|=)")
+_PART = re.compile(r'"(?:[^"\\]|\\.)*+"|[^"]++', re.DOTALL)
+_AND = re.compile(r"\sand\s", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_PLAIN = re.compile(r"[\w.:/ +-]+")
+_NEEDS_QUOTES = re.compile(r"^\s|\s$|\band\b|\.\.", re.IGNORECASE)
 
 _CHOICES = {
     "patient": "patients",
@@ -42,6 +59,7 @@ def fields_of(text: str) -> dict[str, Any]:
     """The fields of LesionFilter that a text sets; raises FilterError naming the clause."""
     values: dict[str, Any] = {}
     axes: dict[str, NumberRange] = {}
+    _check_text(text)
     if not text.strip():
         return values
     for clause in _clauses(text):
@@ -59,7 +77,20 @@ def fields_of(text: str) -> dict[str, Any]:
             values[name] = _meet(clause, values.get(name), limits_mm)
     if axes:
         values["location"] = LocationBox(**axes)
+    tags = sum(len(values.get(name, ())) for name in ("tags", "excluded_tags"))
+    if tags > MAX_TAGS:
+        raise FilterError(f"the filter names {tags} tags: at most {MAX_TAGS} are accepted")
     return values
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise FilterError(
+            f"the filter has {len(text)} characters: at most {MAX_CHARACTERS} are accepted; ask "
+            "for a range or a type, or in several requests"
+        )
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise FilterError("the filter holds half a character (a lone surrogate): send valid text")
 
 
 def text_of(where: Any) -> str:
@@ -87,7 +118,7 @@ def _choice_text(name: str, op: str, values: Sequence[str]) -> list[str]:
 
 
 def _quoted(value: str) -> str:
-    if re.fullmatch(r"[\w.:/ +-]+", value) and not re.search(r"^\s|\s$|\band\b|\.\.", value, re.I):
+    if _PLAIN.fullmatch(value) and not _NEEDS_QUOTES.search(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -102,42 +133,60 @@ def _clauses(text: str) -> list[str]:
         first, *others = _AND.split(part)
         clauses[-1] += first
         clauses += others
+    if len(clauses) > MAX_CLAUSES:
+        raise FilterError(
+            f"the filter has {len(clauses)} clauses: at most {MAX_CLAUSES} are accepted"
+        )
     return clauses
 
 
 def _parts(text: str) -> list[str]:
-    parts = _PART.findall(text)
-    if "".join(parts) != text:
-        raise FilterError(f"filter {text!r} has a quote that is never closed")
+    """What stands in quotes, quotes included, and what stands between; together the text."""
+    parts = []
+    place = 0
+    while place < len(text):
+        found = _PART.match(text, place)
+        if found is None:
+            raise FilterError(f"filter {_shown(text)} has a quote that is never closed")
+        parts.append(found[0])
+        place = found.end()
     return parts
 
 
+def _shown(text: str) -> str:
+    """A clause as errors quote it: its beginning alone where it is long."""
+    text = text.strip()
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}..."
+
+
 def _split_clause(clause: str) -> tuple[str, str, str]:
-    found = _CLAUSE.fullmatch(clause)
-    if found is None or not found["value"]:
+    clause = clause.strip()
+    found = _HEAD.match(clause)
+    value = "" if found is None else clause[found.end() :].strip()
+    if found is None or not value:
         raise FilterError(
-            f"filter clause {clause.strip()!r} is not understood: write name=value, such as "
+            f"filter clause {_shown(clause)} is not understood: write name=value, such as "
             f"type=liver or long_mm=10..30, joined by `and`; names: {', '.join(_NAMES)}"
         )
     name = found["name"].lower()
     name = _ALIASES.get(name, name)
     if name not in _NAMES:
         raise FilterError(
-            f"filter clause {clause.strip()!r} names an unknown field {found['name']!r}: one of "
-            f"{', '.join(_NAMES)}"
+            f"filter clause {_shown(clause)} names an unknown field {_shown(found['name'])}: "
+            f"one of {', '.join(_NAMES)}"
         )
-    return name, found["op"], found["value"]
+    return name, found["op"], value
 
 
 def _add_choice(values: dict[str, Any], clause: str, parts: tuple[str, str, str]) -> None:
     name, op, text = parts
     if op not in ("=", "!="):
-        raise FilterError(f"filter clause {clause.strip()!r}: {name} takes = or != only")
+        raise FilterError(f"filter clause {_shown(clause)}: {name} takes = or != only")
     choice = frozenset(_one_of(name, value, clause) for value in _choices(clause, text))
     plural = _CHOICES[name] if op == "=" else f"excluded_{_CHOICES[name]}"
     if op == "=" and name == "tag" and len(choice) > 1:
         raise FilterError(
-            f"filter clause {clause.strip()!r} lists several tags: write tag=a and tag=b, both "
+            f"filter clause {_shown(clause)} lists several tags: write tag=a and tag=b, both "
             "must be present"
         )
     if op == "=" and name != "tag" and plural in values:
@@ -152,12 +201,12 @@ def _choices(clause: str, text: str) -> list[str]:
     quoted = [False]
     for part in _parts(text):
         if part.startswith('"'):
-            choices[-1] = re.sub(r"\\(.)", r"\1", part[1:-1])
+            choices[-1] = _ESCAPED.sub(r"\1", part[1:-1])
             quoted[-1] = True
             continue
         first, *others = part.split(",")
         if quoted[-1] and first.strip():
-            raise FilterError(f"filter clause {clause.strip()!r} has text after a closing quote")
+            raise FilterError(f"filter clause {_shown(clause)} has text after a closing quote")
         choices[-1] += first
         choices += others
         quoted += [False] * len(others)
@@ -166,7 +215,7 @@ def _choices(clause: str, text: str) -> list[str]:
         for value, is_quoted in zip(choices, quoted, strict=True)
     ]
     if not all(cleaned):
-        raise FilterError(f"filter clause {clause.strip()!r} has an empty value")
+        raise FilterError(f"filter clause {_shown(clause)} has an empty value")
     return cleaned
 
 
@@ -175,14 +224,14 @@ def _one_of(name: str, value: str, clause: str) -> str:
         try:
             return LesionType.parse(value)
         except LesionError as error:
-            raise FilterError(f"filter clause {clause.strip()!r}: {error}") from None
+            raise FilterError(f"filter clause {_shown(clause)}: {error}") from None
     if name == "split":
         try:
             return Split(value.lower())
         except ValueError:
             names = ", ".join(split.value for split in Split)
             raise FilterError(
-                f"filter clause {clause.strip()!r}: split {value!r} is unknown: one of {names}"
+                f"filter clause {_shown(clause)}: split {_shown(value)} is unknown: one of {names}"
             ) from None
     return value
 
@@ -190,7 +239,7 @@ def _one_of(name: str, value: str, clause: str) -> str:
 def _limits(clause: str, op: str, text: str, convert: Callable[[str], Any]) -> tuple[Any, Any]:
     if op == "!=":
         raise FilterError(
-            f"filter clause {clause.strip()!r}: a range cannot be excluded; write the range wanted"
+            f"filter clause {_shown(clause)}: a range cannot be excluded; write the range wanted"
         )
     if op == "=":
         low, dots, high = text.partition("..")
@@ -202,7 +251,7 @@ def _limits(clause: str, op: str, text: str, convert: Callable[[str], Any]) -> t
     except ValueError:
         form = "2019-01-31 or 2019-01-01..2019-12-31" if convert is _day else "10, 10..30 or 10.."
         raise FilterError(
-            f"filter clause {clause.strip()!r}: {text!r} is not understood: write {form}"
+            f"filter clause {_shown(clause)}: {_shown(text)} is not understood: write {form}"
         ) from None
     return first, last
 
@@ -222,5 +271,5 @@ def _meet(clause: str, known: Any, found: Any) -> Any:
     ]
     low, high = max(lows, default=None), min(highs, default=None)
     if low is not None and high is not None and low > high:
-        raise FilterError(f"filter clause {clause.strip()!r} leaves nothing of an earlier one")
+        raise FilterError(f"filter clause {_shown(clause)} leaves nothing of an earlier one")
     return type(found)(low, high)

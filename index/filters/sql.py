@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,9 @@ from index.filters.lesion_filter import LesionFilter
 
 EVERYTHING = "1"
 """The condition every row meets."""
+
+_MOST_MARKS = 500
+"""Longer choices go to SQLite as one JSON list: it takes a bounded number of values."""
 
 _NAMED_COLUMNS = ("patient_id", "study_id", "lesion_id", "lesion_type", "split")
 
@@ -48,7 +52,9 @@ def without_exclusions(where: LesionFilter) -> LesionFilter:
 def wanted_part(where: LesionFilter) -> Condition:
     """What the filter asks for, its exclusions left out."""
     kinds = (where.lesion_types, where.splits)
-    parts = _named((where.patients, where.studies, where.lesions, *kinds), where.tags)
+    parts = _named((where.patients, where.studies, where.lesions, *kinds))
+    if where.tags:
+        parts.append(_tagged(where.tags, every=True))
     ranges = [("long_mm", where.long_mm), ("short_mm", where.short_mm)]
     if where.location is not None:
         box = where.location
@@ -68,7 +74,10 @@ def unwanted_part(where: LesionFilter) -> Condition | None:
     """What the filter excludes, or None if it excludes nothing."""
     ids = (where.excluded_patients, where.excluded_studies, where.excluded_lesions)
     kinds = (where.excluded_lesion_types, where.excluded_splits)
-    return _join(_named((*ids, *kinds), where.excluded_tags), " OR ")
+    parts = _named((*ids, *kinds))
+    if where.excluded_tags:
+        parts.append(_tagged(where.excluded_tags, every=False))
+    return _join(parts, " OR ")
 
 
 def _join(parts: list[Condition], word: str) -> Condition | None:
@@ -80,20 +89,26 @@ def _join(parts: list[Condition], word: str) -> Condition | None:
     )
 
 
-def _named(choices: Sequence[Collection[str]], tags: Collection[str]) -> list[Condition]:
-    """What is named in the order of ``_NAMED_COLUMNS``, and the tags."""
+def _named(choices: Sequence[Collection[str]]) -> list[Condition]:
+    """What is named, in the order of ``_NAMED_COLUMNS``."""
     columns = zip(_NAMED_COLUMNS, choices, strict=True)
-    parts = [_one_of(column, choice) for column, choice in columns if choice]
-    return parts + [_tagged(tag) for tag in sorted(tags)]
+    return [_one_of(column, choice) for column, choice in columns if choice]
 
 
 def _one_of(column: str, choice: Collection[str]) -> Condition:
-    marks = ",".join("?" * len(choice))
-    return Condition(f"{column} IN ({marks})", tuple(str(value) for value in sorted(choice)))
+    values = tuple(str(value) for value in sorted(choice))
+    if len(values) > _MOST_MARKS:
+        return Condition(f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(values),))
+    return Condition(f"{column} IN ({','.join('?' * len(values))})", values)
 
 
-def _tagged(tag: str) -> Condition:
-    return Condition("row IN (SELECT row FROM lesion_tags WHERE tag = ?)", (tag,))
+def _tagged(tags: Collection[str], *, every: bool) -> Condition:
+    """Rows with every one of the tags, or with any; one condition however many tags there are."""
+    found = _one_of("tag", tags)
+    sql = f"SELECT row FROM lesion_tags WHERE {found.sql}"
+    if every and len(tags) > 1:
+        sql += f" GROUP BY row HAVING COUNT(*) = {len(tags)}"
+    return Condition(f"row IN ({sql})", found.values)
 
 
 def _between(column: str, low: Any, high: Any) -> list[Condition]:

@@ -20,7 +20,7 @@ from index.catalog.connections import Connections
 from index.catalog.reader import CatalogReader
 from index.catalog.writer import CatalogWriter
 from index.errors import IndexBusyError, MilvusBehindError, StoreError
-from index.faiss_store.approximate import ApproximateKind
+from index.faiss_store.kinds import ApproximateKind
 from index.faiss_store.segments import StoreState
 from index.faiss_store.store import StoreQuery, replayed
 from index.milvus.client import MilvusSettings

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from retrieval.image import apply_window
 from retrieval.nn.backbones import build_backbone
+from retrieval.nn.pooling import box_means
 from retrieval.patch import PatchSpec
 
 LESION_TYPES = 8
@@ -125,25 +125,6 @@ def window_channels(hu: Tensor, spec: PatchSpec) -> Tensor:
     """(n, slices, rows, columns) HU to (n, slices x windows, rows, columns) in [0, 1]."""
     windows = [apply_window(hu, low, high) for low, high in spec.windows]
     return torch.stack(windows, dim=2).flatten(1, 2)
-
-
-def box_means(levels: list[Tensor], boxes: Tensor, *, patch_px: int) -> list[Tensor]:
-    """The mean of each map (n, c, rows, columns) over each patch's own box, as (n, c).
-
-    Boxes are clipped to the patch. Pixel centres are whole numbers, so a box's outer edge in
-    RoIAlign's continuous coordinates is half a pixel further.
-    """
-    clipped = (boxes.float() + 0.5).clamp(0, patch_px)
-    numbers = torch.arange(len(boxes), device=boxes.device, dtype=clipped.dtype)
-    rois = torch.cat([numbers[:, None], clipped], dim=1)
-    means = []
-    for level in levels:
-        scale = level.shape[-1] / patch_px
-        bins = roi_align(
-            level, rois.to(level.dtype), 3, spatial_scale=scale, sampling_ratio=2, aligned=True
-        )
-        means.append(bins.mean(dim=(2, 3)))
-    return means
 
 
 def log_size(sizes_mm: Tensor) -> Tensor:

@@ -14,8 +14,6 @@ from urllib.error import URLError
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import get_model
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from retrieval.lesion import LesionSearchError
 
@@ -102,6 +100,10 @@ def build_backbone(name: str, *, pretrained: bool) -> Backbone:
         return Backbone(trunk, mean=(0.498,) * 3, std=(0.502,) * 3)
     if name not in _TORCHVISION:
         raise BackboneError(f"backbone {name!r} is unknown: one of {', '.join(backbone_names())}")
+    # Loading torchvision's models takes longer than loading torch; the bundled encoder needs none.
+    from torchvision.models import get_model
+    from torchvision.models.feature_extraction import create_feature_extractor
+
     chosen = _TORCHVISION[name]
     try:
         model = get_model(name, weights="DEFAULT" if pretrained else None)

@@ -193,7 +193,7 @@ def _numbered(paths: list[Path]) -> dict[int, Path]:
 
 def _number(path: Path) -> int | None:
     """The digits that end the name: 109 of ``109.png`` and of ``000001_01_01_109.png``."""
-    digits = re.search(r"(\d+)$", path.stem)
+    digits = re.search(r"(?<!\d)(\d++)$", path.stem)
     return int(digits.group(1)) if digits else None
 
 

@@ -32,6 +32,10 @@ def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
 
 
 def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key in which runs of digits count as numbers."""
+    """A sort key in which runs of digits count as numbers, whatever their length."""
     parts = re.findall(r"\d+|\D+", text)
-    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)
+    return tuple(_number_key(p.lstrip("0")) if p.isdecimal() else (1, 0, p) for p in parts)
+
+
+def _number_key(digits: str) -> tuple[int, int, str]:
+    return (0, len(digits), digits)

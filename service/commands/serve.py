@@ -96,25 +96,26 @@ def run_service(settings: Settings) -> None:
         LesionSearchError: the index, its encoder or the file of keys cannot be opened, or other
             machines could reach the service without a key.
     """
-    import torch
-    import uvicorn
-
-    from service.http.app import create_app
     from service.http.guards.install import is_loopback, open_key_ring
-    from service.logs import configure_logs
 
-    # Before torch has anything to do: a missing key is one line, at once.
+    # Before torch is loaded: a missing key, or the address, is one line at once.
     open_key_ring(settings)
     scheme = _scheme(settings)
-    # Requests compute side by side, each on one thread: a second thread for one small patch spins
-    # against the others (encoding 18 ms with one, 1,263 ms with two on two busy cores).
-    torch.set_num_threads(1)
     if scheme == "http" and not is_loopback(settings.host):
         say(
             f"warning: keys and images reach {settings.host} unencrypted: give a --certificate, or "
             "put a proxy with TLS before the service"
         )
     say(f"Lesion Search on {scheme}://{settings.host}:{settings.port} (Ctrl-C ends it)")
+    import torch
+    import uvicorn
+
+    from service.http.app import create_app
+    from service.logs import configure_logs
+
+    # Requests compute side by side, each on one thread: a second thread for one small patch spins
+    # against the others (encoding 18 ms with one, 1,263 ms with two on two busy cores).
+    torch.set_num_threads(1)
     failures: list[Exception] = []
 
     def stop(failure: Exception) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import service
 from retrieval.image import CTError, Slab
 from retrieval.lesion import LesionSearchError
+from service.decoding.identity import IdentifiedImage, ImageIdentity
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.reading import UploadOptions
 from service.decoding.wire import (
@@ -90,8 +91,8 @@ class Decoder:
         # An idle decoder has nothing to say: bytes or an end mean that something went wrong.
         return not (self._is_ready and select.select([self._channel], [], [], 0)[0])
 
-    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> Slab:
-        """One upload's slab.
+    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> IdentifiedImage:
+        """One upload's slab, and whose it is.
 
         Raises:
             UploadError: it is refused, or the process did not survive it or was too slow.
@@ -108,9 +109,9 @@ class Decoder:
             if answer.get("outcome") == "refused":
                 self._is_sound = answer.get("is_last") is False
                 raise _refusal(answer)
-            slab = self._receive_slab(answer)
+            image = IdentifiedImage(self._receive_slab(answer), _identity(answer))
             self._is_sound = True
-            return slab
+            return image
         except (OSError, WireError):
             self.kill()
             logger.warning("a decoder ended with status %s", self._process.returncode)
@@ -168,6 +169,7 @@ class Decoder:
             "key_slice_index": options.key_slice_index,
             "spacing_mm": options.spacing_mm,
             "half_depth_mm": options.half_depth_mm,
+            "names": options.names,
         }
         send_message(self._channel, document, _chunks(files), sum(sizes))
 
@@ -192,6 +194,14 @@ class Decoder:
             if isinstance(wrong, CTError):
                 raise UploadError(str(wrong)) from None
             raise WireError("the answer does not describe a volume") from None
+
+
+def _identity(answer: dict[str, Any]) -> ImageIdentity | None:
+    document = answer.get("identity")
+    try:
+        return None if document is None else ImageIdentity.from_json(document)
+    except (KeyError, TypeError, ValueError):
+        raise WireError("the answer does not describe an identity") from None
 
 
 def _refusal(answer: dict[str, Any]) -> UploadError:

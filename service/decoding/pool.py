@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO
 
-from retrieval.image import Slab
 from service.decoding.decoder import Decoder, DecoderBusyError
+from service.decoding.identity import IdentifiedImage
 from service.decoding.limits import DecodeLimits
 from service.decoding.reading import UploadOptions
 
@@ -35,8 +35,8 @@ class DecoderPool:
         """Starts one decoder, so that the first upload does not wait for it."""
         self._idle.put(self._start())
 
-    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> Slab:
-        """One upload's slab, read in another process.
+    def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> IdentifiedImage:
+        """One upload's slab, and whose it is, read in another process.
 
         Raises:
             UploadError: it cannot be read as CT within the limits.

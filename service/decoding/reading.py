@@ -15,9 +15,10 @@ from retrieval.sources.query_image import (
     kind_of,
     open_query_image,
 )
+from service.decoding.identity import IdentifiedImage, identity_of
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.screening import screen
-from service.decoding.unpacking import GZIP, ZIP, Budget, expand_zip, inflate_gzip
+from service.decoding.unpacking import GZIP, ZIP, Budget, entry_names, expand_zip, inflate_gzip
 
 _MIN_MM, _MAX_MM = 0.001, 1000.0
 _MAX_HU = 1e6
@@ -31,12 +32,14 @@ class UploadOptions:
     """What a client may say about its image.
 
     ``spacing_mm`` is along x, along y and from slice to slice; PNG has no geometry of its own.
-    ``half_depth_mm`` is how far from the key slice PNG neighbours are read.
+    ``half_depth_mm`` is how far from the key slice PNG neighbours are read. ``names`` is what the
+    client calls its files: they may say whose images these are, and are never paths.
     """
 
     key_slice_index: int | None = None
     spacing_mm: tuple[float, float, float] | None = None
     half_depth_mm: float = NEIGHBOUR_DEPTH_MM
+    names: tuple[str, ...] = ()
 
 
 def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> Slab:
@@ -70,6 +73,28 @@ def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> S
         words = words.replace(str(folder / "series"), "the upload")
         words = words.replace(str(folder) + os.sep, "upload ").replace(str(folder), "the upload")
         raise UploadError(words) from None
+
+
+def read_identified(folder: Path, options: UploadOptions, limits: DecodeLimits) -> IdentifiedImage:
+    """``read_folder``'s slab with the patient and study that the files name.
+
+    Raises UploadError as well where they name several patients.
+    """
+    names = _names_of(folder, options, limits)
+    slab = read_folder(folder, options, limits)
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    dicom = [file for file in files if file.suffix == _SUFFIX[ImageKind.DICOM]]
+    called = [names.get(int(file.stem), "") if file.stem.isdecimal() else "" for file in files]
+    return IdentifiedImage(slab, identity_of(dicom, called))
+
+
+def _names_of(folder: Path, options: UploadOptions, limits: DecodeLimits) -> dict[int, str]:
+    """What sender or zip call the images, by the numbers that stand for their names here."""
+    received = sorted(folder.iterdir())
+    with received[0].open("rb") as file:
+        is_zip = file.read(4).startswith(ZIP)
+    names = entry_names(received[0], limits) if is_zip else options.names
+    return dict(enumerate(names, start=1))
 
 
 def _check_plausible(slab: Slab) -> None:

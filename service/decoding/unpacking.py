@@ -116,6 +116,17 @@ def expand_zip(source: Path, folder: Path, limits: DecodeLimits, budget: Budget)
     return found
 
 
+def entry_names(source: Path, limits: DecodeLimits) -> list[str]:
+    """What a zip calls its files, in the order of their numbers; raises UploadError."""
+    _check_directory(source, limits)
+    try:
+        with zipfile.ZipFile(source) as opened:
+            names = [entry.filename for entry in opened.infolist() if not entry.is_dir()]
+            return sorted(names, key=_natural)
+    except _BROKEN as wrong:
+        raise UploadError(f"the zip cannot be unpacked: {wrong}") from None
+
+
 def _members(compressed: BinaryIO) -> Iterator[bytes]:
     """What comes out of a gzip file, in chunks of bounded size whatever went in."""
     inflater = zlib.decompressobj(wbits=31)

@@ -24,9 +24,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from retrieval.image import Slab
+from service.decoding.identity import IdentifiedImage
 from service.decoding.limits import DecodeLimits, UploadError
-from service.decoding.reading import UploadOptions, read_folder
+from service.decoding.reading import UploadOptions, read_identified
 from service.decoding.wire import (
     CHUNK_BYTES,
     WireError,
@@ -71,10 +71,11 @@ def _serve_one(
         request["key_slice_index"],
         None if spacing is None else (spacing[0], spacing[1], spacing[2]),
         request["half_depth_mm"],
+        tuple(request["names"]),
     )
     sound = True
     try:
-        slab = read_folder(folder, options, limits)
+        image = read_identified(folder, options, limits)
     except UploadError as mistake:
         _refuse(channel, str(mistake))
     except MemoryError:
@@ -86,12 +87,13 @@ def _serve_one(
         # the service's log by its type and place.
         _refuse(channel, "the upload breaks the rules of its kind of file", defect=_place(wrong))
     else:
-        _answer(channel, volume_file, slab)
+        _answer(channel, volume_file, image)
     signal.setitimer(signal.ITIMER_REAL, 0)
     return sound
 
 
-def _answer(channel: socket.socket, volume_file: int, slab: Slab) -> None:
+def _answer(channel: socket.socket, volume_file: int, image: IdentifiedImage) -> None:
+    slab, identity = image.slab, image.identity
     hu = np.ascontiguousarray(slab.hu, dtype=np.float32)
     document = {
         "outcome": "slab",
@@ -100,6 +102,7 @@ def _answer(channel: socket.socket, volume_file: int, slab: Slab) -> None:
         "slice_interval_mm": slab.slice_interval_mm,
         "key_slice": slab.key_slice,
         "first_slice_index": slab.first_slice_index,
+        "identity": None if identity is None else identity.to_json(),
     }
     write_shared(volume_file, hu.data.cast("B"))
     send_message(channel, document, (), 0)

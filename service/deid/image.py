@@ -104,7 +104,7 @@ KNOWN_WORDS: Mapping[str, frozenset[str]] = {
 SCREEN_WORDS = re.compile(r"SCREEN|CAPTURE|DOSE|REPORT|PROTOCOL|PRESENTATION|OVERLAY|FUSION")
 """Words of ImageType that vendors give to pictures of a screen."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d++\.?\d*+|\.\d++)([eE][+-]?\d++)?")
 _UNDECODABLE = (RuntimeError, ValueError, AttributeError, NotImplementedError, KeyError, TypeError)
 
 

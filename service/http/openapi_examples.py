@@ -103,6 +103,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "UploadOut": {
         **STACK,
         "upload_id": "9f86d081884c7d659a2feaa0c55ad015",
+        "identity": {
+            "patient_id": "000123",
+            "study_id": "000123_02",
+            "study_date": None,
+            "series_id": "000123_02_01",
+            "series_name": None,
+            "source": "file_name",
+            "indexed_lesions": 2,
+        },
         "expires_in_s": 1800.0,
     },
     "LesionSlicesOut": {**STACK, "box": LESION["box"]},

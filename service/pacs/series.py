@@ -139,7 +139,7 @@ def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: in
         file = BytesIO()
         image.save_as(file, enforce_file_format=True)
         files.append(BytesIO(file.getvalue()))
-    return pacs.decoders.decode(files, UploadOptions(key_slice_index=key_slice))
+    return pacs.decoders.decode(files, UploadOptions(key_slice_index=key_slice)).slab
 
 
 def _of_one_orientation(

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from retrieval.embedding.network import box_means
 from retrieval.evaluation.retrieval.baselines import FLOOR_SPEC
 from retrieval.image import apply_window
 from retrieval.nn.backbones import LITE0, build_backbone
+from retrieval.nn.pooling import box_means
 from retrieval.patch import Patch, PatchSpec
 
 CONTEXT_LEVELS = 2

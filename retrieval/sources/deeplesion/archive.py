@@ -23,9 +23,10 @@ from retrieval.lesion import ImageSource, Lesion
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.extras import read_attributes, read_tracks
+from retrieval.sources.deeplesion.layout import image_layout
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.row import TableRow
-from retrieval.sources.deeplesion.row_problem import RowProblem
+from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError, RowProblem
 from retrieval.sources.deeplesion.table import read_lesion_table
 
 
@@ -50,6 +51,8 @@ class DeepLesionArchive:
         lesions: every sound lesion in the table's order.
         rows: the same lesions with what the table says of their images.
         problems: every row that is not used, with its line and reason.
+        layout: where the slices stand.
+        notes: what is unusual about table or layout and was read all the same, a sentence each.
         track_ids: lesion id to track id, from ``tracks.csv``.
         attributes: lesion id to named numbers, from ``attributes.csv``.
         missing_slices: the policy for neighbour slices that are not there.
@@ -59,6 +62,8 @@ class DeepLesionArchive:
         self.root = table.parent
         self.missing_slices = missing_slices
         parsed = read_lesion_table(table)
+        self.layout = image_layout(self.root)
+        self.notes: Sequence[str] = (*parsed.notes, *filter(None, [self.layout.note]))
         self.rows: Sequence[TableRow] = parsed.rows
         self.lesions: Sequence[Lesion] = [row.lesion for row in parsed.rows]
         self._row_of = {row.lesion.lesion_id: row for row in parsed.rows}
@@ -103,8 +108,7 @@ class DeepLesionArchive:
 
     def image_path(self, series_id: str, slice_index: int) -> Path:
         """Where the PNG of a slice stands, or would stand."""
-        folder = self.root / coding.IMAGE_FOLDER / series_id
-        return folder / coding.slice_file_name(slice_index)
+        return self.layout.path(series_id, slice_index)
 
     def source(self, lesion: Lesion) -> ImageSource:
         """The key slice's file, relative to the archive's folder, and its spacing."""
@@ -160,4 +164,7 @@ class DeepLesionArchive:
                     f"not exist: use the policy {MissingSlices.NEAREST.value!r} to fill it"
                 )
             return None
+        if self.layout.hint and not path.exists():
+            detail = f"{path} does not exist: {self.layout.hint}"
+            raise RowError(ProblemReason.MISSING_FILE, detail)
         return read_deeplesion_png(path, image_size=row.image_size)

@@ -45,6 +45,7 @@ class ArchiveReport:
         attribute_names: columns of ``attributes.csv`` that hold a value.
         images_read: whether each slice on disk was decoded.
         problems: every bad row in the order of the table, then those of the other files.
+        notes: what is unusual about the archive and is read all the same.
     """
 
     archive: str
@@ -67,6 +68,7 @@ class ArchiveReport:
     attribute_names: Sequence[str]
     images_read: bool
     problems: Sequence[RowProblem]
+    notes: Sequence[str] = ()
 
     @property
     def is_sound(self) -> bool:
@@ -87,6 +89,7 @@ class ArchiveReport:
         fields["is_sound"] = self.is_sound
         fields["patients_in_several_splits"] = list(self.patients_in_several_splits)
         fields["attribute_names"] = list(self.attribute_names)
+        fields["notes"] = list(self.notes)
         fields["problems_per_reason"] = self.problems_per_reason
         fields["problems"] = [problem.to_json() for problem in self.problems]
         return fields
@@ -111,7 +114,7 @@ def check_archive(
     """
     root = Path(root)
     archive = DeepLesionArchive.open(root)
-    has_images = not root.is_file() or (archive.root / coding.IMAGE_FOLDER).is_dir()
+    has_images = not root.is_file() or archive.layout.folder.is_dir()
     slices = _SliceCheck(archive, decode=read_images and has_images, look=has_images)
     in_table = [p for p in archive.problems if p.file_name not in _OPTIONAL_TABLES]
     beside = [p for p in archive.problems if p.file_name in _OPTIONAL_TABLES]
@@ -143,6 +146,7 @@ def check_archive(
         attribute_names=sorted({name for v in archive.attributes.values() for name in v}),
         images_read=slices.decode,
         problems=(*sorted((*in_table, *of_images), key=lambda p: p.line), *beside),
+        notes=tuple(archive.notes),
     )
 
 
@@ -156,6 +160,7 @@ class _SliceCheck:
         self.decode = decode
         self._look = look
         self._archive = archive
+        self._flat: set[str] | None = None
         self.first_row: dict[tuple[str, int], TableRow] = {}
         self._key_rows: dict[tuple[str, int], list[TableRow]] = {}
         for row in archive.rows:
@@ -173,7 +178,7 @@ class _SliceCheck:
                 row.line,
                 row.file_name,
                 ProblemReason.MISSING_FILE,
-                f"{self._archive.image_path(*key)} does not exist",
+                self._missing(key),
             )
             for key in self._key_rows.keys() - set(self.found)
             if self._look
@@ -197,11 +202,23 @@ class _SliceCheck:
         for series_id, slice_index in self.first_row:
             by_series.setdefault(series_id, []).append(slice_index)
         for series_id, indices in by_series.items():
-            folder = self._archive.image_path(series_id, 0).parent
-            names = set(os.listdir(folder)) if folder.is_dir() else set()
-            there = (i for i in sorted(indices) if coding.slice_file_name(i) in names)
+            names = self._names(series_id)
+            place = self._archive.layout.path
+            there = (i for i in sorted(indices) if place(series_id, i).name in names)
             found.extend(zip(repeat(series_id), there, strict=False))
         return found
+
+    def _names(self, series_id: str) -> set[str]:
+        layout = self._archive.layout
+        if not layout.is_flat:
+            return layout.slices_there(series_id)
+        if self._flat is None:
+            self._flat = layout.slices_there(series_id)
+        return self._flat
+
+    def _missing(self, key: tuple[str, int]) -> str:
+        hint = self._archive.layout.hint
+        return f"{self._archive.image_path(*key)} does not exist{hint and f': {hint}'}"
 
     def _error(self, key: tuple[str, int]) -> RowError | None:
         row = (self._key_rows.get(key) or [self.first_row[key]])[0]

@@ -7,7 +7,9 @@ table counts from 1 or that the PNGs hold HU + 32768.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,10 @@ COLUMNS = (
     "Train_Val_Test",
 )
 """The 18 columns of the released table, in its order."""
+
+_SERIES_IN_NAME = re.compile(
+    r"(?:^|[/\\])(\d{6})_(\d{2})_(\d{2})(?:[/\\]\d+|_\d+(?:-\d+)?)\.(?:png|nii|nii\.gz|dcm)$"
+)
 
 TRACK_COLUMNS = ("patient_id", "track_id", "study_id", "lesion_id", "state")
 
@@ -108,6 +114,26 @@ def slice_file_name(slice_index: int) -> str:
 def table_file_name(series_id: str, slice_index: int) -> str:
     """``000001_01_01_109.png``: how the table names the key slice."""
     return f"{series_id}_{slice_file_name(slice_index)}"
+
+
+class SeriesIds(NamedTuple):
+    """The ids that a file name of the layout carries."""
+
+    patient_id: str
+    study_id: str
+    series_id: str
+
+
+def series_of_file_name(name: str) -> SeriesIds | None:
+    """Whose slice ``000001_01_01_109.png`` or ``000001_01_01/109.png`` is; None for other names.
+
+    So is the series of ``000001_01_01_103-115.nii.gz``, which the released scripts write.
+    """
+    found = _SERIES_IN_NAME.search(name)
+    if found is None:
+        return None
+    patient, study, series = found.groups()
+    return SeriesIds(patient, f"{patient}_{study}", f"{patient}_{study}_{series}")
 
 
 def lesion_id_of(series_id: str, key_slice: int, box: Box) -> str:

@@ -52,6 +52,7 @@ def _show(report: ArchiveReport) -> None:
         "unknown values": report.missing_values,
         "tracks": f"{report.tracks} over {report.lesions_on_tracks} lesions",
         "patients in several splits": list(report.patients_in_several_splits) or "none",
+        "unusual": "; ".join(report.notes) or "nothing",
         "problems": report.problems_per_reason or "none",
     }
     answer_fields(facts, title=report.archive)

@@ -162,6 +162,8 @@ def _opened_archive(archive: Path) -> DeepLesionArchive:
         raise IndexCommandError(
             f"{archive} has no sound lesion: `lesion-search check {archive}` says why"
         )
+    for note in source.notes:
+        say(f"{archive}: {note}")
     if source.problems:
         say(
             f"{len(source.problems)} bad rows are left out: `lesion-search check {archive}` "

@@ -10,9 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.problems import problem
 
+PLAIN_BYTES = 1 << 20
+"""The most of a body that is no multipart form: JSON is parsed whole, and nobody is served then."""
+
 
 class BodyLimits:
-    """Bounds a body's size, declared or not, and the pause between two parts of it."""
+    """Bounds a body's size, declared or not, and the pause between two parts of it.
+
+    ``max_bytes`` is for multipart forms, which carry images; other bodies have ``PLAIN_BYTES``.
+    """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, idle_s: float) -> None:
         self._app = app
@@ -32,12 +38,16 @@ class BodyLimits:
             await problem(415, words, {"Accept-Encoding": "identity"})(scope, receive, send)
         elif not (declared.isascii() and declared.isdecimal() and len(declared) < 20):
             await problem(400, "Content-Length is not a number")(scope, receive, send)
-        elif int(declared) > self._max:
-            await problem(413, self._too_large())(scope, receive, send)
+        elif int(declared) > (most := self._most(headers)):
+            await problem(413, _too_large(most))(scope, receive, send)
         else:
-            await self._app(scope, self._bounded(receive), send)
+            await self._app(scope, self._bounded(receive, most), send)
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _most(self, headers: Headers) -> int:
+        is_form = headers.get("content-type", "").strip().lower().startswith("multipart/form-data")
+        return self._max if is_form else min(self._max, PLAIN_BYTES)
+
+    def _bounded(self, receive: Receive, most: int) -> Receive:
         received = 0
         is_complete = False
 
@@ -54,11 +64,12 @@ class BodyLimits:
                 ) from None
             received += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)
-            if received > self._max:
-                raise HTTPException(413, self._too_large())
+            if received > most:
+                raise HTTPException(413, _too_large(most))
             return message
 
         return receive_within_limits
 
-    def _too_large(self) -> str:
-        return f"the request is larger than {self._max >> 20} MB: send a smaller image"
+
+def _too_large(most: int) -> str:
+    return f"the request is larger than {most >> 20} MB: send a smaller image, as a multipart form"

@@ -6,11 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Response
 
+from index.filters.lesion_filter import LesionFilter
+from service.decoding.identity import ImageIdentity
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import FileForm
 from service.http.schemas.search import Problem
 from service.http.schemas.viewer import UploadOut
 from service.http.slices import SLICE_RESPONSES, slice_response
+from service.http.state import ServiceState
 from service.http.uploads.query_images import EVERY_SLICE_MM, read_files
 
 upload_router = APIRouter(responses=PROBLEMS, tags=["uploads"])
@@ -27,7 +30,8 @@ def hold(
 ) -> dict[str, Any]:
     """Hold CT in memory for a while, to look through it and search from it by its id."""
     with service.computing():
-        slab = read_files(service, form, half_depth_mm=EVERY_SLICE_MM)
+        image = read_files(service, form, half_depth_mm=EVERY_SLICE_MM)
+    slab = image.slab
     upload_id = service.uploads.hold(slab)
     return {
         "upload_id": upload_id,
@@ -38,8 +42,19 @@ def hold(
         "slice_interval_mm": slab.slice_interval_mm,
         "first_slice_index": slab.first_slice_index,
         "key_slice_index": slab.key_slice_index,
+        "identity": _identity(service, image.identity),
         "expires_in_s": service.uploads.limits.seconds,
     }
+
+
+def _identity(service: ServiceState, identity: ImageIdentity | None) -> dict[str, Any] | None:
+    """Whose the upload is, and how many lesions the index has of that patient."""
+    if identity is None:
+        return None
+    patient = identity.patient_id
+    wanted = LesionFilter(patients=frozenset([patient])) if patient is not None else None
+    indexed = 0 if wanted is None else service.engine.index.count(wanted)
+    return {**identity.to_json(), "indexed_lesions": indexed}
 
 
 @upload_router.get(

@@ -21,10 +21,23 @@ class SlicesOut(BaseModel):
     key_slice_index: int
 
 
+class IdentityOut(BaseModel):
+    """Whose images an upload holds, as its files say it; null for what they do not say as one."""
+
+    patient_id: str | None
+    study_id: str | None
+    study_date: str | None
+    series_id: str | None
+    series_name: str | None
+    source: Literal["dicom", "file_name"]
+    indexed_lesions: int = Field(description="lesions of this patient in the index")
+
+
 class UploadOut(SlicesOut):
     """A held upload."""
 
     upload_id: str
+    identity: IdentityOut | None = Field(description="null where the files say nothing of it")
     expires_in_s: float = Field(description="seconds after its last use")
 
 

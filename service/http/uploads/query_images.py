@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from retrieval.image import Slab
+from service.decoding.identity import IdentifiedImage, told_name
 from service.decoding.reading import UploadOptions
 from service.http.dependencies import RequestError
 from service.http.forms import FileForm, ImageForm
@@ -36,16 +37,17 @@ def image_of(service: ServiceState, form: ImageForm, *, half_depth_mm: float) ->
     if (form.upload_id is None) == (not form.uploads):
         raise RequestError("send exactly one of: an image as `file` or `files`, an `upload_id`")
     if form.upload_id is None:
-        slab = read_files(service, form, half_depth_mm=half_depth_mm)
+        slab = read_files(service, form, half_depth_mm=half_depth_mm).slab
     else:
         slab = _held_slab(service, form.upload_id, form)
     return ReadImage(slab, (time.perf_counter() - start) * 1000)
 
 
-def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -> Slab:
-    """The slab of the files of a form; raises LesionSearchError."""
+def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -> IdentifiedImage:
+    """The CT of the files of a form, and whose it is; raises LesionSearchError."""
+    names = tuple(told_name(upload.filename or "") for upload in form.uploads)
     choice = form.choice()
-    reading = UploadOptions(choice.key_slice_index, choice.spacing_mm, half_depth_mm)
+    reading = UploadOptions(choice.key_slice_index, choice.spacing_mm, half_depth_mm, names)
     return read_upload([upload.file for upload in form.uploads], reading, service.decoders)
 
 

@@ -1,6 +1,6 @@
 """Untrusted bytes -> Slab, in a process of its own (``service.decoding``), within limits.
 
-What a client calls its files never matters and never reaches the file system.
+What a client calls its files never reaches the file system; it may say whose images these are.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from retrieval.image import Slab
+from service.decoding.identity import IdentifiedImage
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.pool import DecoderPool
 from service.decoding.reading import UploadOptions
@@ -34,8 +34,10 @@ def open_decoders(settings: Settings) -> DecoderPool:
     return DecoderPool(decode_limits(settings), size=settings.workers)
 
 
-def read_upload(files: Sequence[BinaryIO], options: UploadOptions, decoders: DecoderPool) -> Slab:
-    """The slab of one uploaded file, or of several slices of one series.
+def read_upload(
+    files: Sequence[BinaryIO], options: UploadOptions, decoders: DecoderPool
+) -> IdentifiedImage:
+    """The CT of one uploaded file, or of several slices of one series.
 
     One file may be a zip of a series. Several PNGs are consecutive slices in the order they were
     sent, numbered from 1.

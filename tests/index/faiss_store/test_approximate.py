@@ -10,7 +10,8 @@ import pytest
 
 from index.errors import StoreError
 from index.faiss_store import approximate, exact
-from index.faiss_store.approximate import ApproximateKind, choose
+from index.faiss_store.approximate import choose
+from index.faiss_store.kinds import ApproximateKind
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
 

@@ -8,7 +8,6 @@ from torch import Tensor
 from retrieval.embedding.network import (
     DLGNetwork,
     NetworkConfig,
-    box_means,
     log_size,
     window_channels,
 )
@@ -30,39 +29,6 @@ def patches(count: int) -> tuple[Tensor, Tensor]:
     corners = 10 + 8 * torch.rand(count, 2, generator=generator)
     sides = 5 + 15 * torch.rand(count, 2, generator=generator)
     return hu, torch.cat([corners, corners + sides], dim=1)
-
-
-def smooth_map(side: int) -> Tensor:
-    """(2, 3, side, side): a ramp, a wave of several box widths, and a constant."""
-    ys, xs = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    maps = torch.stack([xs + 2.0 * ys, torch.sin(xs / 25) * torch.cos(ys / 30), ys * 0.0 + 7])
-    return torch.stack([maps, maps * 2])
-
-
-def test_box_means_are_the_naive_means_on_a_fine_map() -> None:
-    fine = smooth_map(64)
-    boxes = torch.tensor([[10.0, 20.0, 30.0, 41.0], [3.0, 5.0, 40.0, 22.0]])
-    (found,) = box_means([fine], boxes, patch_px=64)
-    for number, (x1, y1, x2, y2) in enumerate(boxes.int().tolist()):
-        naive = fine[number, :, y1 : y2 + 1, x1 : x2 + 1].mean(dim=(1, 2))
-        torch.testing.assert_close(found[number], naive, atol=0.02, rtol=1e-3)
-
-
-def test_coarse_maps_are_pooled_over_the_same_place() -> None:
-    """Half a pixel of misplacement moves the ramp's mean by 0.5; on the coarsest map by 8."""
-    fine = smooth_map(64)[:, :1]
-    levels = [torch.nn.functional.avg_pool2d(fine, stride) for stride in (1, 2, 4, 8)]
-    boxes = torch.tensor([[10.0, 20.0, 30.0, 41.0], [22.0, 15.0, 40.0, 33.0]])
-    for means in box_means(levels, boxes, patch_px=64):
-        expected = (boxes[:, 0] + boxes[:, 2]) / 2 + boxes[:, 1] + boxes[:, 3]
-        torch.testing.assert_close(means[:, 0], expected * torch.tensor([1.0, 2.0]))
-
-
-def test_boxes_are_clipped_to_the_patch() -> None:
-    fine = smooth_map(64)[:1]
-    over = box_means([fine], torch.tensor([[-30.0, 10.0, 99.0, 30.0]]), patch_px=64)[0]
-    within = box_means([fine], torch.tensor([[-0.5, 10.0, 63.5, 30.0]]), patch_px=64)[0]
-    torch.testing.assert_close(over, within)
 
 
 @torch.inference_mode()

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
-from retrieval.nn import backbones
 from retrieval.nn.backbones import (
     LITE0,
     Backbone,
@@ -94,6 +93,6 @@ def test_weights_that_cannot_be_fetched_name_the_way_out(monkeypatch: pytest.Mon
     def offline(name: str, **_: object) -> None:
         raise URLError("no route to host")
 
-    monkeypatch.setattr(backbones, "get_model", offline)
+    monkeypatch.setattr("torchvision.models.get_model", offline)
     with pytest.raises(BackboneError, match=f"resnet18 could not be fetched.*choose {LITE0}"):
         build_backbone("resnet18", pretrained=True)

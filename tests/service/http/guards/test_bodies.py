@@ -8,7 +8,7 @@ import time
 import anyio
 import pytest
 
-from service.http.guards.bodies import BodyLimits
+from service.http.guards.bodies import PLAIN_BYTES, BodyLimits
 from service.http.guards.crowd import CrowdLimit
 from service.http.guards.headers import SECURITY_HEADERS
 
@@ -64,6 +64,20 @@ def test_a_body_without_a_length_is_counted(guarded):
 
     answer = guarded(max_body_mb=1).post("/v1/search", content=chunks())
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", ""])
+def test_what_is_parsed_whole_is_small(guarded, kind):
+    """A form of images may be large; 100 MB of JSON would stop the service while it is parsed."""
+    client = guarded(max_body_mb=64)
+    headers = {"Content-Type": kind}
+    whole = client.post("/v1/search", content=bytes(PLAIN_BYTES), headers=headers)
+    assert whole.json() == {"bytes": PLAIN_BYTES}
+    more = client.post("/v1/search", content=bytes(PLAIN_BYTES + 1), headers=headers)
+    assert more.status_code == 413
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    large = client.post("/v1/search", content=bytes(2 * PLAIN_BYTES), headers=form)
+    assert large.json() == {"bytes": 2 * PLAIN_BYTES}
 
 
 def test_a_body_that_pauses_is_given_up():

@@ -1,0 +1,171 @@
+"""Whose images an upload holds, as its files say it: DICOM headers, or DeepLesion's file names.
+
+It goes back to whoever sent the files and nowhere else: never into a log, a vector or an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from retrieval.image import Slab
+from retrieval.sources.deeplesion.coding import series_of_file_name
+from service.decoding.limits import UploadError
+
+_TAGS = [
+    "PatientID",
+    "StudyInstanceUID",
+    "StudyDate",
+    "SeriesInstanceUID",
+    "SeriesDescription",
+]
+_MOST_CHARACTERS = 64
+"""Of a DICOM LO or UI value (PS3.5, 6.2); a longer one breaks the Standard and is cut."""
+
+
+class IdentitySource(StrEnum):
+    """Where the identity was read."""
+
+    DICOM = "dicom"
+    FILE_NAME = "file_name"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIdentity:
+    """Patient, study and series of an upload; None for what its files do not say as one.
+
+    Attributes:
+        patient_id: DICOM PatientID, or the patient of a DeepLesion file name.
+        study_id: StudyInstanceUID, or the study of the name.
+        study_date: StudyDate; names have none.
+        series_id: SeriesInstanceUID, or the series of the name.
+        series_name: SeriesDescription; names have none.
+        source: where all of this was read.
+    """
+
+    patient_id: str | None
+    study_id: str | None
+    study_date: date | None
+    series_id: str | None
+    series_name: str | None
+    source: IdentitySource
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields under their names, the date as ISO 8601."""
+        day = None if self.study_date is None else self.study_date.isoformat()
+        return {**asdict(self), "study_date": day, "source": self.source.value}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_json``; raises KeyError, TypeError or ValueError."""
+        day = document["study_date"]
+        words = {
+            name: _text(document[name])
+            for name in ("patient_id", "study_id", "series_id", "series_name")
+        }
+        return cls(
+            **words,
+            study_date=None if day is None else date.fromisoformat(day),
+            source=IdentitySource(document["source"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedImage:
+    """What an upload became: its CT, and whose it is where its files say so."""
+
+    slab: Slab
+    identity: ImageIdentity | None = None
+
+
+def identity_of(files: Iterable[Path], names: Sequence[str]) -> ImageIdentity | None:
+    """Whose the images are; None where nothing says it.
+
+    Args:
+        files: the DICOM files of the upload; none for other kinds.
+        names: what the sender, or a zip, calls the images.
+
+    Raises:
+        UploadError: the files are of several patients.
+    """
+    headers = [header for file in files if (header := _header(file)) is not None]
+    return _of_headers(headers) if headers else _of_names(names)
+
+
+def told_name(name: str) -> str:
+    """As much of a file's name as may say whose it is: its folder and itself, of bounded length."""
+    short = "/".join(name.replace("\\", "/").split("/")[-2:])
+    return short if len(short) <= _MOST_CHARACTERS else ""
+
+
+def _header(file: Path) -> Dataset | None:
+    try:
+        return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+    except (InvalidDicomError, OSError):
+        return None
+
+
+def _of_headers(headers: Sequence[Dataset]) -> ImageIdentity | None:
+    patients = {_text(header.get("PatientID")) for header in headers}
+    _refuse_several(patients, "their headers")
+    return ImageIdentity(
+        patient_id=_only(patients),
+        study_id=_one(headers, "StudyInstanceUID"),
+        study_date=_day(_one(headers, "StudyDate")),
+        series_id=_one(headers, "SeriesInstanceUID"),
+        series_name=_one(headers, "SeriesDescription"),
+        source=IdentitySource.DICOM,
+    )
+
+
+def _of_names(names: Sequence[str]) -> ImageIdentity | None:
+    series = [series_of_file_name(name) for name in names]
+    known = [ids for ids in series if ids is not None]
+    _refuse_several({ids.patient_id for ids in known}, "their names")
+    if not known or len(known) < len(series):
+        return None
+    return ImageIdentity(
+        patient_id=_only({ids.patient_id for ids in known}),
+        study_id=_only({ids.study_id for ids in known}),
+        study_date=None,
+        series_id=_only({ids.series_id for ids in known}),
+        series_name=None,
+        source=IdentitySource.FILE_NAME,
+    )
+
+
+def _refuse_several(patients: set[str | None], where: str) -> None:
+    count = len(patients - {None})
+    if count > 1:
+        raise UploadError(f"the files are of {count} patients by {where}: send those of one")
+
+
+def _one(headers: Sequence[Dataset], keyword: str) -> str | None:
+    return _only({_text(header.get(keyword)) for header in headers})
+
+
+def _only(values: set[str | None]) -> str | None:
+    """The value that all have, None where they differ."""
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _text(value: object) -> str | None:
+    """One line of printable text, None for an empty one."""
+    words = "" if value is None else str(value)
+    words = "".join(sign if sign.isprintable() else " " for sign in words)
+    return " ".join(words.split())[:_MOST_CHARACTERS] or None
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return None if text is None else datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return None
