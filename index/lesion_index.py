@@ -9,7 +9,7 @@ generation, the newest when it was asked for.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from index import parquet, summary, verify
 from index.catalog import complete_studies, creation, match_table
-from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
-from index.catalog.writer import CatalogWriter
+from index.catalog.batches import put_all, remove_all
+from index.catalog.reader import EncoderBinding, LesionRecord
 from index.errors import UnknownLesionError
 from index.faiss_store.approximate import choose, free_memory
 from index.faiss_store.kinds import ApproximateKind
@@ -31,6 +31,7 @@ from index.filters.lesion_filter import LesionFilter
 from index.filters.sql import EVERYTHING, accepted
 from index.milvus.client import MilvusSettings
 from index.opening import IndexStorage, open_storage
+from index.own_images import OwnImages
 from index.reports import AddReport, IndexInfo, Match, Neighbour, VerifyReport
 from index.vectors import query_matrix, stored_vector
 from retrieval.lesion import Lesion
@@ -45,6 +46,7 @@ class LesionIndex:
     def __init__(self, storage: IndexStorage) -> None:
         """Puts an index together; use ``create`` or ``open``."""
         self._storage = storage
+        self.images = OwnImages(storage.folder, storage.own_images)
 
     @classmethod
     def create(cls, path: Path | str, binding: EncoderBinding) -> LesionIndex:
@@ -88,7 +90,10 @@ class LesionIndex:
             write_timeout_s=write_timeout_s,
             milvus=milvus,
         )
-        return cls(storage)
+        opened = cls(storage)
+        if not read_only:
+            opened.images.sweep()
+        return opened
 
     @property
     def path(self) -> Path:
@@ -112,8 +117,8 @@ class LesionIndex:
         """Adds lesions, or replaces those with the same id or the same natural key.
 
         The natural key is patient, study, series, key slice and box. Records are taken in
-        batches of ``ADD_BATCH``, each stored whole or not at all; what a finished batch holds
-        survives a kill. Records may be produced slowly: no lock is held meanwhile.
+        batches of ``ADD_BATCH``, each stored whole or not at all; a finished one survives a kill.
+        No lock is held while a record is waited for.
 
         Raises:
             VectorError: a vector of the wrong length or norm; its batch is not stored.
@@ -126,13 +131,22 @@ class LesionIndex:
                 replace(one, vector=stored_vector(one.vector, self.binding.dimension, one.lesion))
                 for one in batch
             ]
-            report += self._storage.write(partial(_put_all, batch=checked))
+            done, freed = self._storage.write(partial(put_all, batch=checked))
+            report += done
+            self.images.forget(freed)
         return report
 
     def remove(self, lesion_ids: Collection[str]) -> int:
-        """Removes lesions with their vectors and matches; returns how many were there."""
+        """Removes lesions with their vectors, matches and pixels kept in the index's folder.
+
+        An archive's pixels stay. Returns how many lesions were there.
+        """
         ids = {lesion_ids} if isinstance(lesion_ids, str) else set(lesion_ids)
-        return self._storage.write(lambda writer: writer.remove(ids))
+        count, freed = self._storage.write(partial(remove_all, lesion_ids=ids))
+        self.images.forget(freed)
+        if count:
+            self._storage.connections.truncate_log()
+        return count
 
     def set_match(self, first: str, second: str, verdict: str) -> Match:
         """Stores a reader's word on a pair, ``confirmed`` or ``rejected``, over an earlier one.
@@ -232,6 +246,11 @@ class LesionIndex:
         with self._storage.reading() as reader:
             return reader.records_of_rows(reader.rows_where("patient_id = ?", (patient_id,)))
 
+    def with_pixels(self, pixel_hash: str) -> list[LesionRecord]:
+        """Every lesion on a slice of these pixels, in the order of their arrival."""
+        with self._storage.reading() as reader:
+            return reader.records_of_rows(reader.rows_where("pixel_hash = ?", (pixel_hash,)))
+
     def patients(self) -> list[str]:
         """Every patient id, sorted."""
         with self._storage.reading() as reader:
@@ -276,31 +295,23 @@ class LesionIndex:
             return summary.summarise(connection, str(self.path), self._storage.store)
 
     def verify(self) -> VerifyReport:
-        """Checks every page, checksum, norm and the store against the catalog."""
+        """Checks every page, checksum, norm and the store; removes pixels that nothing names."""
+        if not self._storage.connections.read_only:
+            self.images.sweep()
         return verify.verify(self._storage)
 
     def snapshot(self) -> None:
         """Saves the vectors as a FAISS file, so that the next opening need not replay."""
         self._storage.snapshot()
 
-    def build_approximate(
-        self, kind: ApproximateKind | None = None, *, memory_bytes: int | None = None
-    ) -> Mapping[str, Any]:
+    def build_approximate(self, kind: ApproximateKind | None = None) -> Mapping[str, Any]:
         """Builds the form that ``search(approximate=True)`` uses; returns its facts.
 
-        Args:
-            kind: the form; None chooses by the rule of ``index.faiss_store.approximate``.
-            memory_bytes: what it may take; None is all memory that is free.
-
-        Raises:
-            StoreError: too few lesions, or too little memory for any form.
+        Without a ``kind`` it is chosen by the rule of ``index.faiss_store.approximate``. Raises
+        StoreError for too few lesions, or too little memory for any form.
         """
-        if kind is None:
-            kind = choose(
-                self.count(),
-                dimension=self.binding.dimension,
-                memory_bytes=free_memory() if memory_bytes is None else memory_bytes,
-            )
+        dimension = self.binding.dimension
+        kind = kind or choose(self.count(), dimension=dimension, memory_bytes=free_memory())
         self._storage.build_approximate(kind)
         facts: Mapping[str, Any] = self.info().store["approximate"]
         return facts
@@ -312,13 +323,7 @@ class LesionIndex:
     def export(self, file: Path | str) -> int:
         """Writes lesions, vectors, matches and complete studies to a Parquet file; their number."""
         with self._storage.connections.reading() as connection:
-            return parquet.write(
-                Path(file),
-                CatalogReader(connection),
-                binding=self.binding,
-                matches=match_table.listed(connection),
-                complete=complete_studies.listed(connection),
-            )
+            return parquet.export(Path(file), connection, self.images)
 
     def preload(self) -> int:
         """Reads the newest lesions into memory (at most 50,000, about a kilobyte each).
@@ -342,9 +347,3 @@ class LesionIndex:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _put_all(writer: CatalogWriter, *, batch: Sequence[LesionRecord]) -> AddReport:
-    for record in batch:
-        writer.put(record)
-    return AddReport(writer.changes.added, writer.changes.updated, writer.changes.unchanged)

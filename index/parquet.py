@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from index.catalog import complete_studies, match_table
 from index.catalog.complete_studies import Study
 from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
 from index.errors import LesionIndexError, StorageError
+from index.files import create_private, sync_folder
+from index.own_images import OwnImages
 from index.reports import Match, Verdict
 from retrieval.lesion import ImageSource, Lesion, LesionSearchError
 
@@ -38,37 +42,38 @@ class ParquetError(LesionIndexError):
     """A file that is not an exported index."""
 
 
-def write(
-    path: Path,
-    reader: CatalogReader,
-    *,
-    binding: EncoderBinding,
-    matches: Sequence[Match],
-    complete: Sequence[Study],
-) -> int:
-    """Writes every lesion the reader sees, in row order; returns how many.
+def export(path: Path, connection: sqlite3.Connection, images: OwnImages) -> int:
+    """Writes every lesion of a read transaction, in row order; returns how many.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. Pixels stay where they are: to whoever imports the file
+    those that the index keeps itself are an archive like any other.
 
     Raises:
         StorageError: the disk refused it.
     """
+    reader = CatalogReader(connection)
+    binding = reader.binding()
     about = {
         "binding": asdict(binding),
-        "matches": [match.to_json() for match in matches],
-        "complete_studies": complete,
+        "matches": [match.to_json() for match in match_table.listed(connection)],
+        "complete_studies": complete_studies.listed(connection),
     }
     schema = _schema(binding.dimension).with_metadata({_KEY: json.dumps(about).encode()})
     building = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     rows = [row for row, _ in reader.ids_of_rows()]
     try:
+        create_private(building)
         with pq.ParquetWriter(building, schema) as writer:
             for start in range(0, len(rows), BATCH):
-                records = reader.records_of_rows(rows[start : start + BATCH])
+                records = [
+                    replace(record, source=images.as_archive(record.source))
+                    for record in reader.records_of_rows(rows[start : start + BATCH])
+                ]
                 writer.write_table(_table(records, schema))
         with building.open("rb") as handle:
             os.fsync(handle.fileno())
         building.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
             f"{path} could not be written ({error}): check the folder and the space left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from index.catalog import creation
@@ -25,7 +26,10 @@ def import_index(file: Path | str, path: Path | str) -> LesionIndex:
     else:
         made = LesionIndex.create(path, exported.binding)
     try:
-        made.add(exported.records())
+        made.add(
+            replace(record, source=made.images.as_own(record.source))
+            for record in exported.records()
+        )
         for match in exported.matches:
             made.set_match(match.lesion_a, match.lesion_b, match.verdict)
         made.declare_marks(exported.complete_studies)

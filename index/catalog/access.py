@@ -40,6 +40,11 @@ class CatalogAccess:
         with self.connections.reading() as connection:
             yield CatalogReader(connection)
 
+    def own_images(self) -> set[str]:
+        """The names of the folders of pixels that the newest generation's lesions have here."""
+        with self.reading() as reader:
+            return reader.own_images()
+
     def preload(self) -> int:
         """Reads the newest ``RECENT_LESIONS`` lesions ahead; returns how many were read."""
         with self.reading() as reader:

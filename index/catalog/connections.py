@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -18,12 +19,16 @@ from index.errors import (
     LesionIndexError,
     StorageError,
 )
+from index.files import create_private
 
 PAGE_BYTES = 8192
 """Seven vectors of 256 numbers fit a page; in SQLite's usual 4096 bytes a quarter is wasted."""
 
 CHECK_ON_OPEN_BYTES = 128 << 20
 """Catalogs up to this size are checked whole before they are used, larger ones while they are."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Connections:
@@ -70,6 +75,24 @@ class Connections:
             self._watch = DamageWatch(
                 lambda: connect(self.path, read_only=True, write_timeout_s=self.write_timeout_s)
             )
+
+    def truncate_log(self) -> bool:
+        """Empties the write-ahead log into the catalog, so that no removed row is read from it.
+
+        Returns whether that was done: a reader of an older generation, or a full disk, puts it
+        off to the next removal or to the end of the last connection.
+        """
+        connection = self._take()
+        try:
+            connection.execute("PRAGMA busy_timeout = 100")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        except sqlite3.Error as error:
+            _log.warning("the catalog's log could not be emptied yet: %s", error)
+            return False
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(1000 * self.write_timeout_s)}")
+            self._give_back(connection)
 
     @property
     def is_closed(self) -> bool:
@@ -144,6 +167,8 @@ def connect(path: Path, *, read_only: bool, write_timeout_s: float) -> sqlite3.C
     try:
         # FULL: a transaction is on the disk when COMMIT returns, also after a power cut.
         connection.execute("PRAGMA synchronous = FULL")
+        # What is deleted is overwritten: no patient's data stay in free pages.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -16384")
     except sqlite3.Error:
         connection.close()
@@ -152,7 +177,9 @@ def connect(path: Path, *, read_only: bool, write_timeout_s: float) -> sqlite3.C
 
 
 def create_file(path: Path) -> sqlite3.Connection:
-    """A new, empty database in WAL mode; raises sqlite3.Error."""
+    """A new, empty database in WAL mode, its owner's alone; raises sqlite3.Error or OSError."""
+    # The log and the shared memory beside it take the mode of the file.
+    create_private(path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")

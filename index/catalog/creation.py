@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from index.catalog import schema
+from index.catalog.adoption import adopt_images
 from index.catalog.connections import (
     CHECK_ON_OPEN_BYTES,
     Connections,
@@ -20,6 +21,7 @@ from index.catalog.connections import (
 from index.catalog.reader import CatalogReader, EncoderBinding
 from index.catalog.writer import write_state
 from index.errors import CatalogError, EncoderMismatchError, StorageError
+from index.files import PRIVATE_FOLDER, sync_folder
 
 CATALOG = "catalog.sqlite"
 """The catalog's file in an index folder."""
@@ -33,7 +35,8 @@ def is_index(folder: Path) -> bool:
 def create_folder(folder: Path, binding: EncoderBinding) -> None:
     """Makes an index folder with an empty catalog.
 
-    It is built beside its place and moved there, so that a kill leaves no half of an index.
+    It is built beside its place and moved there, so that a kill leaves no half of an index. It
+    is its owner's alone: folder 0700, files 0600.
 
     Raises:
         CatalogError: the folder exists and holds something, or the binding cannot be.
@@ -47,13 +50,16 @@ def create_folder(folder: Path, binding: EncoderBinding) -> None:
         )
     building = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
     try:
-        building.mkdir(parents=True)
+        building.parent.mkdir(parents=True, exist_ok=True)
+        building.mkdir(mode=PRIVATE_FOLDER)
         with translated(building / CATALOG), closing(create_file(building / CATALOG)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             schema.migrate(connection, start=0)
             write_state(connection, binding, generation=0, lesion_count=0)
             connection.execute("COMMIT")
+        sync_folder(building)
         building.rename(folder)
+        sync_folder(folder.parent)
     except OSError as error:
         raise StorageError(
             f"the index {folder} cannot be made ({error}): check the folder's permissions and the "
@@ -107,6 +113,8 @@ def _bring_forward(connections: Connections, folder: Path) -> None:
         # Another program may have done it while this one waited for its turn.
         version = schema.schema_version(connection)
         schema.migrate(connection, start=version)
+        if version < schema.OWN_IMAGES_SINCE:
+            adopt_images(connection, folder)
         connection.execute("COMMIT")
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from index.catalog import rows as row_form
 from index.errors import CatalogError
+from index.own_images import IMAGES, OWN_ARCHIVE, own_name
 from retrieval.lesion import ImageSource, Lesion
 
 _BATCH = 500
@@ -156,6 +157,22 @@ class CatalogReader:
             "SELECT DISTINCT patient_id FROM lesions ORDER BY patient_id"
         ).fetchall()
         return [patient for (patient,) in found]
+
+    def own_images(self) -> set[str]:
+        """The names of the folders that hold the pixels the index keeps itself."""
+        found = self._connection.execute(
+            "SELECT image FROM lesions WHERE archive = 'index:added'"
+        ).fetchall()
+        names = (own_name(OWN_ARCHIVE, image) for (image,) in found)
+        return {name for name in names if name is not None}
+
+    def names_own_images(self, name: str) -> bool:
+        """Whether a lesion's pixels lie in this folder of the index's own images."""
+        found = self._connection.execute(
+            "SELECT 1 FROM lesions WHERE archive = 'index:added' AND image BETWEEN ? AND ? LIMIT 1",
+            (f"{IMAGES}/{name}/", f"{IMAGES}/{name}0"),
+        ).fetchone()
+        return found is not None
 
     def ids_of_rows(self) -> list[tuple[int, str]]:
         """Every (row, lesion id), in row order."""

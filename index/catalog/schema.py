@@ -99,6 +99,7 @@ _ESTIMATES_AND_PIXELS = (
     "ALTER TABLE lesions ADD COLUMN location_error_z REAL",
     "ALTER TABLE lesions ADD COLUMN pixel_hash TEXT",
     "CREATE INDEX lesions_pixel_hash ON lesions (pixel_hash) WHERE pixel_hash IS NOT NULL",
+    "CREATE INDEX lesions_own_image ON lesions (image) WHERE archive = 'index:added'",
 )
 
 _COMPLETE_STUDIES = (
@@ -115,6 +116,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _COMPLETE_STUDIES,
 )
 """Step n brings a catalog from schema version n to n + 1. Steps are added, never edited."""
+
+OWN_IMAGES_SINCE = 5
+"""Earlier versions named the folder of an index's own images by its path."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
 """The version this program writes."""

@@ -19,6 +19,7 @@ from index.catalog.reader import (
     SnapshotEntry,
     state_checksum,
 )
+from index.own_images import own_name
 
 _INSERT = (
     f"INSERT INTO lesions (row, {row_form.LESION_COLUMNS}, checksum) "
@@ -40,6 +41,8 @@ class Changes:
     removed_rows: list[int] = field(default_factory=list)
     new_rows: list[int] = field(default_factory=list)
     new_vectors: list[NDArray[np.float32]] = field(default_factory=list)
+    freed_images: set[str] = field(default_factory=set)
+    """Folders of the index's own images that no lesion names any more, once it is finished."""
 
     @property
     def any(self) -> bool:
@@ -104,6 +107,9 @@ class CatalogWriter:
         """Writes the new generation if anything changed; returns the catalog's generation."""
         if not self.changes.any:
             return self._head.generation
+        if freed := self.changes.freed_images:
+            reader = CatalogReader(self._connection)
+            freed.difference_update([name for name in freed if reader.names_own_images(name)])
         generation = self._head.generation + 1
         own = set(self.changes.new_rows)
         self._connection.executemany(
@@ -161,6 +167,11 @@ class CatalogWriter:
         self.changes.new_vectors.append(vector)
 
     def _delete(self, row: int) -> None:
+        source = self._connection.execute(
+            "SELECT archive, image FROM lesions WHERE row = ?", (row,)
+        ).fetchone()
+        if (name := own_name(*source)) is not None:
+            self.changes.freed_images.add(name)
         for statement in (
             "DELETE FROM lesions WHERE row = ?",
             "DELETE FROM vectors WHERE row = ?",

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from index.catalog.reader import SnapshotEntry
 from index.errors import IndexBusyError, StorageError, StoreError
 from index.faiss_store.segments import Part, Segment, StoreState
+from index.files import create_private, private, sync_folder
 
 SUFFIX = ".faiss"
 _CHUNK = 16 << 20
@@ -34,7 +35,7 @@ _CHUNK = 16 << 20
 @contextmanager
 def snapshot_lock(folder: Path) -> Iterator[None]:
     """Held by the one process that writes snapshots; raises IndexBusyError if another does."""
-    with (folder / "snapshot.lock").open("ab") as handle:
+    with open(folder / "snapshot.lock", "ab", opener=private) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -58,10 +59,11 @@ def write_index(
     path = folder / name
     library: Any = faiss  # its type hints lack the flags
     try:
+        create_private(path)
         library.write_index(index, str(path), faiss.IO_FLAG_SKIP_STORAGE)
         with path.open("rb") as handle:
             os.fsync(handle.fileno())
-        _sync_folder(folder)
+        sync_folder(folder)
         size = path.stat().st_size
         entry = SnapshotEntry(
             name, kind, state.generation, state.last_row, state.live, size, 0, facts
@@ -143,11 +145,3 @@ def _checksum(path: Path, entry: SnapshotEntry) -> int:
 def _reason(error: Exception) -> str:
     """FAISS's messages without the place in its own source."""
     return str(error).rsplit("failed: ", 1)[-1]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,6 +23,7 @@ from index.errors import IndexBusyError, MilvusBehindError, StoreError
 from index.faiss_store.kinds import ApproximateKind
 from index.faiss_store.segments import StoreState
 from index.faiss_store.store import StoreQuery, replayed
+from index.files import private
 from index.milvus.client import MilvusSettings
 from index.milvus.store import CATCH_UP_CHANGES, MilvusStore
 from index.milvus.sync import ReportProgress, SyncReport
@@ -131,7 +132,7 @@ class MilvusStorage(CatalogAccess):
     @contextmanager
     def _locked(self) -> Iterator[None]:
         end = time.monotonic() + self.connections.write_timeout_s
-        with (self.folder / LOCK).open("ab") as handle:
+        with open(self.folder / LOCK, "ab", opener=private) as handle:
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

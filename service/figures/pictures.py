@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from index.lesion_index import LesionIndex
 from retrieval.image import Slab, apply_window
-from retrieval.lesion import LesionSearchError
 from retrieval.patch import extract_patch
-from retrieval.sources.deeplesion.png import read_deeplesion_png
 from service.figures.etags import etag_of, file_version
+from service.figures.indexed_pixels import IndexedPixels, PictureError
 from service.figures.query import DISPLAY_SPEC, HIT_COLOUR, display_window
 
 DRAWN_AS = "120 mm, 240 px, box, type's window"
@@ -21,33 +18,25 @@ DRAWN_AS = "120 mm, 240 px, box, type's window"
 BOX_BGR = tuple(int(HIT_COLOUR[place : place + 2], 16) for place in (5, 3, 1))
 
 
-class PictureError(LesionSearchError):
-    """A lesion's picture that cannot be shown."""
-
-
 class LesionPictures:
     """Key slices of the lesions of one index."""
 
     def __init__(self, index: LesionIndex) -> None:
         self._index = index
+        self.pixels = IndexedPixels(index)
 
     def slab(self, lesion_id: str) -> Slab:
         """The lesion's key slice alone.
 
         Raises:
             UnknownLesionError: the index does not hold the lesion.
-            PictureError: the archive the lesion came from is no longer where it was.
+            PictureError: the archive the lesion came from is no longer where it was, or holds
+                other pixels under its name.
             ArchiveError: its file is damaged.
         """
         record = self._index.get(lesion_id)
         source = record.source
-        path = Path(source.archive) / source.image
-        if not path.is_file():
-            raise PictureError(
-                f"the pixels of lesion {lesion_id} are no longer at {path}: put the archive back, "
-                "or build the index again where it is now"
-            )
-        hu = read_deeplesion_png(path)[np.newaxis]
+        hu = self.pixels.key_slice(record)[np.newaxis]
         return Slab(
             hu,
             source.spacing_mm_px,
@@ -61,7 +50,7 @@ class LesionPictures:
         Raises UnknownLesionError.
         """
         record = self._index.get(lesion_id)
-        path = Path(record.source.archive) / record.source.image
+        path = self._index.images.path_of(record.source)
         return etag_of(DRAWN_AS, record.lesion.to_json(), record.source, file_version(path))
 
     def png(self, lesion_id: str) -> bytes:

@@ -21,7 +21,7 @@ from index.errors import (
 from retrieval.lesion import LesionSearchError
 from retrieval.tracking.errors import MatchConflictError
 from service.decoding.decoder import DecoderBusyError
-from service.figures.pictures import PictureError
+from service.figures.indexed_pixels import OtherPixelsError, PictureError
 from service.http.uploads.held import UnknownUploadError, UploadTooLargeError
 from service.logs import REQUEST_ID
 
@@ -67,6 +67,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
     app.add_exception_handler(MatchConflictError, _on_conflict)
     app.add_exception_handler(PictureError, _on_missing_pixels)
+    app.add_exception_handler(OtherPixelsError, _on_other_pixels)
     app.add_exception_handler(UnknownUploadError, _on_unknown_upload)
     app.add_exception_handler(UploadTooLargeError, _on_too_large)
     app.add_exception_handler(DecoderBusyError, _on_busy)
@@ -109,6 +110,11 @@ async def _on_missing_pixels(_: Request, __: Exception) -> JSONResponse:
     # Which lesion is not said: its id is its patient's.
     logger.warning("the pixels of a lesion are no longer where the index found them")
     return problem(404, "the pixels of this lesion are no longer where the index found them")
+
+
+async def _on_other_pixels(_: Request, __: Exception) -> JSONResponse:
+    logger.error("a file holds other pixels than when its lesion was indexed: run `index verify`")
+    return problem(404, "the file of this lesion holds other pixels than when it was indexed")
 
 
 async def _on_unusable_index(_: Request, error: Exception) -> JSONResponse:

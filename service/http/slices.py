@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from index.catalog.reader import LesionRecord
 from retrieval.sources.deeplesion.coding import slice_file_name
-from service.figures.pictures import PictureError
+from service.figures.indexed_pixels import IndexedPixels
 
 SLICE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -38,12 +38,15 @@ class SeriesFiles:
     paths: Mapping[int, Path]
 
     @classmethod
-    def of(cls, record: LesionRecord) -> SeriesFiles:
-        """What the archive has around a lesion's key slice; raises PictureError if that is gone."""
+    def of(cls, record: LesionRecord, pixels: IndexedPixels) -> SeriesFiles:
+        """What the archive has around a lesion's key slice.
+
+        Raises PictureError if the key slice is gone or holds other pixels than at indexing: its
+        neighbours then are another scan's too.
+        """
         key = record.lesion.key_slice_index
-        path = Path(record.source.archive) / record.source.image
-        if not path.is_file():
-            raise PictureError("the pixels of this lesion are no longer where the index found them")
+        pixels.check(record)
+        path = pixels.path(record)
         paths = {key: path}
         if path.name == slice_file_name(key):
             there = {file.name for file in path.parent.glob("*.png")}

@@ -265,7 +265,7 @@ class _Crew:
     def _given_up(self, shard: _Shard, reason: str) -> EmbeddedGroup:
         why = f"{shard.deaths} workers died over the shard it is in, the last so: {reason}"
         failed = [FailedLesion(lesion_id, why) for lesion_id in shard.lesion_ids]
-        return EmbeddedGroup([], np.empty((0, 0), np.float32), 0, failed)
+        return EmbeddedGroup([], np.empty((0, 0), np.float32), [], 0, failed)
 
 
 def _cut_shards(lesion_ids: Sequence[str], workers: int, largest: int) -> deque[_Shard]:

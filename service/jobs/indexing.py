@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ from index.lesion_index import LesionIndex
 from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.lesion import Lesion, LesionSearchError
 from retrieval.patch import Patch, extract_patch
+from retrieval.pixel_hash import pixel_hash
 from retrieval.sources.archive import Archive
 
 ReportProgress = Callable[[int, int], None]
@@ -89,12 +90,14 @@ class EmbeddedGroup:
     Attributes:
         lesions: those that could be read, in the order they were asked for.
         vectors: (n, dimension) float32, one for each of them.
+        pixel_hashes: of the key slice, one for each of them.
         with_repeated_slices: how many of them lacked a neighbour slice on disk.
         failed: those that could not be read.
     """
 
     lesions: Sequence[Lesion]
     vectors: NDArray[np.float32]
+    pixel_hashes: Sequence[str]
     with_repeated_slices: int
     failed: Sequence[FailedLesion]
 
@@ -148,6 +151,7 @@ def embedded_groups(
         yield EmbeddedGroup(
             lesions=[piece.lesion for piece in sound],
             vectors=encoder.embed(patches, batch_size=options.batch_size).vectors,
+            pixel_hashes=[piece.pixels for piece in sound],
             with_repeated_slices=sum(piece.repeats_slices for piece in sound),
             failed=[_failure(piece) for piece in group if isinstance(piece.outcome, Exception)],
         )
@@ -158,8 +162,10 @@ def store_group(
 ) -> None:
     """Stores a group in the index and counts it in the report; raises StorageError."""
     index.add(
-        LesionRecord(lesion, vector, archive.source(lesion))
-        for lesion, vector in zip(group.lesions, group.vectors, strict=True)
+        LesionRecord(lesion, vector, replace(archive.source(lesion), pixel_hash=pixels))
+        for lesion, vector, pixels in zip(
+            group.lesions, group.vectors, group.pixel_hashes, strict=True
+        )
     )
     report.added += len(group.lesions)
     report.with_repeated_slices += group.with_repeated_slices
@@ -171,6 +177,7 @@ class _CutPatch:
     lesion: Lesion
     outcome: Patch | LesionSearchError
     repeats_slices: bool = False
+    pixels: str = ""
 
 
 def _cut_patches(
@@ -184,7 +191,7 @@ def _cut_patches(
             slab = archive.slab(lesion, half_depth_mm=spec.half_depth_mm)
             patch = extract_patch(slab, lesion.box, spec)
             repeats = bool(slab.filled_slices) or patch.repeated_slices > 0
-            return _CutPatch(lesion, patch, repeats)
+            return _CutPatch(lesion, patch, repeats, pixel_hash(slab.hu[slab.key_slice]))
         except LesionSearchError as mistake:
             return _CutPatch(lesion, mistake)
 

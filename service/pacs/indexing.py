@@ -5,6 +5,7 @@ from __future__ import annotations
 from index.catalog.reader import LesionRecord
 from index.reports import AddReport
 from retrieval.lesion import ImageSource, Lesion, LesionType
+from retrieval.pixel_hash import pixel_hash
 from service.engine.query import QueryError
 from service.engine.query_box import MarkedBox, embed_boxes
 from service.engine.search_engine import SearchEngine
@@ -43,5 +44,11 @@ def index_lesion(
         short_mm=marked.short_mm,
         lesion_type=lesion_type,
     )
-    source = ImageSource(PACS_ARCHIVE, lesion.series_id, slab.spacing_mm_px, slab.slice_interval_mm)
+    source = ImageSource(
+        PACS_ARCHIVE,
+        lesion.series_id,
+        slab.spacing_mm_px,
+        slab.slice_interval_mm,
+        pixel_hash(slab.hu[slab.key_slice]),
+    )
     return lesion, engine.index.add([LesionRecord(lesion, embedding.vectors[0], source)])

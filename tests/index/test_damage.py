@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import shutil
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from index.errors import CatalogError, IndexBusyError, LesionIndexError, Storage
 from index.faiss_store.snapshots import snapshot_lock
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
+from tests.index.disks import no_file_larger_than
 
 COUNT = 120
 
@@ -223,17 +223,6 @@ def test_verify_finds_a_vector_that_is_not_of_unit_norm(folder, samples):
         found = " ".join(problem.what for problem in index.verify().problems)
         assert "row 20 has norm 2" in found
         assert "differ from the catalog" in found
-
-
-@contextmanager
-def no_file_larger_than(size: int):
-    """What a full disk does to a write, made by the process's own limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_leaves_what_existed_untouched(folder, samples):

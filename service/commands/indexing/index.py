@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -231,19 +232,34 @@ def verify(
     index: IndexOption,
     milvus: MilvusOption = None,
     collection: CollectionOption = "lesions",
+    pixels: Annotated[
+        bool, typer.Option(help="Read every key slice and compare it with its hash.")
+    ] = True,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check every page, checksum and vector of an index; exit 1 if anything is wrong.
+    """Check every page, checksum, vector and key slice of an index; exit 1 if anything is wrong.
 
-    With --milvus the vectors compared are the server's.
+    With --milvus the vectors compared are the server's. Pixels that a kill or a full disk has
+    left behind in the index's folder are removed.
     """
     from index.lesion_index import LesionIndex
+    from service.jobs.pixel_check import PixelReport, compare_pixels
 
     with LesionIndex.open(index, milvus=milvus_settings(milvus, collection)) as opened:
         report = opened.verify()
+        compared = PixelReport()
+        if pixels:
+            with progress_bar("lesions") as progress:
+                compared = compare_pixels(opened, progress=progress)
+    report = replace(report, problems=(*report.problems, *compared.problems))
     if as_json:
-        answer_json(report.to_json())
+        answer_json({**report.to_json(), "pixels": compared.to_json()})
     else:
+        if pixels:
+            answer(
+                f"key slices: {compared.compared} compared, {compared.unknown} without a hash, "
+                f"{compared.elsewhere} not on this machine"
+            )
         answer(
             f"{report.lesions} lesions and {report.vectors} vectors: "
             f"{'sound' if report.sound else f'{len(report.problems)} problems'}"

@@ -21,8 +21,8 @@ viewer_router = APIRouter(responses=PROBLEMS, tags=["viewer"])
 def slices(service: Service, lesion_id: str) -> dict[str, Any]:
     """What the archive has around a lesion's key slice."""
     record = service.engine.index.get(lesion_id)
-    series = SeriesFiles.of(record)
     with service.computing():
+        series = SeriesFiles.of(record, service.pictures.pixels)
         rows, columns = read_deeplesion_png(series.paths[series.key_slice_index]).shape
     return {
         "slices": len(series.paths),
@@ -43,7 +43,8 @@ def slices(service: Service, lesion_id: str) -> dict[str, Any]:
 )
 def lesion_slice(request: Request, service: Service, lesion_id: str, slice_index: int) -> Response:
     """One slice of the lesion's series, by the series' own number."""
-    series = SeriesFiles.of(service.engine.index.get(lesion_id))
+    record = service.engine.index.get(lesion_id)
+    series = SeriesFiles.of(record, service.pictures.pixels)
     path = series.paths.get(slice_index)
     if path is None:
         raise HTTPException(404, f"slice {slice_index} is not in the archive beside this lesion")

@@ -1,29 +1,25 @@
 """Lesions added over HTTP: a mark on an upload becomes an indexed lesion with pixels of its own.
 
-The archive of these lesions is the folder ``added`` inside the index: 16-bit PNGs as an archive
-has them, in folders of random names. Pixels are on the disk before the catalog names them and
-removed after it has forgotten them, so a kill can leave pixels that nothing names, never a lesion
-without pixels.
+The pixels of these lesions are kept inside the index (``index.own_images``): 16-bit PNGs as an
+archive has them.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 import threading
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
 
 from index.catalog.reader import LesionRecord
+from index.own_images import OWN_ARCHIVE
 from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion, LesionSearchError, LesionType
+from retrieval.pixel_hash import pixel_hash
 from retrieval.sources.deeplesion.coding import (
-    IMAGE_FOLDER,
     lesion_id_of,
     slice_file_name,
     to_pixels,
@@ -33,7 +29,6 @@ from service.engine.query_box import MarkedBox, embed_boxes
 from service.engine.search_engine import SearchEngine
 from service.http.problems import ConflictError
 
-FOLDER = "added"
 KEPT_DEPTH_MM = 30.0
 """Slices up to this far from the key slice are kept, as far as DeepLesion's own reach."""
 
@@ -59,7 +54,6 @@ class AddedLesions:
 
     def __init__(self, engine: SearchEngine) -> None:
         self._engine = engine
-        self._root = engine.index.path.resolve() / FOLDER
         self._lock = threading.Lock()
 
     def add(self, slab: Slab, query: LesionQuery, fields: LesionFields) -> Lesion:
@@ -79,16 +73,17 @@ class AddedLesions:
             raise QueryError("no lesion is marked: give its `box` or its `recist` mark")
         embedding, _ = embed_boxes(self._engine.encoder, slab, [marked.box])
         lesion = _lesion(slab, fields, marked)
-        with self._lock:
-            replaced = self._own_folder(lesion.lesion_id)
-            source = self._keep_pixels(slab)
+        files = _png_files(slab)
+        index = self._engine.index
+        with self._lock, index.images.adding():
+            self._refuse_archives_id(lesion.lesion_id)
+            folder = index.images.keep(files)
+            source = _source(slab, folder)
             try:
-                record = LesionRecord(lesion, embedding.vectors[0], source)
-                self._engine.index.add([record])
+                index.add([LesionRecord(lesion, embedding.vectors[0], source)])
             except BaseException:
-                self._forget_pixels(self._root / Path(source.image).parent)
+                index.images.forget([folder.name])
                 raise
-            self._forget_pixels(replaced)
         return lesion
 
     def remove(self, lesion_id: str) -> None:
@@ -96,44 +91,38 @@ class AddedLesions:
 
         Raises UnknownLesionError.
         """
-        source = self._engine.index.get(lesion_id).source
+        self._engine.index.get(lesion_id)
         self._engine.index.remove([lesion_id])
-        if self._is_own(source):
-            self._forget_pixels(self._root / Path(source.image).parent)
 
-    def _own_folder(self, lesion_id: str) -> Path | None:
-        """Where the pixels of an earlier addition under this id are; raises ConflictError."""
+    def _refuse_archives_id(self, lesion_id: str) -> None:
         found = self._engine.index.records([lesion_id])
-        if not found:
-            return None
-        if not self._is_own(found[0].source):
+        if found and found[0].source.archive != OWN_ARCHIVE:
             raise ConflictError(
                 f"an archive's lesion has the id {lesion_id}: delete it first, or give another "
                 "series_id"
             )
-        return self._root / Path(found[0].source.image).parent
 
-    def _is_own(self, source: ImageSource) -> bool:
-        return source.archive == str(self._root)
 
-    def _keep_pixels(self, slab: Slab) -> ImageSource:
-        folder = Path(IMAGE_FOLDER) / secrets.token_hex(16)
-        reach = int(KEPT_DEPTH_MM / slab.slice_interval_mm)
-        first = max(0, slab.key_slice - reach)
-        (self._root / folder).mkdir(parents=True)
-        for position, plane in enumerate(slab.hu[first : slab.key_slice + reach + 1], start=first):
-            if not np.isfinite(plane).all():
-                raise AddedLesionError("the CT holds values that are not numbers: repair the file")
-            name = slice_file_name(slab.first_slice_index + position)
-            _write_to_disk(self._root / folder / name, _png(plane))
-        image = folder / slice_file_name(slab.key_slice_index)
-        return ImageSource(
-            str(self._root), image.as_posix(), slab.spacing_mm_px, slab.slice_interval_mm
-        )
+def _png_files(slab: Slab) -> dict[str, bytes]:
+    """The slices up to ``KEPT_DEPTH_MM`` from the key slice as files; raises AddedLesionError."""
+    reach = int(KEPT_DEPTH_MM / slab.slice_interval_mm)
+    first = max(0, slab.key_slice - reach)
+    files = {}
+    for position, plane in enumerate(slab.hu[first : slab.key_slice + reach + 1], start=first):
+        if not np.isfinite(plane).all():
+            raise AddedLesionError("the CT holds values that are not numbers: repair the file")
+        files[slice_file_name(slab.first_slice_index + position)] = _png(plane)
+    return files
 
-    def _forget_pixels(self, folder: Path | None) -> None:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+
+def _source(slab: Slab, folder: PurePosixPath) -> ImageSource:
+    return ImageSource(
+        OWN_ARCHIVE,
+        str(folder / slice_file_name(slab.key_slice_index)),
+        slab.spacing_mm_px,
+        slab.slice_interval_mm,
+        pixel_hash(slab.hu[slab.key_slice]),
+    )
 
 
 def _lesion(slab: Slab, fields: LesionFields, marked: MarkedBox) -> Lesion:
@@ -157,11 +146,3 @@ def _png(plane: np.ndarray) -> bytes:
     if not encoded:
         raise AddedLesionError("a slice cannot be written as PNG")
     return png.tobytes()
-
-
-def _write_to_disk(path: Path, content: bytes) -> None:
-    """Writes a file whose content also survives a power cut."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
@@ -17,6 +18,7 @@ from service.http.app import create_app
 from service.http.map_points import IndexMap
 from service.http.settings import Settings
 from service.jobs.indexing import index_archive
+from service.jobs.pixel_check import compare_pixels
 from tests.service.samples import ToyEncoder
 
 
@@ -89,11 +91,35 @@ def test_what_the_client_has_is_not_sent_again_until_it_changes(own, what):
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == etag
     assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
-    folder = root / "Images_png" / lesion.series_id
-    shutil.copyfile(folder / "010.png", folder / "011.png")
+    file = root / "Images_png" / lesion.series_id / "011.png"
+    pixels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    assert cv2.imwrite(str(file), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 0])
     changed = client.get(path, headers={"If-None-Match": etag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != etag
+
+
+@pytest.mark.parametrize("when", ["before anything was shown", "after it was shown"])
+def test_another_patients_slice_under_the_same_name_is_not_shown(own, when):
+    root, engine, client = own
+    lesion, *others = engine.index.page("", 100)
+    other = next(one for one in others if one.patient_id != lesion.patient_id)
+    shown = [f"/v1/lesions/{lesion.lesion_id}/{what}" for what in PICTURES]
+    if when == "after it was shown":
+        assert [client.get(path).status_code for path in shown] == [200] * len(shown)
+    folder = root / "Images_png"
+    shutil.copyfile(folder / other.series_id / "011.png", folder / lesion.series_id / "011.png")
+    for path in shown:
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "other pixels than when it was indexed" in answer.json()["detail"]
+    report = compare_pixels(engine.index)
+    assert report.compared == engine.index.count()
+    (problem,) = report.problems
+    assert lesion.lesion_id in problem.what
+
+
+PICTURES = ("image.png", "slices", "slices/10", "slices/11", "slices/12")
 
 
 def test_patients_are_listed_page_by_page(client, archive):

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from index.lesion_index import LesionIndex
 from retrieval.patch import extract_patch
+from retrieval.pixel_hash import pixel_hash
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from service.engine.search_engine import binding_of
 from service.jobs.indexing import IndexingOptions, index_archive
@@ -40,7 +42,9 @@ def test_every_lesion_is_stored_with_its_own_vector(archive, index, encoder):
         record = index.get(lesion.lesion_id)
         assert np.allclose(record.vector, expected, atol=1e-6)
         assert record.lesion == lesion
-        assert record.source == archive.source(lesion)
+        key_slice = archive.slab(lesion, half_depth_mm=0).hu[0]
+        assert record.source == replace(archive.source(lesion), pixel_hash=pixel_hash(key_slice))
+        assert lesion in [one.lesion for one in index.with_pixels(pixel_hash(key_slice))]
 
 
 def test_progress_counts_to_the_end(archive, index, encoder):
@@ -109,7 +113,7 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path, archive_folder, archive, en
         import sys, time
         from pathlib import Path
         from index.lesion_index import LesionIndex
-        from retrieval.sources.deeplesion.archive.archive import DeepLesionArchive
+        from retrieval.sources.deeplesion.archive import DeepLesionArchive
         from service.engine.search_engine import binding_of
         from service.jobs.indexing import IndexingOptions, index_archive
         from tests.service.samples import ToyEncoder
