@@ -111,6 +111,7 @@ def run_service(settings: Settings) -> None:
     import uvicorn
 
     from service.http.app import create_app
+    from service.http.guards.connections import server_config
     from service.logs import configure_logs
 
     # Requests compute side by side, each on one thread: a second thread for one small patch spins
@@ -123,23 +124,7 @@ def run_service(settings: Settings) -> None:
         server.should_exit = True
 
     configure_logs(settings.log_level)
-    config = uvicorn.Config(
-        create_app(settings, on_failure=stop),
-        host=settings.host,
-        port=settings.port,
-        # h11 bounds a request's headers; httptools, taken where it is installed, does not.
-        http="h11",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # X-Forwarded-For of a stranger must not choose the client's address.
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        ssl_certfile=settings.certificate,
-        ssl_keyfile=settings.certificate_key,
-        timeout_graceful_shutdown=settings.shutdown_s,
-    )
+    config = server_config(create_app(settings, on_failure=stop), settings)
     server = uvicorn.Server(config)
     # Both signals are how the service ends; uvicorn finishes its requests, then raises them again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

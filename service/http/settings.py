@@ -34,7 +34,11 @@ class Settings(BaseSettings):
     None means 100 a second where keys are asked for, and no bound on loopback; 0 means no bound.
     With ``milvus_uri`` the vectors are searched in that server's ``milvus_collection``, with
     ``approximate`` in the approximate form of the index.
-    ``max_concurrent`` requests are served at once, and a body may pause for ``body_idle_s``.
+    ``max_concurrent`` requests are served at once, ``max_per_client`` of them of one client (None:
+    a quarter where keys are asked for, all on loopback), on ``max_connections``. A request's head
+    comes within ``head_s``. A body may pause for ``body_idle_s`` and a client that reads for
+    ``send_idle_s``; over a whole body or answer both must keep up ``min_bytes_per_s``. Answers that
+    wait to be read take ``max_unsent_mb``.
     """
 
     model_config = SettingsConfigDict(env_prefix="LESION_SEARCH_", extra="ignore")
@@ -72,7 +76,13 @@ class Settings(BaseSettings):
     milvus_collection: str = "lesions"
     milvus_token: str = Field(default="", repr=False)
     max_concurrent: int = Field(default=64, ge=1)
+    max_per_client: int | None = Field(default=None, ge=1)
+    max_connections: int = Field(default=1000, ge=1)
+    head_s: float = Field(default=20.0, gt=0)
     body_idle_s: float = Field(default=30.0, gt=0)
+    send_idle_s: float = Field(default=30.0, gt=0)
+    min_bytes_per_s: float = Field(default=4096.0, gt=0)
+    max_unsent_mb: int = Field(default=256, ge=1)
     certificate: Path | None = None
     certificate_key: Path | None = None
 

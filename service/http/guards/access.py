@@ -14,6 +14,7 @@ from service.http.problems import problem
 
 logger = logging.getLogger(__name__)
 
+_CLIENT = "lesion_search.client"
 _OPEN_PATHS = {"/", "/healthz", "/readyz"}
 _OPEN_FOLDER = "/web/"
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -71,8 +72,9 @@ class Access:
         except KeyFileError as wrong:
             logger.error("no key can be checked: %s", wrong)
             return problem(503, "keys cannot be checked at the moment; the service's log says why")
+        scope[_CLIENT] = _name_of(scope, key)
         if self._buckets is not None:
-            wait_s = self._buckets.take(_client_of(scope, key))
+            wait_s = self._buckets.take(scope[_CLIENT])
             if wait_s > 0:
                 seconds = str(math.ceil(wait_s))
                 words = f"too many requests in a short time: wait {seconds} s and try again"
@@ -95,7 +97,12 @@ class Access:
         return self._keys.find(secret.strip())
 
 
-def _client_of(scope: Scope, key: ApiKey | None) -> str:
+def client_of(scope: Scope) -> str:
+    """Who sent a request that ``Access`` let through: a key's name, else a network."""
+    return str(scope.get(_CLIENT) or _name_of(scope, None))
+
+
+def _name_of(scope: Scope, key: ApiKey | None) -> str:
     if key is not None:
         return f"key {key.name}"
     client = scope.get("client")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -11,19 +13,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.http.problems import problem
 
 PLAIN_BYTES = 1 << 20
-"""The most of a body that is no multipart form: JSON is parsed whole, and nobody is served then."""
+"""The most of a body that is no multipart form: JSON is parsed whole, and nobody else served."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPace:
+    """``idle_s``: a pause, and what the slowest rate over the whole body comes on top of."""
+
+    idle_s: float
+    min_bytes_per_s: float
+
+    def patience_s(self, received: int, spent_s: float) -> float:
+        """How long to wait for the next part of a body that took ``spent_s`` so far."""
+        by_rate_s = self.idle_s + received / self.min_bytes_per_s
+        return max(0.0, min(self.idle_s, by_rate_s - spent_s))
 
 
 class BodyLimits:
-    """Bounds a body's size, declared or not, and the pause between two parts of it.
+    """Bounds a body's size, declared or not, and how slowly it may come.
 
     ``max_bytes`` is for multipart forms, which carry images; other bodies have ``PLAIN_BYTES``.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, idle_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, pace: BodyPace) -> None:
         self._app = app
         self._max = max_bytes
-        self._idle_s = idle_s
+        self._pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -50,18 +65,18 @@ class BodyLimits:
     def _bounded(self, receive: Receive, most: int) -> Receive:
         received = 0
         is_complete = False
+        start = time.monotonic()
 
         async def receive_within_limits() -> Message:
             nonlocal received, is_complete
             if is_complete:
                 return await receive()
+            patience_s = self._pace.patience_s(received, time.monotonic() - start)
             try:
-                async with asyncio.timeout(self._idle_s):
+                async with asyncio.timeout(patience_s):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(
-                    408, f"the body paused for more than {self._idle_s:g} s"
-                ) from None
+                raise HTTPException(408, self._too_slow()) from None
             received += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)
             if received > most:
@@ -69,6 +84,12 @@ class BodyLimits:
             return message
 
         return receive_within_limits
+
+    def _too_slow(self) -> str:
+        return (
+            f"the body paused for more than {self._pace.idle_s:g} s or came more slowly than "
+            f"{self._pace.min_bytes_per_s:g} bytes a second"
+        )
 
 
 def _too_large(most: int) -> str:

@@ -9,8 +9,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from retrieval.lesion import LesionSearchError
 from service.http.guards.access import Access
-from service.http.guards.bodies import BodyLimits
-from service.http.guards.crowd import CrowdLimit
+from service.http.guards.bodies import BodyLimits, BodyPace
+from service.http.guards.crowd import CrowdLimit, Places
 from service.http.guards.headers import SecurityHeaders
 from service.http.guards.keys import KeyRing
 from service.http.guards.origins import LOOPBACK_NAMES, OriginCheck
@@ -19,6 +19,10 @@ from service.http.settings import Settings
 
 REQUESTS_PER_S = 100.0
 """Of one client, where keys are asked for: a viewer that scrolls asks for 30 slices a second."""
+
+
+CLIENT_SHARE = 4
+"""Where keys are asked for, one client has at most this part of the places: a quarter."""
 
 
 class ExposedServiceError(LesionSearchError):
@@ -53,10 +57,13 @@ def open_key_ring(settings: Settings) -> KeyRing | None:
 def install_guards(app: FastAPI, settings: Settings) -> None:
     """Adds every guard; the last one added meets a request first. Raises as ``open_key_ring``."""
     keys = open_key_ring(settings)
+    app.state.places = Places(settings.max_concurrent, per_client=_share(settings, keys))
     app.add_middleware(
-        BodyLimits, max_bytes=settings.max_body_mb << 20, idle_s=settings.body_idle_s
+        BodyLimits,
+        max_bytes=settings.max_body_mb << 20,
+        pace=BodyPace(settings.body_idle_s, settings.min_bytes_per_s),
     )
-    app.add_middleware(CrowdLimit, most=settings.max_concurrent)
+    app.add_middleware(CrowdLimit, places=app.state.places)
     app.add_middleware(Access, keys=keys, buckets=_buckets(settings, keys))
     app.add_middleware(
         OriginCheck,
@@ -72,6 +79,13 @@ def install_guards(app: FastAPI, settings: Settings) -> None:
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
         )
     app.add_middleware(SecurityHeaders, shared=bool(settings.cors_origins))
+
+
+def _share(settings: Settings, keys: KeyRing | None) -> int:
+    if settings.max_per_client is not None:
+        return settings.max_per_client
+    most = settings.max_concurrent
+    return most if keys is None else max(1, most // CLIENT_SHARE)
 
 
 def _hosts(settings: Settings) -> frozenset[str] | None:

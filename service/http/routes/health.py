@@ -16,6 +16,8 @@ from service.http.metrics import ServiceMetrics
 from service.http.problems import NOT_READY, problem
 from service.http.schemas.search import Health, Problem
 
+CROWDED = "every place for a request is taken: the next one is told to come back"
+
 health_router = APIRouter(tags=["operation"])
 
 
@@ -28,13 +30,15 @@ async def healthz() -> dict[str, Any]:
 @health_router.get(
     "/readyz",
     response_model=Health,
-    responses={503: {"model": Problem, "description": "Encoder or index are not loaded yet"}},
+    responses={503: {"model": Problem, "description": "Not loaded yet, or no place is free"}},
 )
 async def readyz(request: Request) -> Any:
-    """Encoder and index are loaded; how many lesions can be found."""
+    """Encoder and index are loaded and a place is free; how many lesions can be found."""
     state = getattr(request.app.state, "service", None)
     if state is None:
         return problem(503, NOT_READY, {"Retry-After": "1"})
+    if request.app.state.places.are_all_taken:
+        return problem(503, CROWDED, {"Retry-After": "1"})
     limiter = request.app.state.health_threads
     return {
         "status": "ready",

@@ -75,6 +75,22 @@ def test_it_is_ready_when_the_index_is_open_and_alive_before(engine, monkeypatch
         assert samples(client)[("lesion_search_ready",)] == 1
 
 
+def test_it_is_not_ready_while_every_place_is_taken(client):
+    places = client.app.state.places
+    assert client.get("/readyz").status_code == 200
+    for number in range(places.most):
+        assert places.take(str(number))
+    refused = client.get("/readyz")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "place" in refused.json()["detail"]
+    assert client.get("/v1/lesions").status_code == 503
+    assert client.get("/healthz").status_code == 200
+    for number in range(places.most):
+        places.give_back(str(number))
+    assert client.get("/readyz").status_code == 200
+    assert client.get("/v1/lesions").status_code == 200
+
+
 def test_why_it_cannot_start_is_told(tmp_path):
     told = []
     app = create_app(Settings(index=tmp_path / "nothing"), on_failure=told.append)

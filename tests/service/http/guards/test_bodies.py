@@ -8,8 +8,8 @@ import time
 import anyio
 import pytest
 
-from service.http.guards.bodies import PLAIN_BYTES, BodyLimits
-from service.http.guards.crowd import CrowdLimit
+from service.http.guards.bodies import PLAIN_BYTES, BodyLimits, BodyPace
+from service.http.guards.crowd import CrowdLimit, Places
 from service.http.guards.headers import SECURITY_HEADERS
 
 MEGABYTE = 1 << 20
@@ -51,7 +51,7 @@ def test_a_declared_length_is_judged_before_the_body(declared, status):
         asked.append(True)
         return {"type": "http.request", "body": b""}
 
-    limits = BodyLimits(never, max_bytes=MEGABYTE, idle_s=1)
+    limits = BodyLimits(never, max_bytes=MEGABYTE, pace=BodyPace(1, 1))
     headers = [(b"content-length", declared.encode("latin-1", "replace"))]
     assert status_of(limits, receive, headers) == status
     assert not asked
@@ -95,8 +95,18 @@ def test_a_body_that_pauses_is_given_up():
             await Response(status_code=given_up.status_code)(scope, receive, send)
 
     start = time.monotonic()
-    assert status_of(BodyLimits(app, max_bytes=1, idle_s=0.05), receive, []) == 408
+    assert status_of(BodyLimits(app, max_bytes=1, pace=BodyPace(0.05, 1)), receive, []) == 408
     assert time.monotonic() - start < 5
+
+
+def test_a_body_that_trickles_is_given_up():
+    """64 connections that sent a byte in 20 s each held every place for days."""
+    pace = BodyPace(30, 4096)
+    assert pace.patience_s(0, 0) == 30
+    assert pace.patience_s(5, 29) == pytest.approx(1, abs=0.01)
+    assert pace.patience_s(5, 100) == 0
+    assert pace.patience_s(100 << 20, 3600) == 30
+    assert pace.patience_s(4096 * 1000, 1025) == pytest.approx(5)
 
 
 def test_waiting_for_the_client_to_leave_is_no_pause():
@@ -114,7 +124,7 @@ def test_waiting_for_the_client_to_leave_is_no_pause():
         await Response(status_code=204)(scope, receive, send)
 
     bodies = [{"type": "http.request", "body": b"x", "more_body": False}]
-    assert status_of(BodyLimits(app, max_bytes=1, idle_s=0.05), receive, []) == 204
+    assert status_of(BodyLimits(app, max_bytes=1, pace=BodyPace(0.05, 1)), receive, []) == 204
 
 
 def test_more_requests_than_are_served_at_once_are_told_to_come_back():
@@ -127,7 +137,7 @@ def test_more_requests_than_are_served_at_once_are_told_to_come_back():
         await release.wait()
         await Response(status_code=200)(scope, receive, send)
 
-    limit = CrowdLimit(app, most=3)
+    limit = CrowdLimit(app, places=Places(3, per_client=3))
 
     async def ask(path):
         async def send(message):
