@@ -85,7 +85,7 @@ def _stretched(slab: Slab, rows: int) -> Slab:
     hu = np.stack([cv2.resize(plane, (columns, rows)) for plane in slab.hu])
     x, y = slab.spacing_mm_px
     spacing = (x * slab.columns / columns, y * slab.rows / rows)
-    return Slab(hu, spacing, slab.slice_interval_mm, slab.key_slice, slab.first_slice_index)
+    return Slab(hu, spacing, slab.slice_interval_mm, slab.key_slice, slab.grid)
 
 
 def _slice_times(detector: LesionDetector, slabs: Sequence[Slab], device: str) -> dict[str, object]:

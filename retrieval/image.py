@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.lesion import LesionSearchError
+from retrieval.grid import AS_DISPLAYED, GridMap
+from retrieval.lesion import Box, LesionSearchError
 
 AIR_HU = -1024.0
 """What stands outside the image."""
@@ -29,25 +32,53 @@ class CTError(LesionSearchError):
     """CT that cannot be read as Hounsfield units with a known geometry."""
 
 
-@dataclass(frozen=True)
-class Slab:
-    """Consecutive axial slices of one series.
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """What the numbers of a slab mean.
 
     Attributes:
-        hu: (slices, rows, columns), float32, Hounsfield units, head-to-foot or foot-to-head.
+        unit: of the values.
+        low, high: the range that means something; values outside are clipped.
+        padding: what stands outside the image.
+        windows: name -> (low, high) of the usual reading windows, in the unit.
+    """
+
+    unit: str
+    low: float
+    high: float
+    padding: float
+    windows: Mapping[str, tuple[float, float]]
+
+
+CT_HU = Intensity("HU", HU_MIN, HU_MAX, AIR_HU, MappingProxyType(DISPLAY_WINDOWS))
+"""Computed tomography."""
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Consecutive axial slices of one series in the display grid.
+
+    Attributes:
+        hu: (slices, rows, columns), float32, in the unit of ``intensity``: slices from the feet
+            to the head, rows from front to back, columns from the patient's right to the left.
         spacing_mm_px: millimetres per pixel along (x, y).
         slice_interval_mm: millimetres between neighbouring slices, positive.
         key_slice: position in ``hu`` of the slice on which boxes are drawn.
-        first_slice_index: the series' own number of ``hu[0]``.
+        grid: where each voxel stands in the file; boxes and slice numbers of users are in the
+            file grid and pass through it.
         filled_slices: positions in ``hu`` that repeat a neighbour because the file was missing.
+        intensity: what the values mean.
+        notes: what a reader should know of how the file was read, a sentence each.
     """
 
     hu: NDArray[np.float32]
     spacing_mm_px: tuple[float, float]
     slice_interval_mm: float
     key_slice: int = 0
-    first_slice_index: int = 0
+    grid: GridMap = AS_DISPLAYED
     filled_slices: tuple[int, ...] = ()
+    intensity: Intensity = CT_HU
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or 0 in self.hu.shape:
@@ -73,19 +104,58 @@ class Slab:
 
     @property
     def key_slice_index(self) -> int:
-        """The series' own number of the key slice."""
-        return self.first_slice_index + self.key_slice
+        """The file's own number of the key slice."""
+        return self.grid.to_file_slice(self.key_slice)
+
+    @property
+    def slice_numbers(self) -> range:
+        """The file's own numbers of the slices, in its order: ascending."""
+        ends = (self.grid.to_file_slice(0), self.grid.to_file_slice(len(self.hu) - 1))
+        return range(min(ends), max(ends) + 1)
+
+    @property
+    def file_spacing_mm_px(self) -> tuple[float, float]:
+        """Millimetres per pixel along x and y of the file grid."""
+        x_mm, y_mm = self.spacing_mm_px
+        return (y_mm, x_mm) if self.grid.rows_first else (x_mm, y_mm)
 
     def with_key_slice(self, position: int) -> Slab:
         """The same slices with another key slice; raises CTError if it is not among them."""
-        return Slab(
-            self.hu,
-            self.spacing_mm_px,
-            self.slice_interval_mm,
-            position,
-            self.first_slice_index,
-            self.filled_slices,
+        return replace(self, key_slice=position)
+
+    def on_file_slice(self, number: int) -> Slab:
+        """The same slices with the file's slice ``number`` as key; raises CTError without it."""
+        numbers = self.slice_numbers
+        if number not in numbers:
+            raise CTError(
+                f"slice {number} is not in the image: its slices are numbered {numbers[0]} to "
+                f"{numbers[-1]}"
+            )
+        return self.with_key_slice(self.grid.to_display_slice(number))
+
+    def as_displayed(self) -> Slab:
+        """The same slices as an image of their own that is stored as it is displayed."""
+        return replace(self, grid=AS_DISPLAYED)
+
+    def file_plane(self, number: int) -> NDArray[np.float32]:
+        """The file's slice ``number`` as the file stores it: (rows, columns) of the file grid.
+
+        Raises CTError if there is no such slice.
+        """
+        plane = self.hu[self.on_file_slice(number).key_slice]
+        plane = plane[:: self.grid.step[1], :: self.grid.step[0]]
+        return np.asarray(plane.T if self.grid.rows_first else plane, np.float32)
+
+    def display_box(self, box: Box) -> Box:
+        """A box of the file grid in the display grid.
+
+        Raises LesionError, in the file's own pixels, if its centre lies outside the image.
+        """
+        turned = self.grid.rows_first
+        box.check_on_image(
+            self.columns if turned else self.rows, self.rows if turned else self.columns
         )
+        return self.grid.to_display_box(box)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Patch:
 
 
 def extract_patch(slab: Slab, box: Box, spec: PatchSpec) -> Patch:
-    """The patch about ``box`` on the slab's key slice.
+    """The patch about ``box``, which is in the file grid, on the slab's key slice.
 
     In-plane: linear interpolation, averaging where the image is finer than the patch, so that the
     same anatomy at another spacing gives the same patch to within interpolation error.
@@ -102,8 +102,7 @@ def extract_patch(slab: Slab, box: Box, spec: PatchSpec) -> Patch:
         LesionError: the box's centre lies outside the image.
         PatchError: the slab holds values that are not numbers.
     """
-    box.check_on_image(slab.rows, slab.columns)
-    sampler = _PlaneSampler(slab, box, spec)
+    sampler = _PlaneSampler(slab, slab.display_box(box), spec)
     half = spec.slices // 2
     planes = np.empty((spec.slices, spec.size_px, spec.size_px), np.float32)
     repeated = 0

@@ -53,9 +53,9 @@ class Candidate3D:
     """A place in a series that may hold a lesion.
 
     Attributes:
-        box: on its best slice, in pixels.
+        box: on its best slice, in pixels of the file grid.
         score: of that slice.
-        key_slice_index: the series' own number of it.
+        key_slice_index: the file's own number of it.
         first_slice_index, last_slice_index: the slices on which it has a box, both included.
         slices: on how many of them it has one.
         extent: what its boxes cover together, in pixels.
@@ -175,13 +175,15 @@ class _Chain:
         first, last = self.links[0][0], self.last
         long_mm = best.long_mm
         if long_mm is None:
-            long_mm = estimated_long_mm(best.box, slab.spacing_mm_px)
+            long_mm = estimated_long_mm(best.box, slab.file_spacing_mm_px)
+        grid = slab.grid
+        ends = sorted((grid.to_file_slice(first), grid.to_file_slice(last)))
         return Candidate3D(
             box=best.box,
             score=best.score,
-            key_slice_index=slab.first_slice_index + position,
-            first_slice_index=slab.first_slice_index + first,
-            last_slice_index=slab.first_slice_index + last,
+            key_slice_index=grid.to_file_slice(position),
+            first_slice_index=ends[0],
+            last_slice_index=ends[1],
             slices=len(self.links),
             extent=extent,
             extent_mm=_extent_mm(extent, last - first + 1, slab),
@@ -191,7 +193,7 @@ class _Chain:
 
 
 def _extent_mm(extent: Box, slices: int, slab: Slab) -> tuple[float, float, float]:
-    x_mm, y_mm = slab.spacing_mm_px
+    x_mm, y_mm = slab.file_spacing_mm_px
     bare = 2 * BOX_PADDING_PX
     width, height = max(extent.width - bare, 1.0), max(extent.height - bare, 1.0)
     return width * x_mm, height * y_mm, slices * slab.slice_interval_mm

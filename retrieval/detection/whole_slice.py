@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.grid import AS_DISPLAYED, GridMap
 from retrieval.image import Slab
 from retrieval.lesion import BOX_PADDING_PX, Box
 from retrieval.patch import PatchSpec, extract_patch
@@ -30,17 +31,20 @@ class WholeSlice:
     Attributes:
         hu: (slices, rows, columns), float32, HU in [-1024, 3071].
         mm_px: millimetres per grid pixel.
-        origin_px: the image's coordinates (x, y) of the grid's first pixel.
-        spacing_mm_px: the image's own millimetres per pixel along (x, y).
+        origin_px: the display grid's coordinates (x, y) of this grid's first pixel.
+        spacing_mm_px: the slab's millimetres per pixel along (x, y).
+        image: the way from the display grid to the file's.
     """
 
     hu: NDArray[np.float32]
     mm_px: float
     origin_px: tuple[float, float]
     spacing_mm_px: tuple[float, float]
+    image: GridMap = AS_DISPLAYED
 
     def to_grid(self, box: Box) -> Box:
-        """An image's box, padded as DeepLesion pads, as the grid's box with canonical padding."""
+        """A file's box, padded as DeepLesion pads, as this grid's box with canonical padding."""
+        box = self.image.to_display_box(box)
         x_scale, y_scale = (spacing / self.mm_px for spacing in self.spacing_mm_px)
         moved = box.shifted(-self.origin_px[0], -self.origin_px[1]).scaled(x_scale, y_scale)
         canonical = CANONICAL_PADDING_MM / self.mm_px
@@ -56,7 +60,7 @@ class WholeSlice:
         padded = _grown(
             scaled, BOX_PADDING_PX - canonical * x_scale, BOX_PADDING_PX - canonical * y_scale
         )
-        return padded.shifted(*self.origin_px)
+        return self.image.to_file_box(padded.shifted(*self.origin_px))
 
 
 def whole_slice(slab: Slab, spec: PatchSpec) -> WholeSlice:
@@ -72,7 +76,8 @@ def whole_slice(slab: Slab, spec: PatchSpec) -> WholeSlice:
     width_mm = slab.columns * slab.spacing_mm_px[0]
     height_mm = slab.rows * slab.spacing_mm_px[1]
     size = max(8, math.ceil(max(width_mm, height_mm) / spec.mm_px))
-    patch = extract_patch(slab, Box.around(center, 1.0), replace(spec, size_px=size))
+    middle = slab.grid.to_file_box(Box.around(center, 1.0))
+    patch = extract_patch(slab, middle, replace(spec, size_px=size))
     rows, columns = _body(patch.hu[spec.slices // 2])
     steps = (spec.mm_px / slab.spacing_mm_px[0], spec.mm_px / slab.spacing_mm_px[1])
     half = (size - 1) / 2
@@ -81,7 +86,7 @@ def whole_slice(slab: Slab, spec: PatchSpec) -> WholeSlice:
         center[1] + (rows.start - half) * steps[1],
     )
     hu = np.ascontiguousarray(patch.hu[:, rows, columns])
-    return WholeSlice(hu, spec.mm_px, origin, slab.spacing_mm_px)
+    return WholeSlice(hu, spec.mm_px, origin, slab.spacing_mm_px, slab.grid)
 
 
 def _body(hu: NDArray[np.float32]) -> tuple[slice, slice]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval.grid import GridMap
 from retrieval.image import CTError, Slab
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.png import read_deeplesion_png
@@ -172,9 +173,10 @@ def _slab_of_pngs(
         key_hu
         if number == key
         else read_deeplesion_png(numbered[number], image_size=(rows, columns))
-        for number in range(first, last + 1)
+        for number in range(last, first - 1, -1)
     ]
-    return Slab(np.stack(planes), spacing_mm[:2], spacing_mm[2], key - first, first)
+    grid = GridMap.from_last_slice(last)
+    return Slab(np.stack(planes), spacing_mm[:2], spacing_mm[2], last - key, grid)
 
 
 def _numbered(paths: list[Path]) -> dict[int, Path]:

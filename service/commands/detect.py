@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retrieval.grid import Grid
 from retrieval.lesion import Box, LesionSearchError
 from service.commands.option_groups import with_groups
 from service.commands.options import DetectorOption, ImageOptions, JsonFlag
@@ -110,8 +111,9 @@ def _on_key_slice(
     start = time.perf_counter()
     proposals = [one for one in proposer.detect(read.slab) if one.score >= min_score][:limit]
     spent = (time.perf_counter() - start) * 1000
-    found = [Candidate.of(one, read.slab.spacing_mm_px) for one in proposals]
+    found = [Candidate.of(one, read.slab.file_spacing_mm_px) for one in proposals]
     document = {
+        "grid": Grid.FILE.value,
         "candidates": [candidate.to_json() for candidate in found],
         "detector": {"name": proposer.name, "fingerprint": proposer.fingerprint},
         "key_slice_index": read.slab.key_slice_index,
@@ -134,6 +136,7 @@ def _scanned(
         found = scan_volume(proposer, read.slab, options, progress=progress)
     spent = (time.perf_counter() - start) * 1000
     document = {
+        "grid": Grid.FILE.value,
         "candidates": [candidate.to_json() for candidate in found],
         "detector": {"name": proposer.name, "fingerprint": proposer.fingerprint},
         "slices": len(read.slab.hu),
@@ -141,7 +144,7 @@ def _scanned(
     }
     boxes: Numbered = {}
     for rank, one in enumerate(found, start=1):
-        position = one.key_slice_index - read.slab.first_slice_index
+        position = read.slab.grid.to_display_slice(one.key_slice_index)
         boxes.setdefault(position, []).append((rank, one.box, one.score))
     return document, volume_table(found), boxes
 

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import service
+from retrieval.grid import GridError, GridMap
 from retrieval.image import CTError, Slab
 from retrieval.lesion import LesionSearchError
 from service.decoding.identity import IdentifiedImage, ImageIdentity
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _START_S = 60.0
 _VOXEL_BYTES = 4
+_MOST_NOTES, _NOTE_LENGTH = 50, 1000
 _UPLOADS_PER_PROCESS = 1000
 """Then it is replaced: whatever a parser leaks or fragments ends with it."""
 
@@ -188,10 +190,11 @@ class Decoder:
                 (x_mm, y_mm),
                 float(answer["slice_interval_mm"]),
                 int(answer["key_slice"]),
-                int(answer["first_slice_index"]),
+                GridMap.from_json(answer["grid"]),
+                notes=tuple(str(note)[:_NOTE_LENGTH] for note in answer["notes"][:_MOST_NOTES]),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as wrong:
-            if isinstance(wrong, CTError):
+            if isinstance(wrong, CTError | GridError):
                 raise UploadError(str(wrong)) from None
             raise WireError("the answer does not describe a volume") from None
 

@@ -101,7 +101,8 @@ def _answer(channel: socket.socket, volume_file: int, image: IdentifiedImage) ->
         "spacing_mm_px": slab.spacing_mm_px,
         "slice_interval_mm": slab.slice_interval_mm,
         "key_slice": slab.key_slice,
-        "first_slice_index": slab.first_slice_index,
+        "grid": slab.grid.to_json(),
+        "notes": slab.notes,
         "identity": None if identity is None else identity.to_json(),
     }
     write_shared(volume_file, hu.data.cast("B"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self, TypedDict, Unpack
 
 from index.filters.lesion_filter import LesionFilter
+from retrieval.grid import Grid, GridMap
 from retrieval.lesion import Box, LesionSearchError, Recist, parse_numbers
 
 Point = tuple[float, float]
@@ -38,6 +39,7 @@ class QueryFields(TypedDict, total=False):
     study_id: str | None
     k: int
     where: str | None
+    grid: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class LesionQuery:
         k: how many hits.
         where: which lesions may be hits.
         image: which slice the mark lies on, for whoever reads the image.
+        grid: what box, mark and point are in, and the boxes of the answer.
     """
 
     box: Box | None = None
@@ -95,6 +98,7 @@ class LesionQuery:
     k: int = 10
     where: LesionFilter = field(default_factory=LesionFilter)
     image: ImageChoice = field(default_factory=ImageChoice)
+    grid: Grid = Grid.FILE
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -110,6 +114,18 @@ class LesionQuery:
     def is_marked(self) -> bool:
         """Whether the lesion's box is given, so that no detector is asked."""
         return self.box is not None or self.recist is not None
+
+    def in_file_grid(self, image: GridMap) -> LesionQuery:
+        """The same query in the file grid of an image with that map."""
+        if self.grid is Grid.FILE:
+            return self
+        return replace(
+            self,
+            box=None if self.box is None else image.to_file_box(self.box),
+            recist=None if self.recist is None else image.to_file_recist(self.recist),
+            point=None if self.point is None else image.to_file_point(self.point),
+            grid=Grid.FILE,
+        )
 
     @classmethod
     def parse(cls, **fields: Unpack[QueryFields]) -> Self:
@@ -134,10 +150,18 @@ class LesionQuery:
             study_id=fields.get("study_id"),
             k=fields.get("k", 10),
             where=LesionFilter() if where is None else LesionFilter.parse(where),
+            grid=_grid(fields.get("grid", Grid.FILE)),
             image=ImageChoice.parse(
                 key_slice_index=fields.get("key_slice_index"), spacing=fields.get("spacing")
             ),
         )
+
+
+def _grid(text: str) -> Grid:
+    try:
+        return Grid(text)
+    except ValueError:
+        raise QueryError(f"grid {text!r} is unknown: file or display") from None
 
 
 def _point(text: str) -> Point:

@@ -35,10 +35,10 @@ class MarkedBox:
     def given(cls, query: LesionQuery, slab: Slab) -> MarkedBox | None:
         """The user's own mark on the slab, None if there is none."""
         if query.box is not None:
-            estimate = estimated_long_mm(query.box, slab.spacing_mm_px)
+            estimate = estimated_long_mm(query.box, slab.file_spacing_mm_px)
             return cls(query.box, BoxSource.GIVEN, estimated_long_mm=estimate)
         if query.recist is not None:
-            long_mm, short_mm = query.recist.diameters_mm(slab.spacing_mm_px)
+            long_mm, short_mm = query.recist.diameters_mm(slab.file_spacing_mm_px)
             return cls(query.recist.box(), BoxSource.RECIST, long_mm, short_mm, long_mm)
         return None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from retrieval.embedding.encoder import Embedding
+from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import Box, Lesion
 from retrieval.tracking.edges import TrackNode
@@ -31,6 +32,8 @@ class EmbeddedQuery:
         candidates: every box the detector proposed, best first; empty when a box was given.
         estimated_long_mm: of the box, where no diameter is known.
         timing: what detecting, cutting and embedding took.
+        notes: what a reader should know of how the image was read.
+        shown_in: the image's map if the answer is wanted in its display grid; None for the file's.
     """
 
     query: LesionQuery
@@ -40,6 +43,8 @@ class EmbeddedQuery:
     candidates: tuple[Candidate, ...] = ()
     estimated_long_mm: float | None = None
     timing: Timing = field(default_factory=Timing)
+    notes: tuple[str, ...] = ()
+    shown_in: GridMap | None = None
 
     @classmethod
     def of(cls, query: LesionQuery, marked: MarkedBox, slab: Slab, embedding: Embedding) -> Self:
@@ -58,7 +63,14 @@ class EmbeddedQuery:
             short_mm=marked.short_mm,
         )
         node = query_node(lesion, embedding)
-        return cls(query, node, node, marked.source, estimated_long_mm=marked.estimated_long_mm)
+        return cls(
+            query,
+            node,
+            node,
+            marked.source,
+            estimated_long_mm=marked.estimated_long_mm,
+            notes=slab.notes,
+        )
 
     @property
     def box(self) -> Box:

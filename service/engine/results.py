@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from retrieval.detection.proposals import Proposal, estimated_long_mm
+from retrieval.grid import Grid, GridMap
 from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.track_types import FollowUp
 
@@ -39,6 +40,10 @@ class Candidate:
     def to_json(self) -> dict[str, Any]:
         """``box``, ``score`` and ``long_mm``."""
         return {"box": self.box.to_list(), "score": self.score, "long_mm": self.long_mm}
+
+    def on_display(self, grid: GridMap) -> Candidate:
+        """The candidate with its box in the display grid; ``grid`` is its slab's."""
+        return replace(self, box=grid.to_display_box(self.box))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +143,17 @@ class SearchResult:
     """The answer to one query.
 
     Attributes:
-        box: the lesion searched for, in pixels of the query image; None for a bare vector.
+        box: the lesion searched for, in pixels of ``grid``; None for a bare vector.
         box_source: where that box came from; None for a bare vector.
-        candidates: every box the detector proposed, best first; empty when a box was given.
+        candidates: every box the detector proposed, best first, in pixels of ``grid``; empty when
+            a box was given.
         hits: similar lesions of other patients, most similar first.
         follow_ups: what became of it in each other study of its patient, in order of study.
         encoder: name, fingerprint and dimension of the encoder that made the query vector.
         index: how many lesions and patients were searched.
         timing_ms: where the time went.
         warnings: what a reader should know before trusting the numbers.
+        grid: what the boxes of the query are in.
     """
 
     box: Box | None
@@ -158,12 +165,14 @@ class SearchResult:
     index: dict[str, Any] = field(default_factory=dict)
     timing_ms: Timing = field(default_factory=Timing)
     warnings: tuple[str, ...] = ()
+    grid: Grid = Grid.FILE
 
     def to_json(self) -> dict[str, Any]:
         """The result under DESIGN.md's names."""
         return {
             "box": None if self.box is None else self.box.to_list(),
             "box_source": None if self.box_source is None else self.box_source.value,
+            "grid": self.grid.value,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "hits": [hit.to_json() for hit in self.hits],
             "follow_ups": [follow_up.to_json() for follow_up in self.follow_ups],
@@ -172,6 +181,15 @@ class SearchResult:
             "timing_ms": self.timing_ms.to_json(),
             "warnings": list(self.warnings),
         }
+
+    def on_display(self, grid: GridMap) -> SearchResult:
+        """The same result with the query's boxes in the display grid; ``grid`` is its slab's."""
+        return replace(
+            self,
+            box=None if self.box is None else grid.to_display_box(self.box),
+            candidates=tuple(candidate.on_display(grid) for candidate in self.candidates),
+            grid=Grid.DISPLAY,
+        )
 
     def with_read_time(self, milliseconds: float) -> SearchResult:
         """The same result, with the time it took to read the image, which the engine never saw."""

@@ -13,6 +13,7 @@ from index.milvus.client import MilvusSettings
 from retrieval.detection.proposals import SliceDetector
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.embedding.patch_encoder import PatchEncoder
+from retrieval.grid import Grid
 from retrieval.image import Slab
 from retrieval.lesion import Lesion
 from retrieval.tracking.edges import TrackNode
@@ -93,6 +94,8 @@ class SearchEngine:
     def detect(self, slab: Slab) -> tuple[Candidate, ...]:
         """The detector's candidates on the slab's key slice, best first; empty if it finds none.
 
+        Their boxes are in the slab's file grid.
+
         Raises QueryError where there is no detector.
         """
         if self.detector is None:
@@ -101,10 +104,12 @@ class SearchEngine:
                 "pixels of the key slice, or its RECIST mark as x1,y1,...,x4,y4"
             )
         proposals = self.detector.detect(slab)
-        return tuple(Candidate.of(proposal, slab.spacing_mm_px) for proposal in proposals)
+        return tuple(Candidate.of(proposal, slab.file_spacing_mm_px) for proposal in proposals)
 
     def search(self, query: LesionQuery, slab: Slab | None = None) -> SearchResult:
         """Searches for one lesion: marked on the slab's key slice, indexed, or a bare vector.
+
+        The boxes of the answer are in the grid that the query is in.
 
         With ``patient_id``, that patient's lesions are left out of the hits and searched for
         follow-ups. Without it nothing is known of whose image it is, so every indexed lesion may
@@ -128,6 +133,8 @@ class SearchEngine:
             return self._indexed(query, query.lesion_id)
         if slab is None:
             raise QueryError("no image is given: give one, an indexed lesion's id, or a vector")
+        answered_in = query.grid
+        query = query.in_file_grid(slab.grid)
         start = time.perf_counter()
         marked = MarkedBox.given(query, slab)
         candidates: tuple[Candidate, ...] = ()
@@ -137,7 +144,12 @@ class SearchEngine:
         detected = (time.perf_counter() - start) * 1000 if candidates else 0.0
         embedding, timing = embed_boxes(self.encoder, slab, [marked.box])
         found = EmbeddedQuery.of(query, marked, slab, embedding)
-        return replace(found, candidates=candidates, timing=replace(timing, detect=detected))
+        return replace(
+            found,
+            candidates=candidates,
+            timing=replace(timing, detect=detected),
+            shown_in=slab.grid if answered_in is Grid.DISPLAY else None,
+        )
 
     def answer(self, asked: EmbeddedQuery, patient: PatientCase | None = None) -> SearchResult:
         """Hits and follow-ups of an embedded query: the one place where its patient matters.
@@ -192,7 +204,8 @@ class SearchEngine:
     ) -> SearchResult:
         spent = (time.perf_counter() - start) * 1000
         warning = self.matcher.warning_for(self.encoder.fingerprint) if found else None
-        return SearchResult(
+        notes = () if asked is None else asked.notes
+        result = SearchResult(
             box=None if asked is None else asked.box,
             box_source=None if asked is None else asked.box_source,
             hits=hits,
@@ -201,8 +214,11 @@ class SearchEngine:
             encoder=_identity(self.encoder),
             index={"lesions": self.index.count()},
             timing_ms=replace(Timing() if asked is None else asked.timing, search=spent),
-            warnings=self._notices if warning is None else (*self._notices, warning),
+            warnings=(*notes, *self._notices, *(() if warning is None else (warning,))),
         )
+        if asked is None or asked.shown_in is None:
+            return result
+        return result.on_display(asked.shown_in)
 
 
 def open_engine(

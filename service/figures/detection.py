@@ -66,7 +66,7 @@ def draw_proposals(slab: Slab, boxes: Mapping[int, NumberedBoxes], *, note: str 
     for place, (position, window, numbered) in enumerate(pictures):
         row, column = divmod(place, across)
         x, y = MARGIN + column * (side + GAP), TOP + row * (side + 0.42)
-        words = f"slice {slab.first_slice_index + position} · {window} window"
+        words = f"slice {slab.grid.to_file_slice(position)} · {window} window"
         sheet.text(x, y - 0.2, words, FAINT, fontsize=9.5)
         _draw_slice(sheet.axes(x, y, side), slab, position, window, numbered)
     sheet.note(f"{note} · not a medical device" if note else "not a medical device")

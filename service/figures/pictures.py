@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from index.lesion_index import LesionIndex
+from retrieval.grid import GridMap
 from retrieval.image import Slab, apply_window
 from retrieval.patch import extract_patch
 from service.figures.etags import etag_of, file_version
@@ -41,7 +42,7 @@ class LesionPictures:
             hu,
             source.spacing_mm_px,
             source.slice_interval_mm,
-            first_slice_index=record.lesion.key_slice_index,
+            grid=GridMap.from_last_slice(record.lesion.key_slice_index),
         )
 
     def etag(self, lesion_id: str) -> str:

@@ -7,6 +7,7 @@ from datetime import date
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from retrieval.grid import Grid
 from retrieval.lesion import LesionType
 from service.engine.query import ImageChoice, LesionQuery
 from service.http.uploads.added_lesions import LesionFields
@@ -30,6 +31,13 @@ class FileForm(BaseModel):
     )
     spacing: str | None = Field(
         default=None, description="mm: x,y,slice interval; for PNG", examples=["0.8,0.8,5"]
+    )
+
+    grid: Grid = Field(
+        default=Grid.FILE,
+        description="what key_slice_index, box, recist and point are in, and the answer: the "
+        "pixels as the file stores them, or as radiology shows them (patient's right on the left, "
+        "front up, slices from 0 at the feet)",
     )
 
     @property
@@ -77,6 +85,7 @@ class SearchForm(ImageForm):
             study_id=self.study_id,
             k=self.k,
             where=self.where,
+            grid=self.grid,
         )
 
 
@@ -96,7 +105,7 @@ class LesionForm(ImageForm):
 
     def query(self) -> LesionQuery:
         """The mark of the lesion; raises LesionSearchError."""
-        return LesionQuery.parse(box=self.box, recist=self.recist)
+        return LesionQuery.parse(box=self.box, recist=self.recist, grid=self.grid)
 
     def fields(self) -> LesionFields:
         """What the form says of the lesion; raises LesionError for a type there is none of."""

@@ -67,6 +67,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "SearchOut": {
         "box": LESION["box"],
         "box_source": "given",
+        "grid": "file",
         "candidates": [],
         "hits": [
             {
@@ -95,6 +96,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "warnings": [],
     },
     "DetectOut": {
+        "grid": "file",
+        "warnings": [],
         "candidates": [CANDIDATE],
         "detector": {"name": "small", "fingerprint": "fedcba9876543210"},
         "key_slice_index": 109,
@@ -112,6 +115,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "source": "file_name",
             "indexed_lesions": 2,
         },
+        "grid": "file",
+        "warnings": [],
         "expires_in_s": 1800.0,
     },
     "LesionSlicesOut": {**STACK, "box": LESION["box"]},

@@ -37,7 +37,6 @@ def index_lesion(
     marked = MarkedBox.given(query.lesion, slab)
     if marked is None:
         raise QueryError("give the lesion's box as x1,y1,x2,y2 or its RECIST mark")
-    marked.box.check_on_image(slab.rows, slab.columns)
     embedding, _ = embed_boxes(engine.encoder, slab, [marked.box])
     lesion = pacs_lesion(patient, series, position, marked.box).with_changes(
         long_mm=marked.long_mm,
@@ -47,7 +46,7 @@ def index_lesion(
     source = ImageSource(
         PACS_ARCHIVE,
         lesion.series_id,
-        slab.spacing_mm_px,
+        slab.file_spacing_mm_px,
         slab.slice_interval_mm,
         pixel_hash(slab.hu[slab.key_slice]),
     )

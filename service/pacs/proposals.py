@@ -57,21 +57,23 @@ class QueryPlace:
 
     @classmethod
     def of(cls, slab: Slab, box: Box, height: float) -> QueryPlace:
-        """The place of a box on a slab."""
+        """The place of a box of the file grid on a slab."""
+        box = slab.grid.to_display_box(box)
         (x, y), (x_mm, y_mm) = box.center, slab.spacing_mm_px
         middle = ((slab.columns - 1) / 2, (slab.rows - 1) / 2)
         size = max(box.width * x_mm, box.height * y_mm)
         return cls(((x - middle[0]) * x_mm, (y - middle[1]) * y_mm), size, height)
 
     def box_on(self, slab: Slab) -> Box:
-        """The same place on another slab."""
+        """The same place on another slab, in its file grid."""
         x_mm, y_mm = slab.spacing_mm_px
         x = (slab.columns - 1) / 2 + self.offset_mm[0] / x_mm
         y = (slab.rows - 1) / 2 + self.offset_mm[1] / y_mm
         half = (self.size_mm / x_mm / 2, self.size_mm / y_mm / 2)
         # Another field of view may leave the place outside: the nearest pixel stands for it.
         x, y = np.clip(x, 0, slab.columns - 1), np.clip(y, 0, slab.rows - 1)
-        return Box(float(x - half[0]), float(y - half[1]), float(x + half[0]), float(y + half[1]))
+        place = Box(float(x - half[0]), float(y - half[1]), float(x + half[0]), float(y + half[1]))
+        return slab.grid.to_file_box(place)
 
 
 def propose_at(
@@ -92,7 +94,7 @@ def propose_at(
     found = [
         ProposedSlice(position, candidate)
         for position in range(first, last + 1, step)
-        for candidate in engine.detect(slab.with_key_slice(position - slab.first_slice_index))
+        for candidate in engine.detect(slab.on_file_slice(position))
     ]
     return _once(found)[:MOST_PROPOSALS]
 

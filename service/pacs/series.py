@@ -112,7 +112,7 @@ def open_series(
 def read_slab(pacs: PacsClient, series: PacsSeries, position: int, *, half_depth_mm: float) -> Slab:
     """The slices within a depth of one of them, retrieved one by one.
 
-    ``first_slice_index`` is the first one's position in the series.
+    Its slices keep their numbers: their positions in the series.
 
     Raises:
         PacsLimitError: they are more bytes than one query may take.
@@ -126,7 +126,7 @@ def read_slab(pacs: PacsClient, series: PacsSeries, position: int, *, half_depth
         slab = _read(pacs, images, position - wanted.start)
     except (DicomError, UploadError) as wrong:
         raise PacsImageError(str(wrong)) from None
-    return replace(slab, first_slice_index=wanted.start)
+    return replace(slab, grid=slab.grid.with_slices_from(wanted.start))
 
 
 def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: int) -> Slab:

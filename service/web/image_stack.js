@@ -30,7 +30,7 @@ export class ImageStack {
 
   /** The slices of what was uploaded. */
   static ofUpload(facts) {
-    return new ImageStack(facts, (slice) => `v1/uploads/${facts.upload_id}/slices/${slice}`);
+    return new ImageStack(facts, (slice) => `v1/uploads/${facts.upload_id}/slices/${slice}?grid=display`);
   }
 
   clamp(slice) {

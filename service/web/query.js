@@ -30,11 +30,11 @@ export function search(params, signal) {
   const common = { k: hitCount(params), where: whereOf(params) };
   if (params.lesion) return postForm("v1/search", { lesion_id: params.lesion, ...common }, { signal });
   const { upload, slice, box, recist, point, patient, study } = params;
-  const fields = { upload_id: upload, key_slice_index: slice, box, recist, point };
+  const fields = { upload_id: upload, grid: "display", key_slice_index: slice, box, recist, point };
   return postForm("v1/search", { ...fields, patient_id: patient, study_id: study, ...common }, { signal });
 }
 
 /** Asks the detector for its proposals on one slice of an upload. */
 export function detect(upload, slice) {
-  return postForm("v1/detect", { upload_id: upload, key_slice_index: slice });
+  return postForm("v1/detect", { upload_id: upload, grid: "display", key_slice_index: slice });
 }

@@ -93,7 +93,7 @@ export class UploadPanel {
       if (share === 1) this.#body.replaceChildren(loadingState("Reading the image"));
     };
     try {
-      const facts = await sendFiles("v1/uploads", files, { spacing }, onProgress);
+      const facts = await sendFiles("v1/uploads", files, { spacing, grid: "display" }, onProgress);
       sessionStorage.setItem(`upload:${facts.upload_id}`, JSON.stringify({ ...facts, name: nameOf(files) }));
       this.reset();
       this.#onUpload(facts);

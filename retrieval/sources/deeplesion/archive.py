@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion
 from retrieval.sources.archive import ArchiveError
@@ -136,9 +137,10 @@ class DeepLesionArchive:
             raise ArchiveError(f"half depth is {half_depth_mm} mm: 0 or more is needed")
         # A plane between two slices needs both; a depth that falls on a slice needs no more.
         reach = math.ceil(half_depth_mm / row.slice_interval_mm - 1e-6)
-        first = lesion.key_slice_index - reach
+        # Slice numbers grow from the head to the feet, a slab from the feet to the head.
+        last = lesion.key_slice_index + reach
         count = 2 * reach + 1
-        found = {offset: self._plane(row, first + offset) for offset in range(count)}
+        found = {offset: self._plane(row, last - offset) for offset in range(count)}
         planes = {offset: plane for offset, plane in found.items() if plane is not None}
         # Of two slices equally near, the one nearer to the key slice stands in.
         nearest = [
@@ -150,7 +152,7 @@ class DeepLesionArchive:
             spacing_mm_px=row.spacing_mm_px,
             slice_interval_mm=row.slice_interval_mm,
             key_slice=reach,
-            first_slice_index=first,
+            grid=GridMap.from_last_slice(last),
             filled_slices=tuple(offset for offset in range(count) if offset not in planes),
         )
 

@@ -1,7 +1,8 @@
 """CT from DICOM: one file, or a folder that holds one series.
 
-Pixels keep the order in which they are stored, so a box drawn on a viewer's axial image holds.
-Slices run along the normal of ImageOrientationPatient, feet to head for a usual series.
+The file grid of a series is its columns, its rows and its images in the order of their positions
+along the normal of ImageOrientationPatient (row direction times column direction), from 0: feet to
+head for a usual series, as SimpleITK sorts them too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom.misc import is_dicom
 
 from retrieval.image import AIR_HU, Slab
+from retrieval.sources.axes import to_display
 from retrieval.sources.dicom.codestream import check_codestream
 from retrieval.sources.dicom.header import DicomError, DicomPlane, read_plane
 
@@ -41,6 +43,14 @@ class DicomGrid:
     orientation: NDArray[np.float64]
     positions: NDArray[np.float64]
 
+    @property
+    def steps_mm(self) -> NDArray[np.float64]:
+        """(3, 3): the steps along columns, rows and slices in patient coordinates."""
+        across, down = self.orientation[:3], self.orientation[3:]
+        x_mm, y_mm = self.spacing_mm_px
+        normal = np.cross(across, down)
+        return np.stack([across * x_mm, down * y_mm, normal * self.slice_interval_mm])
+
 
 def read_dicom(path: Path, *, key_slice: int | None = None) -> Slab:
     """A file or a folder of one series as CT.
@@ -56,11 +66,8 @@ def read_dicom(path: Path, *, key_slice: int | None = None) -> Slab:
 
 def slab_of(grid: DicomGrid, *, key_slice: int | None = None) -> Slab:
     """The series as CT on its key slice; raises DicomError if that is not among the slices."""
-    count = len(grid.hu)
-    position = count // 2 if key_slice is None else key_slice
-    if not 0 <= position < count:
-        raise DicomError(f"key slice {position} is not in the series: 0 to {count - 1}")
-    return Slab(grid.hu, grid.spacing_mm_px, grid.slice_interval_mm, position)
+    volume = to_display("the series", grid.hu, grid.steps_mm)
+    return volume.slab("the series", key_slice=key_slice)
 
 
 def read_dicom_grid(path: Path) -> DicomGrid:

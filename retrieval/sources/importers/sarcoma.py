@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
+from retrieval.sources.axes import on_display
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.dicom.series import read_dicom_grid, slab_of
 from retrieval.sources.importers.mask_marks import recist_of_mask
@@ -85,7 +86,8 @@ def read_sarcoma(source: Path, name: str) -> Sarcoma:
         folder = source / "dicom" / name / "CT"
         grid = read_dicom_grid(folder / "image")
         slab = slab_of(grid)
-        mask = structure_mask(source_file(folder / "mask" / "RS.dcm"), grid)
+        stored = structure_mask(source_file(folder / "mask" / "RS.dcm"), grid)
+        mask = on_display(stored, slab.grid)
     if mask.shape != slab.hu.shape or not mask.any():
         raise ImporterError(f"{name}: mask {mask.shape} is empty or not on the CT {slab.hu.shape}")
     return Sarcoma(slab, mask)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
 
+from retrieval.grid import Grid
 from service.engine.results import Timing
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import ImageForm
@@ -31,12 +32,15 @@ def detect(
     depth = service.engine.half_depth_mm(detecting=True)
     with service.computing():
         image = image_of(service, form, half_depth_mm=depth)
+        slab = image.slab.as_displayed() if form.grid is Grid.DISPLAY else image.slab
         start = time.perf_counter()
-        candidates = service.engine.detect(image.slab)
+        candidates = service.engine.detect(slab)
         spent = (time.perf_counter() - start) * 1000
     return {
+        "grid": form.grid,
         "candidates": [candidate.to_json() for candidate in candidates],
         "detector": detector,
-        "key_slice_index": image.slab.key_slice_index,
+        "key_slice_index": slab.key_slice_index,
         "timing_ms": Timing(read=image.read_ms, detect=spent).to_json(),
+        "warnings": slab.notes,
     }

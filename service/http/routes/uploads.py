@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, HTTPException, Response
 
 from index.filters.lesion_filter import LesionFilter
+from retrieval.grid import Grid
 from service.decoding.identity import ImageIdentity
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import FileForm
@@ -33,16 +34,21 @@ def hold(
         image = read_files(service, form, half_depth_mm=EVERY_SLICE_MM)
     slab = image.slab
     upload_id = service.uploads.hold(slab)
+    if form.grid is Grid.DISPLAY:
+        slab = slab.as_displayed()
+    rows, columns = slab.file_plane(slab.key_slice_index).shape
     return {
         "upload_id": upload_id,
+        "grid": form.grid,
         "slices": len(slab.hu),
-        "rows": slab.rows,
-        "columns": slab.columns,
-        "spacing_mm_px": slab.spacing_mm_px,
+        "rows": rows,
+        "columns": columns,
+        "spacing_mm_px": slab.file_spacing_mm_px,
         "slice_interval_mm": slab.slice_interval_mm,
-        "first_slice_index": slab.first_slice_index,
+        "first_slice_index": slab.slice_numbers[0],
         "key_slice_index": slab.key_slice_index,
         "identity": _identity(service, image.identity),
+        "warnings": slab.notes,
         "expires_in_s": service.uploads.limits.seconds,
     }
 
@@ -62,13 +68,16 @@ def _identity(service: ServiceState, identity: ImageIdentity | None) -> dict[str
     response_class=Response,
     responses=SLICE_RESPONSES,
 )
-def held_slice(service: Service, upload_id: str, slice_index: int) -> Response:
-    """One slice of a held upload, by the series' own number."""
+def held_slice(
+    service: Service, upload_id: str, slice_index: int, grid: Grid = Grid.FILE
+) -> Response:
+    """One slice of a held upload, by its number and turned as the grid has it."""
     slab = service.uploads.get(upload_id)
-    position = slice_index - slab.first_slice_index
-    if not 0 <= position < len(slab.hu):
+    if grid is Grid.DISPLAY:
+        slab = slab.as_displayed()
+    if slice_index not in slab.slice_numbers:
         raise HTTPException(404, f"the upload has no slice {slice_index}")
-    return slice_response(slab.hu[position], {"Cache-Control": "private, no-store"})
+    return slice_response(slab.file_plane(slice_index), {"Cache-Control": "private, no-store"})
 
 
 @upload_router.delete("/v1/uploads/{upload_id}", status_code=204)

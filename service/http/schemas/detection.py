@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service.http.schemas.search import CandidateOut, TimingOut
 
@@ -17,7 +17,9 @@ class DetectorOut(BaseModel):
 class DetectOut(BaseModel):
     """Where lesions may be on one slice."""
 
+    grid: str = Field(description="what boxes and key slice are in: file or display")
     candidates: list[CandidateOut]
     detector: DetectorOut
     key_slice_index: int
     timing_ms: TimingOut
+    warnings: list[str] = Field(description="what to know of how the files were read")

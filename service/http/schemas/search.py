@@ -92,6 +92,7 @@ class SearchOut(BaseModel):
 
     box: Numbers | None
     box_source: str | None = Field(description="given, recist or detected; null for a vector")
+    grid: str = Field(description="what box and candidates are in: file or display")
     candidates: list[CandidateOut]
     hits: list[HitOut]
     follow_ups: list[FollowUpOut]

@@ -10,7 +10,7 @@ from service.http.schemas.search import Numbers
 
 
 class SlicesOut(BaseModel):
-    """A stack of slices and its geometry; slices are numbered as the series numbers them."""
+    """A stack of slices and its geometry, as its grid has them."""
 
     slices: int
     rows: int
@@ -36,6 +36,8 @@ class IdentityOut(BaseModel):
 class UploadOut(SlicesOut):
     """A held upload."""
 
+    grid: str = Field(description="what rows, columns and slice numbers are in: file or display")
+    warnings: list[str] = Field(description="what to know of how the files were read")
     upload_id: str
     identity: IdentityOut | None = Field(description="null where the files say nothing of it")
     expires_in_s: float = Field(description="seconds after its last use")

@@ -7,7 +7,7 @@ archive has them.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from index.catalog.reader import LesionRecord
 from index.own_images import OWN_ARCHIVE
+from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion, LesionSearchError, LesionType
 from retrieval.pixel_hash import pixel_hash
@@ -59,8 +60,10 @@ class AddedLesions:
     def add(self, slab: Slab, query: LesionQuery, fields: LesionFields) -> Lesion:
         """Indexes the lesion under the query's box or RECIST mark on the slab's key slice.
 
-        Its id is made of its series, key slice and box, so that adding the same mark again is the
-        same lesion.
+        Box and mark are in the file grid of the slab. The lesion is kept, and answered, on the
+        grid of the archive that its pixels become part of: the display grid, with slice numbers
+        from head to feet. Its id is made of its series, key slice and box, so that adding the same
+        mark again is the same lesion.
 
         Raises:
             QueryError: no mark.
@@ -68,6 +71,8 @@ class AddedLesions:
             ConflictError: a lesion of an archive has this id.
             StorageError: the disk is full.
         """
+        query = _on_display(query, slab)
+        slab = replace(slab, grid=GridMap.from_last_slice(slab.slice_numbers[-1]))
         marked = MarkedBox.given(query, slab)
         if marked is None:
             raise QueryError("no lesion is marked: give its `box` or its `recist` mark")
@@ -111,7 +116,7 @@ def _png_files(slab: Slab) -> dict[str, bytes]:
     for position, plane in enumerate(slab.hu[first : slab.key_slice + reach + 1], start=first):
         if not np.isfinite(plane).all():
             raise AddedLesionError("the CT holds values that are not numbers: repair the file")
-        files[slice_file_name(slab.first_slice_index + position)] = _png(plane)
+        files[slice_file_name(slab.grid.to_file_slice(position))] = _png(plane)
     return files
 
 
@@ -138,6 +143,16 @@ def _lesion(slab: Slab, fields: LesionFields, marked: MarkedBox) -> Lesion:
         lesion_type=fields.lesion_type,
         study_date=fields.study_date,
         tags=fields.tags,
+    )
+
+
+def _on_display(query: LesionQuery, slab: Slab) -> LesionQuery:
+    """The mark on the grid of the archive that the pixels become part of."""
+    query = query.in_file_grid(slab.grid)
+    return replace(
+        query,
+        box=None if query.box is None else slab.display_box(query.box),
+        recist=None if query.recist is None else slab.grid.to_display_recist(query.recist),
     )
 
 

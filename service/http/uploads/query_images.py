@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from retrieval.grid import Grid
 from retrieval.image import Slab
 from service.decoding.identity import IdentifiedImage, told_name
 from service.decoding.reading import UploadOptions
@@ -48,19 +49,24 @@ def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -
     names = tuple(told_name(upload.filename or "") for upload in form.uploads)
     choice = form.choice()
     reading = UploadOptions(choice.key_slice_index, choice.spacing_mm, half_depth_mm, names)
-    return read_upload([upload.file for upload in form.uploads], reading, service.decoders)
+    files = [upload.file for upload in form.uploads]
+    if form.grid is Grid.FILE or choice.key_slice_index is None:
+        return read_upload(files, reading, service.decoders)
+    # What a display slice is called in the file is known once all of them are read.
+    everything = replace(reading, key_slice_index=None, half_depth_mm=EVERY_SLICE_MM)
+    image = read_upload(files, everything, service.decoders)
+    return replace(image, slab=_on_key_slice(image.slab, form))
 
 
 def _held_slab(service: ServiceState, upload_id: str, form: ImageForm) -> Slab:
     if form.spacing is not None:
         raise RequestError("the upload has its spacing already: leave `spacing` out")
-    slab = service.uploads.get(upload_id)
+    return _on_key_slice(service.uploads.get(upload_id), form)
+
+
+def _on_key_slice(slab: Slab, form: FileForm) -> Slab:
     if form.key_slice_index is None:
         return slab
-    position = form.key_slice_index - slab.first_slice_index
-    if not 0 <= position < len(slab.hu):
-        raise RequestError(
-            f"slice {form.key_slice_index} is not in the upload: its slices are numbered "
-            f"{slab.first_slice_index} to {slab.first_slice_index + len(slab.hu) - 1}"
-        )
-    return slab.with_key_slice(position)
+    if form.grid is Grid.DISPLAY:
+        return slab.with_key_slice(form.key_slice_index)
+    return slab.on_file_slice(form.key_slice_index)

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from retrieval.detection.proposals import Proposal, ProposalError
 from retrieval.detection.volumes import LinkOptions, join_slices, scan_volume
+from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import Box, LesionType
 
 
 def slab_of(slices: int, *, interval: float = 2.0) -> Slab:
     hu = np.zeros((slices, 8, 8), np.float32)
-    return Slab(hu, (0.5, 0.5), interval, first_slice_index=100)
+    return Slab(hu, (0.5, 0.5), interval, grid=GridMap.from_first_slice(100))
 
 
 def at(x: float, score: float, *, side: float = 20, **fields) -> Proposal:

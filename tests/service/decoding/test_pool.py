@@ -73,8 +73,8 @@ def test_the_process_is_confined(pool):
 def test_several_files_and_their_order(pool):
     files = [io.BytesIO(h.png(h.plane(n))) for n in (5, 3, 4)]
     slab = pool.decode(files, UploadOptions(2, (0.9, 0.8, 2.5))).slab
-    np.testing.assert_array_equal(slab.hu, np.stack([h.plane(n) for n in (5, 3, 4)]))
-    assert (slab.key_slice_index, slab.first_slice_index) == (2, 1)
+    np.testing.assert_array_equal(slab.hu, np.stack([h.plane(n) for n in (4, 3, 5)]))
+    assert (slab.key_slice_index, slab.slice_numbers) == (2, range(1, 4))
     assert slab.spacing_mm_px == (0.9, 0.8)
 
 

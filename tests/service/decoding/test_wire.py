@@ -86,7 +86,8 @@ SLAB = {
     "spacing_mm_px": [1, 1],
     "slice_interval_mm": 1,
     "key_slice": 0,
-    "first_slice_index": 0,
+    "grid": {"axes": [0, 1, 2], "step": [1, 1, 1], "origin": [0, 0, 0]},
+    "notes": [],
 }
 
 
@@ -106,7 +107,12 @@ SLAB = {
         {"slice_interval_mm": float("nan")},
         {"key_slice": 1},
         {"key_slice": "x"},
-        {"first_slice_index": {}},
+        {"grid": {}},
+        {"grid": {"axes": [0, 1, 1], "step": [1, 1, 1], "origin": [0, 0, 0]}},
+        {"grid": {"axes": [0, 1, 2], "step": [1, 2, 1], "origin": [0, 0, 0]}},
+        {"grid": {"axes": [0, 1, 2], "step": [1, 1, 1], "origin": [0, 0]}},
+        {"grid": {"axes": "abc", "step": [1, 1, 1], "origin": [0, 0, 0]}},
+        {"notes": 5},
     ],
 )
 def test_a_decoder_that_was_taken_over_can_only_answer_with_a_volume(forged):

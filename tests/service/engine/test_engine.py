@@ -118,6 +118,7 @@ def test_json_has_the_stable_names(engine, query):
     assert list(document) == [
         "box",
         "box_source",
+        "grid",
         "candidates",
         "hits",
         "follow_ups",

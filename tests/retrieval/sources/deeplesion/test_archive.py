@@ -52,7 +52,8 @@ def root(tmp_path: Path) -> Path:
 def slice_numbers(archive: DeepLesionArchive, half_depth_mm: float) -> list[int]:
     slab = archive.slab(archive.lesions[0], half_depth_mm=half_depth_mm)
     assert slab.key_slice_index == KEY
-    return [int(number) for number in slab.hu[:, 3, 7]]
+    # Numbers grow towards the feet, positions in a slab towards the head.
+    return [int(number) for number in slab.hu[::-1, 3, 7]]
 
 
 @pytest.mark.parametrize(
@@ -77,9 +78,9 @@ def test_only_the_needed_files_are_read(root: Path) -> None:
 def test_past_the_end_the_nearest_slice_stands_in_and_is_counted(root: Path) -> None:
     archive = DeepLesionArchive.open(root)
     slab = archive.slab(archive.lesions[0], half_depth_mm=10.0)
-    assert [int(v) for v in slab.hu[:, 0, 0]] == [5, 5, 5, 5, 6, 7, 8, 9, 9]
-    assert slab.filled_slices == (0, 1, 2, 8)
-    assert (slab.key_slice, slab.first_slice_index, slab.key_slice_index) == (4, 2, 6)
+    assert [int(v) for v in slab.hu[:, 0, 0]] == [9, 9, 8, 7, 6, 5, 5, 5, 5]
+    assert slab.filled_slices == (0, 6, 7, 8)
+    assert (slab.key_slice, slab.slice_numbers, slab.key_slice_index) == (4, range(2, 11), 6)
     assert (slab.spacing_mm_px, slab.slice_interval_mm) == ((0.7, 0.7), 2.5)
 
 
@@ -87,8 +88,8 @@ def test_a_hole_is_filled_from_the_side_of_the_key_slice(root: Path) -> None:
     archive = DeepLesionArchive.open(root)
     archive.image_path("000003_01_02", 7).unlink()
     slab = archive.slab(archive.lesions[0], half_depth_mm=5.0)
-    assert [int(v) for v in slab.hu[:, 0, 0]] == [5, 5, 6, 6, 8]
-    assert slab.filled_slices == (0, 3)
+    assert [int(v) for v in slab.hu[:, 0, 0]] == [8, 6, 6, 5, 5]
+    assert slab.filled_slices == (1, 4)
 
 
 def test_the_policy_raise_names_the_file(root: Path) -> None:
@@ -187,7 +188,7 @@ def test_every_real_lesion_gives_its_slab(real_data: Path) -> None:
         assert slab.key_slice_index == lesion.key_slice_index
         folder = root / "Images_png" / lesion.series_id
         for position in range(2 * reach + 1):
-            path = folder / f"{slab.first_slice_index + position:03d}.png"
+            path = folder / f"{slab.grid.to_file_slice(position):03d}.png"
             assert (position in slab.filled_slices) is not path.exists()
             if path.exists():
                 with Image.open(path) as picture:

@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
+from retrieval.image import CTError
 from retrieval.sources.dicom.header import DicomError, read_plane
 from retrieval.sources.dicom.series import read_dicom, read_dicom_grid
 from retrieval.sources.importers.structure_set import structure_mask
@@ -128,7 +129,7 @@ def test_a_damaged_file_is_refused(dicom, stored, tmp_path, keep):
 
 def test_key_slice_outside_and_empty_folder(dicom, stored, tmp_path):
     folder = dicom.write(tmp_path / "series", dicom.series(stored))
-    with pytest.raises(DicomError, match="0 to 4"):
+    with pytest.raises(CTError, match="0 to 4"):
         read_dicom(folder, key_slice=5)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DicomError, match="no DICOM file"):

@@ -47,6 +47,9 @@ def test_an_upload_tells_its_geometry(held, series):
         "slice_interval_mm": 2.5,
         "first_slice_index": 1,
         "key_slice_index": 2,
+        "grid": "file",
+        "identity": None,
+        "warnings": [],
         "expires_in_s": 1800,
     }
     assert len(held["upload_id"]) == 32

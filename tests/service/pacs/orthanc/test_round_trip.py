@@ -45,7 +45,7 @@ def test_only_the_slices_that_are_needed_are_retrieved(pacs, phantom, patient, e
     assert slab.key_slice_index == mark.position
     assert 3 <= len(asked) == len(slab.hu) <= 5 < len(series.images)
     _, images = stacked(patient, 2)
-    wanted = np.clip(images[slab.first_slice_index :][: len(slab.hu)], -1024, 3071)
+    wanted = np.clip(images[slab.slice_numbers[0] :][: len(slab.hu)], -1024, 3071)
     np.testing.assert_array_equal(slab.hu, wanted)
 
 
