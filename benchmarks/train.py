@@ -31,10 +31,11 @@ from retrieval.embedding.initialise import plain_views
 from retrieval.embedding.network import DLGNetwork
 from retrieval.embedding.recipe import Recipe, load_recipe
 from retrieval.embedding.sampling import MISSING, SequenceSampler
-from retrieval.embedding.train import Reports, train_encoder
+from retrieval.embedding.train import train_encoder
 from retrieval.embedding.training_data import TrainingData
 from retrieval.lesion import Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.training.loop import Reports
 
 TRAINING_LESIONS = 22_919
 LIMIT = 0.85

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from retrieval.progress import ReportProgress
+
 if TYPE_CHECKING:
     from rich.table import Table
-
-ReportProgress = Callable[[int, int], None]
-"""Called with (done, total) while a long job runs."""
 
 PIPE_WIDTH = 160
 """Columns of a table that is written to a file or a pipe, which have no width of their own."""

@@ -26,8 +26,9 @@ from index.faiss_store.store import StoreQuery, replayed
 from index.files import private
 from index.milvus.client import MilvusSettings
 from index.milvus.store import CATCH_UP_CHANGES, MilvusStore
-from index.milvus.sync import ReportProgress, SyncReport
+from index.milvus.sync import SyncReport
 from index.reports import Neighbour
+from retrieval.progress import ReportProgress
 
 LOCK = "milvus.lock"
 """Held by the one program that writes to the collection."""

@@ -26,7 +26,8 @@ from index.milvus.client import (
 )
 from index.milvus.expression import expression
 from index.milvus.schema import Owner, Standing
-from index.milvus.sync import ReportProgress, SyncReport, bring_level, differences
+from index.milvus.sync import SyncReport, bring_level, differences
+from retrieval.progress import ReportProgress
 
 CATCH_UP_CHANGES = 5_000
 """So many changes are brought over in passing, in a second or two; ``index sync`` takes more."""

@@ -9,7 +9,7 @@ lost by the server) shows in the rows before, or in the count; then every row is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from index.errors import MilvusError
 from index.milvus.client import MOST_HITS, SESSION, STRONG, MilvusCollection
 from index.milvus.expression import OWN_ROWS
 from index.milvus.schema import Standing, entity, stamp
+from retrieval.progress import ReportProgress
 
 WRITE_ROWS = 1_000
 """Rows of one call: a megabyte of vectors of 256 numbers."""
@@ -27,8 +28,6 @@ COMPARED_ROWS = 10_000
 
 OVERLAP_ROWS = 1_000
 """Rows before the newest known that are compared again, to see that the past is the same."""
-
-ReportProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

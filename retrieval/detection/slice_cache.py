@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,10 +16,8 @@ import numpy as np
 from retrieval.detection.whole_slice import WholeSlice, whole_slice
 from retrieval.lesion import Lesion, LesionSearchError
 from retrieval.patch import PatchSpec
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total)."""
 
 
 class SliceCacheError(LesionSearchError):
@@ -51,7 +49,7 @@ class SliceCache:
                 "or name another folder"
             )
 
-    def build(self, *, progress: Progress | None = None) -> list[bool]:
+    def build(self, *, progress: ReportProgress | None = None) -> list[bool]:
         """Cuts what is missing; says of each slice whether its image could be read."""
         readable = []
         with ThreadPoolExecutor() as pool:

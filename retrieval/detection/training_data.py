@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.detection.recipe import DetectorRecipe
-from retrieval.detection.slice_cache import Progress, SliceCache
+from retrieval.detection.slice_cache import SliceCache
 from retrieval.detection.whole_slice import WholeSlice
 from retrieval.lesion import Box, Lesion, LesionSearchError, LesionType, Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
 
 
@@ -69,7 +70,7 @@ class TrainingSlices:
         recipe: DetectorRecipe,
         folder: Path,
         *,
-        progress: Progress | None = None,
+        progress: ReportProgress | None = None,
     ) -> TrainingSlices:
         """The train slices of ``archives``, cut into ``folder`` where they are not yet.
 

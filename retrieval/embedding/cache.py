@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +22,11 @@ from numpy.typing import NDArray
 
 from retrieval.lesion import Lesion, LesionSearchError
 from retrieval.patch import Patch, PatchSpec, extract_patch
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
 
 MARGIN_PX = 16
 """Room on every side for rotation, spacing and box jitter."""
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total)."""
 
 
 class CacheError(LesionSearchError):
@@ -60,7 +58,12 @@ class PatchCache:
 
     @classmethod
     def build(
-        cls, archive: Archive, spec: PatchSpec, folder: Path, *, progress: Progress | None = None
+        cls,
+        archive: Archive,
+        spec: PatchSpec,
+        folder: Path,
+        *,
+        progress: ReportProgress | None = None,
     ) -> PatchCache:
         """Cuts what is missing, or damaged since it was cut, and opens the cache.
 

@@ -1,4 +1,4 @@
-"""Trains an encoder: one loop, resumable to the bit on the CPU, on one GPU or several.
+"""Trains an encoder, resumable to the bit on the CPU, on one GPU or several.
 
     torchrun --nproc-per-node 8 $(which lesion-search) train encoder --archive DeepLesion \
         --recipe dlg-vgg16 --out runs/dlg
@@ -6,18 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from retrieval.embedding.augment import Augmenter
 from retrieval.embedding.batches import BatchSource
-from retrieval.embedding.cache import Progress
 from retrieval.embedding.encoder import fingerprint, load_network, save_encoder
 from retrieval.embedding.initialise import initialise
 from retrieval.embedding.network import DLGNetwork
@@ -29,10 +28,10 @@ from retrieval.embedding.similarity import Rows
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import Split
 from retrieval.sources.archive import Archive
-from retrieval.training.checkpoint import load_checkpoint, run_identity, save_checkpoint
+from retrieval.training.checkpoint import run_identity
 from retrieval.training.config import RecipeError
-from retrieval.training.run_log import RunLog
-from retrieval.training.schedule import rate_share
+from retrieval.training.loop import Reports, RunFolder, TrainingLoop
+from retrieval.training.seeds import torch_seed
 from retrieval.training.workers import Workers
 
 CHECKPOINT_EVERY = 200
@@ -48,14 +47,6 @@ class TrainedEncoder:
     fingerprint: str
     steps: int
     lesions: int
-
-
-@dataclass(frozen=True)
-class Reports:
-    """Who is told how far the run has come: patches cut, then steps done with the loss."""
-
-    cache: Progress | None = None
-    step: Callable[[int, int, float], None] | None = None
 
 
 def train_encoder(
@@ -77,10 +68,9 @@ def train_encoder(
     """
     reports = reports or Reports()
     with Workers(device) as workers:
-        if workers.leads:
-            TrainingData.open(archives, recipe, out / "cache", progress=reports.cache)
-        workers.wait()
-        training = TrainingData.open(archives, recipe, out / "cache")
+        training = workers.leader_first(
+            lambda: TrainingData.open(archives, recipe, out / "cache", progress=reports.cache)
+        )
         rows = training.rows(Split.TRAIN)
         if len(rows) == 0:
             raise TrainingDataError(
@@ -101,7 +91,7 @@ def train_encoder(
 
 
 class _Run:
-    """The state of one run on one worker, and the loop."""
+    """The state of one run on one worker: what the loop asks for."""
 
     def __init__(
         self, recipe: Recipe, training: TrainingData, rows: Rows, workers: Workers, out: Path
@@ -114,15 +104,20 @@ class _Run:
         self.model = TrainedModel(
             network, attributes=training.table.attributes.shape[1], types=types
         ).to(workers.device)
-        self.optimiser = _optimiser(self.model, recipe.optimiser)
-        self.identity = run_identity([recipe.to_dict(), training.names, len(training.table)])
         self.augmenter = Augmenter(recipe.patch, recipe.augment)
         self.objective = Objective(recipe)
+        identity = run_identity([recipe.to_dict(), training.names, len(training.table)])
+        self.loop: TrainingLoop[SequenceBatch] = TrainingLoop(
+            self.model,
+            recipe.optimiser,
+            RunFolder(out, identity, CHECKPOINT_EVERY, LOG_EVERY),
+            backbone=_backbone(network, recipe.optimiser),
+            workers=workers,
+        )
 
     def go(self, reports: Reports) -> None:
         """From the checkpoint, or from the start, to the last step."""
-        checkpoint = self.out / "checkpoint.safetensors"
-        first = load_checkpoint(checkpoint, self.model, self.optimiser, run=self.identity)
+        first = self.loop.resume()
         network = self.model.network
         if first == 0:
             self._begin(network)
@@ -130,26 +125,7 @@ class _Run:
                 save_encoder(network, self.out / START, name=f"{self.recipe.name} at its start")
         # Frozen statistics keep what ImageNet gives; without ImageNet there are none to keep.
         network.train(not self.recipe.pretrained)
-        replicated = self.workers.replicate(self.model)
-        with RunLog(self.out, first, enabled=self.workers.leads) as log:
-            for start, end, refine in self._stretches(first):
-                if refine:
-                    self._refine()
-                for step, batch in self._source().ahead(start, end):
-                    terms = self._step(replicated, batch, step)
-                    if step % LOG_EVERY == 0 or step + 1 == self.recipe.optimiser.steps:
-                        log.add(step, terms)
-                    if reports.step and self.workers.leads:
-                        reports.step(step + 1, self.recipe.optimiser.steps, sum(terms.values()))
-                    if (step + 1) % CHECKPOINT_EVERY == 0 and self.workers.leads:
-                        save_checkpoint(
-                            checkpoint,
-                            self.model,
-                            self.optimiser,
-                            step=step + 1,
-                            run=self.identity,
-                        )
-                        log.save()
+        self.loop.go(first, self._batches(first), self._terms, reports.step)
 
     def _begin(self, network: DLGNetwork) -> None:
         """The weights of step 0: the recipe's own encoder, or frozen multi-scale features."""
@@ -165,35 +141,27 @@ class _Run:
             )
         network.load_state_dict(begun.state_dict())
 
-    def _step(self, replicated: nn.Module, batch: SequenceBatch, step: int) -> dict[str, float]:
+    def _terms(self, replicated: nn.Module, batch: SequenceBatch, step: int) -> dict[str, Tensor]:
         device = self.workers.device
-        config = self.recipe.optimiser
-        share = rate_share(step, config.steps, warmup=config.warmup)
-        rates = (config.backbone_rate * share, config.head_rate * share)
-        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate
         batch = batch.to(device)
         generator = torch.Generator(device)
-        generator.manual_seed(hash((self.recipe.seed, self.workers.rank, step)) % 2**62)
+        generator.manual_seed(torch_seed(self.recipe.seed, self.workers.rank, step))
         hu, boxes = self.augmenter(batch.hu.float(), batch.boxes, batch.flips, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             output, attributes = replicated(hu, boxes)
-        terms = self.objective(output, attributes, batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(list(terms.values())).sum())
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip)
-        self.optimiser.step()
-        return {name: float(term.detach()) for name, term in terms.items()}
+        terms: dict[str, Tensor] = self.objective(output, attributes, batch)
+        return terms
 
-    def _stretches(self, first: int) -> list[tuple[int, int, bool]]:
-        """(start, end, refine before it) of the stretches between refinements still to do."""
+    def _batches(self, first: int) -> Iterator[tuple[int, SequenceBatch]]:
+        """The batches still to do; between two stretches the types are estimated anew."""
         steps, rounds = self.recipe.optimiser.steps, self.recipe.refine.rounds
         edges = [round(steps * n / (rounds + 1)) for n in range(rounds + 2)]
-        return [
-            (max(first, start), end, number > 0 and first <= start)
-            for number, (start, end) in enumerate(pairwise(edges))
-            if end > first
-        ]
+        for number, (start, end) in enumerate(pairwise(edges)):
+            if end <= first:
+                continue
+            if number > 0 and first <= start:
+                self._refine()
+            yield from self._source().ahead(max(first, start), end)
 
     def _refine(self) -> None:
         types = refined_types(self.model.network, self.training, self.rows, self.recipe.refine)
@@ -227,15 +195,10 @@ def blend(network: DLGNetwork, start: DLGNetwork, *, trained_share: float) -> No
             trained.copy_(torch.lerp(before[name], trained, trained_share))
 
 
-def _optimiser(model: TrainedModel, config: OptimiserConfig) -> torch.optim.AdamW:
-    """Two groups, backbone and the rest; a backbone rate of 0 freezes and skips its gradients."""
-    network = model.network
+def _backbone(network: DLGNetwork, config: OptimiserConfig) -> list[nn.Parameter]:
+    """The backbone's parameters; a rate of 0 freezes them and skips their gradients."""
     backbone = [*network.backbone.parameters(), *network.channel_mixer.parameters()]
     if config.backbone_rate == 0:
         for parameter in backbone:
             parameter.requires_grad_(False)
-    chosen = {id(parameter) for parameter in backbone}
-    heads = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
-    return torch.optim.AdamW(
-        [{"params": backbone}, {"params": heads}], weight_decay=config.weight_decay
-    )
+    return backbone

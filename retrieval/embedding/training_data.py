@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.embedding.cache import PatchCache, Progress
+from retrieval.embedding.cache import PatchCache
 from retrieval.embedding.recipe import Recipe
 from retrieval.embedding.similarity import LesionTable, Rows, TableBuilder
 from retrieval.lesion import Lesion, LesionSearchError, Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
 from retrieval.sources.deeplesion.paper_split import paper_part
 
@@ -53,7 +54,7 @@ class TrainingData:
         recipe: Recipe,
         cache_root: Path,
         *,
-        progress: Progress | None = None,
+        progress: ReportProgress | None = None,
     ) -> TrainingData:
         """Cuts or opens every archive's patch cache under ``cache_root`` and joins the tables."""
         if len({archive.root.resolve() for archive in archives}) != len(archives) or not archives:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import nn
+
+_Result = TypeVar("_Result")
 
 
 class Workers:
@@ -45,6 +48,18 @@ class Workers:
         """Until every process has come here."""
         if self.count > 1:
             dist.barrier()
+
+    def leader_first(self, work: Callable[[], _Result]) -> _Result:
+        """The work's result, done by the leading process before the others begin.
+
+        What one process writes, as a cache, is then only read by the others.
+        """
+        if not self.leads:
+            self.wait()
+            return work()
+        result = work()
+        self.wait()
+        return result
 
     def replicate(self, model: nn.Module) -> nn.Module:
         """The model whose gradients are averaged over all processes."""

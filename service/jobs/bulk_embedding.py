@@ -23,13 +23,13 @@ import numpy as np
 
 from index.lesion_index import LesionIndex
 from retrieval.lesion import LesionSearchError
+from retrieval.progress import ReportProgress
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from service.jobs.bulk_worker import EmbeddingWorker, WorkOrder, table_checksum
 from service.jobs.indexing import (
     EmbeddedGroup,
     FailedLesion,
     IndexingReport,
-    ReportProgress,
     missing_lesions,
     store_group,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,9 +18,8 @@ from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.lesion import Lesion, LesionSearchError
 from retrieval.patch import Patch, extract_patch
 from retrieval.pixel_hash import pixel_hash
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
-
-ReportProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

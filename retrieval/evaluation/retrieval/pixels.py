@@ -13,13 +13,11 @@ from retrieval.evaluation.retrieval.baselines import MethodVectors
 from retrieval.image import Slab
 from retrieval.lesion import Box, Lesion
 from retrieval.patch import Patch, PatchSpec, extract_patch
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive, ArchiveError
 
 EmbedPatches = Callable[[Sequence[Patch]], NDArray[np.float32]]
 """Patches to (n, d) unit vectors: an encoder, or anything that acts like one."""
-
-Progress = Callable[[int, int], None]
-"""Told (lesions done, lesions in all)."""
 
 View = Callable[[Slab, Box], tuple[Slab, Box]]
 """Another look at the same lesion: a shifted box, the next slice, a re-scan."""
@@ -76,7 +74,7 @@ def cut_patches(
     lesions: Sequence[Lesion],
     spec: PatchSpec,
     *,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> list[Patch]:
     """One patch a lesion, in their order.
 
@@ -96,7 +94,7 @@ class LesionImages:
     """An archive whose lesions are shown to methods; None for ``progress`` reports to nobody."""
 
     archive: Archive
-    progress: Progress | None = None
+    progress: ReportProgress | None = None
 
     def describe(
         self,

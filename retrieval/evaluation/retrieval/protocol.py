@@ -21,7 +21,6 @@ from retrieval.evaluation.retrieval.pixels import (
     EncoderMethod,
     LesionImages,
     PixelMethod,
-    Progress,
     named_vectors,
 )
 from retrieval.evaluation.retrieval.ranking import (
@@ -47,6 +46,7 @@ from retrieval.evaluation.stats.metrics import (
     purity,
 )
 from retrieval.patch import PatchSpec
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
 
 SIMILAR = "similar lesions by type, other patients"
@@ -78,7 +78,7 @@ class RetrievalOptions:
     stability_lesions: int = 200
     encoder_name: str = "encoder"
     pixel_floors: Sequence[PixelMethod] = ()
-    progress: Progress | None = None
+    progress: ReportProgress | None = None
 
 
 def evaluate_retrieval(

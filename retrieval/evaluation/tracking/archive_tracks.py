@@ -21,13 +21,14 @@ from retrieval.evaluation.tracking.matching import (
 )
 from retrieval.evaluation.tracking.report import TrackingReport
 from retrieval.lesion import Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.baselines import NearestLocation, fit_nearest_location
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.fitting.location_noise import LocationNoise, with_location_noise
-from retrieval.tracking.fitting.on_archive import LabelledArchive, ReportProgress, labelled_patients
+from retrieval.tracking.fitting.on_archive import LabelledArchive, labelled_patients
 from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel, bundled_matcher
 from retrieval.tracking.study_order import order_studies
 from retrieval.tracking.tracks import match_scores, track_patient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.lesion import LesionType, Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.row import TableRow
 from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError, RowProblem
-
-Progress = Callable[[int, int], None]
-"""Called with (slices done, slices in all)."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class ArchiveReport:
 
 
 def check_archive(
-    root: Path | str, *, read_images: bool = True, progress: Progress | None = None
+    root: Path | str, *, read_images: bool = True, progress: ReportProgress | None = None
 ) -> ArchiveReport:
     """Checks every row of an archive, and every slice of its sub-volumes that is on disk.
 
@@ -172,7 +170,7 @@ class _SliceCheck:
             self._key_rows.setdefault(key, []).append(row)
         self.found = self._on_disk() if look else []
 
-    def run(self, progress: Progress | None) -> list[RowProblem]:
+    def run(self, progress: ReportProgress | None) -> list[RowProblem]:
         problems = [
             RowProblem(
                 row.line,

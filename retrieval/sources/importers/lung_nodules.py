@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.importers.mask_marks import recist_of_mask
 from retrieval.sources.importers.source import (
     ImporterError,
     ImportReport,
-    Progress,
     counted,
     read_index,
     source_file,
@@ -110,7 +110,7 @@ class NoduleSource:
 
 
 def import_lung_nodules(
-    source: Path, out: Path, *, progress: Progress | None = None
+    source: Path, out: Path, *, progress: ReportProgress | None = None
 ) -> ImportReport:
     """Writes each nodule twice: on its key slice, and on the next slice it reaches.
 

@@ -19,10 +19,11 @@ from scipy import ndimage
 
 from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.importers.backgrounds import BackgroundSource, Run
 from retrieval.sources.importers.lung_nodules import Nodule, NoduleSource
-from retrieval.sources.importers.source import ImporterError, ImportReport, Progress, counted
+from retrieval.sources.importers.source import ImporterError, ImportReport, counted
 from retrieval.synthesis.pasting import NodulePlanes, Placement, Scene, paste
 from retrieval.tissue import body_mask, lung_mask
 
@@ -88,7 +89,7 @@ def import_pasted(
     out: Path,
     *,
     recipe: PastedRecipe | None = None,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> ImportReport:
     """Pastes train nodules into train backgrounds; all rows are of the train split.
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.lesion import BOX_PADDING_PX, Box, LesionType, Recist, Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.importers.backgrounds import BackgroundSource, Run
-from retrieval.sources.importers.source import ImportReport, Progress, counted
+from retrieval.sources.importers.source import ImportReport, counted
 from retrieval.tissue import (
     body_mask,
     bone_edge_mask,
@@ -51,7 +52,7 @@ def import_real_positions(
     out: Path,
     *,
     recipe: PositionRecipe | None = None,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> ImportReport:
     """Writes positions on every slice that has both neighbours, and on single slices.
 

@@ -7,18 +7,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from retrieval.progress import ReportProgress
 from retrieval.sources.importers.lung_nodules import import_lung_nodules
 from retrieval.sources.importers.pasted import import_pasted
 from retrieval.sources.importers.real_positions import import_real_positions
 from retrieval.sources.importers.sarcoma import import_sarcoma
-from retrieval.sources.importers.source import ImportReport, Progress
+from retrieval.sources.importers.source import ImportReport
 
 
 class Importer(Protocol):
     """Turns a collection into an archive in DeepLesion's layout."""
 
     def __call__(
-        self, source: Path, out: Path, *, progress: Progress | None = None
+        self, source: Path, out: Path, *, progress: ReportProgress | None = None
     ) -> ImportReport:
         """Writes the archive; a second call goes on where the first one was stopped."""
         ...

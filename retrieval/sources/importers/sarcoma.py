@@ -14,17 +14,12 @@ from numpy.typing import NDArray
 
 from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.axes import on_display
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.sources.dicom.series import read_dicom_grid, slab_of
 from retrieval.sources.importers.mask_marks import recist_of_mask
-from retrieval.sources.importers.source import (
-    ImporterError,
-    ImportReport,
-    Progress,
-    counted,
-    source_file,
-)
+from retrieval.sources.importers.source import ImporterError, ImportReport, counted, source_file
 from retrieval.sources.importers.splits import split_patients
 from retrieval.sources.importers.structure_set import structure_mask
 from retrieval.sources.nifti import read_nifti, read_nifti_volume
@@ -44,7 +39,9 @@ class Sarcoma:
     mask: NDArray[np.bool_]
 
 
-def import_sarcoma(source: Path, out: Path, *, progress: Progress | None = None) -> ImportReport:
+def import_sarcoma(
+    source: Path, out: Path, *, progress: ReportProgress | None = None
+) -> ImportReport:
     """Writes each tumour on several key slices about 10 mm apart, all of one track.
 
     The rows' attributes: ``offset_mm`` from the slice with the largest cross-section, and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -10,9 +10,7 @@ from typing import TypeVar
 import pandas as pd
 
 from retrieval.lesion import LesionSearchError
-
-Progress = Callable[[int, int], None]
-"""Called with (done, all) after each patient."""
+from retrieval.progress import ReportProgress
 
 Group = TypeVar("Group")
 
@@ -55,7 +53,9 @@ def source_file(path: Path) -> Path:
     return path
 
 
-def counted(groups: Iterable[Group], total: int, progress: Progress | None) -> Iterator[Group]:
+def counted(
+    groups: Iterable[Group], total: int, progress: ReportProgress | None
+) -> Iterator[Group]:
     """The groups unchanged; ``progress`` hears of each once it was worked on."""
     for done, group in enumerate(groups, start=1):
         yield group

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.evaluation.retrieval.views import CarelessRescan
 from retrieval.lesion import Lesion, LesionSearchError, Split
 from retrieval.patch import Patch, extract_patch
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.errors import TrackingError
@@ -22,8 +23,6 @@ from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.matcher import MatcherModel
 
 BATCH = 64
-
-ReportProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

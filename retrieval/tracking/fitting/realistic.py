@@ -12,12 +12,12 @@ from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.evaluation.retrieval.nodule_cohort import rated_nodules
 from retrieval.evaluation.retrieval.views import CarelessRescan
 from retrieval.lesion import Lesion, Split
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
 from retrieval.tracking.fitting.fit import fit_matcher
 from retrieval.tracking.fitting.hardened_patients import Hardening, hardened_patients
 from retrieval.tracking.fitting.on_archive import (
     LabelledArchive,
-    ReportProgress,
     embedded_lesions,
     fit_labelled,
     labelled_patients,

@@ -58,7 +58,8 @@ def encoder(
     """
     need_extra(Extra.TRAIN)
     from retrieval.embedding.recipe import load_recipe
-    from retrieval.embedding.train import Reports, train_encoder
+    from retrieval.embedding.train import train_encoder
+    from retrieval.training.loop import Reports
 
     chosen = load_recipe(recipe, _changes(change))
     sources = _opened(archive)
@@ -91,12 +92,13 @@ def detector(
     """
     need_extra(Extra.TRAIN)
     from retrieval.detection.recipe import load_detector_recipe
-    from retrieval.detection.train import DetectorReports, train_detector
+    from retrieval.detection.train import train_detector
+    from retrieval.training.loop import Reports
 
     chosen = load_detector_recipe(recipe, _changes(change))
     sources = _opened(archive)
     with progress_bar("slices cut") as cutting, progress_bar("steps") as stepping:
-        reports = DetectorReports(cutting, lambda done, total, _: stepping(done, total))
+        reports = Reports(cutting, lambda done, total, _: stepping(done, total))
         trained = train_detector(sources, chosen, out, device=device, reports=reports)
     facts = {
         "detector": str(trained.path),

@@ -15,11 +15,12 @@ from retrieval.detection.detector import (
 )
 from retrieval.detection.network import build_network
 from retrieval.detection.recipe import RECIPES, load_detector_recipe
-from retrieval.detection.train import DetectorReports, train_detector
+from retrieval.detection.train import train_detector
 from retrieval.image import Slab
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.training.checkpoint import CheckpointError
 from retrieval.training.config import RecipeError
+from retrieval.training.loop import Reports
 from service.cli import main
 from tests.retrieval.detection.conftest import TinyDetector
 
@@ -68,10 +69,10 @@ def test_a_run_killed_on_the_way_ends_at_the_same_weights(
             tiny_detector.recipe,
             out,
             device="cpu",
-            reports=DetectorReports(step=stop),
+            reports=Reports(step=stop),
         )
     resumed = []
-    report = DetectorReports(step=lambda done, total, loss: resumed.append(done))
+    report = Reports(step=lambda done, total, loss: resumed.append(done))
     again = train_detector(
         [marked_archive], tiny_detector.recipe, out, device="cpu", reports=report
     )
@@ -89,7 +90,7 @@ def test_training_learns_one_slice(
     losses: list[float] = []
     recipe = load_detector_recipe("tiny", {"optimiser.steps": "25"})
     out = with_cache(tiny_detector.out, tmp_path / "run")
-    report = DetectorReports(step=lambda done, total, loss: losses.append(loss))
+    report = Reports(step=lambda done, total, loss: losses.append(loss))
     train_detector([marked_archive], recipe, out, device="cpu", reports=report)
     assert np.mean(losses[-8:]) < np.mean(losses[:4])
 

@@ -50,6 +50,21 @@ def test_no_change_is_exactly_the_patch_of_an_indexed_lesion(
         np.testing.assert_allclose(view_boxes[row], patch.box.to_list(), atol=1e-3)
 
 
+def test_a_rotation_turns_the_lesion_and_leaves_its_shape() -> None:
+    """A wrong sign in the matrix makes a shear of it: the long side grows, the area shrinks."""
+    hu, boxes = squares(16)
+    plain = np.cov(np.stack(bright(view(hu, boxes)[0][0, 1])))
+    views, _ = view(hu, boxes, rotation_deg=60.0)
+    turned = 0
+    for planes in views:
+        moments = np.cov(np.stack(bright(planes[1])))
+        np.testing.assert_allclose(
+            np.linalg.eigvalsh(moments), np.linalg.eigvalsh(plain), rtol=0.12
+        )
+        turned += abs(moments[0, 1]) > 3
+    assert turned > 4
+
+
 def test_the_box_follows_the_lesion() -> None:
     hu, boxes = squares(64)
     views, found = view(hu, boxes, **GEOMETRY)

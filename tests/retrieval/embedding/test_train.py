@@ -19,13 +19,14 @@ from retrieval.embedding.batches import BatchSource
 from retrieval.embedding.encoder import LesionEncoder, load_network
 from retrieval.embedding.recipe import Recipe, load_recipe
 from retrieval.embedding.sampling import SequenceSampler
-from retrieval.embedding.train import Reports, TrainedEncoder, blend, train_encoder
+from retrieval.embedding.train import TrainedEncoder, blend, train_encoder
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import LesionType, Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.training import run_log
 from retrieval.training.checkpoint import CheckpointError
 from retrieval.training.config import RecipeError
+from retrieval.training.loop import Reports
 from service.cli import main
 from tests.retrieval.embedding.conftest import TinyRun
 
