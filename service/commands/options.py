@@ -162,15 +162,23 @@ class PatientOptions:
 
 
 def engine_of(
-    index: Path, models: EncodingOptions, vectors: VectorOptions | None = None
+    index: Path,
+    models: EncodingOptions,
+    vectors: VectorOptions | None = None,
+    *,
+    detecting: bool = True,
 ) -> SearchEngine:
-    """The engine that the options name; errors are those of ``open_engine``."""
+    """The engine that the options name; errors are those of ``open_engine``.
+
+    Without ``detecting`` a detector is loaded only if the options name one.
+    """
     from service.engine.search_engine import open_engine
 
     vectors = vectors or VectorOptions()
+    files = models.files()
     return open_engine(
         index,
-        models.files(),
+        replace(files, detecting=detecting or files.detector is not None),
         milvus=milvus_settings(vectors.milvus, vectors.collection),
         approximate=vectors.approximate,
     )

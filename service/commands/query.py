@@ -90,7 +90,8 @@ def query(
         key_slice_index=reading.key_slice,
         spacing=reading.spacing,
     )
-    engine = engine_of(index, models, vectors)
+    detecting = image is not None and not asked.is_marked
+    engine = engine_of(index, models, vectors, detecting=detecting)
     with engine.index:
         if image is not None:
             answered = search_image(engine, asked, image)

@@ -10,10 +10,13 @@ from pathlib import Path
 class ModelFiles:
     """Files of the three models; the bundled ones stand in where none is named.
 
-    The encoder runs on ``device``, ``cpu`` or ``cuda``; matcher and detector on the CPU.
+    The encoder runs on ``device``, ``cpu`` or ``cuda``; matcher and detector on the CPU. Without
+    ``detecting`` no detector is loaded, which takes longer than everything else: a lesion that is
+    marked, or indexed, needs none.
     """
 
     encoder: Path | None = None
     matcher: Path | None = None
     detector: Path | None = None
     device: str = "cpu"
+    detecting: bool = True

@@ -245,7 +245,7 @@ def open_engine(
     models = models or ModelFiles()
     loaded = LesionEncoder.load(models.encoder, device=models.device)
     model = load_matcher(models.matcher)
-    proposer = detector_in_use(models.detector)
+    proposer = detector_in_use(models.detector) if models.detecting else None
     opened = LesionIndex.open(index, binding=binding_of(loaded), milvus=milvus)
     try:
         return SearchEngine(loaded, opened, proposer, matcher=model, approximate=approximate)

@@ -32,6 +32,20 @@ def test_the_encoder_loads_torch_but_not_torchvision() -> None:
     assert loaded_after(code) <= {"torch", "scipy"}
 
 
+def test_a_query_with_a_box_loads_no_detector(built_index, encoder_file, archive) -> None:
+    lesion = archive.lesions[0]
+    image = archive.root / archive.source(lesion).image
+    box = ",".join(map(str, lesion.box.to_list()))
+    asked = ["query", image, "--index", built_index, "--encoder", encoder_file, "--box", box]
+    program = f"""
+import sys
+from service.cli import main
+assert main({[str(word) for word in asked]!r}) == 0
+assert "retrieval.detection.detector" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+
 def test_an_index_loads_neither_torch_nor_scipy() -> None:
     assert loaded_after("import index.lesion_index") <= {"faiss"}
 
