@@ -1,20 +1,14 @@
-"""Vectors and lesions in; neighbours and tracks out. Never imports torch.
+"""Vectors and lesions in; neighbours out. Never imports torch.
 
-lesion_index.py  LesionIndex = catalog + store: add, remove, search, verify
-filters.py       LesionFilter: one grammar for Python, command line and HTTP
-catalog.py       SQLite, the truth: lesions, vectors, image sources, matches
-                 (schema, rows, connections, catalog_writer, match_table, creation, damage_watch)
-store.py         VectorStore and FaissStore: a cache that can always be rebuilt
-                 (segments, exact, approximate, selection, snapshots)
-storage.py       catalog and store kept level: one read path, one write path
-milvus.py        the same protocol on a Milvus server (milvus_client, milvus_schema,
-                 milvus_filters); milvus_storage.py and milvus_sync.py keep it level
-opening.py       which of the two stores an index folder is opened with
-verify.py        every checksum and norm, the catalog against FAISS or Milvus
-parquet.py       an index as one file, and back
-tracking.py      the lesion graph of one patient -> lesion tracks, follow-ups
-                 (edges, matcher, association, lesion_graph, merges, course, study_order)
-response.py      RECIST 1.1 response (response_targets); growth.py: one track over time
-matcher_fit.py   offline: the matcher's weights; baselines.py, simulated_patients.py beside it
-                 (hardened_patients, location_noise: phantoms as hard to match as real patients)
+lesion_index.py  LesionIndex: add, remove, search, verify
+storage.py       IndexStorage: the Protocol of what keeps the catalog and searches the vectors
+opening.py       which of its two implementations an index folder is opened with
+catalog/         SQLite, the truth: lesions, vectors, image sources, matches
+faiss_store/     the vectors in memory, exact or approximate, with a snapshot beside the catalog
+milvus/          the vectors on a Milvus server that follows the catalog
+filters/         LesionFilter: one grammar -> SQL, FAISS selection, Milvus expression
+vectors.py       what a vector must be; queries and hits
+verify.py        every checksum and norm, the catalog against what is searched
+parquet.py       an index as one file; parquet_import.py back again
+reports.py       what an index answers, summary.py what it holds; errors.py
 """

@@ -24,16 +24,14 @@ from index.catalog import complete_studies, creation, match_table
 from index.catalog.batches import put_all, remove_all
 from index.catalog.reader import EncoderBinding, LesionRecord
 from index.errors import UnknownLesionError
-from index.faiss_store.approximate import choose, free_memory
-from index.faiss_store.kinds import ApproximateKind
-from index.faiss_store.store import StoreQuery
 from index.filters.lesion_filter import LesionFilter
 from index.filters.sql import EVERYTHING, accepted
 from index.milvus.client import MilvusSettings
-from index.opening import IndexStorage, open_storage
+from index.opening import open_storage
 from index.own_images import OwnImages
-from index.reports import AddReport, IndexInfo, Match, Neighbour, VerifyReport
-from index.vectors import query_matrix, stored_vector
+from index.reports import AddReport, ApproximateKind, IndexInfo, Match, Neighbour, VerifyReport
+from index.storage import IndexStorage
+from index.vectors import VectorQuery, query_matrix, stored_vector
 from retrieval.lesion import Lesion
 
 ADD_BATCH = 1_000
@@ -219,7 +217,7 @@ class LesionIndex:
         if exclude:
             base = where or LesionFilter()
             where = replace(base, excluded_lesions=base.excluded_lesions | frozenset(exclude))
-        return self._storage.nearest(StoreQuery(queries, k, where, approximate))
+        return self._storage.nearest(VectorQuery(queries, k, where, approximate))
 
     def get(self, lesion_id: str) -> LesionRecord:
         """One lesion with vector and source; raises UnknownLesionError."""
@@ -274,10 +272,7 @@ class LesionIndex:
 
     def vectors(self) -> tuple[list[str], NDArray[np.float32]]:
         """Every lesion id (n) and its vector (n, dimension), in the order of their arrival."""
-        with self._storage.reading_level() as (reader, state):
-            ids = dict(reader.ids_of_rows())
-            rows, matrix = state.live_rows_and_vectors()
-        return [ids[int(row)] for row in rows], matrix
+        return self._storage.vectors()
 
     def matches(self, patient_id: str | None = None) -> list[Match]:
         """The confirmed and rejected pairs, of one patient or of all."""
@@ -292,7 +287,7 @@ class LesionIndex:
     def info(self) -> IndexInfo:
         """What the index holds and how it stands."""
         with self._storage.connections.reading() as connection:
-            return summary.summarise(connection, str(self.path), self._storage.store)
+            return summary.summarise(connection, self._storage)
 
     def verify(self) -> VerifyReport:
         """Checks every page, checksum, norm and the store; removes pixels that nothing names."""
@@ -310,8 +305,6 @@ class LesionIndex:
         Without a ``kind`` it is chosen by the rule of ``index.faiss_store.approximate``. Raises
         StoreError for too few lesions, or too little memory for any form.
         """
-        dimension = self.binding.dimension
-        kind = kind or choose(self.count(), dimension=dimension, memory_bytes=free_memory())
         self._storage.build_approximate(kind)
         facts: Mapping[str, Any] = self.info().store["approximate"]
         return facts

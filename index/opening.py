@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from index.catalog import creation
-from index.catalog.reader import CatalogReader, EncoderBinding
-from index.faiss_store.storage import Storage
-from index.faiss_store.store import FaissStore
+from index.catalog.reader import EncoderBinding
+from index.faiss_store.storage import FaissStorage
 from index.milvus.client import MilvusSettings
 from index.milvus.storage import MilvusStorage
-from index.milvus.store import MilvusStore
-
-IndexStorage = Storage | MilvusStorage
-"""What a LesionIndex is put together from."""
+from index.storage import IndexStorage
 
 
 def open_storage(
@@ -30,10 +26,8 @@ def open_storage(
     )
     try:
         if milvus is not None:
-            return MilvusStorage(connections, MilvusStore(milvus))
-        with connections.reading() as connection:
-            dimension = CatalogReader(connection).binding().dimension
-        return Storage(connections, FaissStore(folder, dimension=dimension))
+            return MilvusStorage(connections, milvus)
+        return FaissStorage(connections)
     except BaseException:
         connections.close()
         raise

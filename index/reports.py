@@ -38,6 +38,13 @@ class AddReport:
         return asdict(self)
 
 
+class ApproximateKind(StrEnum):
+    """The approximate forms there are."""
+
+    HNSW = "hnsw"
+    IVF = "ivf"
+
+
 class Verdict(StrEnum):
     """What a reader said of a pair of lesions."""
 
@@ -88,6 +95,14 @@ class Problem:
 
     what: str
     remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class VectorCheck:
+    """How many vectors are searched, and where they are not the catalog's."""
+
+    vectors: int
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)

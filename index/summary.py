@@ -6,16 +6,16 @@ import sqlite3
 
 from index.catalog import schema
 from index.catalog.reader import CatalogReader
-from index.faiss_store.store import VectorStore
 from index.reports import IndexInfo
+from index.storage import IndexStorage
 
 
-def summarise(connection: sqlite3.Connection, path: str, store: VectorStore) -> IndexInfo:
-    """The counts of one generation, and how the store stands to it."""
+def summarise(connection: sqlite3.Connection, storage: IndexStorage) -> IndexInfo:
+    """The counts of one generation, and how its vectors are searched."""
     reader = CatalogReader(connection)
     head, binding = reader.head(), reader.binding()
     return IndexInfo(
-        path=path,
+        path=str(storage.folder),
         lesions=head.lesion_count,
         patients=_number(connection, "SELECT COUNT(DISTINCT patient_id) FROM lesions"),
         studies=_number(
@@ -30,7 +30,7 @@ def summarise(connection: sqlite3.Connection, path: str, store: VectorStore) -> 
         encoder_name=binding.name,
         dimension=binding.dimension,
         patch_spec=binding.patch_spec,
-        store=store.facts(reader),
+        store=storage.facts(reader),
     )
 
 

@@ -1,22 +1,45 @@
-"""What a vector must be before it is stored or searched with."""
+"""Vectors: what they must be before they are stored or searched with; queries and hits."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.errors import LesionIndexError
+from index.filters.lesion_filter import LesionFilter
 from retrieval.lesion import Lesion
 
 NORM_TOLERANCE = 1e-3
 """How far a stored vector's length may be from 1: far above float32, far below a mistake."""
 
 
+Float32 = NDArray[np.float32]
+
+
 class VectorError(LesionIndexError):
     """A vector of the wrong length, or not finite, or not of unit norm."""
+
+
+@dataclass(frozen=True)
+class VectorQuery:
+    """What is asked of a storage: unit vectors (q, dimension), how many hits, and of which."""
+
+    vectors: Float32
+    k: int
+    where: LesionFilter | None = None
+    approximate: bool = False
+
+
+@dataclass(frozen=True)
+class RowHits:
+    """Row numbers and similarities of one query, best first."""
+
+    rows: NDArray[np.int64]
+    similarities: Float32
 
 
 def stored_vector(

@@ -1,4 +1,4 @@
-"""Every page, checksum and norm of an index, and the catalog against FAISS."""
+"""Every page, checksum and norm of an index, and the catalog against what is searched."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import sqlite3
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from index.catalog import rows as row_form
 from index.catalog.connections import damage
 from index.catalog.reader import CatalogReader
 from index.errors import CatalogError, StoreError
-from index.faiss_store.segments import StoreState
 from index.faiss_store.snapshots import read_index
-from index.milvus.storage import MilvusStorage
-from index.opening import IndexStorage
 from index.reports import Problem, VerifyReport
+from index.storage import IndexStorage
 from index.vectors import NORM_TOLERANCE
 
 _RESTORE = "restore the index from a backup, or build it again from its archive"
@@ -35,12 +32,14 @@ def verify(storage: IndexStorage) -> VerifyReport:
             problems += _vector_problems(connection, reader.binding().dimension)
             problems += _snapshot_problems(reader, storage)
             problems += _count_problems(connection, head.lesion_count)
-            vectors, wrong = _store_problems(reader, storage)
-            problems += wrong
+            checked = storage.check(reader)
+            problems += checked.problems
     except CatalogError as error:
         problems.append(Problem(str(error), _RESTORE))
         return VerifyReport(0, 0, 0, tuple(problems))
-    return VerifyReport(head.lesion_count, vectors, head.generation, tuple(problems[:_SHOWN]))
+    return VerifyReport(
+        head.lesion_count, checked.vectors, head.generation, tuple(problems[:_SHOWN])
+    )
 
 
 def _row_problems(connection: sqlite3.Connection) -> Iterator[Problem]:
@@ -102,38 +101,3 @@ def _snapshot_problems(reader: CatalogReader, storage: IndexStorage) -> Iterator
                 f"snapshot: {error}",
                 "nothing is lost: the next opening rebuilds it from the catalog",
             )
-
-
-def _store_problems(reader: CatalogReader, storage: IndexStorage) -> tuple[int, list[Problem]]:
-    """How many vectors the store holds, and where they are not the catalog's."""
-    if isinstance(storage, MilvusStorage):
-        remedy = "run `lesion-search index sync`: it repairs the collection from the catalog"
-        wrong = [Problem(f"Milvus: {what}", remedy) for what in storage.store.unlike(reader)]
-        return int(storage.store.facts(reader)["vectors"]), wrong
-    state = storage.store.level(reader)
-    problems = [] if state is None else list(_memory_problems(reader, state))
-    return storage.store.state.live, problems
-
-
-def _memory_problems(reader: CatalogReader, state: StoreState) -> Iterator[Problem]:
-    """Compares what is searched, vector by vector, with what is stored."""
-    held, matrix = state.live_rows_and_vectors()
-    at = 0
-    for rows, vectors in reader.vectors_after(0, dimension=state.dimension):
-        end = at + len(rows)
-        if not _same(held[at:end], rows) or not _same(matrix[at:end], vectors):
-            yield Problem(
-                f"the vectors in memory differ from the catalog near row {rows[0]}",
-                "delete the *.faiss files of the index: the next opening rebuilds them",
-            )
-            return
-        at = end
-    if at != len(held):
-        yield Problem(
-            f"{len(held) - at} vectors in memory are not in the catalog",
-            "delete the *.faiss files of the index: the next opening rebuilds them",
-        )
-
-
-def _same(first: NDArray[np.generic], second: NDArray[np.generic]) -> bool:
-    return bool(np.array_equal(first, second))

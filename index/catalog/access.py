@@ -9,8 +9,8 @@ from pathlib import Path
 from index.catalog.connections import Connections
 from index.catalog.reader import CatalogReader
 from index.errors import CatalogError
-from index.faiss_store.store import RowHits
 from index.reports import Neighbour
+from index.vectors import RowHits
 from retrieval.lesion import Lesion
 
 RECENT_LESIONS = 50_000

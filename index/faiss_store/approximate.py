@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from index.errors import StoreError
 from index.faiss_store import exact
 from index.faiss_store.exact import Hits, Scope
-from index.faiss_store.kinds import ApproximateKind
 from index.faiss_store.segments import Approximate, StoreState
+from index.reports import ApproximateKind
 
 HNSW_LESIONS = 2_000_000
 HNSW_LINKS = 32

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from index.catalog.connections import Connections
 from index.catalog.reader import CatalogReader, SnapshotEntry
 from index.catalog.writer import CatalogWriter, last_row
 from index.errors import LesionIndexError
-from index.faiss_store.kinds import ApproximateKind
+from index.faiss_store.approximate import choose, free_memory
 from index.faiss_store.segments import StoreState
 from index.faiss_store.snapshots import delete_unnamed, snapshot_lock
-from index.faiss_store.store import APPROXIMATE, FLAT, FaissStore, StoreQuery, replayed
-from index.reports import Neighbour
+from index.faiss_store.store import APPROXIMATE, FLAT, FaissStore, replayed
+from index.reports import ApproximateKind, Neighbour, Problem, VectorCheck
+from index.vectors import Float32, VectorQuery
 
 SNAPSHOT_ROWS = 1_000
 """Changes that are replayed at opening without a thought; a snapshot is due beyond them ..."""
@@ -32,12 +33,12 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Storage(CatalogAccess):
-    """The catalog, which is the truth, with the store that follows it."""
+class FaissStorage(CatalogAccess):
+    """The catalog, which is the truth, with the vectors in memory; an IndexStorage."""
 
-    def __init__(self, connections: Connections, store: FaissStore) -> None:
+    def __init__(self, connections: Connections) -> None:
         super().__init__(connections)
-        self.store = store
+        self.store = store = FaissStore(self.folder, dimension=self.binding.dimension)
         with self.reading() as reader:
             named = reader.snapshots()
             store.load(reader)
@@ -48,7 +49,7 @@ class Storage(CatalogAccess):
                     store.load(reader)
 
     @contextmanager
-    def reading_level(self) -> Iterator[tuple[CatalogReader, StoreState]]:
+    def _reading_level(self) -> Iterator[tuple[CatalogReader, StoreState]]:
         """A reader and the store's state of the very same generation."""
         while True:
             with self.reading() as reader:
@@ -83,7 +84,7 @@ class Storage(CatalogAccess):
                 self.store.swap(state)
         return answer
 
-    def nearest(self, query: StoreQuery) -> list[list[Neighbour]]:
+    def nearest(self, query: VectorQuery) -> list[list[Neighbour]]:
         """The lesions nearest to each query, of one generation."""
         while True:
             with self.reading() as reader:
@@ -93,6 +94,25 @@ class Storage(CatalogAccess):
                     lesions = self.recent.of(rows, reader)
                     return [neighbours(lesions, hits) for hits in found]
 
+    def vectors(self) -> tuple[list[str], Float32]:
+        """Every lesion id (n) and its vector (n, dimension), in the order of their arrival."""
+        with self._reading_level() as (reader, state):
+            ids = dict(reader.ids_of_rows())
+            rows, matrix = state.live_rows_and_vectors()
+        return [ids[int(row)] for row in rows], matrix
+
+    def facts(self, reader: CatalogReader) -> dict[str, Any]:
+        """Kind, size, snapshot and approximate form."""
+        return self.store.facts(reader)
+
+    def check(self, reader: CatalogReader) -> VectorCheck:
+        """Compares what is searched, vector by vector, with what is stored."""
+        state = self.store.level(reader)
+        different = None if state is None else _difference(reader, state)
+        remedy = "delete the *.faiss files of the index: the next opening rebuilds them"
+        problems = () if different is None else (Problem(different, remedy),)
+        return VectorCheck(self.store.state.live, problems)
+
     def snapshot(self) -> None:
         """Saves the vectors as a FAISS file; a kill leaves the old or the new one."""
         self.connections.refuse_if_read_only()
@@ -100,9 +120,17 @@ class Storage(CatalogAccess):
             entry, compacted = self.store.compact(self._newest_state())
             self._take_over(compacted, [entry])
 
-    def build_approximate(self, kind: ApproximateKind) -> None:
-        """Saves the vectors and an approximate form of them; searches go on meanwhile."""
+    def build_approximate(self, kind: ApproximateKind | None = None) -> None:
+        """Saves the vectors and an approximate form of them; searches go on meanwhile.
+
+        Raises StoreError: too few lesions, or too little memory for any form.
+        """
         self.connections.refuse_if_read_only()
+        if kind is None:
+            with self.reading() as reader:
+                count = reader.head().lesion_count
+            dimension = self.binding.dimension
+            kind = choose(count, dimension=dimension, memory_bytes=free_memory())
         with snapshot_lock(self.folder):
             newest = replace(self._newest_state(), approximate=None)
             flat, compacted = self.store.compact(newest)
@@ -122,7 +150,7 @@ class Storage(CatalogAccess):
             self._take_over(compacted, [entry], forget=APPROXIMATE)
 
     def _newest_state(self) -> StoreState:
-        with self.reading_level() as (_, state):
+        with self._reading_level() as (_, state):
             return state
 
     def _take_over(
@@ -170,3 +198,17 @@ class Storage(CatalogAccess):
             return state.live > SNAPSHOT_ROWS
         changed = state.last_row - saved.last_row + len(state.removed)
         return changed > max(SNAPSHOT_ROWS, SNAPSHOT_SHARE * state.live)
+
+
+def _difference(reader: CatalogReader, state: StoreState) -> str | None:
+    """Where the vectors in memory are not the catalog's, None where they all are."""
+    held, matrix = state.live_rows_and_vectors()
+    at = 0
+    for rows, vectors in reader.vectors_after(0, dimension=state.dimension):
+        end = at + len(rows)
+        if not (np.array_equal(held[at:end], rows) and np.array_equal(matrix[at:end], vectors)):
+            return f"the vectors in memory differ from the catalog near row {rows[0]}"
+        at = end
+    if at != len(held):
+        return f"{len(held) - at} vectors in memory are not in the catalog"
+    return None

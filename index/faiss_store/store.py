@@ -1,13 +1,13 @@
-"""VectorStore, and FaissStore: a cache of the catalog's vectors that can always be rebuilt."""
+"""FaissStore: a cache of the catalog's vectors that can always be rebuilt."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from index.catalog.reader import CatalogReader, SnapshotEntry
 from index.errors import CatalogError, StoreError
 from index.faiss_store import approximate, exact, snapshots
-from index.faiss_store.kinds import ApproximateKind
 from index.faiss_store.segments import Approximate, StoreState
 from index.faiss_store.selection import Selections
-from index.filters.lesion_filter import LesionFilter
+from index.reports import ApproximateKind
+from index.vectors import RowHits, VectorQuery
 
 _log = logging.getLogger(__name__)
 
@@ -27,44 +27,6 @@ FLAT = "flat"
 
 APPROXIMATE = "approximate"
 """The kind of an approximate one, which goes with an exact one."""
-
-
-@dataclass(frozen=True)
-class StoreQuery:
-    """What is asked of a store: unit vectors (q, dimension), how many hits, and of which."""
-
-    vectors: NDArray[np.float32]
-    k: int
-    where: LesionFilter | None = None
-    approximate: bool = False
-
-
-@dataclass(frozen=True)
-class RowHits:
-    """Row numbers and similarities of one query, best first."""
-
-    rows: NDArray[np.int64]
-    similarities: NDArray[np.float32]
-
-
-class VectorStore(Protocol):
-    """Vectors that can be searched, kept level with a catalog.
-
-    ``search`` answers for exactly the generation that ``reader`` sees, or returns None where the
-    store is already ahead of it: the caller then reads the catalog anew.
-    """
-
-    def search(self, reader: CatalogReader, query: StoreQuery) -> list[RowHits] | None:
-        """The nearest rows of each query."""
-        ...
-
-    def facts(self, reader: CatalogReader) -> dict[str, Any]:
-        """What the store is and how it stands to the catalog, as plain JSON."""
-        ...
-
-    def close(self) -> None:
-        """Lets go of what the store holds."""
-        ...
 
 
 class FaissStore:
@@ -103,7 +65,7 @@ class FaissStore:
                 state = self.state
         return state if state.generation == head.generation else None
 
-    def search(self, reader: CatalogReader, query: StoreQuery) -> list[RowHits] | None:
+    def search(self, reader: CatalogReader, query: VectorQuery) -> list[RowHits] | None:
         """The nearest rows of each query in the reader's generation; None if already ahead."""
         state = self.level(reader)
         if state is None:

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from index.catalog import creation
 from index.catalog.access import CatalogAccess, neighbours
@@ -20,14 +22,12 @@ from index.catalog.connections import Connections
 from index.catalog.reader import CatalogReader
 from index.catalog.writer import CatalogWriter
 from index.errors import IndexBusyError, MilvusBehindError, StoreError
-from index.faiss_store.kinds import ApproximateKind
-from index.faiss_store.segments import StoreState
-from index.faiss_store.store import StoreQuery, replayed
 from index.files import private
 from index.milvus.client import MilvusSettings
 from index.milvus.store import CATCH_UP_CHANGES, MilvusStore
 from index.milvus.sync import SyncReport
-from index.reports import Neighbour
+from index.reports import ApproximateKind, Neighbour, Problem, VectorCheck
+from index.vectors import Float32, VectorQuery
 from retrieval.progress import ReportProgress
 
 LOCK = "milvus.lock"
@@ -42,21 +42,36 @@ T = TypeVar("T")
 
 
 class MilvusStorage(CatalogAccess):
-    """The catalog, which is the truth, with the Milvus collection that follows it."""
+    """The catalog, which is the truth, with the collection that follows it; an IndexStorage."""
 
     def __init__(
-        self, connections: Connections, store: MilvusStore, *, replace: bool = False
+        self, connections: Connections, settings: MilvusSettings, *, replace: bool = False
     ) -> None:
+        """Connects; raises MilvusError, EncoderMismatchError. ``replace``: see MilvusStore."""
         super().__init__(connections)
-        self.store = store
+        self.store = store = MilvusStore(settings)
         with self.reading() as reader:
             store.load(reader, replace=replace)
 
-    @contextmanager
-    def reading_level(self) -> Iterator[tuple[CatalogReader, StoreState]]:
-        """A reader and every vector of its generation, from the catalog itself."""
+    def vectors(self) -> tuple[list[str], Float32]:
+        """Every lesion id (n) and its vector (n, dimension), from the catalog itself."""
         with self.reading() as reader:
-            yield reader, replayed(StoreState(self.binding.dimension, 0, 0), reader)
+            ids = dict(reader.ids_of_rows())
+            parts = list(reader.vectors_after(0, dimension=self.binding.dimension))
+        matrix = np.concatenate(
+            [np.empty((0, self.binding.dimension), np.float32), *(part for _, part in parts)]
+        )
+        return [ids[int(row)] for rows, _ in parts for row in rows], matrix
+
+    def facts(self, reader: CatalogReader) -> dict[str, Any]:
+        """Server, collection, its size and the generation it is level with."""
+        return self.store.facts(reader)
+
+    def check(self, reader: CatalogReader) -> VectorCheck:
+        """Compares the collection, row by row, with the catalog."""
+        remedy = "run `lesion-search index sync`: it repairs the collection from the catalog"
+        wrong = tuple(Problem(f"Milvus: {what}", remedy) for what in self.store.unlike(reader))
+        return VectorCheck(int(self.store.facts(reader)["vectors"]), wrong)
 
     def write(self, change: Callable[[CatalogWriter], T]) -> T:
         """Runs ``change`` in one write transaction, then brings it over to Milvus.
@@ -96,7 +111,7 @@ class MilvusStorage(CatalogAccess):
         with self._locked(), self.reading() as reader:
             return self.store.follow(reader, limit=limit, may_create=may_create, progress=progress)
 
-    def nearest(self, query: StoreQuery) -> list[list[Neighbour]]:
+    def nearest(self, query: VectorQuery) -> list[list[Neighbour]]:
         """The lesions nearest to each query, of one generation."""
         while True:
             with self.reading() as reader:
@@ -118,9 +133,10 @@ class MilvusStorage(CatalogAccess):
         """Brings the collection level: it is what outlasts this program."""
         self.follow()
 
-    def build_approximate(self, kind: ApproximateKind) -> NoReturn:
+    def build_approximate(self, kind: ApproximateKind | None = None) -> None:
         """Refuses: Milvus holds the exact form alone."""
-        raise StoreError(f"an index on Milvus is searched exactly, there is no {kind.value} form")
+        form = "approximate" if kind is None else kind.value
+        raise StoreError(f"an index on Milvus is searched exactly, there is no {form} form")
 
     def drop_approximate(self) -> None:
         """Has nothing to drop."""
@@ -171,7 +187,7 @@ def sync_index(
         folder, binding=None, read_only=False, write_timeout_s=SYNC_WAIT_S
     )
     try:
-        storage = MilvusStorage(connections, MilvusStore(settings), replace=replace)
+        storage = MilvusStorage(connections, settings, replace=replace)
         try:
             return storage.follow(progress=progress)
         finally:

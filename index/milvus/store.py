@@ -15,7 +15,6 @@ import numpy as np
 
 from index.catalog.reader import CatalogReader
 from index.errors import MilvusBehindError, MilvusError, StoreError
-from index.faiss_store.store import RowHits, StoreQuery
 from index.milvus.client import (
     BOUNDED,
     MOST_HITS,
@@ -27,6 +26,7 @@ from index.milvus.client import (
 from index.milvus.expression import expression
 from index.milvus.schema import Owner, Standing
 from index.milvus.sync import SyncReport, bring_level, differences
+from index.vectors import RowHits, VectorQuery
 from retrieval.progress import ReportProgress
 
 CATCH_UP_CHANGES = 5_000
@@ -54,7 +54,7 @@ class _Seen:
 
 
 class MilvusStore:
-    """Vectors on a Milvus server; a VectorStore. Safe to share by threads."""
+    """Vectors on a Milvus server. Safe to share by threads."""
 
     def __init__(self, settings: MilvusSettings) -> None:
         """Connects; raises MilvusUnavailableError, MilvusError."""
@@ -86,7 +86,7 @@ class MilvusStore:
             own.refuse_other(held, self._collection.name)
             self._collection.load()
 
-    def search(self, reader: CatalogReader, query: StoreQuery) -> list[RowHits] | None:
+    def search(self, reader: CatalogReader, query: VectorQuery) -> list[RowHits] | None:
         """The nearest rows of each query in the reader's generation.
 
         None where the collection stands at another: ``follow`` then brings it level.

@@ -1,4 +1,4 @@
-"""One suite for every VectorStore: FAISS in memory, and Milvus where there is a server."""
+"""One suite for every IndexStorage: FAISS in memory, and Milvus where there is a server."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from index.faiss_store.kinds import ApproximateKind
+from index.reports import ApproximateKind
 from service.commands.options import IndexOption, JsonFlag
 from service.console import answer, answer_fields, answer_json
 

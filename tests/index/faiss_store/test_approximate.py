@@ -11,9 +11,9 @@ import pytest
 from index.errors import StoreError
 from index.faiss_store import approximate, exact
 from index.faiss_store.approximate import choose
-from index.faiss_store.kinds import ApproximateKind
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
+from index.reports import ApproximateKind
 
 COUNT = 900
 
