@@ -20,7 +20,7 @@ from service.console import say, warn
 from service.figures.tables.result import show_result
 
 if TYPE_CHECKING:
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import Archive
 
 DEMO_PATIENTS = 40
 DEMO_SEED = 0
@@ -84,14 +84,14 @@ def choose_example(lesions: Sequence[Lesion], track_ids: Mapping[str, str]) -> L
     return max(lesions, key=worth)
 
 
-def _phantom_archive(folder: Path, patients: int) -> DeepLesionArchive:
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+def _phantom_archive(folder: Path, patients: int) -> Archive:
+    from retrieval.sources.archive import open_archive
 
     draw_phantoms(folder, patients=patients, seed=DEMO_SEED, workers=_processors())
-    return DeepLesionArchive.open(folder.resolve())
+    return open_archive(folder.resolve())
 
 
-def _show_example(archive: DeepLesionArchive, out: Path, encoder: Path | None) -> None:
+def _show_example(archive: Archive, out: Path, encoder: Path | None) -> None:
     from service.engine.model_files import ModelFiles
     from service.engine.query import LesionQuery
     from service.engine.search_engine import open_engine

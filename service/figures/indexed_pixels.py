@@ -14,7 +14,7 @@ from index.catalog.reader import LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.lesion import LesionSearchError
 from retrieval.pixel_hash import pixel_hash
-from retrieval.sources.deeplesion.png import read_deeplesion_png
+from retrieval.sources.archive import StoredSeries, stored_series
 from service.figures.etags import file_version
 
 REMEMBERED = 10_000
@@ -56,7 +56,7 @@ class IndexedPixels:
         """
         path = self.path(record)
         version = file_version(path)
-        plane = read_deeplesion_png(path)
+        plane = stored_series(path, record.lesion.key_slice_index).key_slice()
         kept = record.source.pixel_hash
         if kept is not None:
             if pixel_hash(plane) != kept:
@@ -66,6 +66,15 @@ class IndexedPixels:
                 )
             self._remember(path, version, kept)
         return plane
+
+    def series(self, record: LesionRecord) -> StoredSeries:
+        """The slices that the archive has around the key slice.
+
+        Raises PictureError if the key slice is gone or holds other pixels than at indexing: its
+        neighbours then are another scan's too.
+        """
+        self.check(record)
+        return stored_series(self.path(record), record.lesion.key_slice_index)
 
     def check(self, record: LesionRecord) -> None:
         """Raises what ``key_slice`` raises; reads the file only where it has changed since."""

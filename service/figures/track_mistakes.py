@@ -10,7 +10,7 @@ from pathlib import Path
 
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Lesion
-from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.archive import open_archive
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
@@ -69,7 +69,7 @@ def known_tracks(index: LesionIndex) -> dict[str, str]:
     folders = sorted({record.source.archive for record in records})
     tracks: dict[str, str] = {}
     for folder in folders:
-        tracks.update(DeepLesionArchive.open(Path(folder)).track_ids)
+        tracks.update(open_archive(Path(folder)).track_ids)
     if not tracks:
         raise TrackingError("the index's archives know no lesion tracks: no tracks.csv is there")
     return tracks

@@ -24,8 +24,8 @@ import numpy as np
 from index.lesion_index import LesionIndex
 from retrieval.lesion import LesionSearchError
 from retrieval.progress import ReportProgress
-from retrieval.sources.deeplesion.archive import DeepLesionArchive
-from service.jobs.bulk_worker import EmbeddingWorker, WorkOrder, table_checksum
+from retrieval.sources.archive import Archive
+from service.jobs.bulk_worker import EmbeddingWorker, WorkOrder
 from service.jobs.indexing import (
     EmbeddedGroup,
     FailedLesion,
@@ -99,7 +99,7 @@ class BulkReport:
 
 
 def index_archive_on_cluster(
-    archive: DeepLesionArchive,
+    archive: Archive,
     index: LesionIndex,
     encoder_file: Path,
     *,
@@ -125,7 +125,7 @@ def index_archive_on_cluster(
     shards = _cut_shards([lesion.lesion_id for lesion in pending], wanted, options.largest_shard)
     order = WorkOrder(
         archive=archive.root,
-        table_checksum=table_checksum(archive.root),
+        table_checksum=archive.checksum(),
         fingerprint=index.binding.fingerprint,
         batch_size=options.batch_size,
         device="cuda" if options.gpus_per_worker > 0 else "cpu",

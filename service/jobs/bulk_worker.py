@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import platform
 import tempfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.lesion import LesionSearchError
-from retrieval.sources.deeplesion.archive import DeepLesionArchive
-from retrieval.sources.deeplesion.coding import TABLE_NAME
+from retrieval.sources.archive import open_archive
 from service.jobs.indexing import EmbeddedGroup, IndexingOptions, embedded_groups
 
 
@@ -62,8 +60,8 @@ class EmbeddingWorker:
 
     def _load(self, encoder: bytes) -> None:
         order = self._order
-        self._archive = DeepLesionArchive.open(order.archive)
-        if table_checksum(order.archive) != order.table_checksum:
+        self._archive = open_archive(order.archive)
+        if self._archive.checksum() != order.table_checksum:
             raise LesionSearchError(
                 f"the table of {order.archive} is not the one the job was started with: every "
                 "machine must see the same archive at the same path"
@@ -78,8 +76,3 @@ class EmbeddingWorker:
                 f"the encoder has the fingerprint {self._encoder.fingerprint} here, "
                 f"{order.fingerprint} where the job was started: install the same lesion-search"
             )
-
-
-def table_checksum(archive: Path) -> int:
-    """CRC-32 of an archive's table."""
-    return zlib.crc32((archive / TABLE_NAME).read_bytes())

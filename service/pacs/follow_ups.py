@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from retrieval.lesion import Box, Lesion, LesionType, Recist
-from retrieval.sources.deeplesion.coding import lesion_id_of
+from retrieval.sources.archive import lesion_id_of
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.patient_timeline import PatientEvidence
 from service.engine.patient_tracks import PatientCase, UnknownPatientError

@@ -28,8 +28,7 @@ from retrieval.evaluation.retrieval.cohort import EvaluationError
 from retrieval.evaluation.stats.metrics import BoolArray, FloatArray
 from retrieval.image import Slab
 from retrieval.lesion import Lesion, LesionType, Split
-from retrieval.sources.archive import Archive
-from retrieval.sources.deeplesion import coding
+from retrieval.sources.archive import NOISY_TAG, Archive
 
 PROTOCOL = "Key slices, a hit is IoU >= 0.5"
 IOU_THRESHOLD = 0.5
@@ -111,8 +110,8 @@ def key_slices(archive: Archive, splits: Sequence[Split]) -> tuple[KeySlice, ...
     """
     grouped: dict[str, list[Lesion]] = {}
     for lesion in archive.lesions:
-        if (not splits or lesion.split in splits) and coding.NOISY_TAG not in lesion.tags:
-            name = coding.table_file_name(lesion.series_id, lesion.key_slice_index)
+        if (not splits or lesion.split in splits) and NOISY_TAG not in lesion.tags:
+            name = archive.image_name(lesion)
             grouped.setdefault(name, []).append(lesion)
     if not grouped:
         wanted = ", ".join(split.value for split in splits) or "any"
@@ -199,7 +198,7 @@ def _report(
     settings: Mapping[str, object],
 ) -> DetectionReport:
     noisy = sum(
-        (not options.splits or lesion.split in options.splits) and coding.NOISY_TAG in lesion.tags
+        (not options.splits or lesion.split in options.splits) and NOISY_TAG in lesion.tags
         for lesion in archive.lesions
     )
     return DetectionReport(

@@ -10,6 +10,7 @@ How the table counts and what the PNGs hold stands in ``retrieval.sources.deeple
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -61,6 +62,7 @@ class DeepLesionArchive:
 
     def __init__(self, table: Path, missing_slices: MissingSlices) -> None:
         self.root = table.parent
+        self._table = table
         self.missing_slices = missing_slices
         parsed = read_lesion_table(table)
         self.layout = image_layout(self.root)
@@ -121,6 +123,14 @@ class DeepLesionArchive:
             spacing_mm_px=row.spacing_mm_px,
             slice_interval_mm=row.slice_interval_mm,
         )
+
+    def image_name(self, lesion: Lesion) -> str:
+        """``000001_01_01_109.png``: how the table names the key slice."""
+        return coding.table_file_name(lesion.series_id, lesion.key_slice_index)
+
+    def checksum(self) -> int:
+        """CRC-32 of the table."""
+        return zlib.crc32(self._table.read_bytes())
 
     def slab(self, lesion: Lesion, *, half_depth_mm: float) -> Slab:
         """The key slice with as many slices on either side as ``half_depth_mm`` needs.

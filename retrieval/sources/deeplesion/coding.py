@@ -14,13 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.lesion import Box
-
 TABLE_NAME = "DL_info.csv"
 IMAGE_FOLDER = "Images_png"
 TRACKS_NAME = "tracks.csv"
 ATTRIBUTES_NAME = "attributes.csv"
-NOISY_TAG = "possibly_noisy"
 
 COLUMNS = (
     "File_name",
@@ -134,14 +131,3 @@ def series_of_file_name(name: str) -> SeriesIds | None:
         return None
     patient, study, series = found.groups()
     return SeriesIds(patient, f"{patient}_{study}", f"{patient}_{study}_{series}")
-
-
-def lesion_id_of(series_id: str, key_slice: int, box: Box) -> str:
-    """``000001_01_01_109_x233_y100``: the key slice and the 0-based box centre, rounded.
-
-    Made of the lesion's own content, so it does not change with the order of the table or with
-    the rows around it.
-    """
-    # The table keeps six decimals: a centre on .5 must not fall to another side when read back.
-    x, y = (math.floor(round(middle, 6) + 0.5) for middle in box.center)
-    return f"{series_id}_{key_slice:03d}_x{x}_y{y}"

@@ -17,6 +17,7 @@ from retrieval.lesion import (
     Recist,
     Split,
 )
+from retrieval.sources.archive import NOISY_TAG, lesion_id_of
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError
 
@@ -32,7 +33,7 @@ _NUMBER_LISTS = {5: 8, 6: 4, 7: 2, 8: 3, 11: 2}
 _NUMBER_COUNTS = list(_NUMBER_LISTS.values())
 
 _SPLITS = {str(split.code): split for split in Split}
-_NOISY: dict[str, tuple[str, ...]] = {"0": (), "1": (coding.NOISY_TAG,)}
+_NOISY: dict[str, tuple[str, ...]] = {"0": (), "1": (NOISY_TAG,)}
 
 _EDGE_TOLERANCE_PX = 2.0
 """A released mark ends 1.6 pixels beyond the edge of its image."""
@@ -94,7 +95,7 @@ def parse_row(cells: list[str], line: int) -> TableRow:
         raise _invalid(7, cells[7], f"the RECIST mark {cells[5]!r} has others")
     diameters_mm = _diameters(mark, spacing_mm_px)
     lesion = Lesion(
-        lesion_id=coding.lesion_id_of(series.series_id, key_slice, box),
+        lesion_id=lesion_id_of(series.series_id, key_slice, box),
         patient_id=series.patient_id,
         study_id=series.study_id,
         series_id=series.series_id,

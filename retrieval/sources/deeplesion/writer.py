@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.lesion import Box, LesionType, Recist, Split
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.archive import ArchiveError, lesion_id_of
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.row import check_box
 
@@ -86,7 +86,7 @@ class ArchiveRow:
     @property
     def lesion_id(self) -> str:
         """The id under which the reader will know this lesion."""
-        return coding.lesion_id_of(self.series_id, self.key_slice, self.box)
+        return lesion_id_of(self.series_id, self.key_slice, self.box)
 
     def table_cells(self) -> list[str]:
         """The row's 18 cells exactly as the released table writes them."""

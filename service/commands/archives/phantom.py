@@ -26,10 +26,10 @@ def phantom(
 
     Patients already drawn are kept, so an interrupted run goes on where it was.
     """
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import open_archive
 
     draw_phantoms(out, patients=patients, seed=seed, workers=workers)
-    archive = DeepLesionArchive.open(out)
+    archive = open_archive(out)
     written = {
         "archive": str(out),
         "patients": len({lesion.patient_id for lesion in archive.lesions}),

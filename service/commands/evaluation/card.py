@@ -46,15 +46,13 @@ def card(
     from retrieval.evaluation.reporting.card_facts import read_card_facts, training_counts
     from retrieval.evaluation.reporting.model_card import write_model_card
     from retrieval.evaluation.reporting.report_file import read_report
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import open_archive
 
     weights = encoder or BUNDLED_ENCODER
     target = out or weights.with_suffix(".md")
     measured, sources = _titled(report, "--report"), _titled(trained_on or (), "--trained-on")
     reports = {title: read_report(path) for title, path in measured.items()}
-    counted = [
-        training_counts(title, DeepLesionArchive.open(path)) for title, path in sources.items()
-    ]
+    counted = [training_counts(title, open_archive(path)) for title, path in sources.items()]
     described = read_card_facts(facts, weights, counted=counted)
     write_model_card(target, described, reports)
     answered = {

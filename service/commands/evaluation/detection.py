@@ -72,10 +72,10 @@ def _on_archive(
     archive: Path, predictions: Path | None, detector: Path | None, options: DetectionOptions
 ) -> DetectionReport:
     from retrieval.evaluation.detection.key_slices import evaluate_detector, evaluate_predictions
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import open_archive
     from service.engine.detectors import detector_in_use
 
-    source = DeepLesionArchive.open(archive)
+    source = open_archive(archive)
     if predictions is not None:
         return evaluate_predictions(source, predictions, options)
     proposer = detector_in_use(detector, every_proposal=True)

@@ -66,10 +66,10 @@ def retrieval(
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.evaluation.retrieval.protocol import RetrievalOptions, evaluate_retrieval
     from retrieval.patch import PatchSpec
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import open_archive
 
     protocol = _protocol(split)
-    source = DeepLesionArchive.open(archive)
+    source = open_archive(archive)
     with progress_bar("lesions") as progress:
         if floors_only:
             options = RetrievalOptions(
@@ -108,10 +108,10 @@ def nodules(
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.evaluation.retrieval.nodules import evaluate_nodules
     from retrieval.evaluation.retrieval.protocol import RetrievalOptions
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import open_archive
 
     splits = _splits(split)
-    source = DeepLesionArchive.open(archive)
+    source = open_archive(archive)
     loaded = LesionEncoder.load(encoder)
     with progress_bar("nodules") as progress:
         options = RetrievalOptions(

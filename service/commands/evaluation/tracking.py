@@ -71,7 +71,7 @@ def tracking(
         return
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_tracking
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import open_archive
     from retrieval.tracking.fitting.location_noise import LOCATION_NOISES
     from retrieval.tracking.matcher import load_matcher
     from service.figures.tables.tracking import tracking_tables
@@ -82,7 +82,7 @@ def tracking(
         raise TrackingOptionsError(f"--location-noise {location_noise!r} is unknown: {known}")
     assert archive is not None
     model, splits = load_matcher(matcher), parse_splits(split)
-    source, loaded = DeepLesionArchive.open(archive), LesionEncoder.load(encoder)
+    source, loaded = open_archive(archive), LesionEncoder.load(encoder)
     warn([model.warning_for(loaded.fingerprint)])
     with progress_bar("lesions") as progress:
         options = TrackingOptions(

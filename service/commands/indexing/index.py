@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from index.catalog.reader import EncoderBinding
     from index.lesion_index import LesionIndex
     from retrieval.embedding.encoder import LesionEncoder
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import Archive
     from service.jobs.bulk_embedding import BulkReport
     from service.jobs.indexing import IndexingReport
 
@@ -155,10 +155,10 @@ def build_index_on_cluster(
     return report
 
 
-def _opened_archive(archive: Path) -> DeepLesionArchive:
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+def _opened_archive(archive: Path) -> Archive:
+    from retrieval.sources.archive import open_archive
 
-    source = DeepLesionArchive.open(archive.resolve())
+    source = open_archive(archive.resolve())
     if not source.lesions:
         raise IndexCommandError(
             f"{archive} has no sound lesion: `lesion-search check {archive}` says why"

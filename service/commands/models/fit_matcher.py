@@ -62,7 +62,7 @@ def fit_matcher_command(
     """Fit the matcher's weights to lesion tracks that are known, with the encoder in use."""
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_patients
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import open_archive
     from retrieval.tracking.fitting.card import matcher_card
     from retrieval.tracking.fitting.on_archive import save_matcher
     from retrieval.tracking.fitting.realistic import FittingRecipe, fit_by_recipe
@@ -72,8 +72,8 @@ def fit_matcher_command(
     if spread is not None and not realistic:
         raise FitMatcherError("--spread turns the vectors of --realistic patients: give both")
     splits = parse_splits(split)
-    source, loaded = DeepLesionArchive.open(archive), LesionEncoder.load(encoder)
-    nodules = None if spread is None else DeepLesionArchive.open(spread)
+    source, loaded = open_archive(archive), LesionEncoder.load(encoder)
+    nodules = None if spread is None else open_archive(spread)
     name = source.root.name
     with progress_bar("lesions") as progress:
         recipe = FittingRecipe(splits, realistic, nodules, seed, progress)

@@ -14,7 +14,7 @@ from service.console import answer_fields, answer_json, progress_bar, say
 from service.extras import Extra, need_extra
 
 if TYPE_CHECKING:
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+    from retrieval.sources.archive import Archive
 
 ArchivesOption = Annotated[
     list[Path], typer.Option("--archive", help="An archive; repeat it to mix several.")
@@ -110,10 +110,10 @@ def detector(
     _tell(facts, out, title="Trained detector", as_json=as_json)
 
 
-def _opened(archives: list[Path]) -> list[DeepLesionArchive]:
-    from retrieval.sources.deeplesion.archive import DeepLesionArchive
+def _opened(archives: list[Path]) -> list[Archive]:
+    from retrieval.sources.archive import open_archive
 
-    return [DeepLesionArchive.open(folder) for folder in archives]
+    return [open_archive(folder) for folder in archives]
 
 
 def _changes(texts: list[str] | None) -> dict[str, str]:

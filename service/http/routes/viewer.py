@@ -8,11 +8,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
-from retrieval.sources.deeplesion.png import read_deeplesion_png
 from service.figures.etags import cached, etag_of, file_version, not_modified
 from service.http.dependencies import PROBLEMS, After, Limit, Service
 from service.http.schemas.viewer import LesionSlicesOut, PatientPage
-from service.http.slices import SLICE_RESPONSES, SeriesFiles, slice_response
+from service.http.slices import SLICE_RESPONSES, slice_response
 
 viewer_router = APIRouter(responses=PROBLEMS, tags=["viewer"])
 
@@ -22,15 +21,15 @@ def slices(service: Service, lesion_id: str) -> dict[str, Any]:
     """What the archive has around a lesion's key slice."""
     record = service.engine.index.get(lesion_id)
     with service.computing():
-        series = SeriesFiles.of(record, service.pictures.pixels)
-        rows, columns = read_deeplesion_png(series.paths[series.key_slice_index]).shape
+        series = service.pictures.pixels.series(record)
+        rows, columns = series.read(series.key_slice_index).shape
     return {
-        "slices": len(series.paths),
+        "slices": len(series.files),
         "rows": rows,
         "columns": columns,
         "spacing_mm_px": record.source.spacing_mm_px,
         "slice_interval_mm": record.source.slice_interval_mm,
-        "first_slice_index": series.first_slice_index,
+        "first_slice_index": min(series.files),
         "key_slice_index": series.key_slice_index,
         "box": record.lesion.box.to_list(),
     }
@@ -44,15 +43,15 @@ def slices(service: Service, lesion_id: str) -> dict[str, Any]:
 def lesion_slice(request: Request, service: Service, lesion_id: str, slice_index: int) -> Response:
     """One slice of the lesion's series, by the series' own number."""
     record = service.engine.index.get(lesion_id)
-    series = SeriesFiles.of(record, service.pictures.pixels)
-    path = series.paths.get(slice_index)
+    series = service.pictures.pixels.series(record)
+    path = series.files.get(slice_index)
     if path is None:
         raise HTTPException(404, f"slice {slice_index} is not in the archive beside this lesion")
     etag = etag_of("slice", path, file_version(path))
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     with service.computing():
-        return slice_response(read_deeplesion_png(path), cached(etag))
+        return slice_response(series.read(slice_index), cached(etag))
 
 
 @viewer_router.get("/v1/patients", response_model=PatientPage)

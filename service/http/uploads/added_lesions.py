@@ -20,8 +20,8 @@ from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion, LesionSearchError, LesionType
 from retrieval.pixel_hash import pixel_hash
+from retrieval.sources.archive import lesion_id_of
 from retrieval.sources.deeplesion.coding import (
-    lesion_id_of,
     slice_file_name,
     to_pixels,
 )

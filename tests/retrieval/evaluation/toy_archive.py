@@ -39,6 +39,9 @@ class ToyArchive:
     def source(self, lesion: Lesion) -> ImageSource:
         return ImageSource("toy", lesion.lesion_id, (1.0, 1.0), 2.0)
 
+    def image_name(self, lesion: Lesion) -> str:
+        return f"{lesion.series_id}_{lesion.key_slice_index:03d}.png"
+
 
 def toy_lesion(number: int, *, patient: int, study: int = 1, kind: LesionType, **fields) -> Lesion:
     x = fields.pop("x", 32.0)
