@@ -47,6 +47,10 @@ class DecoderBusyError(LesionSearchError):
     """Every decoder is at work, or none can be started."""
 
 
+class DecoderStorageError(LesionSearchError):
+    """The disk has no room for an upload while it is decoded."""
+
+
 class Decoder:
     """One process and the socket to it."""
 
@@ -98,6 +102,7 @@ class Decoder:
 
         Raises:
             UploadError: it is refused, or the process did not survive it or was too slow.
+            DecoderStorageError: the disk is full.
             DecoderBusyError: the process did not start.
         """
         self._wait_until_ready()
@@ -108,6 +113,8 @@ class Decoder:
         try:
             self._send(files, options)
             answer, _ = receive_message(self._channel)
+            if answer.get("outcome") == "no room":
+                raise DecoderStorageError("the disk has no room for the upload: free some space")
             if answer.get("outcome") == "refused":
                 self._is_sound = answer.get("is_last") is False
                 raise _refusal(answer)

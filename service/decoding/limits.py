@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import asdict, dataclass
 
 from retrieval.lesion import LesionSearchError
+
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says when a file cannot grow."""
 
 
 class UploadError(LesionSearchError):

@@ -20,12 +20,13 @@ import socket
 import sys
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from service.decoding.identity import IdentifiedImage
-from service.decoding.limits import DecodeLimits, UploadError
+from service.decoding.limits import FULL_DISK, DecodeLimits, UploadError
 from service.decoding.reading import UploadOptions, read_identified
 from service.decoding.wire import (
     CHUNK_BYTES,
@@ -64,8 +65,10 @@ def _serve_one(
     """Reads and answers one upload; False when this process should be replaced."""
     request, _ = receive_message(channel)
     _start_clock(limits.seconds)
-    for number, size in enumerate(request["sizes"], start=1):
-        _store(channel, folder / f"{number:04d}", int(size))
+    files = enumerate(request["sizes"], start=1)
+    if not all([_store(channel, folder / f"{number:04d}", int(size)) for number, size in files]):
+        send_message(channel, {"outcome": "no room"}, (), 0)
+        return False
     spacing = request["spacing_mm"]
     options = UploadOptions(
         request["key_slice_index"],
@@ -85,6 +88,9 @@ def _serve_one(
     except Exception as wrong:
         # Whatever a parser raises on hostile bytes is the upload's fault, and is told apart in
         # the service's log by its type and place.
+        if isinstance(wrong, OSError) and wrong.errno in FULL_DISK:
+            send_message(channel, {"outcome": "no room"}, (), 0)
+            return False
         _refuse(channel, "the upload breaks the rules of its kind of file", defect=_place(wrong))
     else:
         _answer(channel, volume_file, image)
@@ -130,15 +136,28 @@ def _place(wrong: Exception) -> str:
     return type(wrong).__name__ + where
 
 
-def _store(channel: socket.socket, target: Path, size: int) -> None:
+def _store(channel: socket.socket, target: Path, size: int) -> bool:
+    """Receives a file to its end; whether the disk had room for it."""
     buffer = memoryview(bytearray(min(size, CHUNK_BYTES)))
-    with target.open("wb") as file:
-        left = size
+    left, has_room = size, True
+    with target.open("wb", buffering=0) as file:
         while left:
             part = buffer[: min(left, len(buffer))]
             receive_into(channel, part)
-            file.write(part)
             left -= len(part)
+            has_room = has_room and _is_written(file, part)
+    return has_room
+
+
+def _is_written(file: BinaryIO, part: memoryview) -> bool:
+    try:
+        while part:
+            part = part[file.write(part) :]
+    except OSError as wrong:
+        if wrong.errno not in FULL_DISK:
+            raise
+        return False
+    return True
 
 
 def _empty(folder: Path) -> None:

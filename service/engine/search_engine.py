@@ -227,11 +227,12 @@ def open_engine(
     *,
     milvus: MilvusSettings | None = None,
     approximate: bool = False,
+    write_wait_s: float = 30.0,
 ) -> SearchEngine:
     """The engine of an index on disk, with the encoder that filled it; the bundled models if None.
 
     With ``milvus`` the vectors are searched there, with ``approximate`` in the approximate form
-    that the index holds.
+    that the index holds. A change waits ``write_wait_s`` for another program's.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
@@ -246,7 +247,9 @@ def open_engine(
     loaded = LesionEncoder.load(models.encoder, device=models.device)
     model = load_matcher(models.matcher)
     proposer = detector_in_use(models.detector) if models.detecting else None
-    opened = LesionIndex.open(index, binding=binding_of(loaded), milvus=milvus)
+    opened = LesionIndex.open(
+        index, binding=binding_of(loaded), milvus=milvus, write_timeout_s=write_wait_s
+    )
     try:
         return SearchEngine(loaded, opened, proposer, matcher=model, approximate=approximate)
     except BaseException:

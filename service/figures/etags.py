@@ -33,5 +33,8 @@ def not_modified(request: Request, etag: str) -> Response | None:
 
 
 def cached(etag: str) -> dict[str, str]:
-    """The headers of an answer that a browser may keep but must ask about again."""
-    return {"ETag": etag, "Cache-Control": "private, no-cache"}
+    """The headers of an answer that a program may keep by its tag, and a browser must not.
+
+    What shows a patient does not stay in a browser's cache on the disk.
+    """
+    return {"ETag": etag, "Cache-Control": "private, no-store"}

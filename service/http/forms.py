@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from retrieval.grid import Grid
 from retrieval.lesion import LesionType
 from service.engine.query import ImageChoice, LesionQuery
+from service.http.schemas.request import RequestModel
 from service.http.uploads.added_lesions import LesionFields
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -19,13 +20,11 @@ TAGS = r"^([A-Za-z0-9_-]{1,40}(,[A-Za-z0-9_-]{1,40}){0,19})?$"
 """Up to 20 tags, comma-separated."""
 
 
-class FileForm(BaseModel):
+class FileForm(RequestModel):
     """CT in one file, or in several slices of one series."""
 
-    model_config = ConfigDict(extra="forbid")
-
     file: UploadFile | None = None
-    files: list[UploadFile] = []
+    files: list[UploadFile] = Field(default=[])
     key_slice_index: int | None = Field(
         default=None, description="the slice the lesion lies on; the middle one if absent"
     )

@@ -1,4 +1,4 @@
-"""The gate: how many requests compute at once."""
+"""The gate: how many requests compute at once, and how many wait to write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from index.errors import IndexBusyError
 from retrieval.detection.proposals import Proposal, SliceDetector
 from retrieval.image import Slab
 
@@ -111,3 +112,25 @@ class GatedDetector:
         """The proposals on each of the slices at ``positions`` in the slab, in their order."""
         with self._gate.held():
             return self._detector.detect_slices(slab, positions)
+
+
+class WritersQueue:
+    """At most ``most`` threads write or wait for their turn to; the next is refused at once.
+
+    The catalog has one writer at a time, and another program's may keep it. Whoever waits for it
+    holds a thread of the service, but no place to compute.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free = threading.BoundedSemaphore(most)
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """A place in the queue; raises IndexBusyError if there is none."""
+        if not self._free.acquire(blocking=False):
+            raise IndexBusyError(f"{self._most} changes wait to be written: try again in a moment")
+        try:
+            yield
+        finally:
+            self._free.release()

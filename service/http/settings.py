@@ -38,7 +38,8 @@ class Settings(BaseSettings):
     a quarter where keys are asked for, all on loopback), on ``max_connections``. A request's head
     comes within ``head_s``. A body may pause for ``body_idle_s`` and a client that reads for
     ``send_idle_s``; over a whole body or answer both must keep up ``min_bytes_per_s``. Answers that
-    wait to be read take ``max_unsent_mb``.
+    wait to be read take ``max_unsent_mb``. Of changes of the index ``max_writers`` wait for one
+    another, and each ``write_wait_s`` for another program's.
     """
 
     model_config = SettingsConfigDict(env_prefix="LESION_SEARCH_", extra="ignore")
@@ -82,6 +83,8 @@ class Settings(BaseSettings):
     body_idle_s: float = Field(default=30.0, gt=0)
     send_idle_s: float = Field(default=30.0, gt=0)
     min_bytes_per_s: float = Field(default=4096.0, gt=0)
+    max_writers: int = Field(default=8, ge=1)
+    write_wait_s: float = Field(default=10.0, gt=0)
     max_unsent_mb: int = Field(default=256, ge=1)
     certificate: Path | None = None
     certificate_key: Path | None = None

@@ -70,6 +70,7 @@ class _Start:
             settings.models,
             milvus=settings.milvus,
             approximate=settings.approximate,
+            write_wait_s=settings.write_wait_s,
         )
         try:
             opened = await anyio.to_thread.run_sync(opening)

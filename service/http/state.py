@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from service.engine.search_engine import SearchEngine
 from service.figures.pictures import LesionPictures
 from service.http.batching import BatchingEncoder, BatchingOptions
-from service.http.gate import Gate, GatedDetector
+from service.http.gate import Gate, GatedDetector, WritersQueue
 from service.http.map_points import IndexMap
 from service.http.metrics import ServiceMetrics
 from service.http.settings import Settings
@@ -37,7 +37,8 @@ class ServiceState:
             BatchingEncoder(engine.encoder, batching),
             None if detector is None else GatedDetector(detector, self.gate),
         )
-        self.added = AddedLesions(self.engine)
+        self.added = AddedLesions(self.engine, wait_s=settings.write_wait_s)
+        self._writers = WritersQueue(settings.max_writers)
         self.pictures = LesionPictures(engine.index)
         self.map = IndexMap(engine.index)
         self.uploads = HeldUploads(
@@ -51,6 +52,13 @@ class ServiceState:
             held=(self.uploads.forget_expired, lambda: self.uploads.pixel_bytes),
             lesions=engine.index.count,
         )
+
+    def writing(self) -> AbstractContextManager[None]:
+        """A place among those who change the index; never within ``computing``.
+
+        Raises IndexBusyError where too many wait already.
+        """
+        return self._writers.joined()
 
     def computing(self) -> AbstractContextManager[None]:
         """Waits for a free place and holds it."""

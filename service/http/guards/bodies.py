@@ -6,11 +6,14 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.problems import problem
+
+_UTF8 = {b"utf-8", b"utf8", b"us-ascii", b"ascii"}
 
 PLAIN_BYTES = 1 << 20
 """The most of a body that is no multipart form: JSON is parsed whole, and nobody else served."""
@@ -51,6 +54,9 @@ class BodyLimits:
         if encoding not in {"", "identity"}:
             words = "a compressed body is not inflated: send it without Content-Encoding"
             await problem(415, words, {"Accept-Encoding": "identity"})(scope, receive, send)
+        elif not _is_utf8(headers.get("content-type", "")):
+            words = "the Content-Type names another charset than UTF-8: send the form in UTF-8"
+            await problem(415, words)(scope, receive, send)
         elif not (declared.isascii() and declared.isdecimal() and len(declared) < 20):
             await problem(400, "Content-Length is not a number")(scope, receive, send)
         elif int(declared) > (most := self._most(headers)):
@@ -90,6 +96,12 @@ class BodyLimits:
             f"the body paused for more than {self._pace.idle_s:g} s or came more slowly than "
             f"{self._pace.min_bytes_per_s:g} bytes a second"
         )
+
+
+def _is_utf8(content_type: str) -> bool:
+    """Whether a form's texts are UTF-8: other codecs of Python make texts that are none."""
+    _, options = parse_options_header(content_type)
+    return options.get(b"charset", b"utf-8").lower() in _UTF8
 
 
 def _too_large(most: int) -> str:

@@ -32,7 +32,9 @@ def add(
     depth = max(KEPT_DEPTH_MM, service.engine.encoder.spec.half_depth_mm)
     with service.computing():
         image = image_of(service, form, half_depth_mm=depth)
-        lesion = service.added.add(image.slab, query, form.fields())
+        prepared = service.added.prepare(image.slab, query, form.fields())
+    with service.writing():
+        lesion = service.added.store(prepared)
     response.headers["Location"] = f"/v1/lesions/{lesion.lesion_id}"
     return lesion.to_json()
 
@@ -40,4 +42,5 @@ def add(
 @lesion_router.delete("/v1/lesions/{lesion_id}", status_code=204)
 def remove(service: Service, lesion_id: str) -> None:
     """Remove a lesion with its matches, at once and for good; an archive's pixels stay."""
-    service.added.remove(lesion_id)
+    with service.writing():
+        service.added.remove(lesion_id)

@@ -46,7 +46,8 @@ def marks(service: Service, wanted: MarksIn) -> dict[str, Any]:
     """Declare that every lesion of a study is marked, or take it back; it holds at once."""
     study = (wanted.patient_id, wanted.study_id)
     try:
-        declare_marks(service.engine.index, study, complete=wanted.complete)
+        with service.writing():
+            declare_marks(service.engine.index, study, complete=wanted.complete)
     except UnknownPatientError as unknown:
         raise HTTPException(404, str(unknown)) from None
     word = "complete" if wanted.complete else "incomplete"
@@ -61,7 +62,8 @@ def marks(service: Service, wanted: MarksIn) -> dict[str, Any]:
 def match(service: Service, wanted: MatchIn) -> dict[str, Any]:
     """Confirm or reject that two lesions are one, or take that back; it holds at once."""
     pair = (wanted.lesion_a, wanted.lesion_b)
-    stored = decide(service.engine.index, pair, Decision(wanted.decision))
+    with service.writing():
+        stored = decide(service.engine.index, pair, Decision(wanted.decision))
     first, second = sorted(pair)
     return {
         "lesion_a": first,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from service.engine.query import LesionQuery
+from service.http.schemas.request import RequestModel
 from service.http.schemas.search import LesionOut, SearchOut
 
 Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64, examples=["1.2.840.1"])]
 
 
-class PacsReferenceIn(BaseModel):
+class PacsReferenceIn(RequestModel):
     """An image in the configured PACS. A request never names a host."""
-
-    model_config = ConfigDict(extra="forbid")
 
     series_instance_uid: Uid
     study_instance_uid: Uid | None = Field(default=None, description="looked up if absent")

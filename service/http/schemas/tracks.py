@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from service.http.schemas.request import RequestModel
 from service.http.schemas.search import LesionOut
 
 
@@ -155,10 +156,8 @@ class TracksOut(BaseModel):
     warnings: list[str]
 
 
-class MarksIn(BaseModel):
+class MarksIn(RequestModel):
     """Whether every lesion of a study is marked."""
-
-    model_config = ConfigDict(extra="forbid")
 
     patient_id: str
     study_id: str
@@ -173,10 +172,8 @@ class MarksOut(BaseModel):
     marks: Literal["complete", "incomplete"]
 
 
-class MatchIn(BaseModel):
+class MatchIn(RequestModel):
     """A reader's decision on two lesions of one patient."""
-
-    model_config = ConfigDict(extra="forbid")
 
     lesion_a: str
     lesion_b: str

@@ -7,14 +7,17 @@ archive has them.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from index.catalog.reader import LesionRecord
+from index.errors import IndexBusyError
 from index.own_images import OWN_ARCHIVE
 from retrieval.grid import GridMap
 from retrieval.image import Slab
@@ -50,15 +53,32 @@ class LesionFields:
     tags: tuple[str, ...] = ()
 
 
-class AddedLesions:
-    """Adds lesions to an engine's index, and removes any; both hold when the call returns."""
+@dataclass(frozen=True, eq=False)
+class PreparedLesion:
+    """A lesion with its vector and its files: all that is left to do is to write it.
 
-    def __init__(self, engine: SearchEngine) -> None:
+    ``source`` has the slab's geometry, and no image yet.
+    """
+
+    lesion: Lesion
+    vector: NDArray[np.float32]
+    files: Mapping[str, bytes]
+    source: ImageSource
+
+
+class AddedLesions:
+    """Adds lesions to an engine's index, and removes any; both hold when the call returns.
+
+    A write waits at most ``wait_s`` for the one before it.
+    """
+
+    def __init__(self, engine: SearchEngine, *, wait_s: float = 30.0) -> None:
         self._engine = engine
+        self._wait_s = wait_s
         self._lock = threading.Lock()
 
-    def add(self, slab: Slab, query: LesionQuery, fields: LesionFields) -> Lesion:
-        """Indexes the lesion under the query's box or RECIST mark on the slab's key slice.
+    def prepare(self, slab: Slab, query: LesionQuery, fields: LesionFields) -> PreparedLesion:
+        """The lesion under the query's box or RECIST mark on the slab's key slice.
 
         Box and mark are in the file grid of the slab. The lesion is kept, and answered, on the
         grid of the archive that its pixels become part of: the display grid, with slice numbers
@@ -68,8 +88,6 @@ class AddedLesions:
         Raises:
             QueryError: no mark.
             LesionError: the mark lies outside the image.
-            ConflictError: a lesion of an archive has this id.
-            StorageError: the disk is full.
         """
         query = _on_display(query, slab)
         slab = replace(slab, grid=GridMap.from_last_slice(slab.slice_numbers[-1]))
@@ -78,14 +96,25 @@ class AddedLesions:
             raise QueryError("no lesion is marked: give its `box` or its `recist` mark")
         embedding, _ = embed_boxes(self._engine.encoder, slab, [marked.box])
         lesion = _lesion(slab, fields, marked)
-        files = _png_files(slab)
+        return PreparedLesion(lesion, embedding.vectors[0], _png_files(slab), _source(slab))
+
+    def store(self, prepared: PreparedLesion) -> Lesion:
+        """Indexes a lesion; when this returns it is on the disk with its pixels.
+
+        Raises:
+            ConflictError: a lesion of an archive has this id.
+            IndexBusyError: other writes took too long.
+            StorageError: the disk is full.
+        """
         index = self._engine.index
-        with self._lock, index.images.adding():
+        lesion = prepared.lesion
+        with self._turn(), index.images.adding():
             self._refuse_archives_id(lesion.lesion_id)
-            folder = index.images.keep(files)
-            source = _source(slab, folder)
+            folder = index.images.keep(prepared.files)
+            image = str(folder / slice_file_name(lesion.key_slice_index))
+            source = replace(prepared.source, image=image)
             try:
-                index.add([LesionRecord(lesion, embedding.vectors[0], source)])
+                index.add([LesionRecord(lesion, prepared.vector, source)])
             except BaseException:
                 index.images.forget([folder.name])
                 raise
@@ -98,6 +127,15 @@ class AddedLesions:
         """
         self._engine.index.get(lesion_id)
         self._engine.index.remove([lesion_id])
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=self._wait_s):
+            raise IndexBusyError("another change is being written: try again in a moment")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _refuse_archives_id(self, lesion_id: str) -> None:
         found = self._engine.index.records([lesion_id])
@@ -120,10 +158,10 @@ def _png_files(slab: Slab) -> dict[str, bytes]:
     return files
 
 
-def _source(slab: Slab, folder: PurePosixPath) -> ImageSource:
+def _source(slab: Slab) -> ImageSource:
     return ImageSource(
         OWN_ARCHIVE,
-        str(folder / slice_file_name(slab.key_slice_index)),
+        "",
         slab.spacing_mm_px,
         slab.slice_interval_mm,
         pixel_hash(slab.hu[slab.key_slice]),

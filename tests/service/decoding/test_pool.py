@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from service.decoding.decoder import DecoderBusyError
+from service.decoding.decoder import DecoderBusyError, DecoderStorageError
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.pool import DecoderPool
 from service.decoding.reading import UploadOptions
@@ -211,3 +211,13 @@ def test_decoders_end_with_their_service_however_it_ends(ending):
         time.sleep(0.05)
     assert not decoder.is_running()
     assert not folder.exists()
+
+
+def test_a_full_disk_is_told_apart_from_a_bad_upload():
+    """The kernel's bound on the decoder's files says what a full disk says."""
+    small = DecodeLimits(max_inflated_bytes=2000, max_upload_bytes=2000, max_volume_bytes=2000)
+    with DecoderPool(small, size=1) as pool:
+        with pytest.raises(DecoderStorageError, match="no room"):
+            pool.decode([io.BytesIO(h.png()), io.BytesIO(h.png())], OPTIONS)
+        with pytest.raises(UploadError, match="of no kind"):
+            pool.decode([io.BytesIO(b"x")], OPTIONS)

@@ -85,7 +85,7 @@ def test_what_the_client_has_is_not_sent_again_until_it_changes(own, what):
     path = f"/v1/lesions/{lesion.lesion_id}/{what}"
     first = client.get(path)
     etag = first.headers["etag"]
-    assert first.headers["cache-control"] == "private, no-cache"
+    assert first.headers["cache-control"] == "private, no-store"
     for sent in (etag, f"W/{etag}", f'"other", {etag}', "*"):
         again = client.get(path, headers={"If-None-Match": sent})
         assert (again.status_code, again.content) == (304, b"")
