@@ -17,7 +17,9 @@ KeysOption = Annotated[
     Path,
     typer.Option("--keys", envvar="LESION_SEARCH_KEYS", help="The file of keys, mode 0600."),
 ]
-NameArgument = Annotated[str, typer.Argument(help="Who holds the key.")]
+NameArgument = Annotated[
+    str, typer.Argument(help="Name of the person or program that holds the key.")
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -64,7 +64,14 @@ SpacingOption = Annotated[
 ]
 
 ResamplesOption = Annotated[
-    int, typer.Option(min=1, help="Of the patients, for the 95 % intervals.")
+    int,
+    typer.Option(
+        min=1, help="Number of bootstrap resamples (over patients) for the 95 % intervals."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Random seed.")]
+FoldsOption = Annotated[
+    int, typer.Option(min=2, help="Number of cross-validation folds (by patient).")
 ]
 
 
@@ -156,7 +163,8 @@ class PatientOptions:
     """Whose image it is."""
 
     patient: Annotated[
-        str | None, typer.Option(help="Whose image it is: kept out of the hits, and followed up.")
+        str | None,
+        typer.Option(help="Patient of the image: kept out of the hits, and followed up."),
     ] = None
     study: Annotated[str | None, typer.Option(help="The study the image is from.")] = None
 

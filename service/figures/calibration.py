@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from retrieval.evaluation.reporting.tables import NOTICE
 from retrieval.evaluation.tracking.matching import CalibrationBin
-from retrieval.evaluation.tracking.report import MATCHER, NOTICE, TrackingReport
+from retrieval.evaluation.tracking.report import MATCHER, TrackingReport
 from service.figures.query import BACKGROUND, FAINT, HIT_COLOUR, PANEL_EDGE, QUERY_COLOUR, TEXT
 
 IN_FOLDS = f"{MATCHER}, fitted in folds"

@@ -1,4 +1,4 @@
-"""FROC curves of a detection report: sensitivity over false positives, the floors beside."""
+"""FROC curves of a detection report: sensitivity over false positives, the baselines beside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from retrieval.evaluation.detection.froc import FrocScores
-from retrieval.evaluation.detection.report import NOTICE, DetectionReport
+from retrieval.evaluation.detection.report import DetectionReport
+from retrieval.evaluation.reporting.tables import NOTICE
 from service.figures.query import (
     BACKGROUND,
     DOUBT_COLOUR,
@@ -20,7 +21,7 @@ from service.figures.query import (
     TEXT,
 )
 
-FLOOR_COLOURS = (DOUBT_COLOUR, HIT_COLOUR, FOLLOW_UP_COLOUR)
+BASELINE_COLOURS = (DOUBT_COLOUR, HIT_COLOUR, FOLLOW_UP_COLOUR)
 
 
 def draw_froc(report: DetectionReport) -> Figure:
@@ -49,8 +50,8 @@ def draw_froc(report: DetectionReport) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(f"false positives a {report.unit}", color=FAINT, fontsize=9.5)
     axes.set_ylabel("sensitivity", color=FAINT, fontsize=9.5)
-    floors = [name for name in report.methods if name != report.detector]
-    colours = dict(zip(floors, FLOOR_COLOURS, strict=False)) | {report.detector: QUERY_COLOUR}
+    baselines = [name for name in report.methods if name != report.detector]
+    colours = dict(zip(baselines, BASELINE_COLOURS, strict=False)) | {report.detector: QUERY_COLOUR}
     for name, scores in report.methods.items():
         colour = colours.get(name, DOUBT_COLOUR)
         mean = scores.overall[report.rates.mean_name].value

@@ -17,7 +17,7 @@ from retrieval.image import DISPLAY_WINDOWS, Slab, apply_window
 from retrieval.lesion import BOX_PADDING_PX, Box
 from retrieval.tissue import body_mask
 
-FLOOR_BOXES = 100
+BASELINE_BOXES = 100
 """Boxes a slice: far more than the largest rate of false positives that is read."""
 
 BLOB_RADII_MM = (2.5, 3.5, 5.0, 7.0, 10.0, 14.0, 20.0, 28.0)
@@ -44,13 +44,13 @@ class RandomBoxes:
     generator: Generator
 
     def detect(self, slab: Slab) -> tuple[Proposal, ...]:
-        """FLOOR_BOXES boxes on the key slice; none where no body is seen."""
+        """BASELINE_BOXES boxes on the key slice; none where no body is seen."""
         rows, columns = np.nonzero(body_mask(slab.hu[slab.key_slice]))
         if len(rows) == 0:
             return ()
-        picks = self.generator.integers(0, len(rows), FLOOR_BOXES)
+        picks = self.generator.integers(0, len(rows), BASELINE_BOXES)
         half_width, half_height = self.width / 2, self.height / 2
-        scores = np.sort(self.generator.random(FLOOR_BOXES))[::-1]
+        scores = np.sort(self.generator.random(BASELINE_BOXES))[::-1]
         return tuple(
             Proposal(
                 Box(x - half_width, y - half_height, x + half_width, y + half_height), float(score)
@@ -73,7 +73,7 @@ class BlobDetector:
     radii_mm: tuple[float, ...] = field(default=BLOB_RADII_MM)
 
     def detect(self, slab: Slab) -> tuple[Proposal, ...]:
-        """At most FLOOR_BOXES blobs of the key slice, best first."""
+        """At most BASELINE_BOXES blobs of the key slice, best first."""
         plane = slab.hu[slab.key_slice]
         body = body_mask(plane)
         x_mm, y_mm = slab.spacing_mm_px
@@ -92,9 +92,11 @@ class BlobDetector:
         scale = (slab.columns / size[0], slab.rows / size[1])
         proposals = [
             _proposal_of(blob, scale, slab.spacing_mm_px)
-            for blob in sorted(blobs, reverse=True)[: 4 * FLOOR_BOXES]
+            for blob in sorted(blobs, reverse=True)[: 4 * BASELINE_BOXES]
         ]
-        return merge_proposals(proposals, method=MergeMethod.NMS, iou=_BLOB_IOU, limit=FLOOR_BOXES)
+        return merge_proposals(
+            proposals, method=MergeMethod.NMS, iou=_BLOB_IOU, limit=BASELINE_BOXES
+        )
 
     def _blobs(
         self, grey: NDArray[np.float32], inside: NDArray[np.bool_]

@@ -32,7 +32,7 @@ IOBB_THRESHOLD = 0.3
 _PUBLISHED = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 RATES = Rates(_PUBLISHED, _PUBLISHED)
 RANDOM_BOXES = 50
-"""Boxes of the random floor in each sub-volume."""
+"""Boxes of the random baseline in each sub-volume."""
 
 
 def evaluate_boxes_3d(
@@ -90,7 +90,7 @@ def random_boxes_3d(annotated: list[FloatArray], generator: Generator) -> list[F
     """Of each sub-volume RANDOM_BOXES boxes of the lesions' median size, with random scores.
 
     There are no pixels to see a body in: centres are drawn from the range of the sub-volume's own
-    lesions along z, and of all lesions along x and y, which flatters the floor.
+    lesions along z, and of all lesions along x and y, which flatters the baseline.
     """
     every = np.concatenate(annotated)
     size = np.median(every[:, 3:] - every[:, :3], axis=0)

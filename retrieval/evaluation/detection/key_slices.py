@@ -1,4 +1,4 @@
-"""Detection on key slices (protocol A of DeepLesion): FROC of a detector beside its floors.
+"""Detection on key slices (protocol A of DeepLesion): FROC of a detector beside its baselines.
 
 Of the split's lesions without DeepLesion's noise mark, every key slice is scored once, with all
 its lesions. A hit is an IoU of at least 0.5; ``detection_matching`` has the rules. The score is
@@ -52,30 +52,30 @@ class DetectionOptions:
 
     Attributes:
         splits: whose lesions; empty for all.
-        seed: of the random floor and of the resamples.
+        seed: of the random baseline and of the resamples.
         resamples: of the patients, for the intervals.
-        with_floors: whether to measure the floors too; they need the archive's pixels.
+        with_baselines: whether to measure the baselines too; they need the archive's pixels.
         progress: called with (done, total) key slices.
     """
 
     splits: tuple[Split, ...] = (Split.TEST,)
     seed: int = 0
     resamples: int = 1000
-    with_floors: bool = True
+    with_baselines: bool = True
     progress: Callable[[int, int], None] | None = None
 
 
 def evaluate_detector(
     archive: Archive, detector: SliceDetector, options: DetectionOptions
 ) -> DetectionReport:
-    """Runs the detector over the archive's key slices and scores it beside the floors.
+    """Runs the detector over the archive's key slices and scores it beside the baselines.
 
     Raises:
         EvaluationError: the split holds no lesion.
         ArchiveError: an image is missing or damaged.
     """
     slices = key_slices(archive, options.splits)
-    detects = {**_floors(slices, options), detector.name: detector.detect}
+    detects = {**_baselines(slices, options), detector.name: detector.detect}
     found = detect_all(archive, slices, detects, detector.half_depth_mm, options.progress)
     identity = {"detector_fingerprint": detector.fingerprint}
     return _report(archive, slices, found, options, identity)
@@ -84,7 +84,7 @@ def evaluate_detector(
 def evaluate_predictions(
     archive: Archive, predictions: Path, options: DetectionOptions
 ) -> DetectionReport:
-    """Scores a file of predicted boxes; only the floors read pixels.
+    """Scores a file of predicted boxes; only the baselines read pixels.
 
     The file has the form that ``detection_files`` describes, named by key slice, in 0-based
     pixels. Images of other splits in it are ignored and counted.
@@ -92,13 +92,13 @@ def evaluate_predictions(
     Raises:
         EvaluationError: the split holds no lesion.
         DetectionFileError: the file is not in that form or lacks an image.
-        ArchiveError: a floor's image is missing or damaged.
+        ArchiveError: a baseline's image is missing or damaged.
     """
     slices = key_slices(archive, options.splits)
     predicted = read_boxes(predictions, BoxRows(dimensions=2, scored=True))
     names = [image.name for image in slices]
     boxes = boxes_of(predicted, names, predictions.name)
-    found = detect_all(archive, slices, _floors(slices, options), 0.0, options.progress)
+    found = detect_all(archive, slices, _baselines(slices, options), 0.0, options.progress)
     surplus = {"predicted_images_of_other_splits": len(predicted) - len(slices)}
     return _report(archive, slices, {**found, predictions.name: boxes}, options, surplus)
 
@@ -178,8 +178,8 @@ def _groups(lesions: Sequence[Lesion]) -> dict[str, BoolArray]:
     return groups
 
 
-def _floors(slices: Sequence[KeySlice], options: DetectionOptions) -> dict[str, Detect]:
-    if not options.with_floors:
+def _baselines(slices: Sequence[KeySlice], options: DetectionOptions) -> dict[str, Detect]:
+    if not options.with_baselines:
         return {}
     sides = [(x.box.width, x.box.height) for image in slices for x in image.lesions]
     width, height = np.median(np.array(sides), axis=0)

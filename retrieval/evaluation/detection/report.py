@@ -1,4 +1,4 @@
-"""DetectionReport: every method's FROC scores, floors beside the detector; JSON and Markdown."""
+"""DetectionReport: every method's FROC scores, baselines beside the detector; JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retrieval.evaluation.detection.froc import ALL, FrocScores, Rates
-
-NOTICE = "Research use only. Not a medical device; not for diagnosis or treatment."
+from retrieval.evaluation.reporting.tables import NOTICE, Cell, ReportTable, ReportText
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class DetectionReport:
         images, lesions, patients: how many there were.
         left_out: what was not scored, by reason.
         rates: where the curves are read.
-        methods: name to scores, floors first, the detector last.
+        methods: name to scores, baselines first, the detector last.
         settings: numbers that are needed to repeat it.
     """
 
@@ -53,20 +52,6 @@ class DetectionReport:
         last_averaged = f"at {self.rates.averaged[-1]:g} FP"
         return (self.rates.mean_name, last_averaged)
 
-    def group_rows(self) -> list[tuple[str, str, dict[str, str]]]:
-        """(group with its number of lesions, column, method to text) for printed tables."""
-        groups = {name: None for scores in self.methods.values() for name in scores.groups}
-        rows = []
-        for group in groups:
-            if group == ALL:
-                continue
-            for column in self.group_columns:
-                cells = {m: s.groups[group][column] for m, s in self.methods.items()}
-                count = next(iter(cells.values())).queries
-                texts = {method: cell.text() for method, cell in cells.items()}
-                rows.append((f"{group} ({count})", column, texts))
-        return rows
-
     def to_json(self) -> dict[str, Any]:
         """One JSON document."""
         return {
@@ -83,21 +68,26 @@ class DetectionReport:
             "methods": {name: scores.to_json() for name, scores in self.methods.items()},
         }
 
-    def to_markdown(self) -> str:
-        """The scores of all lesions, then those of each group; methods down, scores across."""
-        lines = [self.headline, ""]
-        lines += [f"Left out, {reason}: {count}." for reason, count in self.left_out.items()]
-        lines += [""] if self.left_out else []
-        lines += [f"| false positives a {self.unit} | " + " | ".join(self.rates.names) + " |"]
-        lines += ["| --- " * (len(self.rates.names) + 1) + "|"]
-        for method, scores in self.methods.items():
-            cells = [scores.overall[name].text() for name in self.rates.names]
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
-        rows = self.group_rows()
-        if rows:
-            lines += ["", "| lesions | score | " + " | ".join(self.methods) + " |"]
-            lines += ["| --- " * (len(self.methods) + 2) + "|"]
-            for group, column, texts in rows:
-                cells = [texts[method] for method in self.methods]
-                lines.append(f"| {group} | {column} | " + " | ".join(cells) + " |")
-        return "\n".join([*lines, "", NOTICE, ""])
+    def text(self) -> ReportText:
+        """The scores of all lesions, then those of each group of lesions."""
+        overall = ReportTable.of_methods(
+            f"False positives a {self.unit}",
+            {method: scores.overall for method, scores in self.methods.items()},
+            self.rates.names,
+        )
+        groups = self._groups()
+        left_out = tuple(f"Left out, {reason}: {count}." for reason, count in self.left_out.items())
+        tables = (overall, groups) if groups.rows else (overall,)
+        return ReportText(self.headline, tables, (*left_out, NOTICE))
+
+    def _groups(self) -> ReportTable:
+        """A row for each group and score, methods across."""
+        groups = {name: None for scores in self.methods.values() for name in scores.groups}
+        rows: list[tuple[Cell, ...]] = []
+        for group in groups:
+            if group == ALL:
+                continue
+            for column in self.group_columns:
+                cells = [scores.groups[group][column] for scores in self.methods.values()]
+                rows.append((f"{group} ({cells[0].queries})", column, *cells))
+        return ReportTable("Groups of lesions", ("lesions", "score", *self.methods), tuple(rows))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from retrieval.evaluation.reporting.card_facts import CardError, CardFacts
-from retrieval.evaluation.reporting.report_page import below_floors, report_page
+from retrieval.evaluation.reporting.report_page import below_baselines, report_page
 from retrieval.evaluation.retrieval.report import RetrievalReport
 
 FINGERPRINT = "encoder_fingerprint"
@@ -18,12 +18,12 @@ NOT_A_DEVICE = (
     "about a patient."
 )
 READING = (
-    "Each score has its 95 % interval beside it (bootstrap over patients). Floors need no training "
-    "on CT: random vectors, body position and size from the table, raw pixels, frozen ImageNet "
-    "features. A score means something only above its floors. The errors of location and size are "
-    "not compared with methods that rank by that very number: no picture can do better."
+    "Each score has its 95 % interval beside it (bootstrap over patients). Baselines need no "
+    "training on CT: random vectors, body position and size from the table, raw pixels, frozen "
+    "ImageNet features. A score means something only above its baselines. The errors of location "
+    "and size are not compared with methods that rank by that number."
 )
-NEVER_BELOW = "On no score of this card is a floor better than the encoder."
+NEVER_BELOW = "On no score of this card is a baseline better than the encoder."
 
 
 def model_card(facts: CardFacts, reports: Mapping[str, RetrievalReport]) -> str:
@@ -57,7 +57,7 @@ def model_card(facts: CardFacts, reports: Mapping[str, RetrievalReport]) -> str:
         READING,
         "",
         *(report_page(report, title) for title, report in reports.items()),
-        "## Where a floor is better",
+        "## Where a baseline is better",
         "",
         *_defeats(reports),
         "",
@@ -99,6 +99,8 @@ def _properties(facts: CardFacts) -> Mapping[str, str]:
 
 def _defeats(reports: Mapping[str, RetrievalReport]) -> list[str]:
     lines = [
-        f"* {title}: {line}" for title, report in reports.items() for line in below_floors(report)
+        f"* {title}: {line}"
+        for title, report in reports.items()
+        for line in below_baselines(report)
     ]
     return lines or [NEVER_BELOW]

@@ -1,51 +1,52 @@
-"""A report as a page: the encoder beside its floors, its stability, then every method's table."""
+"""A report as a page: the encoder beside its baselines, its stability, every method's table."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+from retrieval.evaluation.reporting.tables import markdown_table
 from retrieval.evaluation.retrieval.ranking import LOCATION_ERROR, SIZE_ERROR
 from retrieval.evaluation.retrieval.report import RetrievalReport, Score
 from retrieval.evaluation.retrieval.stability import BACKGROUND, MEDIAN, STABILITY
 from retrieval.evaluation.stats.intervals import Estimate
 
 FROZEN = "frozen, multi-scale"
-"""How the name of the floor that counts ends."""
+"""How the name of the baseline that counts ends."""
 
 
 RANKED_BY = {
     LOCATION_ERROR: ("height z only", "location only", "location and size"),
     SIZE_ERROR: ("size only", "location and size"),
 }
-"""Methods that rank by the very number a score measures: bounds of that score, no floors."""
+"""Methods that rank by the very number a score measures: bounds of that score, no baselines."""
 
 
 @dataclass(frozen=True)
-class FloorComparison:
-    """An encoder's score beside the best of its floors.
+class BaselineComparison:
+    """An encoder's score beside the best of its baselines.
 
     Attributes:
         score: with the estimates of both.
-        floor: the best floor's name.
+        baseline: the best baseline's name.
         lead: how much better the encoder is, in the score's unit; negative where it is worse.
         intervals_apart: whether the two 95 % intervals do not meet.
     """
 
     score: Score
-    floor: str
+    baseline: str
     lead: float
     intervals_apart: bool
 
     @property
     def verdict(self) -> str:
-        """Whether the encoder is above the floor, in words."""
+        """Whether the encoder is above the baseline, in words."""
         word = "equal" if self.lead == 0 else ("yes" if self.lead > 0 else "no")
         return word if self.intervals_apart or self.lead == 0 else f"{word}, intervals overlap"
 
 
-def compare_with_floors(report: RetrievalReport) -> list[FloorComparison]:
-    """Every directed score that both the encoder and a floor have, beside the best floor."""
+def compare_with_baselines(report: RetrievalReport) -> list[BaselineComparison]:
+    """Every directed score that both the encoder and a baseline have, beside the best baseline."""
     found = []
     for score in report.scores:
         bounds = RANKED_BY.get(score.name, ())
@@ -58,10 +59,10 @@ def compare_with_floors(report: RetrievalReport) -> list[FloorComparison]:
         if own is None or not estimates or score.higher_is_better is None:
             continue
         sign = 1 if score.higher_is_better else -1
-        floor = max(estimates, key=lambda method: sign * estimates[method].value)
-        best = estimates[floor]
+        baseline = max(estimates, key=lambda method: sign * estimates[method].value)
+        best = estimates[baseline]
         lead = sign * (own.value - best.value)
-        found.append(FloorComparison(score, floor, lead, _apart(own, best)))
+        found.append(BaselineComparison(score, baseline, lead, _apart(own, best)))
     return found
 
 
@@ -79,19 +80,20 @@ def report_page(report: RetrievalReport, title: str) -> str:
         *_stability_table(report),
         "<details><summary>Every method</summary>",
         "",
-        report.to_markdown(),
+        "\n\n".join(map(markdown_table, report.text().tables)),
+        "",
         "</details>",
         "",
     ]
     return "\n".join(lines)
 
 
-def below_floors(report: RetrievalReport) -> list[str]:
-    """One line for each score on which a floor is better than the encoder."""
+def below_baselines(report: RetrievalReport) -> list[str]:
+    """One line for each score on which a baseline is better than the encoder."""
     return [
         f"{_label(found.score)}: {_own(report, found.score)} against "
-        f"{found.score.estimates[found.floor].text()} ({found.floor})"
-        for found in compare_with_floors(report)
+        f"{found.score.estimates[found.baseline].text()} ({found.baseline})"
+        for found in compare_with_baselines(report)
         if found.lead < 0
     ]
 
@@ -103,16 +105,16 @@ def _apart(own: Estimate, other: Estimate) -> bool:
 
 
 def _comparison_table(report: RetrievalReport) -> list[str]:
-    comparisons = compare_with_floors(report)
+    comparisons = compare_with_baselines(report)
     if not comparisons:
         return []
     frozen = next((name for name in report.methods if name.endswith(FROZEN)), None)
-    heads = ["score", "encoder", *([frozen] if frozen else []), "best floor", "encoder above it"]
+    heads = ["score", "encoder", *([frozen] if frozen else []), "best baseline", "encoder above it"]
     lines = [_row(heads), _row(["---"] * len(heads))]
     for found in comparisons:
         estimates = found.score.estimates
         beside = [estimates[frozen].text() if frozen in estimates else "-"] if frozen else []
-        best = f"{estimates[found.floor].text()} ({found.floor})"
+        best = f"{estimates[found.baseline].text()} ({found.baseline})"
         own = _own(report, found.score)
         lines.append(_row([_label(found.score), own, *beside, best, found.verdict]))
     return [*lines, ""]

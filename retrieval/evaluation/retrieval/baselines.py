@@ -1,4 +1,4 @@
-"""Floors: vectors of lesions that nobody had to learn. A score means something only above them."""
+"""Baselines: vectors of lesions that nobody had to learn, beside which every score stands."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from retrieval.patch import Patch, PatchSpec
 
 Vectors = NDArray[np.float32] | FloatArray
 
-FLOOR_SPEC = PatchSpec(size_px=128)
-"""How floors cut patches: 128 mm serves them better than 96, whatever an encoder prefers."""
+BASELINE_SPEC = PatchSpec(size_px=128)
+"""How baselines cut patches: 128 mm serves them better than 96, whatever an encoder prefers."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class MethodVectors:
 
     Attributes:
         name: as printed in tables.
-        draws: one (n, d) array, or several whose scores are averaged (the random floor). A row of
-            NaN says that the method knows nothing of that lesion.
+        draws: one (n, d) array, or several whose scores are averaged (the random baseline). A row
+            of NaN says that the method knows nothing of that lesion.
     """
 
     name: str
@@ -49,11 +49,12 @@ def similarity_block(vectors: Vectors, queries: IntArray, gallery: IntArray) -> 
     )
 
 
-def metadata_floors(cohort: Cohort, generator: Generator) -> list[MethodVectors]:
+def metadata_baselines(cohort: Cohort, generator: Generator) -> list[MethodVectors]:
     """Random, body height z, location, size, and location with size; none looks at a pixel.
 
     Size is the logarithm of both RECIST diameters. For location with size each of the five numbers
-    is divided by its deviation over the cohort. A floor that no lesion has numbers for is left out.
+    is divided by its deviation over the cohort. A baseline that no lesion has numbers for is
+    left out.
     """
     # One random draw over a handful of lesions is luck; over thousands it is the expectation.
     repeats = int(np.clip(4000 // len(cohort), 1, 100))
@@ -67,14 +68,16 @@ def metadata_floors(cohort: Cohort, generator: Generator) -> list[MethodVectors]
         MethodVectors("size only", (log_size,)),
         MethodVectors("location and size", (both,)),
     ]
-    return [floor for floor in candidates if not np.isnan(floor.draws[0]).any(axis=1).all()]
+    return [
+        baseline for baseline in candidates if not np.isnan(baseline.draws[0]).any(axis=1).all()
+    ]
 
 
 @dataclass(frozen=True)
 class RawPixels:
     """The patch itself as a vector: the middle slice under the first window, shrunk twofold."""
 
-    spec: PatchSpec = FLOOR_SPEC
+    spec: PatchSpec = BASELINE_SPEC
 
     def describe(self, patches: Sequence[Patch]) -> NDArray[np.float32]:
         """(n, pixels) values in [0, 1]."""
@@ -85,7 +88,7 @@ class RawPixels:
         return np.asarray(blocks.mean(axis=(2, 4)).reshape(len(patches), -1), np.float32)
 
     def vectors(self, described: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """The pixels unchanged, under this floor's name."""
+        """The pixels unchanged, under this baseline's name."""
         return {"raw pixels": described}
 
 

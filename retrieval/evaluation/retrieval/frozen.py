@@ -1,4 +1,4 @@
-"""Frozen ImageNet features: the floor that counts, because it costs no training at all."""
+"""Frozen ImageNet features: the baseline that counts, because it costs no training at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from retrieval.evaluation.retrieval.baselines import FLOOR_SPEC
+from retrieval.evaluation.retrieval.baselines import BASELINE_SPEC
 from retrieval.image import apply_window
 from retrieval.nn.backbones import LITE0, build_backbone
 from retrieval.nn.pooling import box_means
@@ -32,7 +32,7 @@ class FrozenFeatures:
     """
 
     def __init__(
-        self, trunk: nn.Module, *, name: str, spec: PatchSpec = FLOOR_SPEC, device: str = "cpu"
+        self, trunk: nn.Module, *, name: str, spec: PatchSpec = BASELINE_SPEC, device: str = "cpu"
     ) -> None:
         self.name = name
         self.spec = spec
@@ -42,7 +42,7 @@ class FrozenFeatures:
 
     @classmethod
     def imagenet(
-        cls, backbone: str = LITE0, *, spec: PatchSpec = FLOOR_SPEC, device: str = "cpu"
+        cls, backbone: str = LITE0, *, spec: PatchSpec = BASELINE_SPEC, device: str = "cpu"
     ) -> Self:
         """The backbone of that name with ImageNet weights; raises BackboneError without them."""
         trunk = build_backbone(backbone, pretrained=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors, metadata_floors
+from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors, metadata_baselines
 from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.nodule_cohort import RATINGS, Nodules, rated_nodules
 from retrieval.evaluation.retrieval.pixels import (
@@ -56,12 +56,12 @@ def evaluate_nodules(
     *,
     splits: Sequence[Split] = (),
 ) -> RetrievalReport:
-    """Scores on rated lung nodules beside their floors; ``options.split`` is not used.
+    """Scores on rated lung nodules beside their baselines; ``options.split`` is not used.
 
     Args:
         archive: nodules with their ratings as attributes; a lesion with the attribute
             ``next_slice`` = 1 is its track's nodule once more, on the neighbouring slice.
-        embed: the encoder, for patches cut with ``spec``; None for the floors alone.
+        embed: the encoder, for patches cut with ``spec``; None for the baselines alone.
         spec: how the encoder's patches are cut.
         options: None for the defaults.
         splits: only patients of these; none named means all patients.
@@ -74,11 +74,15 @@ def evaluate_nodules(
     generator = np.random.default_rng(options.seed)
     nodules = rated_nodules(archive, splits)
     cohort = nodules.cohort
-    pixel_methods = list(options.pixel_floors)
+    pixel_methods = list(options.pixel_baselines)
     if embed is not None:
         pixel_methods.append(EncoderMethod(options.encoder_name, embed, spec))
     methods = [
-        *(floor for floor in metadata_floors(cohort, generator) if floor.name == "random"),
+        *(
+            baseline
+            for baseline in metadata_baselines(cohort, generator)
+            if baseline.name == "random"
+        ),
         MethodVectors("diameter, k nearest", (np.log(nodules.diameters_mm)[:, None],)),
     ]
     drawing = (generator, options.resamples)
@@ -197,5 +201,5 @@ def _rating_scores(
 
 
 def _first_draw_ratings(cohort: Cohort, method: MethodVectors, ratings: FloatArray) -> FloatArray:
-    # Only the first draw: averaging random predictions would turn the floor into the mean rating.
+    # Only the first draw: the average of random predictions would be the mean rating.
     return neighbour_ratings(cohort, method.draws[0], ratings)

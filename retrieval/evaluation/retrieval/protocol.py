@@ -1,4 +1,4 @@
-"""The retrieval protocol: an archive and an encoder in, every score beside its floors out."""
+"""The retrieval protocol: an archive and an encoder in, every score beside its baselines out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors, metadata_floors
+from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors, metadata_baselines
 from retrieval.evaluation.retrieval.classification import knn_correct, linear_correct
 from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.pixels import (
@@ -64,11 +64,11 @@ class RetrievalOptions:
 
     Attributes:
         split: who asks and who may be found.
-        seed: of every draw: splits, the random floor, jitter, intervals.
+        seed: of every draw: splits, the random baseline, jitter, intervals.
         resamples: of patients, for the 95 % intervals.
         stability_lesions: how many lesions are cut again under each view; 0 leaves stability out.
         encoder_name: as printed in tables.
-        pixel_floors: methods that look at pixels, such as RawPixels and FrozenFeatures.
+        pixel_baselines: methods that look at pixels, such as RawPixels and FrozenFeatures.
         progress: told about lesions cut and embedded.
     """
 
@@ -77,7 +77,7 @@ class RetrievalOptions:
     resamples: int = 1000
     stability_lesions: int = 200
     encoder_name: str = "encoder"
-    pixel_floors: Sequence[PixelMethod] = ()
+    pixel_baselines: Sequence[PixelMethod] = ()
     progress: ReportProgress | None = None
 
 
@@ -89,13 +89,14 @@ def evaluate_retrieval(
 ) -> RetrievalReport:
     """Every retrieval score of the archive's lesions.
 
-    Without ``embed`` and without pixel floors no image is opened: the archive may be a bare table.
-    Scores that the archive has no labels for (types, tracks, several lesions a patient) are absent.
+    Without ``embed`` and without pixel baselines no image is opened: the archive may be a bare
+    table. Scores that the archive has no labels for (types, tracks, several lesions a patient)
+    are absent.
 
     Args:
         archive: lesions with their images; the encoder must never have seen its patients.
-        embed: the encoder, for patches cut with ``spec``; None for the floors alone.
-        spec: how the encoder's patches are cut; floors have their own.
+        embed: the encoder, for patches cut with ``spec``; None for the baselines alone.
+        spec: how the encoder's patches are cut; baselines have their own.
         options: None for the defaults.
 
     Raises:
@@ -106,8 +107,8 @@ def evaluate_retrieval(
     started = time.perf_counter()
     generator = np.random.default_rng(options.seed)
     cohort = Cohort.of(archive)
-    methods = metadata_floors(cohort, generator)
-    pixel_methods = list(options.pixel_floors)
+    methods = metadata_baselines(cohort, generator)
+    pixel_methods = list(options.pixel_baselines)
     if embed is not None:
         pixel_methods.append(EncoderMethod(options.encoder_name, embed, spec))
     images = LesionImages(archive, options.progress)

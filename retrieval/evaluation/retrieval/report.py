@@ -1,11 +1,12 @@
-"""RetrievalReport: scores with intervals, each beside its floors; JSON, table rows, Markdown."""
+"""RetrievalReport: scores with intervals, each beside its baselines; JSON, table rows, Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from retrieval.evaluation.reporting.tables import NOTICE, ReportTable, ReportText
 from retrieval.evaluation.stats.intervals import Estimate
 
 
@@ -17,7 +18,7 @@ class Score:
         section: what was asked, such as ``similar lesions by type``.
         name: the metric, with its unit.
         higher_is_better: which way is up; None where a number only describes.
-        estimates: method name to its estimate, floors first, the encoder last.
+        estimates: method name to its estimate, baselines first, the encoder last.
     """
 
     section: str
@@ -41,7 +42,7 @@ class RetrievalReport:
 
     Attributes:
         archive: the archive's name, never a path.
-        encoder: the encoder's name, None when only floors were measured.
+        encoder: the encoder's name, None when only baselines were measured.
         split: the split protocol's name.
         lesions, typed_lesions, patients: how many were there.
         scores: every score, in the order of printing.
@@ -71,13 +72,6 @@ class RetrievalReport:
             f"no score {name!r} in {section!r}: {[(s.section, s.name) for s in self.scores]}"
         )
 
-    def rows(self) -> list[tuple[str, str, dict[str, str]]]:
-        """(section, score, method to text) for a printed table."""
-        return [
-            (score.section, score.name, {m: e.text() for m, e in score.estimates.items()})
-            for score in self.scores
-        ]
-
     def to_json(self) -> dict[str, Any]:
         """One JSON document."""
         return {
@@ -91,28 +85,23 @@ class RetrievalReport:
             "scores": [score.to_json() for score in self.scores],
         }
 
-    def to_markdown(self) -> str:
+    def text(self) -> ReportText:
         """One table a section: methods down, scores across."""
+        headline = (
+            f"Archive {self.archive}: {self.lesions} lesions ({self.typed_lesions} of known type) "
+            f"of {self.patients} patients; split: {self.split}. Encoder {self.encoder or 'none'}."
+        )
         sections = dict.fromkeys(score.section for score in self.scores)
-        return "\n".join(self._section_table(section) for section in sections)
+        return ReportText(headline, tuple(map(self._section, sections)), (NOTICE,))
 
-    def _section_table(self, section: str) -> str:
+    def _section(self, section: str) -> ReportTable:
         scores = [score for score in self.scores if score.section == section]
-        methods = [m for m in self.methods if any(m in score.estimates for score in scores)]
+        methods = {
+            method: {s.name: s.estimates[method] for s in scores if method in s.estimates}
+            for method in self.methods
+            if any(method in score.estimates for score in scores)
+        }
         counts = {e.queries for score in scores for e in score.estimates.values()}
         asked = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-        lines = [
-            f"### {section[:1].upper()}{section[1:]}",
-            "",
-            f"{asked} queries.",
-            "",
-            "| method | " + " | ".join(score.name for score in scores) + " |",
-            "| --- " * (len(scores) + 1) + "|",
-        ]
-        for method in methods:
-            cells = [
-                score.estimates[method].text() if method in score.estimates else "-"
-                for score in scores
-            ]
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
-        return "\n".join([*lines, ""])
+        table = ReportTable.of_methods(section, methods, [score.name for score in scores])
+        return replace(table, note=f"{asked} queries.")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from retrieval.evaluation.tracking.matching import MatchingScores
+from retrieval.evaluation.reporting.tables import NOTICE, ReportTable, ReportText
+from retrieval.evaluation.tracking.matching import CalibrationBin, MatchingScores
 
 MATCHER = "matcher"
 """The method that is measured as it ships, beside those fitted in folds."""
-
-NOTICE = "Research use only. Not a medical device; not for diagnosis or treatment."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +58,32 @@ class TrackingReport:
             },
         }
 
-    def to_markdown(self) -> str:
+    def text(self) -> ReportText:
         """Two tables a section: methods down, scores across; and the matcher's calibration."""
-        lines = [
+        headline = (
             f"Archive {self.archive}: {self.patients} patients, {self.lesions} lesions, "
-            f"{self.pairs} pairs of the same lesion. Encoder {self.encoder}. {NOTICE}",
-            "",
-        ]
-        for section, methods in self.sections.items():
-            names = list(next(iter(methods.values())).estimates)
-            lines += [f"### {section[:1].upper()}{section[1:]}", ""]
-            lines += ["| method | " + " | ".join(names) + " |"]
-            lines += ["| --- " * (len(names) + 1) + "|"]
-            for method, scores in methods.items():
-                cells = [scores.estimates[name].text() for name in names]
-                lines.append(f"| {method} | " + " | ".join(cells) + " |")
-            lines += ["", *_calibration_lines(methods)]
-        return "\n".join(lines)
-
-
-def _calibration_lines(methods: Mapping[str, MatchingScores]) -> list[str]:
-    lines = [
-        "| matcher's score | pairs | mean score | truly the same |",
-        "| --- | --- | --- | --- |",
-    ]
-    for one in methods[MATCHER].calibration if MATCHER in methods else ():
-        lines.append(
-            f"| {one.low:.1f} to {one.high:.1f} | {one.pairs} | {one.mean_score:.3f} "
-            f"| {one.true_share:.3f} |"
+            f"{self.pairs} pairs of the same lesion. Encoder {self.encoder}."
         )
-    return [*lines, ""] if MATCHER in methods else []
+        tables: list[ReportTable] = []
+        for section, methods in self.sections.items():
+            estimates = {method: scores.estimates for method, scores in methods.items()}
+            names = list(next(iter(estimates.values())))
+            tables.append(ReportTable.of_methods(section, estimates, names))
+            if MATCHER in methods:
+                tables.append(_calibration(methods[MATCHER].calibration, section))
+        left_out = [f"Lesions left out, {why}: {count}." for why, count in self.left_out.items()]
+        return ReportText(headline, tuple(tables), (*left_out, NOTICE))
+
+
+def _calibration(bins: Sequence[CalibrationBin], section: str) -> ReportTable:
+    rows = tuple(
+        (
+            f"{one.low:.1f} to {one.high:.1f}",
+            f"{one.pairs}",
+            f"{one.mean_score:.3f}",
+            f"{one.true_share:.3f}",
+        )
+        for one in bins
+    )
+    heads = ("matcher's score", "pairs", "mean score", "truly the same")
+    return ReportTable(f"{section}: calibration of the matcher", heads, rows)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from retrieval.evaluation.tracking.report import MATCHER, NOTICE, TrackingReport
+from retrieval.evaluation.reporting.tables import NOTICE, markdown
+from retrieval.evaluation.tracking.report import MATCHER, TrackingReport
 from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel
 
 HOW = (
@@ -37,7 +38,7 @@ def matcher_card(model: MatcherModel, report: TrackingReport) -> str:
             "",
             "## Scores of matchers fitted in folds on the other patients",
             "",
-            _held_out(report).to_markdown(),
+            markdown(_held_out(report).text()),
         ]
     )
 

@@ -38,7 +38,7 @@ def card(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write an encoder's model card: data, scores with intervals and floors, limits.
+    """Write an encoder's model card: data, scores with intervals and baselines, limits.
 
     Each report must have measured this very encoder; nothing is evaluated again.
     """

@@ -1,4 +1,4 @@
-"""``lesion-search evaluate detection``: the two published protocols, each beside its floors."""
+"""``lesion-search evaluate detection``: the two published protocols, each beside its baselines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.lesion import LesionSearchError, Split
-from service.commands.options import DetectorOption, JsonFlag, ResamplesOption, parse_splits
+from service.commands.options import (
+    DetectorOption,
+    JsonFlag,
+    ResamplesOption,
+    SeedOption,
+    parse_splits,
+)
 from service.console import answer, answer_json, progress_bar, say
 
 if TYPE_CHECKING:
@@ -22,7 +28,7 @@ class DetectionOptionsError(LesionSearchError):
 
 def detection(
     archive: Annotated[
-        Path | None, typer.Option("--archive", help="An archive: boxes on its key slices.")
+        Path | None, typer.Option("--archive", help="Archive whose key slices are evaluated.")
     ] = None,
     boxes_3d: Annotated[
         Path | None, typer.Option("--boxes-3d", help="Fully annotated sub-volumes, JSON.")
@@ -33,12 +39,17 @@ def detection(
     ] = None,
     detector: DetectorOption = None,
     split: Annotated[
-        str, typer.Option(help="Whose lesions: train, val, test, several with commas, or all.")
+        str, typer.Option(help="Split to evaluate: train, val, test, several with commas, or all.")
     ] = Split.TEST.value,
-    floors: Annotated[
-        bool, typer.Option(help="Measure random boxes and blobs too; they read every image.")
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines/--no-baselines",
+            "--floors/--no-floors",
+            help="Measure random boxes and blobs too; they read every image.",
+        ),
     ] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random floor and of resamples.")] = 0,
+    seed: SeedOption = 0,
     resamples: ResamplesOption = 1000,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the FROC curves: .png, .svg or .pdf.")
@@ -57,7 +68,7 @@ def detection(
         from retrieval.evaluation.detection.key_slices import DetectionOptions
 
         with progress_bar("key slices") as progress:
-            options = DetectionOptions(parse_splits(split), seed, resamples, floors, progress)
+            options = DetectionOptions(parse_splits(split), seed, resamples, baselines, progress)
             report = _on_archive(archive, predictions, detector, options)
     else:
         from retrieval.evaluation.detection.boxes_3d import evaluate_boxes_3d
@@ -87,7 +98,8 @@ def _on_archive(
 
 
 def _give(report: DetectionReport, figure: Path | None, out: Path | None, *, as_json: bool) -> None:
-    from service.figures.tables.detection import detection_tables
+    from retrieval.evaluation.reporting.tables import markdown
+    from service.figures.tables.report import report_tables
 
     if figure is not None:
         from service.figures.froc import draw_froc
@@ -96,5 +108,5 @@ def _give(report: DetectionReport, figure: Path | None, out: Path | None, *, as_
         save_figure(draw_froc(report), figure)
         say(f"figure: {figure}")
     if out is not None:
-        out.write_text(report.to_markdown(), encoding="utf-8")
-    answer_json(report.to_json()) if as_json else answer(*detection_tables(report))
+        out.write_text(markdown(report.text()), encoding="utf-8")
+    answer_json(report.to_json()) if as_json else answer(*report_tables(report))

@@ -1,4 +1,4 @@
-"""``lesion-search evaluate``: the published protocols, each score beside its floors."""
+"""``lesion-search evaluate``: the published protocols, each score beside its baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from retrieval.lesion import LesionSearchError, Split
 from service.commands.evaluation.card import card
 from service.commands.evaluation.detection import detection
 from service.commands.evaluation.tracking import tracking
-from service.commands.options import ArchiveOption, EncoderOption, JsonFlag
+from service.commands.options import (
+    ArchiveOption,
+    EncoderOption,
+    JsonFlag,
+    ResamplesOption,
+    SeedOption,
+)
 from service.console import answer, answer_json, progress_bar
 
 if TYPE_CHECKING:
@@ -23,10 +29,6 @@ if TYPE_CHECKING:
     from retrieval.evaluation.retrieval.splits import SplitProtocol
 
 
-SeedOption = Annotated[int, typer.Option(min=0, help="Of every draw.")]
-ResamplesOption = Annotated[
-    int, typer.Option(min=10, help="Bootstrap samples of patients, for the 95 % intervals.")
-]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Also write the report as Markdown.")]
 
 
@@ -52,17 +54,20 @@ def retrieval(
     archive: ArchiveOption,
     encoder: EncoderOption = None,
     split: Annotated[
-        str, typer.Option(help="Who asks and who may be found: all, released or paper.")
+        str, typer.Option(help="Which lesions are queries and gallery: all, released or paper.")
     ] = "all",
     seed: SeedOption = 0,
-    floors_only: Annotated[
-        bool, typer.Option("--floors-only", help="No encoder and no pixels: a table is enough.")
+    baselines_only: Annotated[
+        bool,
+        typer.Option(
+            "--baselines-only", "--floors-only", help="No encoder and no pixels: a table is enough."
+        ),
     ] = False,
     resamples: ResamplesOption = 1000,
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Similar lesions and the same patient's lesions: scores with 95 % intervals and floors."""
+    """Similar lesions and the same patient's lesions: scores with 95 % intervals and baselines."""
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.evaluation.retrieval.protocol import RetrievalOptions, evaluate_retrieval
     from retrieval.patch import PatchSpec
@@ -71,7 +76,7 @@ def retrieval(
     protocol = _protocol(split)
     source = open_archive(archive)
     with progress_bar("lesions") as progress:
-        if floors_only:
+        if baselines_only:
             options = RetrievalOptions(
                 protocol, seed, resamples, stability_lesions=0, progress=progress
             )
@@ -83,7 +88,7 @@ def retrieval(
                 seed,
                 resamples,
                 encoder_name=loaded.name,
-                pixel_floors=_pixel_floors(),
+                pixel_baselines=_pixel_baselines(),
                 progress=progress,
             )
             report = evaluate_retrieval(
@@ -97,14 +102,14 @@ def nodules(
     archive: ArchiveOption,
     encoder: EncoderOption = None,
     split: Annotated[
-        str, typer.Option(help="Whose nodules: test, val, train or all.")
+        str, typer.Option(help="Split to evaluate: test, val, train or all.")
     ] = Split.TEST.value,
     seed: SeedOption = 0,
     resamples: ResamplesOption = 1000,
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Rated lung nodules: the next slice, malignancy, texture and spiculation, beside floors."""
+    """Rated lung nodules: the next slice, malignancy, texture and spiculation, beside baselines."""
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.evaluation.retrieval.nodules import evaluate_nodules
     from retrieval.evaluation.retrieval.protocol import RetrievalOptions
@@ -118,7 +123,7 @@ def nodules(
             seed=seed,
             resamples=resamples,
             encoder_name=loaded.name,
-            pixel_floors=_pixel_floors(),
+            pixel_baselines=_pixel_baselines(),
             progress=progress,
         )
         report = evaluate_nodules(
@@ -151,7 +156,7 @@ def _splits(name: str) -> tuple[Split, ...]:
     return (Split(name),)
 
 
-def _pixel_floors() -> Sequence[PixelMethod]:
+def _pixel_baselines() -> Sequence[PixelMethod]:
     from retrieval.evaluation.retrieval.baselines import RawPixels
     from retrieval.evaluation.retrieval.frozen import FrozenFeatures
 
@@ -167,10 +172,11 @@ def _signed(report: RetrievalReport, encoder: LesionEncoder) -> RetrievalReport:
 
 def _give(report: RetrievalReport, out: Path | None, *, as_json: bool) -> None:
     from retrieval.evaluation.reporting.report_page import report_page
+    from service.figures.tables.report import report_tables
 
     if out is not None:
         out.write_text(report_page(report, "Evaluation"), encoding="utf-8")
     if as_json:
         answer_json(report.to_json())
     else:
-        answer(report.to_markdown())
+        answer(*report_tables(report))

@@ -10,9 +10,11 @@ import typer
 from retrieval.lesion import LesionSearchError
 from service.commands.options import (
     EncoderOption,
+    FoldsOption,
     JsonFlag,
     MatcherOption,
     ResamplesOption,
+    SeedOption,
     parse_splits,
 )
 from service.console import answer, answer_fields, answer_json, progress_bar, say, warn
@@ -27,7 +29,8 @@ class TrackingOptionsError(LesionSearchError):
 
 def tracking(
     archive: Annotated[
-        Path | None, typer.Option("--archive", help="An archive that knows its tracks.")
+        Path | None,
+        typer.Option("--archive", help="Archive with known lesion tracks (tracks.csv)."),
     ] = None,
     dls: Annotated[
         Path | None, typer.Option("--dls", help="The DLS benchmark's own truth file, JSON.")
@@ -38,10 +41,10 @@ def tracking(
     encoder: EncoderOption = None,
     matcher: MatcherOption = None,
     split: Annotated[
-        str, typer.Option(help="Whose patients: train, val, test, several with commas, or all.")
+        str, typer.Option(help="Split to evaluate: train, val, test, several with commas, or all.")
     ] = "all",
-    seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
-    folds: Annotated[int, typer.Option(min=2, help="Of what is fitted on other patients.")] = 4,
+    seed: SeedOption = 0,
+    folds: FoldsOption = 4,
     resamples: ResamplesOption = 1000,
     location_noise: Annotated[
         str | None,
@@ -70,11 +73,12 @@ def tracking(
         answer_json(scores) if as_json else answer_fields(scores, title="DLS")
         return
     from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.evaluation.reporting.tables import markdown
     from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_tracking
     from retrieval.sources.archive import open_archive
     from retrieval.tracking.fitting.location_noise import LOCATION_NOISES
     from retrieval.tracking.matcher import load_matcher
-    from service.figures.tables.tracking import tracking_tables
+    from service.figures.tables.report import report_tables
 
     noise = None if location_noise is None else LOCATION_NOISES.get(location_noise)
     if location_noise is not None and noise is None:
@@ -102,8 +106,8 @@ def tracking(
         save_figure(draw_calibration(report), figure)
         say(f"figure: {figure}")
     if out is not None:
-        out.write_text(report.to_markdown(), encoding="utf-8")
-    answer_json(report.to_json()) if as_json else answer(*tracking_tables(report))
+        out.write_text(markdown(report.text()), encoding="utf-8")
+    answer_json(report.to_json()) if as_json else answer(*report_tables(report))
 
 
 def _dls_scores(truth: Path, predictions: Path, seed: int) -> DlsScores:

@@ -11,8 +11,10 @@ from retrieval.lesion import LesionSearchError
 from service.commands.options import (
     ArchiveOption,
     EncoderOption,
+    FoldsOption,
     JsonFlag,
     ResamplesOption,
+    SeedOption,
     parse_splits,
 )
 from service.console import answer_fields, answer_json, progress_bar
@@ -36,12 +38,12 @@ def fit_matcher_command(
     split: Annotated[
         str,
         typer.Option(
-            help="Whose patients: train, val, test, several with commas, or all. Best are those "
+            help="Split to fit on: train, val, test, several with commas, or all. Best are those "
             "the encoder was not trained on and that are not evaluated afterwards."
         ),
     ] = "val",
-    folds: Annotated[int, typer.Option(min=2, help="Of the card's scores.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
+    folds: FoldsOption = 4,
+    seed: SeedOption = 0,
     resamples: ResamplesOption = 1000,
     realistic: Annotated[
         bool,

@@ -145,8 +145,8 @@ def test_query_with_a_filter(run_json, first, built_index, encoder_file):
     assert {hit["lesion"]["lesion_type"] for hit in found["hits"]} == {"lung"}
 
 
-def test_evaluate_retrieval_has_the_encoder_beside_its_floors(run_json, archive_folder):
-    report = run_json("evaluate", "retrieval", "--archive", archive_folder, "--floors-only")
+def test_evaluate_retrieval_has_the_encoder_beside_its_baselines(run_json, archive_folder):
+    report = run_json("evaluate", "retrieval", "--archive", archive_folder, "--baselines-only")
     methods = {name for score in report["scores"] for name in score["methods"]}
     assert {"random", "location only", "size only"} <= methods
 

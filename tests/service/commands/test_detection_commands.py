@@ -166,7 +166,9 @@ def test_predictions_are_scored_against_the_archive(run, archive, tmp_path, shif
     assert overall["mean of 0.5, 1, 2, 4"]["value"] == expected
 
 
-def test_a_detector_is_scored_beside_floors_with_figure_and_page(run, detector, archive, tmp_path):
+def test_a_detector_is_scored_beside_baselines_with_figure_and_page(
+    run, detector, archive, tmp_path
+):
     figure, page = tmp_path / "froc.png", tmp_path / "page.md"
     common = ["evaluate", "detection", "--archive", archive.root, "--resamples", 20]
     status, out, err = run(*common, "--figure", figure, "--out", page)

@@ -73,7 +73,7 @@ def run(capsys, *arguments):
     return status, captured.out, captured.err
 
 
-def test_nodules_of_one_split_beside_their_floors(reports, encoder_file, capsys):
+def test_nodules_of_one_split_beside_their_baselines(reports, encoder_file, capsys):
     arguments = ["evaluate", "nodules", "--archive", reports / "nodules", *QUICK]
     page = reports / "nodules.md"
     status, out, err = run(capsys, *arguments, "--encoder", encoder_file, "--out", page, "--json")

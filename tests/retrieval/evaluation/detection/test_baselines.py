@@ -1,11 +1,11 @@
-"""The floors: random boxes stay in the body, blobs find discs and nothing in an even body."""
+"""The baselines: random boxes stay in the body, blobs find discs and nothing in an even body."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from retrieval.evaluation.detection.baselines import FLOOR_BOXES, BlobDetector, RandomBoxes
+from retrieval.evaluation.detection.baselines import BASELINE_BOXES, BlobDetector, RandomBoxes
 from retrieval.image import Slab
 from retrieval.lesion import BOX_PADDING_PX, Box
 
@@ -39,7 +39,7 @@ def test_blobs_are_sorted_bounded_and_absent_from_air():
     proposals = BlobDetector().detect(_slab(130.0))
     scores = [proposal.score for proposal in proposals]
     assert scores == sorted(scores, reverse=True)
-    assert 0 < len(scores) <= FLOOR_BOXES
+    assert 0 < len(scores) <= BASELINE_BOXES
     air = Slab(np.full((1, 64, 64), -1000, np.float32), (1.0, 1.0), 1.0)
     assert BlobDetector().detect(air) == ()
     assert RandomBoxes(9, 9, np.random.default_rng(0)).detect(air) == ()
@@ -48,7 +48,7 @@ def test_blobs_are_sorted_bounded_and_absent_from_air():
 def test_random_boxes_have_the_size_asked_for_and_lie_about_the_body():
     slab = _slab(50.0)
     boxes = RandomBoxes(20, 10, np.random.default_rng(1)).detect(slab)
-    assert len(boxes) == FLOOR_BOXES
+    assert len(boxes) == BASELINE_BOXES
     for proposal in boxes:
         assert (proposal.box.width, proposal.box.height) == (20, 10)
         x, y = proposal.box.center

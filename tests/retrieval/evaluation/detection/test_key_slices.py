@@ -1,4 +1,4 @@
-"""Protocol A: the truth scores 1.0, shifted truth what its overlap says, floors stand beside."""
+"""Protocol A: the truth scores 1.0, shifted truth what its overlap says, baselines stand beside."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from retrieval.evaluation.detection.key_slices import (
     score_key_slices,
     scored_boxes,
 )
+from retrieval.evaluation.reporting.tables import markdown
 from retrieval.evaluation.retrieval.cohort import EvaluationError
 from retrieval.image import Slab
 from retrieval.lesion import Box, LesionType, Split
@@ -116,7 +117,7 @@ class Finder:
         return [self.detect(slab.with_key_slice(position)) for position in positions]
 
 
-def test_a_detector_stands_beside_its_floors_and_each_slab_is_read_once():
+def test_a_detector_stands_beside_its_baselines_and_each_slab_is_read_once():
     archive = small_archive()
     first, second, third = archive.lesions[:3]
     finder = Finder({1: [first.box, second.box], 2: [third.box.shifted(40, 0)]})
@@ -130,12 +131,12 @@ def test_a_detector_stands_beside_its_floors_and_each_slab_is_read_once():
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert document["methods"]["finder"]["groups"]["all"]["best 8"]["value"] == pytest.approx(2 / 3)
     assert document["settings"]["detector_fingerprint"] == "finder0"
-    page = report.to_markdown()
+    page = markdown(report.text())
     assert "| finder | 0.667" in page
     assert "| under 10 mm (1) | mean of 0.5, 1, 2, 4 |" in page
 
 
-def test_floors_can_be_left_out_and_then_predictions_need_no_pixels(tmp_path):
+def test_baselines_can_be_left_out_and_then_predictions_need_no_pixels(tmp_path):
     archive = small_archive(with_images=False)
     names = {image.name: image for image in key_slices(archive, ())}
     rows = {
@@ -144,7 +145,7 @@ def test_floors_can_be_left_out_and_then_predictions_need_no_pixels(tmp_path):
     }
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(rows))
-    options = DetectionOptions(resamples=10, with_floors=False)
+    options = DetectionOptions(resamples=10, with_baselines=False)
     report = evaluate_predictions(archive, path, options)
     assert list(report.methods) == ["mine.json"]
     assert report.methods["mine.json"].overall[RATES.mean_name].value == 1.0
@@ -170,7 +171,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path, content, words):
     path = tmp_path / "mine.json"
     path.write_text(content)
     with pytest.raises(DetectionFileError, match=words):
-        evaluate_predictions(small_archive(), path, DetectionOptions(with_floors=False))
+        evaluate_predictions(small_archive(), path, DetectionOptions(with_baselines=False))
 
 
 def test_a_split_without_lesions_is_an_error():

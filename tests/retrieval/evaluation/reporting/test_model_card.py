@@ -1,4 +1,4 @@
-"""The card says what the reports say, and an encoder below a floor is called so."""
+"""The card says what the reports say, and an encoder below a baseline is called so."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ limits = ["Small."]
 """
 
 
-def report(encoder: float, floor: float, *, weights: str = FACTS.fingerprint, name: str = "E"):
+def report(encoder: float, baseline: float, *, weights: str = FACTS.fingerprint, name: str = "E"):
     def estimate(value):
         return Estimate(value, value - 0.01, value + 0.01, 21)
 
-    score = Score("same patient", "MRR", True, {"raw": estimate(floor), name: estimate(encoder)})
+    score = Score("same patient", "MRR", True, {"raw": estimate(baseline), name: estimate(encoder)})
     settings = {"seed": 3, "resamples": 10, FINGERPRINT: weights}
     return RetrievalReport("sample", name, "all", 23, 20, 9, (score,), settings)
 
@@ -57,7 +57,7 @@ def test_the_card_states_scores_limits_and_defeats():
     for line in (*FACTS.training, *FACTS.limits, FACTS.held_apart):
         assert line in card
     assert card.index("## Real sample") < card.index("## Nodules") < card.index("## Limits")
-    defeats = card[card.index("## Where a floor is better") : card.index("## Limits")]
+    defeats = card[card.index("## Where a baseline is better") : card.index("## Limits")]
     assert "Nodules: same patient: MRR: 0.700 (0.690 to 0.710) against 0.800" in defeats
     assert "Real sample" not in defeats
     assert NEVER_BELOW not in card

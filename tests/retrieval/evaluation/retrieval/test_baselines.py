@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retrieval.evaluation.retrieval.baselines import RawPixels, metadata_floors, similarity_block
+from retrieval.evaluation.retrieval.baselines import RawPixels, metadata_baselines, similarity_block
 from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.pixels import cut_patches
 from retrieval.lesion import LesionType
@@ -25,35 +25,37 @@ def test_similarity_is_the_negative_squared_distance(width):
     np.testing.assert_allclose(cosine, unit[queries] @ unit[gallery].T, atol=1e-6)
 
 
-def test_floors_read_the_table_alone():
+def test_baselines_read_the_table_alone():
     cohort = Cohort.of(toy_archive(5, with_images=False))
-    floors = {floor.name: floor for floor in metadata_floors(cohort, np.random.default_rng(0))}
-    assert list(floors) == [
+    baselines = {
+        baseline.name: baseline for baseline in metadata_baselines(cohort, np.random.default_rng(0))
+    }
+    assert list(baselines) == [
         "random",
         "height z only",
         "location only",
         "size only",
         "location and size",
     ]
-    np.testing.assert_array_equal(floors["location only"].draws[0], cohort.locations)
-    np.testing.assert_allclose(floors["size only"].draws[0], np.log(cohort.diameters_mm))
-    both = floors["location and size"].draws[0]
+    np.testing.assert_array_equal(baselines["location only"].draws[0], cohort.locations)
+    np.testing.assert_allclose(baselines["size only"].draws[0], np.log(cohort.diameters_mm))
+    both = baselines["location and size"].draws[0]
     spread = both.std(axis=0)
     np.testing.assert_allclose(spread[[0, 2, 3]], 1.0)
-    assert len(floors["random"].draws) == 100
+    assert len(baselines["random"].draws) == 100
 
 
-def test_a_floor_without_numbers_is_left_out_and_a_gap_is_not_a_zero():
+def test_a_baseline_without_numbers_is_left_out_and_a_gap_is_not_a_zero():
     lesions = [
         toy_lesion(0, patient=1, kind=LesionType.LUNG, location=None),
         toy_lesion(1, patient=2, kind=LesionType.LUNG, location=None, long_mm=None),
     ]
-    floors = metadata_floors(Cohort.of(ToyArchive(lesions)), np.random.default_rng(0))
-    assert [floor.name for floor in floors] == ["random", "size only"]
-    assert np.isnan(floors[1].draws[0][1]).any()
+    baselines = metadata_baselines(Cohort.of(ToyArchive(lesions)), np.random.default_rng(0))
+    assert [baseline.name for baseline in baselines] == ["random", "size only"]
+    assert np.isnan(baselines[1].draws[0][1]).any()
 
 
-def test_random_floor_scores_what_chance_says():
+def test_random_baseline_scores_what_chance_says():
     from retrieval.evaluation.retrieval.ranking import (
         match_measure,
         patient_question,
@@ -61,7 +63,7 @@ def test_random_floor_scores_what_chance_says():
     )
 
     cohort = Cohort.of(toy_archive(12))
-    random = metadata_floors(cohort, np.random.default_rng(0))[0]
+    random = metadata_baselines(cohort, np.random.default_rng(0))[0]
     found = scores_per_query(cohort, random, patient_question(cohort), match_measure)
     assert found["recall@1"].mean() == pytest.approx(2 / 35, abs=0.02)
 

@@ -20,7 +20,7 @@ from retrieval.evaluation.retrieval.protocol import RetrievalOptions
 from retrieval.lesion import LesionType, Split
 from tests.retrieval.evaluation.toy_archive import SPEC, ToyArchive, circle, toy_lesion
 
-OPTIONS = RetrievalOptions(resamples=30, pixel_floors=(RawPixels(SPEC),))
+OPTIONS = RetrievalOptions(resamples=30, pixel_baselines=(RawPixels(SPEC),))
 
 
 def nodule_archive(patients: int = 20, *, next_slices: bool = True) -> ToyArchive:

@@ -43,7 +43,7 @@ from tests.retrieval.evaluation.toy_archive import (
     toy_lesion,
 )
 
-QUICK = RetrievalOptions(resamples=50, stability_lesions=6, pixel_floors=(RawPixels(SPEC),))
+QUICK = RetrievalOptions(resamples=50, stability_lesions=6, pixel_baselines=(RawPixels(SPEC),))
 
 
 def naive_type_scores(cohort: Cohort, vectors) -> dict[str, list[float]]:
@@ -85,7 +85,7 @@ def test_scores_equal_naive_loops():
         assert found.low <= found.value <= found.high
 
 
-def test_an_encoder_that_knows_types_stands_above_its_floors():
+def test_an_encoder_that_knows_types_stands_above_its_baselines():
     report = evaluate_retrieval(toy_archive(), brightness, SPEC, QUICK)
     precision = report.score(SIMILAR, "precision@1").estimates
     assert list(precision) == [
@@ -143,10 +143,10 @@ def test_same_lesion_asks_other_studies_and_ignores_its_twins_here():
     relevant, excluded = question.relation(cohort, question.queries, question.gallery)
     assert relevant.tolist()[0] == [False, False, True, False, False]
     assert excluded.tolist()[0] == [True, True, False, False, False]
-    floors = Cohort.of(ToyArchive(lesions)).locations
+    baselines = Cohort.of(ToyArchive(lesions)).locations
     from retrieval.evaluation.retrieval.baselines import MethodVectors
 
-    found = scores_per_query(cohort, MethodVectors("z", (floors,)), question, match_measure)
+    found = scores_per_query(cohort, MethodVectors("z", (baselines,)), question, match_measure)
     # The other patient's lesion lies nearer than the true partner for rows 0, 1 and 2.
     np.testing.assert_allclose(found["MRR"], [0.5, 0.5, 0.5])
 
@@ -159,7 +159,7 @@ def test_patients_with_one_lesion_do_not_ask_but_can_be_found():
     assert question.gallery.tolist() == [0, 1, 2]
 
 
-def test_a_bare_table_gives_the_floors_without_pixels():
+def test_a_bare_table_gives_the_baselines_without_pixels():
     archive = toy_archive(with_images=False)
     assert not has_images(archive)
     assert has_images(toy_archive())
@@ -201,8 +201,7 @@ def test_the_same_seed_gives_the_same_report_and_json_is_plain():
     assert document["archive"] == "toy"
     methods = document["scores"][0]["methods"]
     assert set(methods["encoder"]) == {"value", "low", "high", "queries"}
-    assert len(first.rows()) == len(document["scores"])
-    assert first.to_markdown().count("### ") == len({s.section for s in first.scores})
+    assert len(first.text().tables) == len({s.section for s in first.scores})
 
 
 def test_an_unknown_score_names_what_there_is():

@@ -1,4 +1,4 @@
-"""The floors on real tables and slices come out where others found them."""
+"""The baselines on real tables and slices come out where others found them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def test_type_accuracy_of_body_height_and_location_is_near_the_published(paper_r
     # Published: 55.7 % for z, 59.7 % for location; another division of patients moves them by 2.
     assert votes["height z only"].value == pytest.approx(0.557, abs=0.03)
     assert linear["location only"].value == pytest.approx(0.597, abs=0.035)
-    # Neighbours use location far better than a linear classifier: the honest floor is higher.
+    # Neighbours use location far better than a linear classifier: the honest baseline is higher.
     assert votes["location only"].value > 0.70
 
 
-def test_the_floors_rank_as_they_should_at_full_scale(paper_report):
+def test_the_baselines_rank_as_they_should_at_full_scale(paper_report):
     precision = paper_report.score(SIMILAR, "precision@1").estimates
     assert precision["random"].value == pytest.approx(0.17, abs=0.02)
     assert precision["random"].high < precision["size only"].low
@@ -57,13 +57,13 @@ def test_released_split_shares_no_patient_and_scores_alike(real_data: Path):
     assert (len(parts.gallery), len(parts.queries)) == (4889, 4927)
 
 
-def test_same_patient_floors_on_real_slices(real_data: Path):
+def test_same_patient_baselines_on_real_slices(real_data: Path):
     """Recall@1 and MRR of 21 queries; the frozen row is the one that counts."""
     archive = DeepLesionArchive.open(real_data / "deeplesion_sample")
     options = RetrievalOptions(
         stability_lesions=0,
         resamples=50,
-        pixel_floors=(RawPixels(), FrozenFeatures.imagenet()),
+        pixel_baselines=(RawPixels(), FrozenFeatures.imagenet()),
     )
     report = evaluate_retrieval(archive, None, PatchSpec(), options)
     recall = report.score(SAME_PATIENT, "recall@1").estimates

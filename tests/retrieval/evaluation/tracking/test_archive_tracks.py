@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from retrieval.embedding.encoder import Embedding
+from retrieval.evaluation.reporting.tables import markdown
 from retrieval.evaluation.tracking.archive_tracks import (
     TrackingOptions,
     evaluate_patients,
@@ -66,7 +67,7 @@ def test_the_report_prints_and_names_its_use(report: TrackingReport) -> None:
     method = document["sections"]["location absent"]["matcher"]
     assert method["scores"]["pair F1"]["value"] > 0.5
     assert sum(one["pairs"] for one in method["calibration"]) > 100
-    table = report.to_markdown()
+    table = markdown(report.text())
     assert "### Location given" in table
     assert "| matcher |" in table
 
