@@ -14,6 +14,7 @@ from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.tracks import SAME_MARK_IOU
 from service.engine.query import LesionQuery
 from service.engine.query_box import MarkedBox
+from service.engine.recognition import UNKNOWN_SLICE, Recognition
 from service.engine.results import BoxSource, Candidate, Timing
 
 QUERY_ID = "query"
@@ -27,13 +28,15 @@ class EmbeddedQuery:
     Attributes:
         query: what was asked.
         node: the lesion as it was asked with.
-        known: the lesion as its patient's other lesions tell of it; ``node`` until ``among``.
+        known: the lesion as the index holds it, if it was recognised, or as its patient's other
+            lesions tell of it; else ``node``.
         box_source: where its box came from.
         candidates: every box the detector proposed, best first; empty when a box was given.
         estimated_long_mm: of the box, where no diameter is known.
         timing: what detecting, cutting and embedding took.
         notes: what a reader should know of how the image was read.
         shown_in: the image's map if the answer is wanted in its display grid; None for the file's.
+        recognition: what the index knows of the image.
     """
 
     query: LesionQuery
@@ -45,6 +48,7 @@ class EmbeddedQuery:
     timing: Timing = field(default_factory=Timing)
     notes: tuple[str, ...] = ()
     shown_in: GridMap | None = None
+    recognition: Recognition = UNKNOWN_SLICE
 
     @classmethod
     def of(cls, query: LesionQuery, marked: MarkedBox, slab: Slab, embedding: Embedding) -> Self:
@@ -77,13 +81,36 @@ class EmbeddedQuery:
         """The box that is searched with."""
         return self.node.lesion.box
 
+    def recognised(self, recognition: Recognition) -> Self:
+        """The same query as the index knows its image."""
+        asked = replace(self, recognition=recognition)
+        if recognition.whose is not None:
+            patient, study = recognition.whose
+            query = replace(self.query, patient_id=patient, study_id=study)
+            lesion = self.node.lesion.with_changes(patient_id=patient, study_id=study)
+            asked = replace(asked, query=query).under_names(lesion)
+        if recognition.record is not None and not recognition.is_contradicted:
+            known = TrackNode(recognition.record.lesion, recognition.record.vector)
+            asked = replace(asked, known=known)
+        return asked
+
     def under_names(self, lesion: Lesion) -> Self:
-        """The same query under other names and with what else is known of its lesion."""
+        """The same query under other names; one that was recognised keeps the index's."""
         node = replace(self.node, lesion=lesion)
-        return replace(self, node=node, known=node)
+        return replace(self, node=node, known=self.known if self.is_recognised else node)
+
+    @property
+    def is_recognised(self) -> bool:
+        """Whether ``known`` is an indexed lesion."""
+        return self.recognition.record is not None and not self.recognition.is_contradicted
 
     def among(self, stored: Sequence[Lesion]) -> Self:
-        """The same query as the patient's stored lesions know it; see ``with_what_is_known``."""
+        """The same query as stored marks of its own slice know it: size, location and type.
+
+        For marks of the same archive as the query: study and slice number are then the same names.
+        """
+        if self.is_recognised:
+            return self
         return replace(self, known=with_what_is_known(self.node, stored))
 
 
@@ -94,10 +121,7 @@ def query_node(lesion: Lesion, embedding: Embedding) -> TrackNode:
 
 
 def with_what_is_known(node: TrackNode, stored: Sequence[Lesion]) -> TrackNode:
-    """The query as the index knows it, if the same mark is stored: its size, location and type.
-
-    A query image is often an indexed one. Its box alone says nothing of diameters.
-    """
+    """The lesion as a stored mark of its own study, slice and box knows it."""
     query = node.lesion
     for lesion in stored:
         same_slice = (lesion.study_id, lesion.key_slice_index) == (

@@ -11,6 +11,7 @@ from retrieval.detection.proposals import Proposal, estimated_long_mm
 from retrieval.grid import Grid, GridMap
 from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.track_types import FollowUp
+from service.engine.recognition import RecognisedMark
 
 
 class BoxSource(StrEnum):
@@ -154,6 +155,7 @@ class SearchResult:
         timing_ms: where the time went.
         warnings: what a reader should know before trusting the numbers.
         grid: what the boxes of the query are in.
+        recognised: the indexed lesion that the query image and box are, None if they are none.
     """
 
     box: Box | None
@@ -166,6 +168,7 @@ class SearchResult:
     timing_ms: Timing = field(default_factory=Timing)
     warnings: tuple[str, ...] = ()
     grid: Grid = Grid.FILE
+    recognised: RecognisedMark | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result under DESIGN.md's names."""
@@ -180,6 +183,7 @@ class SearchResult:
             "index": dict(self.index),
             "timing_ms": self.timing_ms.to_json(),
             "warnings": list(self.warnings),
+            "recognised": None if self.recognised is None else self.recognised.to_json(),
         }
 
     def on_display(self, grid: GridMap) -> SearchResult:

@@ -33,6 +33,7 @@ from service.engine.query_box import (
     unit_vector,
 )
 from service.engine.query_node import EmbeddedQuery
+from service.engine.recognition import UNKNOWN_SLICE, recognise
 from service.engine.results import BoxSource, Candidate, Hit, HitTerms, SearchResult, Timing
 
 
@@ -113,7 +114,8 @@ class SearchEngine:
 
         With ``patient_id``, that patient's lesions are left out of the hits and searched for
         follow-ups. Without it nothing is known of whose image it is, so every indexed lesion may
-        be a hit. A vector has no box and no geometry, so there are no follow-ups.
+        be a hit, unless the image itself is indexed (``service.engine.recognition``). A vector has
+        no box and no geometry, so there are no follow-ups.
 
         Raises:
             QueryError: no lesion is marked and there is no detector, or no proposal of it fits.
@@ -144,30 +146,32 @@ class SearchEngine:
         detected = (time.perf_counter() - start) * 1000 if candidates else 0.0
         embedding, timing = embed_boxes(self.encoder, slab, [marked.box])
         found = EmbeddedQuery.of(query, marked, slab, embedding)
-        return replace(
+        found = replace(
             found,
             candidates=candidates,
             timing=replace(timing, detect=detected),
             shown_in=slab.grid if answered_in is Grid.DISPLAY else None,
         )
+        return found.recognised(recognise(self.index, slab, found.box, query))
 
     def answer(self, asked: EmbeddedQuery, patient: PatientCase | None = None) -> SearchResult:
         """Hits and follow-ups of an embedded query: the one place where its patient matters.
 
-        The patient of the query is left out of the hits. Follow-ups are searched in ``patient``,
-        or in what the index holds of the query's patient, among which the query is looked for
-        first.
+        The patient of the query is left out of the hits, and so is everybody under whom its image
+        is indexed. Follow-ups are searched in ``patient``, or in what the index holds of the
+        query's patient; there are none where the image contradicts the patient.
 
         Raises UnknownPatientError.
         """
         start = time.perf_counter()
         hits = tuple(
             replace(hit, terms=_terms(asked, hit.lesion))
-            for hit in self._hits(asked.node.vector, asked.query)
+            for hit in self._hits(asked.known.vector, asked.query, asked.recognition.patients)
         )
+        if asked.recognition.is_contradicted:
+            return self._result(hits, start, asked)
         if patient is None and asked.query.patient_id is not None:
             patient = PatientCase.of(self.index, asked.query.patient_id)
-            asked = asked.among([stored.lesion for stored in patient.nodes])
         found = () if patient is None else self._follow_ups(asked, patient)
         return self._result(hits, start, asked, found)
 
@@ -178,11 +182,13 @@ class SearchEngine:
         node = TrackNode(lesion, record.vector)
         return EmbeddedQuery(own, node, node, BoxSource.GIVEN)
 
-    def _hits(self, vector: Vector, query: LesionQuery) -> tuple[Hit, ...]:
+    def _hits(
+        self, vector: Vector, query: LesionQuery, same_image: frozenset[str] = frozenset()
+    ) -> tuple[Hit, ...]:
         where = query.where
-        if query.patient_id is not None:
-            others_only = where.excluded_patients | {query.patient_id}
-            where = replace(where, excluded_patients=others_only)
+        own = same_image if query.patient_id is None else same_image | {query.patient_id}
+        if own:
+            where = replace(where, excluded_patients=where.excluded_patients | own)
         neighbours = self.index.search(
             vector, k=query.k, where=where, approximate=self._approximate
         )
@@ -205,6 +211,8 @@ class SearchEngine:
         spent = (time.perf_counter() - start) * 1000
         warning = self.matcher.warning_for(self.encoder.fingerprint) if found else None
         notes = () if asked is None else asked.notes
+        recognition = UNKNOWN_SLICE if asked is None else asked.recognition
+        told = (*notes, *self._notices, *recognition.warnings)
         result = SearchResult(
             box=None if asked is None else asked.box,
             box_source=None if asked is None else asked.box_source,
@@ -214,7 +222,8 @@ class SearchEngine:
             encoder=_identity(self.encoder),
             index={"lesions": self.index.count()},
             timing_ms=replace(Timing() if asked is None else asked.timing, search=spent),
-            warnings=(*notes, *self._notices, *(() if warning is None else (warning,))),
+            warnings=told if warning is None else (*told, warning),
+            recognised=recognition.mark,
         )
         if asked is None or asked.shown_in is None:
             return result
@@ -277,7 +286,7 @@ def _identity(encoder: PatchEncoder) -> dict[str, Any]:
 
 def _terms(asked: EmbeddedQuery, hit: Lesion) -> HitTerms:
     """The terms of one hit; what the query does not know of itself is estimated."""
-    lesion = asked.node.lesion
+    lesion = asked.known.lesion
     if lesion.long_mm is None:
         lesion = lesion.with_changes(long_mm=asked.estimated_long_mm)
-    return HitTerms.between(lesion, lesion.location or asked.node.location_estimate, hit)
+    return HitTerms.between(lesion, lesion.location or asked.known.location_estimate, hit)

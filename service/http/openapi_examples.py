@@ -94,6 +94,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "index": {"lesions": 32735},
         "timing_ms": TIMING,
         "warnings": [],
+        "recognised": {"lesion_id": LESION["lesion_id"], "iou": 0.93},
     },
     "DetectOut": {
         "grid": "file",

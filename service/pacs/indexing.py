@@ -8,6 +8,7 @@ from retrieval.lesion import ImageSource, Lesion, LesionType
 from retrieval.pixel_hash import pixel_hash
 from service.engine.query import QueryError
 from service.engine.query_box import MarkedBox, embed_boxes
+from service.engine.recognition import PACS_ARCHIVE
 from service.engine.search_engine import SearchEngine
 from service.pacs.client import PacsClient
 from service.pacs.errors import PacsError
@@ -15,9 +16,6 @@ from service.pacs.follow_ups import pacs_lesion
 from service.pacs.patient import PatientInPacs
 from service.pacs.search import PacsQuery
 from service.pacs.series import find_series, read_slab
-
-PACS_ARCHIVE = "dicomweb"
-"""The archive of lesions whose pixels lie in the PACS: no path, so no picture is drawn of them."""
 
 
 def index_lesion(

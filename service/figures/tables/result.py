@@ -26,6 +26,11 @@ def show_result(result: SearchResult) -> None:
             f"searched with proposal {chosen} of {len(result.candidates)}; "
             "--candidate N takes another"
         )
+    if result.recognised is not None:
+        answer(
+            f"the image is indexed already: lesion {result.recognised.lesion_id}, box overlap "
+            f"{result.recognised.iou:.2f}"
+        )
     hits = Table(title="Similar lesions of other patients", title_justify="left")
     for name in ("rank", "similarity", "type", "long mm", "patient", "lesion"):
         right = name in {"rank", "similarity", "long mm"}

@@ -87,6 +87,13 @@ class TimingOut(BaseModel):
     total: float
 
 
+class RecognisedOut(BaseModel):
+    """An indexed lesion found again by its pixels."""
+
+    lesion_id: str
+    iou: float = Field(description="overlap of the two boxes, in [0.5, 1]")
+
+
 class SearchOut(BaseModel):
     """The answer to one query."""
 
@@ -100,6 +107,9 @@ class SearchOut(BaseModel):
     index: dict[str, Any]
     timing_ms: TimingOut
     warnings: list[str] = Field(description="what to know before trusting the numbers")
+    recognised: RecognisedOut | None = Field(
+        description="the indexed lesion that the query's image and box are; null if none"
+    )
 
 
 class LesionPage(BaseModel):

@@ -81,7 +81,7 @@ def test_a_candidate_is_chosen_by_its_number(detecting, query, proposals):
     lesion, slab = query
     result = detecting.search(LesionQuery(candidate=2), slab)
     assert result.box == proposals[1].box
-    assert result.hits[0].lesion.lesion_id == lesion.lesion_id
+    assert result.recognised.lesion_id == lesion.lesion_id
 
 
 @pytest.mark.parametrize("number", [0, -1, 4])

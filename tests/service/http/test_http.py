@@ -90,7 +90,7 @@ def test_several_slices_make_one_slab(client, engine, archive, query):
         LesionQuery(lesion.box), archive.slab(lesion, half_depth_mm=5)
     ).to_json()
     assert response.json()["hits"] == expected["hits"]
-    assert response.json()["hits"][0]["similarity"] == pytest.approx(1.0, abs=1e-5)
+    assert response.json()["recognised"] == {"lesion_id": lesion.lesion_id, "iou": 1.0}
 
 
 @pytest.mark.parametrize("compress", [False, True])

@@ -88,8 +88,8 @@ def test_a_search_may_name_the_key_slice_of_an_upload(client, archive):
     for number, lesion in enumerate(lesions, start=1):
         box = ",".join(str(edge) for edge in lesion.box.to_list())
         form = {"upload_id": upload["upload_id"], "box": box, "key_slice_index": str(number)}
-        hits = client.post("/v1/search", data=form).json()["hits"]
-        assert hits[0]["lesion"]["lesion_id"] == lesion.lesion_id
+        recognised = client.post("/v1/search", data=form).json()["recognised"]
+        assert recognised["lesion_id"] == lesion.lesion_id
 
 
 @pytest.mark.parametrize(
