@@ -27,5 +27,5 @@ batching.py, gate.py   patches embedded together; how many requests compute at o
 observing.py   request ids, logs.py and metrics.py; openapi.py describes it all with examples
 decoding/      untrusted bytes -> Slab in a process of its own
 guards/        keys, rates, sizes, headers: what stands between a socket and the routes
-web/           the page: modules of plain JavaScript, no build step
+web/           the page, plain JavaScript without a build step: core, viewer, search, patient, map
 """

@@ -1,13 +1,13 @@
 // The page: three views, one of them shown, all of their state in the URL.
 
-import { getJson, onKeyWanted } from "./api.js";
-import { askForKey } from "./key_dialog.js";
-import { showHelp, useKeys } from "./keyboard.js";
-import { plural } from "./lesion_facts.js";
-import { MapView } from "./map_view.js";
-import { PatientView } from "./patient_view.js";
-import { address, onRoute } from "./route.js";
-import { SearchView } from "./search_view.js";
+import { MapView } from "./map/view.js";
+import { PatientView } from "./patient/view.js";
+import { SearchView } from "./search/view.js";
+import { getJson, onKeyWanted } from "./core/api.js";
+import { askForKey } from "./core/key_dialog.js";
+import { showHelp, useKeys } from "./core/keyboard.js";
+import { plural } from "./core/lesion_facts.js";
+import { address, onRoute } from "./core/route.js";
 
 const VIEWS = {
   search: { title: "Search", make: () => new SearchView() },

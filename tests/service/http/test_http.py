@@ -169,7 +169,7 @@ def test_the_page_and_what_it_loads_come_from_here_alone(client):
     page = client.get("/")
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    for name in ("page.js", "page.css"):
+    for name in ("page.js", "core/style.css"):
         assert f"web/{name}" in page.text
         assert client.get(f"/web/{name}").status_code == 200
     assert "http://" not in page.text

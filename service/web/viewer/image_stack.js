@@ -1,6 +1,6 @@
 // The slices of one lesion or upload, fetched when they are wanted and kept for a while.
 
-import { getJson, getSlice, lesionPath } from "./api.js";
+import { getJson, getSlice, lesionPath } from "../core/api.js";
 
 const MOST_KEPT = 96;
 

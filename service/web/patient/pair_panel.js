@@ -1,13 +1,13 @@
 // Two appearances beside each other: are they the same lesion? What the matcher says, what a reader says.
 
-import { button, make } from "./dom.js";
-import { ImageStack } from "./image_stack.js";
-import { decimal, sizeText } from "./lesion_facts.js";
-import { linkViewers } from "./link_viewers.js";
-import { Pane } from "./pane.js";
-import { address } from "./route.js";
-import { Toolbar } from "./toolbar.js";
-import { WINDOWS, windowForType } from "./windows.js";
+import { button, make } from "../core/dom.js";
+import { decimal, sizeText } from "../core/lesion_facts.js";
+import { address } from "../core/route.js";
+import { ImageStack } from "../viewer/image_stack.js";
+import { linkViewers } from "../viewer/linking.js";
+import { Pane } from "../viewer/pane.js";
+import { Toolbar } from "../viewer/toolbar.js";
+import { WINDOWS, windowForType } from "../viewer/windows.js";
 
 const SAME_COLOUR = "#56d364";
 const TERM_WORDS = { similarity: "looks", in_plane: "place in the slice", height: "height in the body", size: "size", type: "type" };

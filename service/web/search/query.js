@@ -1,6 +1,6 @@
 // A query as the URL has it, and as the service takes it.
 
-import { postForm } from "./api.js";
+import { postForm } from "../core/api.js";
 import { whereOf } from "./filters.js";
 
 export const FIRST_HITS = 12;

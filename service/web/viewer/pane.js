@@ -1,8 +1,8 @@
 // A viewport with its heading and its slice bar, as the search and the patient view use it.
 
-import { make } from "./dom.js";
-import { errorState, loadingState } from "./states.js";
-import { Viewer } from "./viewer.js";
+import { make } from "../core/dom.js";
+import { errorState, loadingState } from "../core/states.js";
+import { Viewport } from "./viewport.js";
 
 /** A viewer under a heading; `kind` (query, hit or followup) gives it its colour. */
 export class Pane {
@@ -13,7 +13,7 @@ export class Pane {
     this.bar = make("input", { type: "range", className: "slice-bar", hidden: true, "aria-label": `Slice of the ${label}` });
     const body = make("div", { className: "pane-body" }, this.host, this.bar, this.cover);
     this.element = make("section", { className: `pane ${kind}`, "aria-label": label }, this.heading, body);
-    this.viewer = new Viewer(this.host, { label, colour });
+    this.viewer = new Viewport(this.host, { label, colour });
     this.bar.addEventListener("input", () => this.viewer.step(Number(this.bar.value) - this.viewer.slice));
     this.viewer.addEventListener("moved", () => { this.bar.value = this.viewer.slice; });
     this.viewer.addEventListener("error", ({ detail }) => this.showCover(errorState(detail)));

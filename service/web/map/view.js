@@ -1,12 +1,12 @@
 // Map: every indexed lesion as a point, near where it looks alike; a click searches from it.
 
-import { getJson } from "./api.js";
-import { button, make } from "./dom.js";
-import { patchPicture, plural, sizeText, typeLabel } from "./lesion_facts.js";
-import { MapCanvas } from "./map_canvas.js";
-import { COLOURINGS, coloursOf, legendOf } from "./map_colours.js";
-import { change, go, keep } from "./route.js";
-import { emptyState, errorState, loadingState } from "./states.js";
+import { getJson } from "../core/api.js";
+import { button, make } from "../core/dom.js";
+import { patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { change, go, keep } from "../core/route.js";
+import { emptyState, errorState, loadingState } from "../core/states.js";
+import { MapCanvas } from "./canvas.js";
+import { COLOURINGS, coloursOf, legendOf } from "./colours.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const WHOLE = [0.5, 0.5, 1];

@@ -1,18 +1,18 @@
 // Search: the query beside one of its results, and the list of what was found.
 
+import { make } from "../core/dom.js";
+import { change, go, keep } from "../core/route.js";
+import { loadingState } from "../core/states.js";
+import { markFields } from "../viewer/drawing.js";
+import { linkViewers } from "../viewer/linking.js";
+import { TOOLS, Toolbar } from "../viewer/toolbar.js";
+import { WINDOWS, WINDOW_NAMES, windowText } from "../viewer/windows.js";
 import { Answers } from "./answers.js";
-import { make } from "./dom.js";
-import { markFields } from "./drawing.js";
-import { linkViewers } from "./link_viewers.js";
 import { FIRST_HITS, detect, hitCount, isAsked, questionOf, search } from "./query.js";
 import { QueryPane } from "./query_pane.js";
 import { ResultPane } from "./result_pane.js";
-import { change, go, keep } from "./route.js";
 import { SidePanel } from "./side_panel.js";
-import { loadingState } from "./states.js";
-import { TOOLS, Toolbar } from "./toolbar.js";
 import { acceptDrops, uploadFacts } from "./upload_panel.js";
-import { WINDOWS, WINDOW_NAMES, windowText } from "./windows.js";
 
 const NO_MARK = { box: null, recist: null, point: null, detect: null, slice: null };
 const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diameters, D lets the detector propose.";

@@ -1,9 +1,9 @@
 // The patients of the index, page by page.
 
-import { getJson } from "./api.js";
-import { make } from "./dom.js";
-import { plural } from "./lesion_facts.js";
-import { emptyState, errorState, skeletonRows } from "./states.js";
+import { getJson } from "../core/api.js";
+import { make } from "../core/dom.js";
+import { plural } from "../core/lesion_facts.js";
+import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
 const PAGE = 100;
 

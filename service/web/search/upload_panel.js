@@ -1,8 +1,8 @@
 // Files to slices: drop or choose them, say the spacing of a PNG, send them, see how far they are.
 
-import { sendFiles } from "./api.js";
-import { button, field, icon, make } from "./dom.js";
-import { errorState, loadingState } from "./states.js";
+import { sendFiles } from "../core/api.js";
+import { button, field, icon, make } from "../core/dom.js";
+import { errorState, loadingState } from "../core/states.js";
 
 const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47];
 const SPACING_NAME = "lesion-search-spacing";

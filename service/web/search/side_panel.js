@@ -1,6 +1,6 @@
 // Where a query comes from: an image of one's own, or a lesion of the index.
 
-import { field, make } from "./dom.js";
+import { field, make } from "../core/dom.js";
 import { Picker } from "./picker.js";
 import { UploadPanel } from "./upload_panel.js";
 

@@ -1,7 +1,7 @@
 // Long diameters over the studies, one line a track in the colour of its type.
 
-import { make, makeSvg } from "./dom.js";
-import { sizeText } from "./lesion_facts.js";
+import { make, makeSvg } from "../core/dom.js";
+import { sizeText } from "../core/lesion_facts.js";
 import { trackColour } from "./tracks_sheet.js";
 
 const MARGIN = { left: 58, right: 56, top: 14, bottom: 26 };

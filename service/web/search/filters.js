@@ -1,7 +1,7 @@
 // Filters of hits and of the list of lesions: the URL's fields, and the service's `where` of them.
 
-import { make } from "./dom.js";
-import { TYPES, typeLabel } from "./lesion_facts.js";
+import { make } from "../core/dom.js";
+import { TYPES, typeLabel } from "../core/lesion_facts.js";
 
 const SPLITS = ["train", "val", "test"];
 

@@ -1,9 +1,9 @@
 // What stands in the corners of a viewport: slice, window, and the value under the pointer.
 
-import { make } from "./dom.js";
+import { make } from "../core/dom.js";
 
 /** The corner texts of one viewport. */
-export class ViewerNotes {
+export class CornerNotes {
   #slice = make("p", { className: "note top-right" });
   #window = make("p", { className: "note bottom-left" });
   #value = make("p", { className: "note bottom-middle" });

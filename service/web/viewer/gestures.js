@@ -12,7 +12,7 @@ export function isDrawing(tool) {
 }
 
 /** Listens to the canvas of a viewport and calls its methods. */
-export class ViewerGestures {
+export class Gestures {
   #viewer;
   #gesture = null;
   #wheel = 0;

@@ -1,15 +1,15 @@
 // The query's own viewport: an indexed lesion with its box, or an upload with the mark drawn on it.
 
-import { getJson, lesionPath } from "./api.js";
-import { button, make } from "./dom.js";
-import { markOf } from "./drawing.js";
-import { ImageStack } from "./image_stack.js";
-import { sizeText, typeLabel } from "./lesion_facts.js";
-import { Pane } from "./pane.js";
-import { address } from "./route.js";
-import { emptyState } from "./states.js";
+import { getJson, lesionPath } from "../core/api.js";
+import { button, make } from "../core/dom.js";
+import { sizeText, typeLabel } from "../core/lesion_facts.js";
+import { address } from "../core/route.js";
+import { emptyState } from "../core/states.js";
+import { markOf } from "../viewer/drawing.js";
+import { ImageStack } from "../viewer/image_stack.js";
+import { Pane } from "../viewer/pane.js";
+import { WINDOWS, parseWindow, windowForType } from "../viewer/windows.js";
 import { uploadFacts } from "./upload_panel.js";
-import { WINDOWS, parseWindow, windowForType } from "./windows.js";
 
 export const QUERY_COLOUR = "#f2cc60";
 

@@ -1,17 +1,17 @@
 // Patient: lesion tracks over the studies, diameters, response, and a reader's word on matches.
 
-import { getJson } from "./api.js";
+import { getJson } from "../core/api.js";
+import { button, make } from "../core/dom.js";
+import { plural } from "../core/lesion_facts.js";
+import { change, go } from "../core/route.js";
+import { emptyState, errorState, loadingState, warning } from "../core/states.js";
+import { WINDOWS, WINDOW_NAMES } from "../viewer/windows.js";
 import { Decisions } from "./decisions.js";
 import { DiameterPlot } from "./diameter_plot.js";
-import { button, make } from "./dom.js";
-import { plural } from "./lesion_facts.js";
+import { PatientList } from "./list.js";
 import { PairPanel } from "./pair_panel.js";
-import { PatientList } from "./patient_list.js";
-import { change, go } from "./route.js";
-import { emptyState, errorState, loadingState, warning } from "./states.js";
 import { TrackMarks } from "./track_marks.js";
 import { tracksSheet } from "./tracks_sheet.js";
-import { WINDOWS, WINDOW_NAMES } from "./windows.js";
 
 /** The view; `show` brings it to the state of the URL. */
 export class PatientView {

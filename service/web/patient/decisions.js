@@ -1,6 +1,6 @@
 // A reader's word on pairs of lesions, and how to take it back, for as long as the tab lives.
 
-import { postJson } from "./api.js";
+import { postJson } from "../core/api.js";
 
 /** The decisions made in this tab on one patient, oldest first. */
 export class Decisions {

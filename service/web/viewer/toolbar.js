@@ -1,6 +1,6 @@
 // The tools of a viewport: what a drag does, the window presets, and how the image lies.
 
-import { button, make } from "./dom.js";
+import { button, make } from "../core/dom.js";
 import { WINDOWS, WINDOW_NAMES, presetOf } from "./windows.js";
 
 export const TOOLS = [

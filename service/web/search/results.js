@@ -1,7 +1,7 @@
 // The answer to a query: cards of similar lesions, and the same patient's follow-ups apart from them.
 
-import { button, make } from "./dom.js";
-import { croppedPicture, decimal, patchPicture, plural, signed, sizeText, typeLabel } from "./lesion_facts.js";
+import { button, make } from "../core/dom.js";
+import { croppedPicture, decimal, patchPicture, plural, signed, sizeText, typeLabel } from "../core/lesion_facts.js";
 
 const SURE_STATES = ["persistent", "merged", "split"];
 const STATE_WORDS = {

@@ -1,9 +1,9 @@
 // The list of indexed lesions to search from, narrowed by type and patient, page by page.
 
-import { getJson } from "./api.js";
-import { make } from "./dom.js";
-import { TYPES, croppedPicture, sizeText, typeLabel } from "./lesion_facts.js";
-import { emptyState, errorState, skeletonRows } from "./states.js";
+import { getJson } from "../core/api.js";
+import { make } from "../core/dom.js";
+import { TYPES, croppedPicture, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
 const PAGE = 40;
 

@@ -1,12 +1,12 @@
 // One viewport on CT: slices, window, zoom and pan, and what is marked. Tells what changed by events.
 
+import { make } from "../core/dom.js";
 import { MarkEditor } from "./drawing.js";
-import { make } from "./dom.js";
+import { Gestures, isDrawing } from "./gestures.js";
+import { CornerNotes } from "./notes.js";
 import { paintBox, paintMark, paintProposals, paintScale } from "./overlay.js";
 import { Projection } from "./projection.js";
 import { SlicePainter } from "./slice_painter.js";
-import { ViewerGestures, isDrawing } from "./viewer_gestures.js";
-import { ViewerNotes } from "./viewer_notes.js";
 import { WINDOWS } from "./windows.js";
 
 const FOCUS_LEAST_MM = 80;
@@ -17,7 +17,7 @@ const FOCUS_BOXES = 4;
  * drag of the window ends, `moved` for any new slice), `view` for zoom and pan, `mark` when a mark is
  * complete, `proposal` with the number of the one clicked, `error`.
  */
-export class Viewer extends EventTarget {
+export class Viewport extends EventTarget {
   stack = null;
   slice = 0;
   window = WINDOWS["soft tissue"];
@@ -31,7 +31,7 @@ export class Viewer extends EventTarget {
   projection = new Projection();
   #canvas = make("canvas", { tabIndex: 0, role: "img" });
   #painter = new SlicePainter();
-  #notes = new ViewerNotes();
+  #notes = new CornerNotes();
   #hu = null;
   #hoveredProposal = null;
   #pending = false;
@@ -45,7 +45,7 @@ export class Viewer extends EventTarget {
     this.#canvas.setAttribute("aria-label", label);
     host.classList.add("viewport");
     host.append(this.#canvas, ...this.#notes.elements);
-    new ViewerGestures(this);
+    new Gestures(this);
     this.#canvas.addEventListener("pointerleave", () => this.#notes.showValue([], null));
     new ResizeObserver(() => this.#resize()).observe(host);
   }

@@ -1,7 +1,7 @@
 // The sheet of a patient: studies from left to right, one line a lesion track, patches along it.
 
-import { make, makeSvg } from "./dom.js";
-import { croppedPicture, signed, sizeText, typeColour, typeLabel } from "./lesion_facts.js";
+import { make, makeSvg } from "../core/dom.js";
+import { croppedPicture, signed, sizeText, typeColour, typeLabel } from "../core/lesion_facts.js";
 import { daysBetween } from "./track_marks.js";
 
 export const SHEET = { label: 172, column: 164, row: 154, header: 92, patch: 92, top: 24 };

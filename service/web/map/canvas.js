@@ -1,7 +1,7 @@
 // Thousands of points on a canvas: zoom, pan, and which one is under the pointer.
 
-import { make } from "./dom.js";
-import { MapDots } from "./map_dots.js";
+import { make } from "../core/dom.js";
+import { MapDots } from "./dots.js";
 
 const MARGIN_PX = 36;
 const PICK_PX = 12;

@@ -1,10 +1,10 @@
 // The right-hand column of the search view: filters, follow-ups, hits, and every state they have.
 
-import { button, make } from "./dom.js";
+import { button, make } from "../core/dom.js";
+import { emptyState, errorState, loadingState, skeletonCards, warning } from "../core/states.js";
 import { Filters } from "./filters.js";
 import { MOST_HITS } from "./query.js";
 import { followUpList, hitCard, hitsHeading } from "./results.js";
-import { emptyState, errorState, loadingState, skeletonCards, warning } from "./states.js";
 
 /** Shows one answer; `on` holds onFilter, onOpen(lesionId), onPatient, onMore and onRetry. */
 export class Answers {

@@ -1,7 +1,7 @@
 // The three colourings of the map and their legends.
 
-import { make } from "./dom.js";
-import { TYPES, plural, typeColour, typeLabel } from "./lesion_facts.js";
+import { make } from "../core/dom.js";
+import { TYPES, plural, typeColour, typeLabel } from "../core/lesion_facts.js";
 
 const SIZE_STOPS = [[63, 95, 208], [47, 168, 201], [95, 208, 138], [215, 227, 90], [255, 214, 140]];
 const SIZE_RANGE_MM = [5, 100];

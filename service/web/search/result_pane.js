@@ -1,9 +1,9 @@
 // One result beside the query: its slices, its box, and the way to the next one.
 
-import { button, make } from "./dom.js";
-import { ImageStack } from "./image_stack.js";
-import { decimal, signed } from "./lesion_facts.js";
-import { Pane } from "./pane.js";
+import { button, make } from "../core/dom.js";
+import { decimal, signed } from "../core/lesion_facts.js";
+import { ImageStack } from "../viewer/image_stack.js";
+import { Pane } from "../viewer/pane.js";
 import { lesionHeading } from "./query_pane.js";
 
 const HIT_COLOUR = "#58a6ff";
