@@ -1,13 +1,14 @@
 // The page: three views, one of them shown, all of their state in the URL.
 
-import { MapView } from "./map/view.js";
-import { PatientView } from "./patient/view.js";
-import { SearchView } from "./search/view.js";
 import { getJson, onKeyWanted } from "./core/api.js";
 import { askForKey } from "./core/key_dialog.js";
 import { showHelp, useKeys } from "./core/keyboard.js";
 import { plural } from "./core/lesion_facts.js";
-import { address, onRoute } from "./core/route.js";
+import { address, go, onRoute, readRoute } from "./core/route.js";
+import { MapView } from "./map/view.js";
+import { PatientView } from "./patient/view.js";
+import { acceptDrops } from "./search/dropped_files.js";
+import { SearchView } from "./search/view.js";
 
 const VIEWS = {
   search: { title: "Search", make: () => new SearchView() },
@@ -52,4 +53,8 @@ async function showFacts() {
 onKeyWanted(askForKey);
 document.getElementById("keys").addEventListener("click", showHelp);
 onRoute(showRoute);
+acceptDrops((files) => {
+  if (readRoute().view !== "search") go("search");
+  views.get("search").take(files);
+});
 showFacts();

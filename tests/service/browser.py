@@ -76,6 +76,10 @@ class Reader:
     def shoot(self, name: str) -> None:
         """Keeps a screenshot as an artefact."""
         self.page.wait_for_load_state("networkidle")
+        self.shoot_busy(name)
+
+    def shoot_busy(self, name: str) -> None:
+        """Keeps a screenshot while something is still on its way."""
         size = self.page.viewport_size
         assert size is not None
         file = self._screenshots / f"{name}_{size['width']}x{size['height']}.png"

@@ -50,13 +50,13 @@ export async function getSlice(path) {
   return new Int16Array(bytes);
 }
 
-/** Sends files and tells how much of them has left, as a share in [0, 1]. */
-export async function sendFiles(path, files, fields, onProgress) {
+/** Sends files; `onProgress` hears how much has left, as a share in [0, 1], `signal` aborts. */
+export async function sendFiles(path, files, fields, { onProgress, signal }) {
   const form = formOf(fields);
-  for (const file of files) form.append(files.length > 1 ? "files" : "file", file);
+  for (const file of files) form.append(files.length > 1 ? "files" : "file", file, file.webkitRelativePath || file.name);
   for (;;) {
     const used = presentKey();
-    const answer = await sendOnce(path, form, onProgress);
+    const answer = await sendOnce(path, form, { onProgress, signal });
     if (answer.status === 401 && (await renewKey(used))) continue;
     const document = parse(answer.responseText);
     if (answer.status >= 200 && answer.status < 300) return document;
@@ -105,7 +105,7 @@ async function fetchOnce(path, options) {
   }
 }
 
-function sendOnce(path, form, onProgress) {
+function sendOnce(path, form, { onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
     sending.open("POST", path);
@@ -114,8 +114,11 @@ function sendOnce(path, form, onProgress) {
       if (event.lengthComputable) onProgress(event.loaded / event.total);
     });
     sending.addEventListener("load", () => resolve(sending));
+    sending.addEventListener("abort", () => reject(new DOMException("The upload was given up.", "AbortError")));
+    signal.addEventListener("abort", () => sending.abort(), { once: true });
     sending.addEventListener("error", () => reject(unreachable()));
-    sending.send(form);
+    if (signal.aborted) reject(new DOMException("The upload was given up.", "AbortError"));
+    else sending.send(form);
   });
 }
 

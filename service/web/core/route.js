@@ -17,10 +17,10 @@ export function address(view, params = {}) {
   return `#/${view}${query ? `?${query}` : ""}`;
 }
 
-/** Goes to a view; the browser's back button leads here again. */
-export function go(view, params = {}) {
+/** Goes to a view; the browser's back button leads here again, unless this state is replaced. */
+export function go(view, params = {}, { replace = false } = {}) {
   const target = address(view, params);
-  if (target !== location.hash) history.pushState(null, "", target);
+  if (target !== location.hash) history[replace ? "replaceState" : "pushState"](null, "", target);
   announce();
 }
 

@@ -66,7 +66,7 @@ export class PairPanel {
     if (this.#shown[place] === id) return;
     this.#shown[place] = id;
     if (lesion === null) {
-      pane.viewer.clear();
+      pane.clear();
       return;
     }
     const toSearch = make("a", { className: "quiet", href: address("search", { lesion: id }), textContent: "Search", title: "Search from this lesion" });

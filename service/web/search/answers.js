@@ -37,7 +37,8 @@ export class Answers {
     this.#body.replaceChildren(errorState(error, this.#on.onRetry));
   }
 
-  showResult(result, openId) {
+  /** `doubt` is why hits may be of the same patient, null where the patient is known. */
+  showResult(result, { openId, doubt }) {
     this.result = result;
     const { onOpen, onPatient, onMore, onFilter } = this.#on;
     const parts = result.warnings.map(warning);
@@ -48,7 +49,7 @@ export class Answers {
       parts.push(emptyState("search", "No similar lesion", "No lesion of another patient fits this filter. Widen the sizes or clear the filter.", clear));
     } else {
       const cards = result.hits.map((hit) => hitCard(hit, { isOpen: hit.lesion.lesion_id === openId, onOpen }));
-      parts.push(make("section", {}, hitsHeading(result), make("div", { className: "cards" }, ...cards)));
+      parts.push(make("section", {}, ...hitsHeading(result, doubt), make("div", { className: "cards" }, ...cards)));
       if (onMore !== null && result.hits.length === this.asked && this.asked < MOST_HITS) {
         parts.push(button("More results", { run: onMore, className: "plain wide" }));
       }

@@ -2,6 +2,7 @@
 
 import { postForm } from "../core/api.js";
 import { whereOf } from "./filters.js";
+import { searchedPatient } from "./identity.js";
 
 export const FIRST_HITS = 12;
 export const MOST_HITS = 96;
@@ -25,13 +26,13 @@ export function hitCount(params) {
   return count >= 1 ? Math.min(count, MOST_HITS) : FIRST_HITS;
 }
 
-/** Asks the service. */
-export function search(params, signal) {
+/** Asks the service; `facts` is what is known of the upload, null where there is none. */
+export function search(params, facts, signal) {
   const common = { k: hitCount(params), where: whereOf(params) };
   if (params.lesion) return postForm("v1/search", { lesion_id: params.lesion, ...common }, { signal });
   const { upload, slice, box, recist, point, patient, study } = params;
   const fields = { upload_id: upload, grid: "display", key_slice_index: slice, box, recist, point };
-  return postForm("v1/search", { ...fields, patient_id: patient, study_id: study, ...common }, { signal });
+  return postForm("v1/search", { ...fields, patient_id: searchedPatient(facts, patient), study_id: study, ...common }, { signal });
 }
 
 /** Asks the detector for its proposals on one slice of an upload. */

@@ -9,7 +9,8 @@ import { markOf } from "../viewer/drawing.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { WINDOWS, parseWindow, windowForType } from "../viewer/windows.js";
-import { uploadFacts } from "./upload_panel.js";
+import { sourceOf } from "./identity.js";
+import { uploadFacts } from "./receiving.js";
 
 export const QUERY_COLOUR = "#f2cc60";
 
@@ -51,6 +52,12 @@ export class QueryPane {
     }
   }
 
+  /** Lays a state of files on their way over the pane; with null the URL's own image is back. */
+  showReceiving(state) {
+    if (state !== null) this.pane.showCover(state);
+    else this.#open();
+  }
+
   /** Proposals of the detector on one slice; `chosen` is the place of the one searched with. */
   propose(proposals, slice, chosen = null) {
     const { viewer } = this;
@@ -73,7 +80,7 @@ export class QueryPane {
   #open() {
     const { viewer, pane } = this;
     this.lesion = null;
-    viewer.clear();
+    pane.clear();
     viewer.markSlice = null;
     viewer.chosenProposal = null;
     pane.heading.replaceChildren();
@@ -89,7 +96,7 @@ export class QueryPane {
     const pick = button("Pick an indexed lesion", { run: () => this.#on.onPick(), className: "plain" });
     this.pane.showCover(emptyState(
       "upload", "Which lesion?",
-      "Drop a CT slice or series here: 16-bit PNG, DICOM, NIfTI, several slices, or a zip of a series.",
+      "Drop a CT slice or series anywhere: 16-bit PNG, DICOM, NIfTI, several slices, a folder, or a zip of a series.",
       make("div", { className: "actions" }, this.#chooseButton(), pick),
     ));
   }
@@ -122,7 +129,8 @@ export class QueryPane {
     const size = `${facts.columns} × ${facts.rows} px, ${facts.spacing_mm_px.map((mm) => mm.toFixed(2)).join(" × ")} mm`;
     this.pane.heading.replaceChildren(
       make("b", { textContent: "Query" }),
-      make("span", { className: "file-name", textContent: facts.name }),
+      make("span", { className: "file-name", textContent: facts.name, title: facts.name }),
+      ...identityWords(facts.identity),
       make("span", { className: "faint number", textContent: size }),
     );
     this.#setWindow(WINDOWS["soft tissue"]);
@@ -147,6 +155,14 @@ export class QueryPane {
   #setWindow(usual) {
     this.#on.onWindow(parseWindow(this.#params.window) ?? usual);
   }
+}
+
+/** Patient and date of an upload, and where they were read. */
+function identityWords(identity) {
+  if (!identity?.patient_id) return [make("span", { className: "faint", textContent: "patient not known" })];
+  const title = `Read from ${sourceOf(identity)}${identity.study_id ? `: study ${identity.study_id}` : ""}`;
+  const words = [`patient ${identity.patient_id}`, identity.study_date].filter(Boolean).join(" · ");
+  return [make("span", { className: "whose", textContent: words, title })];
 }
 
 /** The parts of a pane's heading that tell a lesion. */

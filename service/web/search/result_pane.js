@@ -37,7 +37,7 @@ export class ResultPane {
     this.opened = lesionId;
     this.element.hidden = lesionId === null;
     if (lesionId === null) {
-      this.viewer.clear();
+      this.pane.clear();
       return;
     }
     this.#colour = found !== null && found.followUp !== null ? SAME_COLOUR : HIT_COLOUR;
@@ -49,7 +49,7 @@ export class ResultPane {
 
   async #load() {
     const lesionId = this.opened;
-    this.viewer.clear();
+    this.pane.clear();
     const shown = await this.pane.show(ImageStack.ofLesion(lesionId), { focus: true });
     if (!shown || this.opened !== lesionId) return;
     this.#paintBox();

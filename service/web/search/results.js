@@ -98,14 +98,15 @@ function changeText({ change_pct: percent }) {
   return percent === null ? "" : `   ${signed(percent, 0, "%")}`;
 }
 
-/** The heading above the hits, with the time the service took. */
-export function hitsHeading(result) {
+/** The heading above the hits with the time the service took; `doubt` tells why they may be the same patient's. */
+export function hitsHeading(result, doubt) {
   const { timing_ms: time, index } = result;
   const searched = index.lesions === undefined ? "" : `${plural(index.lesions, "lesion")} searched`;
-  return make(
+  const heading = make(
     "header",
     { className: "section-heading" },
-    make("h2", { textContent: "Similar lesions of other patients" }),
+    make("h2", { textContent: doubt === null ? "Similar lesions of other patients" : "Similar lesions" }),
     make("span", { className: "faint number", textContent: `${time.total.toFixed(0)} ms`, title: searched }),
   );
+  return doubt === null ? [heading] : [heading, make("p", { className: "doubt", textContent: doubt })];
 }

@@ -2,17 +2,19 @@
 
 import { field, make } from "../core/dom.js";
 import { Picker } from "./picker.js";
+import { sayingOf } from "./identity.js";
 import { UploadPanel } from "./upload_panel.js";
 
-/** Two tabs. `onUpload` hears an upload's facts, `onPick` a lesion id, `onField` changed fields. */
+/** Two tabs. `onFiles` hears chosen files, `onPick` a lesion id, `onField` changed fields. */
 export class SidePanel {
   #tabs;
   #pages;
   #fields;
   #isListed = false;
+  #source = make("p", { className: "faint" });
 
-  constructor({ onUpload, onPick, onField }) {
-    this.upload = new UploadPanel(onUpload);
+  constructor({ onFiles, onPick, onField }) {
+    this.upload = new UploadPanel(onFiles);
     this.picker = new Picker(onPick);
     this.#fields = {
       patient: make("input", { placeholder: "id", autocomplete: "off", spellcheck: false }),
@@ -27,7 +29,7 @@ export class SidePanel {
       { className: "about" },
       make("h2", { textContent: "About the image" }),
       make("div", { className: "pair" }, field("Patient", this.#fields.patient), field("Study", this.#fields.study)),
-      make("p", { className: "faint", textContent: "With the patient, follow-ups are looked for and the patient is left out of the hits." }),
+      this.#source,
       field("Box in pixels, or draw it", this.#fields.box),
     );
     this.#pages = {
@@ -40,8 +42,8 @@ export class SidePanel {
     this.element = make("aside", { className: "side", "aria-label": "Query" }, list, ...Object.values(this.#pages));
   }
 
-  /** Shows the URL's fields, and the tab that its query belongs to. */
-  show(params) {
+  /** Shows the URL's fields with the tab of its query; `identity` is what the upload's files say. */
+  show(params, identity) {
     if (params.lesion || !params.upload) this.open("index");
     else this.open("image");
     this.picker.choose(params.lesion ?? null);
@@ -49,6 +51,7 @@ export class SidePanel {
       input.value = params[name] ?? "";
       input.disabled = !params.upload;
     }
+    this.#source.textContent = sayingOf(identity);
   }
 
   /** Opens a tab: "image" or "index". */

@@ -1,7 +1,7 @@
 // Search: the query beside one of its results, and the list of what was found.
 
-import { make } from "../core/dom.js";
-import { change, go, keep } from "../core/route.js";
+import { button, icon, make } from "../core/dom.js";
+import { change, go, keep, readRoute } from "../core/route.js";
 import { loadingState } from "../core/states.js";
 import { markFields } from "../viewer/drawing.js";
 import { linkViewers } from "../viewer/linking.js";
@@ -12,7 +12,8 @@ import { FIRST_HITS, detect, hitCount, isAsked, questionOf, search } from "./que
 import { QueryPane } from "./query_pane.js";
 import { ResultPane } from "./result_pane.js";
 import { SidePanel } from "./side_panel.js";
-import { acceptDrops, uploadFacts } from "./upload_panel.js";
+import { conflictOf, doubtOf, fieldsOf } from "./identity.js";
+import { Receiver, uploadFacts } from "./receiving.js";
 
 const NO_MARK = { box: null, recist: null, point: null, detect: null, slice: null };
 const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diameters, D lets the detector propose.";
@@ -22,10 +23,12 @@ export class SearchView {
   #params = {};
   #asked = null;
   #aborting = null;
+  /** An upload that arrived while another view was shown, as fields of the URL. */
+  #arrived = null;
 
   constructor() {
     this.side = new SidePanel({
-      onUpload: (facts) => go("search", { upload: facts.upload_id, ...this.#filters(), patient: this.#params.patient }),
+      onFiles: (files) => this.take(files),
       onPick: (lesion) => go("search", { lesion, ...this.#filters() }),
       onField: (patch) => change("box" in patch ? { ...NO_MARK, ...patch, slice: this.query.viewer.slice } : patch),
     });
@@ -44,6 +47,10 @@ export class SearchView {
       onFocus: () => this.#focusBoth(),
       onDetect: () => this.#detect(),
     });
+    this.receiver = new Receiver({
+      onState: (state) => this.query.showReceiving(state),
+      onReceived: (facts) => this.#showReceived(facts),
+    });
     this.query = new QueryPane(() => this.side.upload.chooseButton(), {
       onWindow: (window) => this.#showWindow(window),
       onMarkable: (allowed) => this.#allowMarks(allowed),
@@ -58,9 +65,10 @@ export class SearchView {
       onClose: () => this.#close(),
       onShown: () => this.#focusBoth(),
     });
+    this.conflict = make("div", { className: "conflict", role: "alert", hidden: true });
     this.hint = make("p", { className: "hint", role: "status" });
     const panes = make("div", { className: "panes" }, this.query.element, this.result.element);
-    const stage = make("section", { className: "stage", "aria-label": "Images" }, this.toolbar.element, panes, this.hint);
+    const stage = make("section", { className: "stage", "aria-label": "Images" }, this.toolbar.element, this.conflict, panes, this.hint);
     this.element = make("main", { className: "view search", id: "search" }, this.side.element, stage, this.answers.element);
     this.#listen();
   }
@@ -92,7 +100,18 @@ export class SearchView {
   /** Brings the view to the state of the URL. */
   show(params) {
     this.#params = params;
-    this.side.show(params);
+    if (params.lesion || params.upload) {
+      this.receiver.abort();
+      this.#arrived = null;
+    } else if (this.#arrived !== null) {
+      const arrived = this.#arrived;
+      this.#arrived = null;
+      change(arrived, { replace: true });
+      return;
+    }
+    const facts = this.#facts();
+    this.side.show(params, facts?.identity ?? null);
+    this.#showConflict(facts);
     this.answers.filters.show(params);
     this.query.show(params);
     const question = questionOf(params);
@@ -116,10 +135,38 @@ export class SearchView {
       change({ ...NO_MARK, ...fields, slice: viewer.slice, open: null });
     });
     viewer.addEventListener("proposal", ({ detail }) => this.#choose(detail));
-    acceptDrops(this.element, (files) => {
-      this.side.open("image");
-      this.side.upload.take(files);
-    });
+  }
+
+  /** Receives files: from now on nothing of the query before is on the page. */
+  take(files) {
+    if (files.length === 0) return;
+    go("search", this.#filters());
+    this.side.open("image");
+    this.receiver.take(files);
+  }
+
+  /** Shows what has come, or keeps it until the reader is back from another view. */
+  #showReceived(facts) {
+    const arrived = { upload: facts.upload_id, ...fieldsOf(facts) };
+    if (readRoute().view === "search") go("search", { ...arrived, ...this.#filters() }, { replace: true });
+    else this.#arrived = arrived;
+  }
+
+  /** What is known of the query's upload; null for an indexed lesion, or where it is gone. */
+  #facts() {
+    const { lesion, upload } = this.#params;
+    return upload && !lesion ? uploadFacts(upload) : null;
+  }
+
+  #showConflict(facts) {
+    const words = conflictOf(facts, this.#params);
+    this.conflict.hidden = words === null;
+    if (words === null) {
+      this.conflict.replaceChildren();
+      return;
+    }
+    const back = button("Use the file's", { run: () => change({ ...fieldsOf(facts), open: null }), className: "plain small" });
+    this.conflict.replaceChildren(icon("alert"), make("span", { textContent: words }), back);
   }
 
   #filters() {
@@ -138,23 +185,26 @@ export class SearchView {
       this.#hint(hasImage ? HOW_TO_MARK : "");
       return;
     }
-    this.#aborting = new AbortController();
+    const mine = new AbortController();
+    this.#aborting = mine;
+    const facts = this.#facts();
     this.#hint("");
     this.answers.showLoading();
     this.answers.asked = hitCount(params);
     try {
-      const result = await search(params, this.#aborting.signal);
-      this.answers.showResult(result, this.#params.open ?? null);
+      const result = await search(params, facts, mine.signal);
+      if (mine.signal.aborted) return;
+      this.answers.showResult(result, { openId: this.#params.open ?? null, doubt: doubtOf(params, facts) });
       this.#openResult();
-      if (params.upload) await this.#showCandidates(result);
+      if (params.upload) await this.#showCandidates(result, mine.signal);
     } catch (error) {
-      if (error.name !== "AbortError") this.answers.showError(error);
+      if (!mine.signal.aborted) this.answers.showError(error);
     }
   }
 
   /** Where the detector chose the box, its proposals are shown with the one that was taken. */
-  async #showCandidates({ candidates, box }) {
-    if (!(await this.query.ready) || candidates.length === 0) return;
+  async #showCandidates({ candidates, box }, signal) {
+    if (!(await this.query.ready) || signal.aborted || candidates.length === 0) return;
     const isTaken = (one) => one.box.every((edge, place) => Math.abs(edge - box[place]) < 0.05);
     const { viewer } = this.query;
     this.query.propose(candidates, viewer.markSlice ?? viewer.slice, candidates.findIndex(isTaken));

@@ -45,6 +45,13 @@ export class Pane {
   /** What the button of an error does; null shows none. */
   onRetry = null;
 
+  /** Forgets the image, and one that is still on its way. */
+  clear() {
+    this.#coming = null;
+    this.bar.hidden = true;
+    this.viewer.clear();
+  }
+
   /** Lays a state over the picture, or takes it away with null. */
   showCover(state) {
     this.cover.hidden = state === null;

@@ -108,7 +108,7 @@ def test_files_can_be_dropped(reader: Reader, phantoms):
         }""",
         content,
     )
-    page.dispatch_event("#search", "drop", {"dataTransfer": dropped})
+    page.dispatch_event("header.masthead", "drop", {"dataTransfer": dropped})
     expect(page.locator(".spacing .file-name")).to_have_text("slice.png")
 
 

@@ -1,0 +1,52 @@
+// Whose image the query is: what its files say, what the reader says, and where the two differ.
+
+const SOURCES = { dicom: "the DICOM header", file_name: "the file name" };
+
+/** Patient and study of an upload's facts, as fields of the URL; null for what its files do not say. */
+export function fieldsOf(facts) {
+  return { patient: facts.identity?.patient_id ?? null, study: facts.identity?.study_id ?? null };
+}
+
+/** Where an identity was read, in words. */
+export function sourceOf(identity) {
+  return SOURCES[identity.source] ?? identity.source;
+}
+
+/** What an upload's files say of its patient, and what the index has of them, in a sentence. */
+export function sayingOf(identity) {
+  if (!identity?.patient_id) return "With the patient, priors and follow-ups are looked for and the patient is left out of the hits.";
+  const said = sourceOf(identity);
+  const count = identity.indexed_lesions;
+  const indexed = count === 0 ? "none of their lesions is" : count === 1 ? "1 of their lesions is" : `${count} of their lesions are`;
+  return `${said.charAt(0).toUpperCase()}${said.slice(1)} says patient ${identity.patient_id}; ${indexed} indexed.`;
+}
+
+/** A sentence where the URL names another patient or study than the image's own files; else null. */
+export function conflictOf(facts, { patient, study }) {
+  const identity = facts?.identity ?? null;
+  if (identity === null) return null;
+  if (patient && identity.patient_id && patient !== identity.patient_id) {
+    return `Another patient: ${sourceOf(identity)} says ${identity.patient_id}, the query says ${patient}.`;
+  }
+  if (study && identity.study_id && study !== identity.study_id) {
+    return `Another study: ${sourceOf(identity)} says ${identity.study_id}, the query says ${study}.`;
+  }
+  return null;
+}
+
+/**
+ * The patient to search as. The service refuses a patient whom its index does not have: where only
+ * the file names such a one, nobody's lesions have to be left out.
+ */
+export function searchedPatient(facts, patient) {
+  const identity = facts?.identity ?? null;
+  const isStranger = identity !== null && patient === identity.patient_id && identity.indexed_lesions === 0;
+  return isStranger ? null : patient ?? null;
+}
+
+/** What to say above hits of which it is not sure that they are of other patients; null if it is. */
+export function doubtOf(params, facts) {
+  if (params.lesion || searchedPatient(facts, params.patient)) return null;
+  if (params.patient) return `The index has no lesion of patient ${params.patient} under this id: there is nothing to follow.`;
+  return "It is not known whose image this is: the same patient may be among these, and nothing is followed.";
+}

@@ -1,0 +1,213 @@
+"""Whose image it is: never the patient, the marks or the upload of the image before."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from index.lesion_index import LesionIndex
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from service.engine.search_engine import SearchEngine, binding_of
+from service.http.app import create_app
+from service.http.settings import Settings
+from service.jobs.indexing import index_archive
+from tests.service.browser import reading, serving
+from tests.service.page.hand import drag, hits, query_canvas
+from tests.service.page.patients import (
+    Meeting,
+    drop,
+    key_slice_file,
+    open_png,
+    phantom_stranger,
+    real_stranger,
+    wait_for_image,
+)
+from tests.service.samples import ToyEncoder
+
+
+@pytest.fixture(scope="module")
+def phantom_meeting(phantoms, course, address):
+    lesion = course[1]
+    source = phantoms.source(lesion)
+    return Meeting(
+        address,
+        lesion,
+        key_slice_file(phantoms, lesion),
+        (*source.spacing_mm_px, source.slice_interval_mm),
+        phantom_stranger(phantoms, lesion),
+        "STRANGER-1",
+        "2024-05-17",
+    )
+
+
+@pytest.fixture(scope="module")
+def real_meeting(real_data, tmp_path_factory):
+    archive = DeepLesionArchive.open(real_data / "deeplesion_sample")
+    encoder = ToyEncoder()
+    folder = tmp_path_factory.mktemp("sample_index") / "index"
+    lesion = next(one for one in archive.lesions if one.study_id == "000053_04")
+    source = archive.source(lesion)
+    with LesionIndex.create(folder, binding_of(encoder)) as index:
+        index_archive(archive, index, encoder)
+        engine = SearchEngine(encoder, index)
+        with serving(create_app(Settings(index=folder), engine=engine)) as running:
+            yield Meeting(
+                running,
+                lesion,
+                key_slice_file(archive, lesion),
+                (*source.spacing_mm_px, source.slice_interval_mm),
+                real_stranger(real_data / "sarcoma_ct" / "dicom" / "STS_007"),
+                "STS_007",
+                "2004-05-29",
+            )
+
+
+@pytest.fixture(params=["phantom", "real"])
+def meeting(request):
+    return request.getfixturevalue(f"{request.param}_meeting")
+
+
+@pytest.fixture
+def reader(browser, meeting, screenshots):
+    with reading(browser, meeting.address, screenshots) as opened:
+        yield opened
+
+
+def hold_uploads(page):
+    """Lets no upload through, as a network does that has just gone."""
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/v1/uploads", hold)
+
+
+def mark(page):
+    drag(page, query_canvas(page), (0.42, 0.42), (0.55, 0.55))
+    expect(hits(page).first).to_be_visible()
+
+
+def test_a_strangers_image_gets_nothing_of_the_patient_before(reader, meeting):
+    """A patient's slice is marked and followed; then a stranger's series is dropped."""
+    page = reader.open()
+    drop(page, [meeting.indexed])
+    open_png(page, meeting.spacing)
+    heading = wait_for_image(page, meeting.lesion.patient_id)
+    expect(heading).to_contain_text(meeting.indexed.name)
+    assert f"patient={meeting.lesion.patient_id}" in page.url
+    mark(page)
+    expect(page.locator(".follow-up").first).to_be_visible()
+    expect(page.get_by_text("Similar lesions of other patients")).to_be_visible()
+    reader.shoot(f"whose_indexed_{meeting.stranger_id}")
+
+    drop(page, [meeting.stranger])
+    heading = wait_for_image(page, meeting.stranger_id)
+    expect(heading).to_contain_text(meeting.stranger_date)
+    assert "box=" not in page.url
+    assert meeting.lesion.patient_id not in page.url
+    expect(page.get_by_label("Patient", exact=True).first).to_have_value(meeting.stranger_id)
+    expect(page.get_by_text("Mark the lesion")).to_be_visible()
+    mark(page)
+    expect(page.locator(".follow-up")).to_have_count(0)
+    expect(page.get_by_text("Similar lesions of other patients")).to_have_count(0)
+    expect(page.locator(".answers")).to_contain_text(meeting.stranger_id)
+    reader.shoot(f"whose_stranger_{meeting.stranger_id}")
+    page.go_back()
+    page.go_back()
+    wait_for_image(page, meeting.lesion.patient_id)
+
+
+def test_an_image_that_names_nobody_is_nobodys(reader, meeting):
+    page = reader.open()
+    drop(page, [meeting.indexed])
+    open_png(page, meeting.spacing)
+    wait_for_image(page, meeting.lesion.patient_id)
+    drop(page, [type(meeting.indexed)("slice.png", meeting.indexed.content)])
+    open_png(page, meeting.spacing)
+    wait_for_image(page, "slice.png")
+    assert "patient=" not in page.url
+    expect(page.get_by_label("Patient", exact=True).first).to_have_value("")
+    mark(page)
+    expect(page.locator(".follow-up")).to_have_count(0)
+    expect(page.get_by_text("Similar lesions of other patients")).to_have_count(0)
+    expect(page.locator(".answers")).to_contain_text("not known whose image")
+
+
+def test_another_patient_than_the_files_is_told(reader, meeting):
+    page = reader.open()
+    drop(page, [meeting.stranger])
+    wait_for_image(page, meeting.stranger_id)
+    page.get_by_label("Patient", exact=True).first.fill(meeting.lesion.patient_id)
+    page.keyboard.press("Enter")
+    told = page.get_by_role("alert").filter(has_text=meeting.stranger_id)
+    expect(told).to_contain_text(meeting.lesion.patient_id)
+    reader.shoot(f"whose_conflict_{meeting.stranger_id}")
+    mark(page)
+    expect(told).to_be_visible()
+    told.get_by_role("button").click()
+    expect(told).to_have_count(0)
+    expect(page.get_by_label("Patient", exact=True).first).to_have_value(meeting.stranger_id)
+    expect(page.locator(".follow-up")).to_have_count(0)
+
+
+def test_the_last_drop_wins(reader, meeting):
+    """The first upload is held up; the second comes later, arrives first, and stays."""
+    page = reader.page
+    held = []
+    aborted = []
+    page.on("requestfailed", lambda request: aborted.append(request.url))
+    page.route(
+        "**/v1/uploads",
+        lambda route: held.append(route) if not held else route.continue_(),
+    )
+    reader.open()
+    drop(page, [meeting.stranger])
+    expect(page.locator(".pane.query")).to_contain_text(meeting.stranger.name)
+    page.wait_for_function("() => true")
+    drop(page, [meeting.indexed])
+    open_png(page, meeting.spacing)
+    wait_for_image(page, meeting.lesion.patient_id)
+    assert len(held) == 1
+    assert [url.endswith("/v1/uploads") for url in aborted] == [True]
+    shown = page.url
+    page.wait_for_timeout(300)
+    assert page.url == shown
+    expect(page.locator(".pane.query .pane-heading")).not_to_contain_text(meeting.stranger_id)
+
+
+def test_an_upload_on_its_way_is_cancelled_where_it_was_dropped(reader, meeting):
+    page = reader.page
+    hold_uploads(page)
+    reader.open()
+    drop(page, [meeting.stranger])
+    cover = page.locator(".pane.query .cover")
+    expect(cover).to_contain_text(meeting.stranger.name)
+    expect(cover.get_by_role("progressbar")).to_be_visible()
+    expect(cover).to_contain_text("MB")
+    reader.shoot_busy(f"whose_sending_{meeting.stranger_id}")
+    with page.expect_event("requestfailed"):
+        cover.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Which lesion?")).to_be_visible()
+    assert "upload=" not in page.url
+
+
+def test_picking_a_lesion_gives_up_an_upload_on_its_way(reader, meeting):
+    page = reader.page
+    hold_uploads(page)
+    reader.open()
+    drop(page, [meeting.stranger])
+    expect(page.locator(".pane.query .cover")).to_contain_text(meeting.stranger.name)
+    with page.expect_event("requestfailed"):
+        page.get_by_role("tab", name="Indexed lesion").click()
+        page.locator(f".lesion-rows [data-lesion='{meeting.lesion.lesion_id}']").click()
+    expect(hits(page).first).to_be_visible()
+    assert f"lesion={meeting.lesion.lesion_id}" in page.url
+
+
+@pytest.mark.parametrize("state", ["#/patient", "#/map"])
+def test_the_whole_window_accepts_a_drop(reader, meeting, state):
+    page = reader.open(state)
+    drop(page, [meeting.stranger], "header.masthead")
+    wait_for_image(page, meeting.stranger_id)
+    expect(page.locator("#search")).to_be_visible()
