@@ -31,13 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.evaluation.tracking.linked_pairs import LinkedLesion, score_links
-from retrieval.evaluation.tracking.matching import PredictedTracks, TrackedLesion, score_tracks
+from retrieval.evaluation.tracking.matching import PredictedTracks, TrueAppearance, score_tracks
 from retrieval.lesion import Lesion
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.tracking.edges import NOMINAL_BODY_MM, PairTerms, TrackNode
 from retrieval.tracking.fitting.baselines import fit_nearest_location
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
-from retrieval.tracking.matcher import LocationSource, MatcherModel, bundled_matcher
+from retrieval.tracking.matcher import MatcherModel, bundled_matcher
 from retrieval.tracking.states import FollowUpState
 from retrieval.tracking.study_order import order_studies
 from retrieval.tracking.track_types import FollowUp
@@ -145,8 +145,7 @@ def _quantiles(values: Iterable[Any]) -> list[Any]:
 
 def without_looks(model: MatcherModel) -> MatcherModel:
     """The model with the weight 0 for the embedding's cosine."""
-    terms = {s: replace(w, weights=(0.0, *w.weights[1:])) for s, w in model.terms.items()}
-    return replace(model, terms=terms)
+    return replace(model, weights=(0.0, *model.weights[1:]))
 
 
 def tracks_by(model: MatcherModel) -> Matching:
@@ -189,10 +188,10 @@ def scores(patients: Patients, matching: Matching) -> dict[str, Any]:
     }
 
 
-def _tracked(patient: LabelledPatient) -> list[TrackedLesion]:
+def _tracked(patient: LabelledPatient) -> list[TrueAppearance]:
     order = order_studies(node.lesion for node in patient.nodes).study_ids
     return [
-        TrackedLesion(x.lesion_id, order.index(x.study_id), patient.track_of[x.lesion_id])
+        TrueAppearance(x.lesion_id, order.index(x.study_id), patient.track_of[x.lesion_id])
         for x in (node.lesion for node in patient.nodes)
     ]
 
@@ -241,13 +240,13 @@ def main(dls: Path, table: Path) -> None:
     }
     models = {
         f"{name}, fitted with unlinked taken to differ": fit_matcher(
-            list(calibration.values()), terms=terms, only=LocationSource.GIVEN
+            list(calibration.values()), terms=terms
         )
         for name, terms in (
             ("size", ("size",)),
-            ("location", ("in_plane", "height")),
-            ("location and size", ("in_plane", "height", "size")),
-            ("location, size and type", ("in_plane", "height", "size", "type")),
+            ("location", ("location",)),
+            ("location and size", ("location", "size")),
+            ("location, size and type", ("location", "size", "type")),
         )
     }
     models["bundled matcher without looks"] = without_looks(bundled_matcher())

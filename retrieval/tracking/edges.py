@@ -1,11 +1,10 @@
-"""How alike two lesions of one patient are: the terms of a pair and the logistic over them.
+"""How alike two lesions of one patient are: the terms of a pair and the log-odds they add up to.
 
-Five terms, each reported beside the score so that a match can be explained: the cosine of the two
-embeddings, the distance of the two locations in the body's plane and along its height, the ratio
-of the sizes, and whether the types agree. A small logistic regression with one set of weights for
-given, one for estimated and one for absent locations adds them up. A term that is not known for a
-pair adds nothing: each term is counted from its neutral value, half way between pairs of the same
-and pairs of different lesions.
+Four terms, each reported beside the score so that a match can be explained: the cosine of the
+embeddings, the distance of the locations, the ratio of the sizes, and whether the types agree. The
+last three are log-likelihood ratios that weigh what was seen by its error
+(``retrieval.tracking.scatter``); what is not known adds nothing. So one set of weights serves
+given, estimated and absent locations, measured sizes and sizes of boxes.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from retrieval.lesion import Lesion, LesionType
 from retrieval.tracking.errors import TrackingError
+from retrieval.tracking.lesion_size import LesionSize, measured_size
 from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel
 
 FloatArray = NDArray[np.float64]
@@ -31,22 +31,25 @@ Medians over pairs of lesions of one series in DeepLesion's official validation 
 body is 30 % wider or narrower, so distances from locations are nominal millimetres.
 """
 
-DISTANCE_SCALE_MM = 10.0
-"""Distances far below this tell nothing more; far above it they count by their logarithm."""
-
 _SOURCES = tuple(LocationSource)
 
 
 @dataclass(frozen=True, slots=True)
 class TrackNode:
-    """A lesion with its embedding ``vector`` (d,) and the encoder's estimate of its location.
+    """A lesion with its embedding ``vector`` (d,).
 
-    The estimate, in the units of ``Lesion.location``, is used only where the lesion has none.
+    ``lesion.location_error`` tells how far an estimated location may be off. ``size`` stands in
+    where the lesion has no diameters, as that of its box.
     """
 
     lesion: Lesion
     vector: NDArray[np.float32]
-    location_estimate: tuple[float, float, float] | None = None
+    size: LesionSize | None = None
+
+    @property
+    def known_size(self) -> LesionSize | None:
+        """The size by the diameters, else ``size``."""
+        return measured_size(self.lesion) or self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,16 @@ class MatchTerms:
     """What speaks for and against one pair being the same lesion.
 
     ``log_size_ratio`` is the natural logarithm of the second lesion's size over the first's, the
-    size being the geometric mean of the diameters. Distances are nominal mm. ``contributions`` are
-    log-odds, with ``intercept``: their sum is the pair's log-odds before other lesions compete.
-    None stands for not known.
+    size being the geometric mean of the diameters. Distances are nominal mm, and
+    ``location_error_mm`` is the standard error of a distance that estimated locations bring, 0
+    where both are given. ``contributions`` are log-odds, with ``intercept``: their sum is the
+    pair's log-odds before other lesions compete. None stands for not known.
     """
 
     similarity: float
     in_plane_mm: float | None
     height_mm: float | None
+    location_error_mm: float | None
     location_source: LocationSource
     log_size_ratio: float | None
     same_type: bool | None
@@ -73,6 +78,7 @@ class MatchTerms:
             "similarity": _rounded(self.similarity),
             "in_plane_mm": _rounded(self.in_plane_mm),
             "height_mm": _rounded(self.height_mm),
+            "location_error_mm": _rounded(self.location_error_mm),
             "location_source": self.location_source.value,
             "log_size_ratio": _rounded(self.log_size_ratio),
             "same_type": self.same_type,
@@ -84,14 +90,16 @@ class MatchTerms:
 class PairTerms:
     """The terms of every pair of n lesions; NaN where a term is not known for a pair.
 
-    ``similarity``, ``in_plane_mm``, ``height_mm``, ``log_size_ratio`` (of column over row) and
-    ``type_agreement`` (1 same, -1 different) are (n, n); ``source`` (n, n) numbers LocationSource.
+    ``similarity``, ``log_size_ratio`` (of column over row), ``log_size_error`` and
+    ``type_agreement`` (1 same, -1 different) are (n, n); ``offset_mm`` and ``offset_error_mm``
+    (n, n, 3) are nominal mm along x, y, z; ``source`` (n, n) numbers LocationSource.
     """
 
     similarity: FloatArray
-    in_plane_mm: FloatArray
-    height_mm: FloatArray
+    offset_mm: FloatArray
+    offset_error_mm: FloatArray
     log_size_ratio: FloatArray
+    log_size_error: FloatArray
     type_agreement: FloatArray
     source: NDArray[np.int8]
 
@@ -99,42 +107,56 @@ class PairTerms:
     def of(cls, nodes: Sequence[TrackNode]) -> Self:
         """All pairs of the nodes; raises TrackingError for vectors that cannot be compared."""
         unit = _unit_vectors(nodes)
-        position, source = _locations(nodes)
-        offset = position[:, None, :] - position[None, :, :]
-        log_size = np.array([_log_size(node.lesion) for node in nodes])
+        position, error, source = _locations(nodes)
+        sizes = [node.known_size or LesionSize(math.nan) for node in nodes]
+        log_size = np.array([size.log_mm for size in sizes])
+        size_error = np.array([size.error for size in sizes])
         kinds = np.array([node.lesion.lesion_type.code for node in nodes])
         known = (kinds[:, None] != LesionType.UNKNOWN.code) & (kinds != LesionType.UNKNOWN.code)
         agreement = np.where(kinds[:, None] == kinds, 1.0, -1.0)
         return cls(
             similarity=np.clip(unit @ unit.T, -1.0, 1.0),
-            in_plane_mm=np.hypot(offset[..., 0], offset[..., 1]),
-            height_mm=np.abs(offset[..., 2]),
+            offset_mm=position[None, :, :] - position[:, None, :],
+            offset_error_mm=np.hypot(error[:, None, :], error[None, :, :]),
             log_size_ratio=log_size[None, :] - log_size[:, None],
+            log_size_error=np.hypot(size_error[:, None], size_error[None, :]),
             type_agreement=np.where(known, agreement, np.nan),
             source=np.maximum(source[:, None], source[None, :]),
         )
 
-    def features(self) -> FloatArray:
-        """(n, n, 5): the terms as the logistic takes them, in TERM_NAMES' order."""
+    @property
+    def in_plane_mm(self) -> FloatArray:
+        """(n, n) distances in the plane of the slice."""
+        return np.hypot(self.offset_mm[..., 0], self.offset_mm[..., 1])
+
+    @property
+    def height_mm(self) -> FloatArray:
+        """(n, n) distances along the body."""
+        return np.abs(self.offset_mm[..., 2])
+
+    @property
+    def location_error_mm(self) -> FloatArray:
+        """(n, n) standard errors of the distances beyond that of given locations."""
+        return np.asarray(np.linalg.norm(self.offset_error_mm, axis=-1))
+
+    def features(self, model: MatcherModel) -> FloatArray:
+        """(n, n, 4): the terms as the model weighs them, in TERM_NAMES' order."""
+        scatter = model.scatter
         return np.stack(
             [
-                self.similarity,
-                np.log1p((self.in_plane_mm / DISTANCE_SCALE_MM) ** 2),
-                np.log1p((self.height_mm / DISTANCE_SCALE_MM) ** 2),
-                np.abs(self.log_size_ratio),
-                self.type_agreement,
+                self.similarity - model.similarity_centre,
+                scatter.location_ratio(self.offset_mm, self.offset_error_mm),
+                scatter.size_ratio(self.log_size_ratio, self.log_size_error),
+                scatter.type_ratio(self.type_agreement),
             ],
             axis=-1,
         )
 
     def contributions(self, model: MatcherModel) -> FloatArray:
-        """(n, n, 6): log-odds added by the intercept, then by each term."""
-        sets = [model.terms[source] for source in _SOURCES]
-        intercepts = np.array([terms.intercept for terms in sets])[self.source]
-        weights = np.array([terms.weights for terms in sets])[self.source]
-        centres = np.array([terms.centres for terms in sets])[self.source]
-        added = np.nan_to_num(weights * (self.features() - centres), nan=0.0)
-        return np.concatenate([intercepts[..., None], added], axis=-1)
+        """(n, n, 5): log-odds added by the intercept, then by each term."""
+        added = np.array(model.weights) * self.features(model)
+        intercept = np.full((*added.shape[:-1], 1), model.intercept)
+        return np.concatenate([intercept, added], axis=-1)
 
     def explain(self, row: int, column: int, contributions: FloatArray) -> MatchTerms:
         """One pair's terms, from the lesion of ``row`` to that of ``column``.
@@ -148,6 +170,7 @@ class PairTerms:
             similarity=float(self.similarity[row, column]),
             in_plane_mm=_known(self.in_plane_mm[row, column]),
             height_mm=_known(self.height_mm[row, column]),
+            location_error_mm=_known(self.location_error_mm[row, column]),
             location_source=_SOURCES[int(self.source[row, column])],
             log_size_ratio=_known(self.log_size_ratio[row, column]),
             same_type=None if agreement is None else agreement > 0,
@@ -170,26 +193,20 @@ def _unit_vectors(nodes: Sequence[TrackNode]) -> FloatArray:
     return np.asarray(vectors / norms)
 
 
-def _locations(nodes: Sequence[TrackNode]) -> tuple[FloatArray, NDArray[np.int8]]:
-    """(n, 3) nominal mm with NaN where unknown, and (n,) the number of the LocationSource."""
+def _locations(nodes: Sequence[TrackNode]) -> tuple[FloatArray, FloatArray, NDArray[np.int8]]:
+    """(n, 3) nominal mm and (n, 3) their errors, NaN where unknown, and (n,) LocationSources."""
     position = np.full((len(nodes), 3), np.nan)
+    error = np.full((len(nodes), 3), np.nan)
     source = np.full(len(nodes), _SOURCES.index(LocationSource.ABSENT), dtype=np.int8)
     for row, node in enumerate(nodes):
-        for origin, where in (
-            (LocationSource.ESTIMATED, node.location_estimate),
-            (LocationSource.GIVEN, node.lesion.location),
-        ):
-            if where is not None:
-                position[row] = where
-                source[row] = _SOURCES.index(origin)
-    return position * np.array(NOMINAL_BODY_MM), source
-
-
-def _log_size(lesion: Lesion) -> float:
-    diameters = [d for d in (lesion.long_mm, lesion.short_mm) if d is not None and d > 0]
-    if lesion.long_mm is None or not diameters:
-        return math.nan
-    return sum(math.log(d) for d in diameters) / len(diameters)
+        lesion = node.lesion
+        if lesion.location is None:
+            continue
+        given = lesion.location_error is None
+        position[row] = lesion.location
+        error[row] = 0.0 if given else lesion.location_error
+        source[row] = _SOURCES.index(LocationSource.GIVEN if given else LocationSource.ESTIMATED)
+    return position * np.array(NOMINAL_BODY_MM), error * np.array(NOMINAL_BODY_MM), source
 
 
 def _known(value: np.float64) -> float | None:

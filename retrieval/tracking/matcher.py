@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from retrieval.tracking.errors import TrackingError
+from retrieval.tracking.scatter import PairScatter
 
-TERM_NAMES = ("similarity", "in_plane", "height", "size", "type")
+TERM_NAMES = ("similarity", "location", "size", "type")
 """The order of the weights and of every array of terms."""
 
-MATCHER_FORMAT = 1
+MATCHER_FORMAT = 2
 
 
 class LocationSource(StrEnum):
@@ -29,32 +30,21 @@ class LocationSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TermWeights:
-    """One logistic: ``intercept + sum of weights * (term - centres)``, in TERM_NAMES' order."""
-
-    intercept: float
-    weights: tuple[float, ...]
-    centres: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        numbers = (self.intercept, *self.weights, *self.centres)
-        if not len(self.weights) == len(self.centres) == len(TERM_NAMES):
-            raise TrackingError(f"matcher weights need {len(TERM_NAMES)} numbers: {TERM_NAMES}")
-        if not all(math.isfinite(number) for number in numbers):
-            raise TrackingError(f"matcher weights {numbers} are not all finite numbers")
-
-
-@dataclass(frozen=True, slots=True)
 class MatcherModel:
-    """The calibrated matcher: term weights by location source, and how scores become decisions.
+    """The calibrated matcher: how the terms of a pair are weighed, and how scores become decisions.
 
-    The log-odds of a pair are its weight in the competition of all lesions of two studies
+    The log-odds of a pair are ``intercept`` and the weighted terms: the cosine beyond
+    ``similarity_centre``, and the log-likelihood ratios of location, size and type by ``scatter``.
+    They are the pair's weight in the competition of all lesions of two studies
     (``retrieval.tracking.association``), whose outcome is the score. A score of ``threshold`` or
     more is a match; one within ``abstain`` (low, high) is uncertain. ``encoder`` is the
     fingerprint of the encoder the weights were fitted with, None if they were fitted with none.
     """
 
-    terms: Mapping[LocationSource, TermWeights]
+    intercept: float
+    weights: tuple[float, ...]
+    similarity_centre: float = 0.0
+    scatter: PairScatter = field(default_factory=PairScatter)
     threshold: float = 0.5
     abstain: tuple[float, float] = (0.35, 0.65)
     encoder: str | None = None
@@ -62,14 +52,21 @@ class MatcherModel:
 
     def __post_init__(self) -> None:
         low, high = self.abstain
-        if not 0.0 <= low <= self.threshold <= high <= 1.0:
+        if not 0.0 < self.threshold <= 1.0 or not 0.0 <= low <= self.threshold <= high <= 1.0:
             raise TrackingError(
                 f"matcher threshold {self.threshold} and abstention band {self.abstain} need "
-                "0 <= low <= threshold <= high <= 1"
+                "0 <= low <= threshold <= high <= 1 and a threshold above 0"
             )
-        missing = [source.value for source in LocationSource if source not in self.terms]
-        if missing:
-            raise TrackingError(f"matcher lacks weights for locations {', '.join(missing)}")
+        numbers = (self.intercept, self.similarity_centre, *self.weights)
+        if len(self.weights) != len(TERM_NAMES):
+            raise TrackingError(f"matcher weights need {len(TERM_NAMES)} numbers: {TERM_NAMES}")
+        if not all(math.isfinite(number) for number in numbers):
+            raise TrackingError(f"matcher weights {numbers} are not all finite numbers")
+        if min(self.weights) < 0:
+            raise TrackingError(
+                f"matcher weights {self.weights} hold a negative one: a term that speaks for a "
+                "match cannot count against it"
+            )
 
     def warning_for(self, encoder: str) -> str | None:
         """One line to show beside every score where another encoder made the vectors.
@@ -94,14 +91,10 @@ class MatcherModel:
             "encoder": self.encoder,
             "threshold": self.threshold,
             "abstain": list(self.abstain),
-            "terms": {
-                source.value: {
-                    "intercept": self.terms[source].intercept,
-                    "weights": dict(zip(TERM_NAMES, self.terms[source].weights, strict=True)),
-                    "centres": dict(zip(TERM_NAMES, self.terms[source].centres, strict=True)),
-                }
-                for source in LocationSource
-            },
+            "intercept": self.intercept,
+            "similarity_centre": self.similarity_centre,
+            "weights": dict(zip(TERM_NAMES, self.weights, strict=True)),
+            "scatter": self.scatter.to_json(),
         }
 
     @classmethod
@@ -113,17 +106,12 @@ class MatcherModel:
                 "is read; fit the matcher again"
             )
         try:
-            terms = {
-                source: TermWeights(
-                    float(fields["terms"][source.value]["intercept"]),
-                    _in_order(fields["terms"][source.value]["weights"]),
-                    _in_order(fields["terms"][source.value]["centres"]),
-                )
-                for source in LocationSource
-            }
             low, high = fields["abstain"]
             return cls(
-                terms=terms,
+                intercept=float(fields["intercept"]),
+                weights=_in_order(fields["weights"]),
+                similarity_centre=float(fields["similarity_centre"]),
+                scatter=PairScatter.from_json(fields["scatter"]),
                 threshold=float(fields["threshold"]),
                 abstain=(float(low), float(high)),
                 encoder=fields.get("encoder"),
@@ -135,7 +123,7 @@ class MatcherModel:
             if isinstance(wrong, TrackingError):
                 raise
             raise TrackingError(
-                f"matcher weights hold a field that is no number: {wrong}"
+                f"matcher weights hold a field that cannot be read: {wrong}"
             ) from None
 
     @classmethod

@@ -48,7 +48,7 @@ def find_merges(
     """Wholes whose parts lie in the study before (a merge) or after (a split), each node once."""
     found: list[Merge] = []
     taken: set[int] = set()
-    distance_mm = np.hypot(terms.in_plane_mm, terms.height_mm)
+    distance_mm = np.linalg.norm(terms.offset_mm, axis=-1)
     long_mm = np.array([node.lesion.long_mm or math.nan for node in nodes])
     given = list(LocationSource).index(LocationSource.GIVEN)
     placed = np.where(terms.source == given, distance_mm, np.nan)

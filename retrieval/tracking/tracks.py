@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from retrieval.lesion import Lesion
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
@@ -17,6 +19,11 @@ from retrieval.tracking.track_types import FollowUp, PatientTracks
 
 SAME_MARK_IOU = 0.5
 """A stored lesion of the query's own study whose box overlaps more is the query itself."""
+
+SAME_APPEARANCE = 0.95
+"""So is the one whose cosine is the highest, if it is at least this. A lesion and its next slice,
+marked anew and with noise added, reach it in one case of ten; different lung nodules of one scan
+have a median of 0.52, and 19 of 20 are below 0.79."""
 
 
 def track_patient(
@@ -52,10 +59,11 @@ def follow_ups(
     """What became of the query lesion in every other study of its patient, in study order.
 
     ``nodes`` are the patient's stored lesions, with or without the query; one with the query's id,
-    or of its study with almost its box, is the query itself. The other arguments and the errors
-    are those of ``track_patient``.
+    or of its study with almost its box or just its looks, is the query itself and competes with
+    nobody. The other arguments and the errors are those of ``track_patient``.
     """
-    others = [node for node in nodes if not _same_mark(query_node.lesion, node.lesion)]
+    copies = _copies_of(query_node, nodes)
+    others = [node for node in nodes if node.lesion.lesion_id not in copies]
     timeline = PatientTimeline.of(
         [query_node, *others], model or bundled_matcher(), known or PatientEvidence()
     )
@@ -77,6 +85,28 @@ def match_scores(
         for b, later in enumerate(timeline.study_of)
         if earlier < later
     }
+
+
+def _copies_of(query: TrackNode, nodes: Sequence[TrackNode]) -> set[str]:
+    """Ids of the stored lesions that are the query's own mark."""
+    marks = {x.lesion.lesion_id for x in nodes if _same_mark(query.lesion, x.lesion)}
+    study_id = query.lesion.study_id
+    shape = query.vector.shape
+    own = [
+        node
+        for node in nodes
+        if study_id != "" and node.lesion.study_id == study_id and node.vector.shape == shape
+    ]
+    if marks or not own:
+        return marks
+    cosines = [_cosine(query, node) for node in own]
+    best = int(np.argmax(cosines))
+    return {own[best].lesion.lesion_id} if cosines[best] >= SAME_APPEARANCE else set()
+
+
+def _cosine(a: TrackNode, b: TrackNode) -> float:
+    lengths = float(np.linalg.norm(a.vector) * np.linalg.norm(b.vector))
+    return float(a.vector @ b.vector) / lengths if lengths > 0 else -1.0
 
 
 def _same_mark(query: Lesion, stored: Lesion) -> bool:

@@ -11,7 +11,9 @@ from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import Box, Lesion
 from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.lesion_size import size_of_box
 from retrieval.tracking.tracks import SAME_MARK_IOU
+from service.engine.lesion_location import LesionLocator, located
 from service.engine.query import LesionQuery
 from service.engine.query_box import MarkedBox
 from service.engine.recognition import UNKNOWN_SLICE, Recognition
@@ -51,10 +53,18 @@ class EmbeddedQuery:
     recognition: Recognition = UNKNOWN_SLICE
 
     @classmethod
-    def of(cls, query: LesionQuery, marked: MarkedBox, slab: Slab, embedding: Embedding) -> Self:
+    def of(
+        cls,
+        query: LesionQuery,
+        marked: MarkedBox,
+        slab: Slab,
+        embedding: Embedding,
+        locator: LesionLocator | None = None,
+    ) -> Self:
         """The lesion in a box of the slab's key slice, whose row of the embedding is the first.
 
-        Its diameters are known only under a RECIST mark.
+        Its diameters are known only under a RECIST mark; without one its size is that of the box.
+        Its location is the locator's estimate.
         """
         lesion = Lesion(
             lesion_id=QUERY_ID,
@@ -66,7 +76,7 @@ class EmbeddedQuery:
             long_mm=marked.long_mm,
             short_mm=marked.short_mm,
         )
-        node = query_node(lesion, embedding)
+        node = query_node(located(lesion, slab, locator), slab, embedding)
         return cls(
             query,
             node,
@@ -95,7 +105,13 @@ class EmbeddedQuery:
         return asked
 
     def under_names(self, lesion: Lesion) -> Self:
-        """The same query under other names; one that was recognised keeps the index's."""
+        """The same query under other names; one that was recognised keeps the index's.
+
+        An estimated location stays, where the other lesion has none.
+        """
+        own = self.node.lesion
+        if lesion.location is None:
+            lesion = lesion.with_changes(location=own.location, location_error=own.location_error)
         node = replace(self.node, lesion=lesion)
         return replace(self, node=node, known=self.known if self.is_recognised else node)
 
@@ -114,10 +130,9 @@ class EmbeddedQuery:
         return replace(self, known=with_what_is_known(self.node, stored))
 
 
-def query_node(lesion: Lesion, embedding: Embedding) -> TrackNode:
-    """The lesion with the first row of the embedding."""
-    x, y, z = (float(value) for value in embedding.locations[0])
-    return TrackNode(lesion, embedding.vectors[0], (x, y, z))
+def query_node(lesion: Lesion, slab: Slab, embedding: Embedding) -> TrackNode:
+    """The lesion with the first row of the embedding, and the size of its box on the slab."""
+    return TrackNode(lesion, embedding.vectors[0], size_of_box(lesion.box, slab.spacing_mm_px))
 
 
 def with_what_is_known(node: TrackNode, stored: Sequence[Lesion]) -> TrackNode:

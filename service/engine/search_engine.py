@@ -22,6 +22,7 @@ from retrieval.tracking.track_types import FollowUp
 from retrieval.tracking.tracks import follow_ups
 from service.engine.approximate_form import recall_notice
 from service.engine.detectors import detector_in_use
+from service.engine.lesion_location import LesionLocator
 from service.engine.model_files import ModelFiles
 from service.engine.patient_tracks import PatientCase
 from service.engine.query import LesionQuery, QueryError
@@ -40,7 +41,8 @@ from service.engine.results import BoxSource, Candidate, Hit, HitTerms, SearchRe
 class SearchEngine:
     """Encoder, index and, where there is one, detector; usable from a notebook and by threads.
 
-    ``matcher`` decides about follow-ups; the bundled one if None. With ``approximate`` the hits
+    ``matcher`` decides about follow-ups; the bundled one if None. ``locator`` estimates the body
+    position of a query image's lesion; without one it has none. With ``approximate`` the hits
     come from the index's approximate form, and every answer tells its measured recall.
 
     Raises QueryError if the index holds another encoder's vectors, StoreError if it has no
@@ -54,6 +56,7 @@ class SearchEngine:
         detector: SliceDetector | None = None,
         *,
         matcher: MatcherModel | None = None,
+        locator: LesionLocator | None = None,
         approximate: bool = False,
     ) -> None:
         bound = index.binding.fingerprint
@@ -66,6 +69,7 @@ class SearchEngine:
         self.index = index
         self.matcher = matcher or bundled_matcher()
         self.detector = detector
+        self.locator = locator
         self._approximate = approximate
         self._notices = (recall_notice(index),) if approximate else ()
 
@@ -82,7 +86,12 @@ class SearchEngine:
         Raises QueryError for an encoder of other vectors.
         """
         return SearchEngine(
-            encoder, self.index, detector, matcher=self.matcher, approximate=self._approximate
+            encoder,
+            self.index,
+            detector,
+            matcher=self.matcher,
+            locator=self.locator,
+            approximate=self._approximate,
         )
 
     def half_depth_mm(self, *, detecting: bool) -> float:
@@ -145,7 +154,7 @@ class SearchEngine:
             marked = MarkedBox.proposed(chosen_candidate(candidates, query))
         detected = (time.perf_counter() - start) * 1000 if candidates else 0.0
         embedding, timing = embed_boxes(self.encoder, slab, [marked.box])
-        found = EmbeddedQuery.of(query, marked, slab, embedding)
+        found = EmbeddedQuery.of(query, marked, slab, embedding, self.locator)
         found = replace(
             found,
             candidates=candidates,
@@ -289,4 +298,4 @@ def _terms(asked: EmbeddedQuery, hit: Lesion) -> HitTerms:
     lesion = asked.known.lesion
     if lesion.long_mm is None:
         lesion = lesion.with_changes(long_mm=asked.estimated_long_mm)
-    return HitTerms.between(lesion, lesion.location or asked.known.location_estimate, hit)
+    return HitTerms.between(lesion, lesion.location, hit)

@@ -20,6 +20,7 @@ from retrieval.patch import Patch, extract_patch
 from retrieval.pixel_hash import pixel_hash
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
+from service.engine.lesion_location import LesionLocator, located
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,14 @@ class IndexingOptions:
             lock, so threads are enough.
         batch_size: patches embedded at once.
         commit_every: lesions stored in one transaction; what is lost when a job is killed.
+        locator: estimates the body position of lesions whose location is not given; it is kept
+            in the index with its error. None leaves them without.
     """
 
     readers: int = 2
     batch_size: int = 32
     commit_every: int = 256
+    locator: LesionLocator | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,8 @@ def _cut_patches(
             slab = archive.slab(lesion, half_depth_mm=spec.half_depth_mm)
             patch = extract_patch(slab, lesion.box, spec)
             repeats = bool(slab.filled_slices) or patch.repeated_slices > 0
-            return _CutPatch(lesion, patch, repeats, pixel_hash(slab.hu[slab.key_slice]))
+            pixels = pixel_hash(slab.hu[slab.key_slice])
+            return _CutPatch(located(lesion, slab, options.locator), patch, repeats, pixels)
         except LesionSearchError as mistake:
             return _CutPatch(lesion, mistake)
 

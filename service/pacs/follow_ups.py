@@ -16,6 +16,7 @@ from retrieval.lesion import Box, Lesion, LesionType, Recist
 from retrieval.sources.archive import lesion_id_of
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.patient_timeline import PatientEvidence
+from service.engine.lesion_location import located
 from service.engine.patient_tracks import PatientCase, UnknownPatientError
 from service.engine.query_box import embed_boxes
 from service.engine.query_node import query_node
@@ -232,7 +233,8 @@ class FollowUpFinder:
         slab = read_slab(self._patient.pacs, series, position, half_depth_mm=depth)
         embedding, _ = embed_boxes(self._engine.encoder, slab, [box])
         lesion = pacs_lesion(self._patient, series, position, box).with_changes(**fields)
-        return query_node(lesion, embedding)
+        lesion = located(lesion, slab, self._engine.locator)
+        return query_node(lesion, slab, embedding)
 
 
 def pacs_lesion(patient: PatientInPacs, series: PacsSeries, position: int, box: Box) -> Lesion:
@@ -254,4 +256,4 @@ def _dated(node: TrackNode, day: date | None) -> TrackNode:
     """An indexed lesion with the PACS's date where the index has none."""
     if node.lesion.study_date is not None or day is None:
         return node
-    return TrackNode(node.lesion.with_changes(study_date=day), node.vector, node.location_estimate)
+    return replace(node, lesion=node.lesion.with_changes(study_date=day))

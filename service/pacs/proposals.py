@@ -113,8 +113,7 @@ def level_of(
     heights = []
     for position in samples:
         slab = read_slab(pacs, series, int(position), half_depth_mm=0.0)
-        embedding, _ = embed_boxes(engine.encoder, slab, [place.box_on(slab)])
-        heights.append(float(embedding.locations[0, 2]))
+        heights.append(body_height(engine, slab, place.box_on(slab)))
     slope = float(theilslopes(heights, depths[samples])[0])
     # SciPy's own intercept goes through the two medians, which one outlier moves.
     start = float(np.median(np.asarray(heights) - slope * depths[samples]))
@@ -124,6 +123,12 @@ def level_of(
     if not depths[0] - REACH_MM <= level <= depths[-1] + REACH_MM:
         return None
     return int(np.abs(depths - level).argmin())
+
+
+def body_height(engine: SearchEngine, slab: Slab, box: Box) -> float:
+    """The encoder's estimate of the body height of a box, in units of ``Lesion.location``."""
+    embedding, _ = embed_boxes(engine.encoder, slab, [box])
+    return float(embedding.locations[0, 2])
 
 
 def _once(found: Sequence[ProposedSlice]) -> list[ProposedSlice]:

@@ -25,7 +25,7 @@ from service.pacs.follow_ups import (
     pacs_lesion,
 )
 from service.pacs.patient import PatientInPacs
-from service.pacs.proposals import QueryPlace
+from service.pacs.proposals import QueryPlace, body_height
 from service.pacs.series import PacsReference, PacsSeries, find_series, read_slab
 
 OWN_IDS = (
@@ -151,6 +151,5 @@ def _collect(
     query: tuple[Slab, TrackNode],
 ) -> PatientLesions:
     slab, node = query
-    height = 0.5 if node.location_estimate is None else node.location_estimate[2]
-    place = QueryPlace.of(slab, node.lesion.box, height)
+    place = QueryPlace.of(slab, node.lesion.box, body_height(engine, slab, node.lesion.box))
     return FollowUpFinder(engine, patient).collect(series, place)

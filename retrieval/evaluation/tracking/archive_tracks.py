@@ -7,8 +7,8 @@ patient is scored by weights that saw it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,20 +16,20 @@ from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.evaluation.tracking.matching import (
     MatchingScores,
     PredictedTracks,
-    TrackedLesion,
+    TrueAppearance,
     score_tracks,
 )
 from retrieval.evaluation.tracking.report import TrackingReport
 from retrieval.lesion import Split
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
-from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.baselines import NearestLocation, fit_nearest_location
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.fitting.location_noise import LocationNoise, with_location_noise
 from retrieval.tracking.fitting.on_archive import LabelledArchive, labelled_patients
-from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel, bundled_matcher
+from retrieval.tracking.fitting.views import PatientView, seen_as
+from retrieval.tracking.matcher import TERM_NAMES, MatcherModel, bundled_matcher
 from retrieval.tracking.study_order import order_studies
 from retrieval.tracking.tracks import match_scores, track_patient
 
@@ -37,8 +37,8 @@ Patients = Mapping[str, LabelledPatient]
 
 BASELINE_TERMS = {
     "size only": ("size",),
-    "location only": ("in_plane", "height"),
-    "location and size": ("in_plane", "height", "size"),
+    "location only": ("location",),
+    "location and size": ("location", "size"),
     "embedding only": ("similarity",),
 }
 
@@ -106,13 +106,8 @@ def evaluate_patients(
         pairs=sum(_true_pairs(lesions) for lesions in truth.values()),
         left_out=labelled.left_out,
         sections={
-            _title(source, options): _section(
-                {name: _seen(patient, view) for name, patient in patients.items()},
-                truth,
-                options,
-                source,
-            )
-            for source, view in _VIEWS.items()
+            _title(view, options): _section(_seen(patients, view, options), truth, options, view)
+            for view in PatientView
         },
         settings={
             "folds": options.folds,
@@ -140,45 +135,44 @@ def _with_noise(patients: Patients, options: TrackingOptions) -> Patients:
     }
 
 
-def _title(source: LocationSource, options: TrackingOptions) -> str:
-    title = f"location {source.value}"
-    if source is not LocationSource.GIVEN or options.location_noise is None:
-        return title
-    return f"{title} with {options.location_noise.name} noise"
-
-
-def _without_location(node: TrackNode) -> TrackNode:
-    return replace(node, lesion=node.lesion.with_changes(location=None))
-
-
-_VIEWS: Mapping[LocationSource, Callable[[TrackNode], TrackNode]] = {
-    LocationSource.GIVEN: lambda node: node,
-    LocationSource.ESTIMATED: _without_location,
-    LocationSource.ABSENT: lambda node: replace(_without_location(node), location_estimate=None),
+_TITLES = {
+    PatientView.GIVEN: "location given",
+    PatientView.ESTIMATED: "location estimated",
+    PatientView.QUERY: "last study a box alone, its location estimated",
+    PatientView.ABSENT: "location absent",
 }
 
 
-def _seen(patient: LabelledPatient, view: Callable[[TrackNode], TrackNode]) -> LabelledPatient:
-    return LabelledPatient([view(node) for node in patient.nodes], patient.track_of)
+def _title(view: PatientView, options: TrackingOptions) -> str:
+    if view is not PatientView.GIVEN or options.location_noise is None:
+        return _TITLES[view]
+    return f"{_TITLES[view]} with {options.location_noise.name} noise"
+
+
+def _seen(
+    patients: Patients, view: PatientView, options: TrackingOptions
+) -> dict[str, LabelledPatient]:
+    generator = np.random.default_rng(options.seed)
+    return {name: seen_as(patients[name], view, generator) for name in sorted(patients)}
 
 
 def _section(
     patients: Patients,
-    truth: Mapping[str, Sequence[TrackedLesion]],
+    truth: Mapping[str, Sequence[TrueAppearance]],
     options: TrackingOptions,
-    source: LocationSource,
+    view: PatientView,
 ) -> dict[str, MatchingScores]:
     folds = _folds(list(patients), options)
-    located = source is not LocationSource.ABSENT
+    located = view is not PatientView.ABSENT
     predictions: dict[str, dict[str, PredictedTracks]] = {}
     for method, terms in BASELINE_TERMS.items():
-        if located or "in_plane" not in terms:
-            predictions[f"{method}, fitted in folds"] = _in_folds(patients, folds, terms, source)
+        if located or "location" not in terms:
+            predictions[f"{method}, fitted in folds"] = _in_folds(patients, folds, terms)
     if located:
         predictions["nearest location, Hungarian, limit fitted in folds"] = _nearest(
             patients, folds
         )
-    predictions["matcher, fitted in folds"] = _in_folds(patients, folds, TERM_NAMES, source)
+    predictions["matcher, fitted in folds"] = _in_folds(patients, folds, TERM_NAMES)
     model = options.model or bundled_matcher()
     predictions["matcher"] = {name: _predicted(p, model) for name, p in patients.items()}
     return {
@@ -200,12 +194,11 @@ def _in_folds(
     patients: Patients,
     folds: Sequence[Sequence[str]],
     terms: Sequence[str],
-    source: LocationSource,
 ) -> dict[str, PredictedTracks]:
     predicted = {}
     for fold in folds:
         others = [patient for name, patient in patients.items() if name not in set(fold)]
-        model = fit_matcher(others, terms=terms, only=source)
+        model = fit_matcher(others, terms=terms)
         predicted.update({name: _predicted(patients[name], model) for name in fold})
     return predicted
 
@@ -227,11 +220,11 @@ def _predicted(patient: LabelledPatient, model: MatcherModel) -> PredictedTracks
     return PredictedTracks(track_of, match_scores(patient.nodes, model=model))
 
 
-def _truth(patient: LabelledPatient) -> list[TrackedLesion]:
+def _truth(patient: LabelledPatient) -> list[TrueAppearance]:
     order = order_studies(node.lesion for node in patient.nodes).study_ids
     place = {study_id: number for number, study_id in enumerate(order)}
     return [
-        TrackedLesion(
+        TrueAppearance(
             node.lesion.lesion_id,
             place[node.lesion.study_id],
             patient.track_of[node.lesion.lesion_id],
@@ -240,5 +233,5 @@ def _truth(patient: LabelledPatient) -> list[TrackedLesion]:
     ]
 
 
-def _true_pairs(lesions: Sequence[TrackedLesion]) -> int:
+def _true_pairs(lesions: Sequence[TrueAppearance]) -> int:
     return sum(a.track == b.track and a.study < b.study for a in lesions for b in lesions)

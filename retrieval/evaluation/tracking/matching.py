@@ -27,7 +27,7 @@ CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class TrackedLesion:
+class TrueAppearance:
     """A lesion's place in the truth; ``study`` is the place of its study in the patient's order."""
 
     lesion_id: str
@@ -97,7 +97,7 @@ class MatchingScores:
 
 
 def score_tracks(
-    truth: Mapping[str, Sequence[TrackedLesion]],
+    truth: Mapping[str, Sequence[TrueAppearance]],
     predicted: Mapping[str, PredictedTracks],
     generator: Generator,
     *,
@@ -149,7 +149,7 @@ class _PatientCounts:
 
 
 def _count(
-    patient: str, lesions: Sequence[TrackedLesion], predicted: Mapping[str, PredictedTracks]
+    patient: str, lesions: Sequence[TrueAppearance], predicted: Mapping[str, PredictedTracks]
 ) -> _PatientCounts:
     answer = predicted.get(patient)
     missing = [x.lesion_id for x in lesions if answer is None or x.lesion_id not in answer.track_of]

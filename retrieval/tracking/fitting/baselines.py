@@ -41,7 +41,7 @@ class NearestLocation:
         """The tracks of one patient; lesions without any location stay alone."""
         order = order_studies(node.lesion for node in nodes).study_ids
         terms = PairTerms.of(nodes)
-        distance = np.hypot(terms.in_plane_mm, terms.height_mm)
+        distance = np.linalg.norm(terms.offset_mm, axis=-1)
         study = np.array([order.index(node.lesion.study_id) for node in nodes])
         own = list(range(len(nodes)))
         for place in range(1, len(order)):

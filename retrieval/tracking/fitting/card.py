@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from retrieval.evaluation.reporting.tables import NOTICE, markdown
 from retrieval.evaluation.tracking.report import MATCHER, TrackingReport
-from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel
+from retrieval.tracking.matcher import TERM_NAMES, MatcherModel
 
 HOW = (
-    "`retrieval.tracking.fitting.fit.fit_matcher`: logistic regression over pairs (scikit-learn), "
+    "`retrieval.tracking.fitting.fit.fit_matcher`: logistic regression over pairs, "
     "then slope and intercept set so that probabilities are calibrated while lesions compete; "
-    "one set of weights each for given, estimated and absent locations"
+    "location, size and type as log-likelihood ratios weighed by their errors, their weights at "
+    "most 1"
 )
 
 
@@ -61,15 +62,19 @@ def _facts(model: MatcherModel, report: TrackingReport) -> dict[str, str]:
 
 
 def _weights(model: MatcherModel) -> list[str]:
-    lines = [
-        "| locations | intercept | " + " | ".join(TERM_NAMES) + " |",
-        "| --- " * (len(TERM_NAMES) + 2) + "|",
+    header = ["| intercept | " + " | ".join(TERM_NAMES) + " |", "| --- " * 5 + "|"]
+    numbers = " | ".join(f"{number:.3f}" for number in (model.intercept, *model.weights))
+    rows = [f"| {name} | {value} |" for name, value in model.scatter.to_json().items()]
+    return [
+        *header,
+        f"| {numbers} |",
+        "",
+        f"Log-odds; the cosine counts from {model.similarity_centre:.3f}. Scatter:",
+        "",
+        "| number | value |",
+        "| --- | --- |",
+        *rows,
     ]
-    for source in LocationSource:
-        terms = model.terms[source]
-        numbers = [terms.intercept, *terms.weights]
-        lines.append(f"| {source.value} | " + " | ".join(f"{n:.3f}" for n in numbers) + " |")
-    return lines
 
 
 def _held_out(report: TrackingReport) -> TrackingReport:

@@ -1,9 +1,10 @@
 """Fits the matcher's weights to patients whose lesion tracks are known. An offline step.
 
-First a logistic regression over all pairs of lesions of different studies, once for each source of
-locations. Then, since a lesion has at most one partner, its slope and intercept are set again so
-that the probabilities are calibrated while all lesions of two studies compete. Last, the
-abstention band is laid around the least certain decisions.
+First a logistic regression over all pairs of lesions of different studies. A term's weight is never
+negative, and that of a log-likelihood ratio never above 1: it was measured on real patients, and
+phantoms must not make it louder. Then, since a lesion has at most one partner, slope and intercept
+are set again so that the probabilities are calibrated while all lesions of two studies compete.
+Last, the abstention band is laid around the least certain decisions.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from sklearn.linear_model import LogisticRegression
+from scipy.special import expit
 
 from retrieval.tracking.association import match_marginals
 from retrieval.tracking.edges import PairTerms, TrackNode
 from retrieval.tracking.errors import TrackingError
-from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel, TermWeights
+from retrieval.tracking.matcher import TERM_NAMES, MatcherModel
 
 FloatArray = NDArray[np.float64]
 
-EXPECTED_SIGN = (1.0, -1.0, -1.0, -1.0, 1.0)
-"""How each term must speak; one fitted the other way is noise and is left out."""
+MOST_RATIO_WEIGHT = 1.0
+"""The largest weight of a log-likelihood ratio: that at which it counts for what was measured."""
+
+RIDGE = 0.5
+"""Weight of the squared weights beside the logistic loss: separable pairs would send them off."""
 
 LEAST_CERTAIN_SHARE = 0.1
 """Share of the decisions on either side that the abstention band shall hold."""
@@ -48,7 +52,7 @@ class LabelledPatient:
 
 @dataclass(frozen=True, slots=True)
 class _StudyPair:
-    """Terms (m, n, 5) of the lesions of two studies, and which pairs are the same lesion."""
+    """Terms (m, n, 4) of the lesions of two studies, and which pairs are the same lesion."""
 
     features: FloatArray
     same: NDArray[np.bool_]
@@ -58,17 +62,15 @@ def fit_matcher(
     patients: Sequence[LabelledPatient],
     *,
     terms: Sequence[str] = TERM_NAMES,
-    only: LocationSource | None = None,
     encoder: str | None = None,
     fitted_on: str = "",
 ) -> MatcherModel:
-    """The matcher calibrated on these patients.
+    """The matcher calibrated on these patients, with what is known of their lesions.
 
     Args:
         patients: patients with known tracks, of which at least one pair is the same lesion and one
-            is not.
+            is not; ``retrieval.tracking.fitting.views`` shows each in several ways.
         terms: the terms to use; others get the weight 0, which makes the baselines.
-        only: fit for this source of locations alone and use it for all, which is quicker.
         encoder: fingerprint of the encoder that made the vectors, kept in the model.
         fitted_on: one line about the patients, kept in the model.
 
@@ -80,62 +82,28 @@ def fit_matcher(
     if unknown:
         raise TrackingError(f"matcher terms {unknown} are unknown: known are {TERM_NAMES}")
     used = np.array([name in terms for name in TERM_NAMES])
-    weights: dict[LocationSource, TermWeights] = {}
-    scores: list[FloatArray] = []
-    for source in LocationSource if only is None else (only,):
-        pairs = [pair for patient in patients for pair in _pairs_seen_by(patient, source)]
-        fitted = _calibrated(pairs, _logistic(pairs, used))
-        weights[source] = fitted
-        scores.extend(match_marginals(_log_odds(pair, fitted)) for pair in pairs)
-    if only is not None:
-        weights = dict.fromkeys(LocationSource, weights[only])
-    return MatcherModel(terms=weights, abstain=_band(scores), encoder=encoder, fitted_on=fitted_on)
+    plain = MatcherModel(intercept=0.0, weights=(1.0,) * len(TERM_NAMES))
+    pairs = [pair for patient in patients for pair in _study_pairs(patient, plain)]
+    model = _calibrated(pairs, _logistic(pairs, used))
+    scores = [match_marginals(_log_odds(pair, model)) for pair in pairs]
+    return replace(model, abstain=_band(scores), encoder=encoder, fitted_on=fitted_on)
 
 
-def _pairs_seen_by(patient: LabelledPatient, source: LocationSource) -> Iterator[_StudyPair]:
-    """The patient's pairs of studies with no better locations than the source's.
-
-    Estimated ones come in two kinds, as in use: in both studies, and in one (a query image, say)
-    while the other's are given.
-    """
-    stripped = [_seen_by(node, source) for node in patient.nodes]
-    yield from _study_pairs(stripped, patient)
-    if source is LocationSource.ESTIMATED and patient.nodes:
-        query_study = min(node.lesion.study_id for node in patient.nodes)
-        mixed = [
-            one if one.lesion.study_id == query_study else node
-            for one, node in zip(stripped, patient.nodes, strict=True)
-        ]
-        yield from _study_pairs(mixed, patient, only_with=query_study)
-
-
-def _seen_by(node: TrackNode, source: LocationSource) -> TrackNode:
-    """The node with no better location than the source's."""
-    if source is LocationSource.GIVEN:
-        return node
-    estimate = node.location_estimate if source is LocationSource.ESTIMATED else None
-    return replace(node, lesion=node.lesion.with_changes(location=None), location_estimate=estimate)
-
-
-def _study_pairs(
-    nodes: Sequence[TrackNode], patient: LabelledPatient, *, only_with: str | None = None
-) -> Iterator[_StudyPair]:
-    """All pairs of studies, or those with one of them."""
-    if not nodes:
+def _study_pairs(patient: LabelledPatient, plain: MatcherModel) -> Iterator[_StudyPair]:
+    """All pairs of the patient's studies."""
+    if not patient.nodes:
         return
-    features = PairTerms.of(nodes).features()
-    track = np.array([patient.track_of[node.lesion.lesion_id] for node in nodes])
-    study = np.array([node.lesion.study_id for node in nodes])
+    features = PairTerms.of(patient.nodes).features(plain)
+    track = np.array([patient.track_of[node.lesion.lesion_id] for node in patient.nodes])
+    study = np.array([node.lesion.study_id for node in patient.nodes])
     for first, second in combinations(sorted(set(study.tolist())), 2):
-        if only_with not in (None, first, second):
-            continue
         rows, columns = np.flatnonzero(study == first), np.flatnonzero(study == second)
         yield _StudyPair(
             features[np.ix_(rows, columns)], track[rows][:, None] == track[columns][None, :]
         )
 
 
-def _logistic(pairs: Sequence[_StudyPair], used: NDArray[np.bool_]) -> TermWeights:
+def _logistic(pairs: Sequence[_StudyPair], used: NDArray[np.bool_]) -> MatcherModel:
     if not pairs:
         raise TrackingError("0 pairs of lesions: both kinds of pairs are needed to fit a matcher")
     features = np.concatenate([pair.features.reshape(-1, len(TERM_NAMES)) for pair in pairs])
@@ -145,32 +113,33 @@ def _logistic(pairs: Sequence[_StudyPair], used: NDArray[np.bool_]) -> TermWeigh
             f"{len(same)} pairs of lesions hold {int(same.sum())} of the same lesion: both kinds "
             "of pairs are needed to fit a matcher"
         )
-    used = used & np.isfinite(features[same]).any(axis=0) & np.isfinite(features[~same]).any(axis=0)
-    centres = np.zeros(len(TERM_NAMES))
-    for term in np.flatnonzero(used):
-        centres[term] = (np.nanmean(features[same, term]) + np.nanmean(features[~same, term])) / 2
-    centred = np.nan_to_num(features - centres, nan=0.0)
-    while True:
-        weights = np.zeros(len(TERM_NAMES))
-        regression = LogisticRegression(C=1.0, max_iter=1000)
-        if not used.any():
-            # Nothing is known of these pairs: what is left is how often they are the same.
-            share = float(same.mean())
-            return TermWeights(float(np.log(share / (1 - share))), _tuple(weights), _tuple(centres))
-        regression.fit(centred[:, used], same)
-        weights[used] = regression.coef_[0]
-        wrong = weights * EXPECTED_SIGN < 0
-        if not wrong.any():
-            return TermWeights(float(regression.intercept_[0]), _tuple(weights), _tuple(centres))
-        used = used & ~wrong
+    centre = float((features[same, 0].mean() + features[~same, 0].mean()) / 2)
+    features[:, 0] -= centre
+    sign = np.where(same, 1.0, -1.0)
+
+    def loss(values: FloatArray) -> tuple[float, FloatArray]:
+        odds = values[0] + features @ values[1:]
+        missed = float(np.logaddexp(0.0, -sign * odds).sum())
+        pull = -sign * expit(-sign * odds)
+        slope = np.concatenate([[pull.sum()], pull @ features])
+        ridge = np.concatenate([[0.0], values[1:]])
+        return missed + RIDGE * float(ridge @ ridge), slope + 2 * RIDGE * ridge
+
+    bounds: list[tuple[float | None, float | None]] = [(None, None)]
+    for name, is_used in zip(TERM_NAMES, used, strict=True):
+        most = None if name == "similarity" else MOST_RATIO_WEIGHT
+        bounds.append((0.0, most if is_used else 0.0))
+    start = np.concatenate([[0.0], np.where(used, 0.5, 0.0)])
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    return MatcherModel(float(found[0]), _tuple(found[1:]), centre)
 
 
-def _log_odds(pair: _StudyPair, fitted: TermWeights) -> FloatArray:
-    added = np.array(fitted.weights) * (pair.features - np.array(fitted.centres))
-    return np.asarray(fitted.intercept + np.nan_to_num(added, nan=0.0).sum(axis=-1))
+def _log_odds(pair: _StudyPair, model: MatcherModel) -> FloatArray:
+    centre = np.array([model.similarity_centre] + [0.0] * (len(TERM_NAMES) - 1))
+    return np.asarray(model.intercept + (pair.features - centre) @ np.array(model.weights))
 
 
-def _calibrated(pairs: Sequence[_StudyPair], fitted: TermWeights) -> TermWeights:
+def _calibrated(pairs: Sequence[_StudyPair], model: MatcherModel) -> MatcherModel:
     """The same terms with the slope and intercept that suit the competition best.
 
     Studies in which one lesion was marked twice are left out: no pairing could be right there.
@@ -179,10 +148,10 @@ def _calibrated(pairs: Sequence[_StudyPair], fitted: TermWeights) -> TermWeights
         pair for pair in pairs if max(pair.same.sum(axis=0).max(), pair.same.sum(axis=1).max()) < 2
     ]
     if not pairs:
-        return fitted
+        return model
     batches = [
         (
-            _stacked([_log_odds(pair, fitted) for pair in batch], fill=-np.inf),
+            _stacked([_log_odds(pair, model) for pair in batch], fill=-np.inf),
             _stacked([pair.same.astype(np.float64) for pair in batch], fill=0.0) > 0,
         )
         for batch in _of_like_size(pairs)
@@ -201,11 +170,10 @@ def _calibrated(pairs: Sequence[_StudyPair], fitted: TermWeights) -> TermWeights
     slope, shift = minimize(
         loss, np.array([1.0, 0.0]), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 0.05}
     ).x
-    return TermWeights(
-        float(slope * fitted.intercept + shift),
-        _tuple(slope * np.array(fitted.weights)),
-        fitted.centres,
-    )
+    weights = slope * np.array(model.weights)
+    # By TERM_NAMES the cosine comes first; all others are log-likelihood ratios.
+    weights[1:] = np.minimum(weights[1:], MOST_RATIO_WEIGHT)
+    return replace(model, intercept=float(slope * model.intercept + shift), weights=_tuple(weights))
 
 
 def _of_like_size(pairs: Sequence[_StudyPair]) -> list[list[_StudyPair]]:

@@ -1,4 +1,4 @@
-"""How far the marks of one lesion lie apart in two studies: noise measured on real patients.
+"""How far marks of one lesion lie apart in two studies, and estimates from the truth: real noise.
 
 DeepLesion's locations are normalised by the body's outline and by a regressed height, so the same
 lesion moves from study to study: all lesions of a study together (breathing, posture, another field
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -40,11 +41,8 @@ class LocationNoise:
 
     def shifts(self, studies: Sequence[str], generator: Generator) -> FloatArray:
         """(n, 3) shifts of n marks in units of ``Lesion.location``; one study, one shared part."""
-        number = {study: place for place, study in enumerate(sorted(set(studies)))}
-        shared = generator.standard_t(self.freedom, size=(len(number), 3)) * self.study_mm
-        own = generator.standard_t(self.freedom, size=(len(studies), 3)) * self.mark_mm
-        rows = [number[study] for study in studies]
-        return np.asarray((shared[rows] + own) / np.array(NOMINAL_BODY_MM))
+        shift_mm = _shifts(studies, (self.study_mm, self.mark_mm), self.freedom, generator)
+        return np.asarray(shift_mm / np.array(NOMINAL_BODY_MM))
 
 
 DLS_NOISE = LocationNoise("dls", (2.8, 3.1, 2.1), (1.6, 1.7, 2.0), 2.0)
@@ -56,33 +54,66 @@ LOCATION_NOISES = {noise.name: noise for noise in (DLS_NOISE,)}
 """What a command may ask for."""
 
 
-def with_location_noise(
-    nodes: Sequence[TrackNode],
-    noise: LocationNoise,
+@dataclass(frozen=True, slots=True)
+class EstimateNoise:
+    """How far locations that were estimated from an image lie from the truth, along x, y, z.
+
+    Attributes:
+        error: standard errors, in units of ``Lesion.location``; every estimate carries them.
+        shared: share of their variance that all marks of a study have in common.
+        freedom: degrees of freedom of Student's t.
+    """
+
+    error: Location
+    shared: float = 0.5
+    freedom: float = 3.0
+
+    def shifts(self, studies: Sequence[str], generator: Generator) -> FloatArray:
+        """(n, 3) errors of the estimates of n marks in units of ``Lesion.location``."""
+        error = np.array(self.error)
+        parts = (error * np.sqrt(self.shared), error * np.sqrt(1.0 - self.shared))
+        return _shifts(studies, parts, self.freedom, generator)
+
+
+POSITION_NOISE = EstimateNoise((0.05, 0.08, 0.02))
+"""Errors of a body position estimated from a real slice or slab: z by a regressor learned on real
+CT, x and y by the body's outline."""
+
+
+def _shifts(
+    studies: Sequence[str],
+    scales: tuple[Any, Any],
+    freedom: float,
     generator: Generator,
-    *,
-    estimates: bool = False,
+) -> FloatArray:
+    """(n, 3) draws with a part of the first scale shared within a study and one of each mark."""
+    number = {study: place for place, study in enumerate(sorted(set(studies)))}
+    shared = generator.standard_t(freedom, size=(len(number), 3)) * np.array(scales[0])
+    own = generator.standard_t(freedom, size=(len(studies), 3)) * np.array(scales[1])
+    return np.asarray(shared[[number[study] for study in studies]] + own)
+
+
+def with_location_noise(
+    nodes: Sequence[TrackNode], noise: LocationNoise, generator: Generator
 ) -> list[TrackNode]:
     """The nodes of one patient, their given locations as far off as real ones.
 
-    ``estimates`` moves the encoder's estimates by the same shifts, too. Locations stay in [0, 1];
-    a lesion without one stays without.
+    Locations stay in [0, 1]; a lesion without one stays without.
     """
     shifts = noise.shifts([node.lesion.study_id for node in nodes], generator)
-    return [
-        replace(
-            node,
-            lesion=node.lesion.with_changes(location=_moved(node.lesion.location, shift)),
-            location_estimate=(
-                _moved(node.location_estimate, shift) if estimates else node.location_estimate
-            ),
-        )
-        for node, shift in zip(nodes, shifts, strict=True)
-    ]
+    return [_moved(node, shift, None) for node, shift in zip(nodes, shifts, strict=True)]
 
 
-def _moved(location: Location | None, shift: FloatArray) -> Location | None:
-    if location is None:
-        return None
-    x, y, z = (float(value) for value in np.clip(np.array(location) + shift, 0.0, 1.0))
-    return (x, y, z)
+def with_estimated_locations(
+    nodes: Sequence[TrackNode], noise: EstimateNoise, generator: Generator
+) -> list[TrackNode]:
+    """The nodes of one patient with estimates of their locations in the place of given ones."""
+    shifts = noise.shifts([node.lesion.study_id for node in nodes], generator)
+    return [_moved(node, shift, noise.error) for node, shift in zip(nodes, shifts, strict=True)]
+
+
+def _moved(node: TrackNode, shift: FloatArray, error: Location | None) -> TrackNode:
+    if node.lesion.location is None:
+        return node
+    x, y, z = (float(value) for value in np.clip(np.array(node.lesion.location) + shift, 0.0, 1.0))
+    return replace(node, lesion=node.lesion.with_changes(location=(x, y, z), location_error=error))

@@ -20,6 +20,7 @@ from retrieval.sources.archive import Archive
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
+from retrieval.tracking.fitting.views import seen_in_all_views
 from retrieval.tracking.matcher import MatcherModel
 
 BATCH = 64
@@ -96,8 +97,9 @@ def fit_from_archive(
 def fit_labelled(labelled: LabelledArchive, encoder: PatchEncoder, *, source: str) -> MatcherModel:
     """The matcher calibrated on patients that are embedded already; ``source`` says whose."""
     lesions = sum(len(patient.nodes) for patient in labelled.patients.values())
+    generator = np.random.default_rng(0)
     return fit_matcher(
-        list(labelled.patients.values()),
+        seen_in_all_views(list(labelled.patients.values()), generator),
         encoder=encoder.fingerprint,
         fitted_on=f"{source}: {len(labelled.patients)} patients, {lesions} lesions",
     )
@@ -141,8 +143,5 @@ def embedded_lesions(
         if not patches:
             continue
         embedding = encoder.embed(patches)
-        for lesion, vector, where in zip(
-            sound, embedding.vectors, embedding.locations, strict=True
-        ):
-            x, y, z = (float(value) for value in np.asarray(where))
-            yield TrackNode(lesion, vector, (x, y, z))
+        for lesion, vector in zip(sound, embedding.vectors, strict=True):
+            yield TrackNode(lesion, vector)

@@ -1,9 +1,10 @@
-"""The matcher fitted on patients made as hard as real ones; see ``hardened_patients``."""
+"""The matcher fitted on patients made as hard as real ones; see ``noise_augmentation``."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.random import Generator
@@ -11,40 +12,60 @@ from numpy.random import Generator
 from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.evaluation.retrieval.nodule_cohort import rated_nodules
 from retrieval.evaluation.retrieval.views import CarelessRescan
-from retrieval.lesion import Lesion, Split
+from retrieval.lesion import Split
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
-from retrieval.tracking.fitting.fit import fit_matcher
-from retrieval.tracking.fitting.hardened_patients import Hardening, hardened_patients
+from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
+from retrieval.tracking.fitting.noise_augmentation import NoiseAugmentation, augmented_patients
 from retrieval.tracking.fitting.on_archive import (
     LabelledArchive,
     embedded_lesions,
     fit_labelled,
     labelled_patients,
 )
+from retrieval.tracking.fitting.views import seen_in_all_views
 from retrieval.tracking.matcher import MatcherModel
 
 
-def next_slice_cosines(
+def nodule_patients(
     archive: Archive, encoder: PatchEncoder, splits: Collection[Split], generator: Generator
-) -> tuple[float, ...]:
-    """Cosines of real nodules and their next slices, both seen carelessly and scanned again.
+) -> dict[str, LabelledPatient]:
+    """Patients with real lung nodules: the key slices as one study, the next slices as another.
 
-    Of one scan, so they are the least by which two studies of a lesion differ. Raises
-    EvaluationError where the archive has no rated nodules in the splits.
+    Both are marked carelessly and scanned again. Two nodules of a patient are real lesions that
+    differ, in one organ; a nodule and its next slice are of one scan, so their cosine is the most
+    that two studies of a lesion can have. Raises EvaluationError where the archive has no rated
+    nodules in the splits.
     """
     nodules = rated_nodules(archive, tuple(splits))
     lesions = nodules.cohort.lesions
     keys = [lesions[int(row)] for row in nodules.next_slice_of]
+    pairs = list(zip(keys, nodules.next_slices, strict=True))
     view = CarelessRescan(generator)
-    vector_of: dict[str, np.ndarray] = {}
-    wanted: list[Lesion] = [*keys, *nodules.next_slices]
-    for node in embedded_lesions(archive, wanted, encoder, view=view):
-        vector_of[node.lesion.lesion_id] = node.vector
+    node_of: dict[str, TrackNode] = {}
+    for node in embedded_lesions(archive, [*keys, *nodules.next_slices], encoder, view=view):
+        node_of[node.lesion.lesion_id] = node
+    found: dict[str, tuple[list[TrackNode], dict[str, str]]] = {}
+    for pair in pairs:
+        if any(lesion.lesion_id not in node_of for lesion in pair):
+            continue
+        nodes, track_of = found.setdefault(pair[0].patient_id, ([], {}))
+        for study, lesion in enumerate(pair, start=1):
+            node = node_of[lesion.lesion_id]
+            nodes.append(replace(node, lesion=node.lesion.with_changes(study_id=str(study))))
+            track_of[lesion.lesion_id] = pair[0].lesion_id
+    return {name: LabelledPatient(nodes, tracks) for name, (nodes, tracks) in found.items()}
+
+
+def pair_cosines(patients: Mapping[str, LabelledPatient]) -> tuple[float, ...]:
+    """Cosines of the pairs of one lesion in two studies."""
     return tuple(
-        float(vector_of[key.lesion_id] @ vector_of[following.lesion_id])
-        for key, following in zip(keys, nodules.next_slices, strict=True)
-        if key.lesion_id in vector_of and following.lesion_id in vector_of
+        float(a.vector @ b.vector)
+        for patient in patients.values()
+        for a, b in combinations(patient.nodes, 2)
+        if a.lesion.study_id != b.lesion.study_id
+        and patient.track_of[a.lesion.lesion_id] == patient.track_of[b.lesion.lesion_id]
     )
 
 
@@ -54,9 +75,9 @@ class FittingRecipe:
 
     Attributes:
         splits: whose patients; all if empty.
-        realistic: harden the patients first, which archives of phantoms need.
-        spread: an archive of nodules with next slices, whose cosines turn the vectors of hardened
-            patients; only its validation patients are used.
+        realistic: augment the patients with noise first, which archives of phantoms need.
+        spread: an archive of nodules with next slices, whose cosines turn the vectors of augmented
+            patients, and whose patients join the fit; only its validation patients are used.
         seed: of views, noise and turns.
         progress: told (lesions embedded, lesions in all).
     """
@@ -93,20 +114,24 @@ def fit_by_recipe(
     )
     if not recipe.realistic:
         return FittedMatcher(fit_labelled(labelled, encoder, source=source), labelled)
-    cosines: tuple[float, ...] = ()
+    real: dict[str, LabelledPatient] = {}
     if recipe.spread is not None:
-        cosines = next_slice_cosines(recipe.spread, encoder, (Split.VALIDATION,), generator)
-    hardening = Hardening(cosines=cosines)
-    copies = hardened_patients(labelled.patients, hardening, generator)
+        real = nodule_patients(recipe.spread, encoder, (Split.VALIDATION,), generator)
+    noise = NoiseAugmentation(cosines=pair_cosines(real))
+    copies = augmented_patients(labelled.patients, noise, generator)
+    seen = seen_in_all_views(list(copies.values()), generator)
+    # Their cosines are real already: none is turned.
+    seen += augmented_patients(real, replace(noise, cosines=()), generator).values()
     lesions = sum(len(patient.nodes) for patient in labelled.patients.values())
+    nodules = f"; {len(real)} patients with real nodules" if real else ""
     model = fit_matcher(
-        list(copies.values()),
+        seen,
         encoder=encoder.fingerprint,
         fitted_on=(
             f"{source}: {len(labelled.patients)} patients, {lesions} lesions; "
-            f"{hardening.described()}"
+            f"{noise.described()}{nodules}"
         ),
     )
     # One copy of each patient, so that no copy of a patient stands in two folds.
-    once = hardened_patients(labelled.patients, replace(hardening, copies=1), generator)
+    once = augmented_patients(labelled.patients, replace(noise, copies=1), generator)
     return FittedMatcher(model, LabelledArchive(once, labelled.left_out))

@@ -39,7 +39,6 @@ class SimulationSettings:
     vanished_share: float = 0.15
     wrong_type_share: float = 0.01
     log_size_change: float = 0.2
-    estimate_error: float = 0.04
     dimensions: int = 32
     own_part: float = 1.0
     noise: float = 0.7
@@ -135,7 +134,6 @@ def _appearance(
 ) -> TrackNode:
     # Student's t with three degrees of freedom: most shifts are small and a few are large.
     place = lesion.place + _SHIFT_SCALE / np.sqrt(2) * generator.standard_t(3, size=3)
-    estimate = lesion.place + generator.normal(scale=settings.estimate_error, size=3)
     wrong = generator.random() < settings.wrong_type_share
     kind = _KINDS[int(generator.integers(len(_KINDS)))] if wrong else lesion.kind
     length = settings.noise * generator.uniform(0.3, 1.6)
@@ -156,7 +154,6 @@ def _appearance(
             lesion_type=kind,
         ),
         vector=(vector / np.linalg.norm(vector)).astype(np.float32),
-        location_estimate=_clipped(estimate),
     )
 
 

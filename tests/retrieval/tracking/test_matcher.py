@@ -16,11 +16,11 @@ from retrieval.tracking.edges import NOMINAL_BODY_MM, PairTerms, TrackNode
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.fitting.simulated_patients import SimulationSettings, simulate_patients
+from retrieval.tracking.lesion_size import LesionSize
 from retrieval.tracking.matcher import (
     TERM_NAMES,
     LocationSource,
     MatcherModel,
-    TermWeights,
     bundled_matcher,
     load_matcher,
 )
@@ -28,9 +28,9 @@ from retrieval.tracking.tracks import match_scores
 
 
 def node(name: str, vector: tuple[float, ...], **fields: Any) -> TrackNode:
-    estimate = fields.pop("estimate", None)
+    size = fields.pop("size", None)
     lesion = Lesion(name, "P1", name, "1", 1, Box(0, 0, 10, 10), **fields)
-    return TrackNode(lesion, np.array(vector, np.float32), estimate)
+    return TrackNode(lesion, np.array(vector, np.float32), size)
 
 
 def explained(a: TrackNode, b: TrackNode) -> tuple[Any, float]:
@@ -73,16 +73,37 @@ def test_unknown_terms_are_none_and_add_nothing() -> None:
         None,
     ) * 4
     assert terms.location_source is LocationSource.ABSENT
-    assert [terms.contributions[name] for name in TERM_NAMES[1:]] == [0.0] * 4
+    assert [terms.contributions[name] for name in TERM_NAMES[1:]] == [0.0] * 3
 
 
-def test_an_estimate_counts_only_where_no_location_is_given() -> None:
-    a = node("a", (1, 0), location=(0.5, 0.5, 0.5), estimate=(0.9, 0.9, 0.9))
-    b = node("b", (1, 0), estimate=(0.5, 0.5, 0.6))
-    terms, _ = explained(a, b)
-    assert terms.location_source is LocationSource.ESTIMATED
-    assert terms.in_plane_mm == pytest.approx(0.0)
-    assert terms.height_mm == pytest.approx(0.1 * NOMINAL_BODY_MM[2])
+def test_an_estimated_location_is_weighed_by_its_error() -> None:
+    known = node("a", (1, 0), location=(0.5, 0.5, 0.5))
+    far = (0.58, 0.58, 0.55)
+
+    def weight(location: tuple[float, float, float], error: float | None) -> float:
+        errors = None if error is None else (error, error, error)
+        terms, _ = explained(known, node("b", (1, 0), location=location, location_error=errors))
+        source = LocationSource.GIVEN if error is None else LocationSource.ESTIMATED
+        assert terms.location_source is source
+        return terms.contributions["location"]
+
+    near = [weight((0.5, 0.5, 0.5), error) for error in (None, 0.02, 0.1, 1.0)]
+    assert near == sorted(near, reverse=True), "the coarser, the less it says for a match"
+    apart = [weight(far, error) for error in (None, 0.02, 0.1)]
+    assert apart == sorted(apart), "the coarser, the less it says against one"
+    assert apart[0] < 0
+    assert abs(weight(far, 5.0)) < 0.2, "an estimate that knows nothing says nothing"
+
+
+def test_a_box_stands_in_for_diameters_with_its_error() -> None:
+    measured = node("a", (1, 0), long_mm=20.0, short_mm=20.0)
+    by_box = node("b", (1, 0), size=LesionSize(math.log(20.0), 0.3))
+    sure, _ = explained(measured, node("b", (1, 0), long_mm=20.0, short_mm=20.0))
+    coarse, _ = explained(measured, by_box)
+    assert 0 < coarse.contributions["size"] < sure.contributions["size"]
+    assert coarse.log_size_ratio == pytest.approx(0.0)
+    kept = TrackNode(measured.lesion, measured.vector, LesionSize(math.log(99.0), 0.1))
+    assert kept.known_size == LesionSize(math.log(20.0)), "diameters count before a box"
 
 
 def test_a_weights_file_is_read_as_written(tmp_path: Path) -> None:
@@ -97,8 +118,11 @@ def test_a_weights_file_is_read_as_written(tmp_path: Path) -> None:
     [
         ({"format": 9}, "format 9"),
         ({"abstain": [0.8, 0.9]}, "abstention band"),
-        ({"threshold": None}, "number"),
-        ({"terms": {}}, "lack the field"),
+        ({"threshold": None}, "cannot be read"),
+        ({"weights": {}}, "lack the field"),
+        ({"weights": {"colour": 1.0}}, "unknown terms"),
+        ({"scatter": {}}, "scatter lacks"),
+        ({"threshold": 0.0, "abstain": [0.0, 0.5]}, "above 0"),
     ],
 )
 def test_a_wrong_weights_file_is_named(
@@ -113,13 +137,13 @@ def test_a_wrong_weights_file_is_named(
         MatcherModel.load(path)
 
 
-def test_weights_must_be_finite_and_complete() -> None:
+def test_weights_must_be_finite_complete_and_not_negative() -> None:
     with pytest.raises(TrackingError, match="finite"):
-        TermWeights(math.nan, (0.0,) * 5, (0.0,) * 5)
-    with pytest.raises(TrackingError, match="need 5"):
-        TermWeights(0.0, (0.0,) * 4, (0.0,) * 5)
-    with pytest.raises(TrackingError, match="lacks weights"):
-        MatcherModel({})
+        MatcherModel(math.nan, (0.0,) * 4)
+    with pytest.raises(TrackingError, match="need 4"):
+        MatcherModel(0.0, (0.0,) * 3)
+    with pytest.raises(TrackingError, match="cannot count against"):
+        MatcherModel(0.0, (1.0, -0.1, 0.0, 0.0))
 
 
 @pytest.fixture(scope="module")
@@ -127,13 +151,10 @@ def fitted() -> MatcherModel:
     return fit_matcher(simulate_patients(60, np.random.default_rng(4)), encoder="e", fitted_on="x")
 
 
-def test_every_term_speaks_the_way_it_must(fitted: MatcherModel) -> None:
-    for weights in fitted.terms.values():
-        assert weights.weights[0] > 0
-        assert all(weight <= 0 for weight in weights.weights[1:4])
-        assert weights.weights[4] >= 0
-    assert fitted.terms[LocationSource.ABSENT].weights[1:3] == (0.0, 0.0)
-    assert fitted.terms[LocationSource.GIVEN].weights[2] < 0
+def test_no_likelihood_ratio_counts_for_more_than_was_measured(fitted: MatcherModel) -> None:
+    assert fitted.weights[0] > 0
+    assert all(0 <= weight <= 1 for weight in fitted.weights[1:])
+    assert fitted.weights[1] > 0
     assert (fitted.encoder, fitted.fitted_on) == ("e", "x")
 
 
@@ -147,14 +168,16 @@ def test_scores_of_unseen_patients_are_probabilities(fitted: MatcherModel) -> No
     for low, high in ((0.0, 0.2), (0.2, 0.8), (0.8, 1.01)):
         inside = (score >= low) & (score < high)
         assert inside.sum() > 20
-        assert score[inside].mean() == pytest.approx(true[inside].mean(), abs=0.15)
+        assert score[inside].mean() < true[inside].mean() + 0.15, "never surer than right"
+        if low != 0.2:
+            # Between, weights that are held to what real patients showed are too modest here.
+            assert score[inside].mean() == pytest.approx(true[inside].mean(), abs=0.15)
 
 
 def test_a_baseline_uses_its_terms_alone() -> None:
     patients = simulate_patients(20, np.random.default_rng(6))
     model = fit_matcher(patients, terms=("size",))
-    for weights in model.terms.values():
-        assert [name for name, w in zip(TERM_NAMES, weights.weights, strict=True) if w] == ["size"]
+    assert [name for name, w in zip(TERM_NAMES, model.weights, strict=True) if w] == ["size"]
     with pytest.raises(TrackingError, match="colour"):
         fit_matcher(patients, terms=("colour",))
 

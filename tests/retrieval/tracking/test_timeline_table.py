@@ -19,7 +19,7 @@ from retrieval.tracking.timeline_table import TimelineTable, timeline_table
 from retrieval.tracking.track_types import PatientTracks, StudyOrder, Track, TrackLink
 
 STUDIES = ("1", "2", "3", "4")
-TERMS = MatchTerms(0.9, 1.0, 1.0, LocationSource.GIVEN, 0.0, True, {"intercept": 0.0})
+TERMS = MatchTerms(0.9, 1.0, 1.0, 0.0, LocationSource.GIVEN, 0.0, True, {"intercept": 0.0})
 
 
 def mark(study: int, *, name: str = "a", long_mm: float | None = 20.0) -> Lesion:

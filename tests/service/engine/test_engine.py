@@ -9,6 +9,7 @@ from index.filters.lesion_filter import LesionFilter
 from retrieval.lesion import Box, LesionError, LesionType, Recist
 from retrieval.patch import extract_patch
 from retrieval.tracking.states import FollowUpState
+from service.engine.lesion_location import LocationEstimate
 from service.engine.patient_tracks import UnknownPatientError
 from service.engine.query import LesionQuery, QueryError
 from service.engine.results import BoxSource, HitTerms
@@ -208,13 +209,23 @@ def test_the_terms_of_a_hit_are_those_of_the_two_lesions(engine, archive):
         assert hit.terms.location_distance == pytest.approx(np.linalg.norm(apart))
 
 
+class FixedLocator:
+    """Says the same body position of every image."""
+
+    def locate_lesion(self, slab, box):
+        return LocationEstimate((0.5, 0.5, 0.5), (0.05, 0.08, 0.02))
+
+
 def test_an_image_is_compared_by_what_is_estimated_of_it_and_its_type_is_unknown(engine, query):
     lesion, slab = query
-    hit = engine.search(LesionQuery(lesion.box), another_scan(slab)).hits[0]
+    other = another_scan(slab)
+    assert engine.search(LesionQuery(lesion.box), other).hits[0].terms.location_distance is None
+    locating = SearchEngine(engine.encoder, engine.index, locator=FixedLocator())
+    hit = locating.search(LesionQuery(lesion.box), other).hits[0]
     assert hit.lesion.lesion_id == lesion.lesion_id
     assert hit.terms.same_type is None
     assert hit.terms.size_ratio == pytest.approx(1.0, abs=0.1)
-    half = np.subtract(lesion.location, (0.5, 0.5, 0.5))  # the toy encoder's only estimate
+    half = np.subtract(lesion.location, (0.5, 0.5, 0.5))
     assert hit.terms.location_distance == pytest.approx(np.linalg.norm(half))
 
 

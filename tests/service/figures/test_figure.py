@@ -5,6 +5,7 @@ import pytest
 
 from retrieval.image import Slab
 from retrieval.lesion import Box, LesionType
+from retrieval.tracking.states import FOLLOW_UP_WORDS
 from service.engine.query import LesionQuery
 from service.figures.pictures import LesionPictures
 from service.figures.query import (
@@ -84,7 +85,8 @@ def test_a_result_is_drawn_with_its_numbers(engine, archive):
         assert f"{hit.similarity:.3f}" in words
         assert hit.lesion.patient_id in words
     for follow_up in result.follow_ups:
-        assert f"{follow_up.study_id}   {follow_up.state}" in words
+        state = FOLLOW_UP_WORDS[follow_up.state].label
+        assert f"{follow_up.role} {follow_up.study_id}   {state}" in words
     assert "not a medical device" in words
 
 

@@ -22,7 +22,7 @@ from service.figures.timeline import MOST_ROWS, draw_timeline
 from service.figures.timeline_sheet import PICTURE
 
 STUDIES = ("p_01", "p_02", "p_03")
-TERMS = MatchTerms(0.9, 1.0, 1.0, LocationSource.GIVEN, 0.0, True, {"intercept": 0.0})
+TERMS = MatchTerms(0.9, 1.0, 1.0, 0.0, LocationSource.GIVEN, 0.0, True, {"intercept": 0.0})
 
 
 class Slices:

@@ -250,7 +250,7 @@ def test_the_level_of_the_query_is_found_in_another_series(monkeypatch, height, 
 
 def spelled(_, __, position, *, half_depth_mm):
     hu = np.full((1, 300, 300), 100.0 + 5.0 * position, np.float32)
-    return Slab(hu, (0.8, 0.8), 2.5, 0, position)
+    return Slab(hu, (0.8, 0.8), 2.5)
 
 
 def test_the_same_place_on_another_grid():

@@ -49,6 +49,7 @@ def test_the_matcher_stands_beside_its_baselines_in_every_section(report: Tracki
     assert list(report.sections) == [
         "location given",
         "location estimated",
+        "last study a box alone, its location estimated",
         "location absent",
     ]
     for section, methods in report.sections.items():

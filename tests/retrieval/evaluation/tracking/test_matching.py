@@ -13,24 +13,24 @@ from retrieval.evaluation.retrieval.cohort import EvaluationError
 from retrieval.evaluation.tracking.matching import (
     MatchingScores,
     PredictedTracks,
-    TrackedLesion,
+    TrueAppearance,
     score_tracks,
 )
 
 TRUTH = {
     "P1": [
-        TrackedLesion("a1", 0, "A"),
-        TrackedLesion("a2", 1, "A"),
-        TrackedLesion("a3", 2, "A"),
-        TrackedLesion("b1", 0, "B"),
-        TrackedLesion("c2", 1, "C"),
-        TrackedLesion("c3", 2, "C"),
+        TrueAppearance("a1", 0, "A"),
+        TrueAppearance("a2", 1, "A"),
+        TrueAppearance("a3", 2, "A"),
+        TrueAppearance("b1", 0, "B"),
+        TrueAppearance("c2", 1, "C"),
+        TrueAppearance("c3", 2, "C"),
     ],
-    "P2": [TrackedLesion("d1", 0, "D"), TrackedLesion("d2", 1, "D")],
+    "P2": [TrueAppearance("d1", 0, "D"), TrueAppearance("d2", 1, "D")],
 }
 
 
-def right_tracks(truth: dict[str, list[TrackedLesion]]) -> dict[str, PredictedTracks]:
+def right_tracks(truth: dict[str, list[TrueAppearance]]) -> dict[str, PredictedTracks]:
     return {
         patient: PredictedTracks(
             {x.lesion_id: f"own {x.track}" for x in lesions},
@@ -45,7 +45,7 @@ def right_tracks(truth: dict[str, list[TrackedLesion]]) -> dict[str, PredictedTr
 
 
 def scored(
-    truth: dict[str, list[TrackedLesion]], predicted: dict[str, PredictedTracks]
+    truth: dict[str, list[TrueAppearance]], predicted: dict[str, PredictedTracks]
 ) -> MatchingScores:
     return score_tracks(truth, predicted, np.random.default_rng(0), resamples=20)
 
@@ -81,7 +81,7 @@ def test_scores_are_those_counted_by_hand() -> None:
 
 
 def test_the_least_certain_tenth_is_withheld() -> None:
-    lesions = [TrackedLesion(f"{n}@{s}", s, f"T{n}") for n in range(10) for s in (0, 1)]
+    lesions = [TrueAppearance(f"{n}@{s}", s, f"T{n}") for n in range(10) for s in (0, 1)]
     own = {x.lesion_id: x.track for x in lesions}
     own["9@1"], own["8@1"] = "T8", "T9"
     right = {(f"{n}@0", f"{n}@1"): 0.9 for n in range(8)}
@@ -95,10 +95,10 @@ def test_the_least_certain_tenth_is_withheld() -> None:
 
 
 @st.composite
-def patients(draw: st.DrawFn) -> tuple[list[TrackedLesion], dict[str, str]]:
+def patients(draw: st.DrawFn) -> tuple[list[TrueAppearance], dict[str, str]]:
     count = draw(st.integers(2, 9))
     lesions = [
-        TrackedLesion(f"L{n}", draw(st.integers(0, 2)), f"T{draw(st.integers(0, 3))}")
+        TrueAppearance(f"L{n}", draw(st.integers(0, 2)), f"T{draw(st.integers(0, 3))}")
         for n in range(count)
     ]
     return lesions, {f"L{n}": f"O{draw(st.integers(0, 3))}" for n in range(count)}
@@ -107,7 +107,7 @@ def patients(draw: st.DrawFn) -> tuple[list[TrackedLesion], dict[str, str]]:
 @settings(deadline=None, max_examples=60)
 @given(patients())
 def test_pairs_and_arrivals_agree_with_naive_loops(
-    patient: tuple[list[TrackedLesion], dict[str, str]],
+    patient: tuple[list[TrueAppearance], dict[str, str]],
 ) -> None:
     lesions, own = patient
     found = values(scored({"P": lesions}, {"P": PredictedTracks(own, {})}))

@@ -12,7 +12,10 @@ from retrieval.tracking.edges import NOMINAL_BODY_MM, TrackNode
 from retrieval.tracking.fitting.location_noise import (
     DLS_NOISE,
     LOCATION_NOISES,
+    POSITION_NOISE,
+    EstimateNoise,
     LocationNoise,
+    with_estimated_locations,
     with_location_noise,
 )
 
@@ -24,7 +27,6 @@ def marks(studies: int, each: int) -> list[TrackNode]:
         TrackNode(
             Lesion(f"{s}-{n}", "P", f"{s:05d}", "1", n, Box(0, 0, 9, 9), location=CENTRE),
             np.ones(2, np.float32),
-            CENTRE,
         )
         for s in range(studies)
         for n in range(each)
@@ -54,24 +56,32 @@ def test_marks_of_one_study_move_together() -> None:
     assert first[0].lesion.location != second[0].lesion.location
 
 
-def test_estimates_move_only_if_asked_and_by_the_same_shift() -> None:
-    nodes = marks(2, 2)
-    given = with_location_noise(nodes, DLS_NOISE, np.random.default_rng(2))
-    both = with_location_noise(nodes, DLS_NOISE, np.random.default_rng(2), estimates=True)
-    for before, alone, moved in zip(nodes, given, both, strict=True):
-        assert alone.location_estimate == before.location_estimate
-        assert moved.location_estimate == moved.lesion.location == alone.lesion.location
-        assert alone.lesion.location != before.lesion.location
+def test_an_estimate_carries_its_error_and_is_as_far_off() -> None:
+    noise = EstimateNoise((0.05, 0.08, 0.02))
+    nodes = with_estimated_locations(marks(3000, 2), noise, np.random.default_rng(2))
+    assert {node.lesion.location_error for node in nodes} == {(0.05, 0.08, 0.02)}
+    off = np.array([node.lesion.location for node in nodes]) - CENTRE
+    assert np.quantile(np.abs(off), 0.5, axis=0) / noise.error == pytest.approx(
+        np.full(3, 0.855), abs=0.04
+    )
+    together = np.corrcoef(off[0::2, 2].clip(-0.1, 0.1), off[1::2, 2].clip(-0.1, 0.1))[0, 1]
+    assert 0.3 < together < 0.7, "half of the variance is shared within a study"
+
+
+def test_given_locations_stay_given() -> None:
+    nodes = with_location_noise(marks(2, 2), DLS_NOISE, np.random.default_rng(2))
+    assert {node.lesion.location_error for node in nodes} == {None}
+    assert len({node.lesion.location for node in nodes}) == 4
 
 
 def test_what_has_no_location_gets_none_and_others_stay_in_the_body() -> None:
     unplaced = [
-        replace(node, lesion=node.lesion.with_changes(location=None), location_estimate=None)
-        for node in marks(1, 1)
+        replace(node, lesion=node.lesion.with_changes(location=None)) for node in marks(1, 1)
     ]
     wild = LocationNoise("wild", (900.0, 900.0, 2000.0), (0.0, 0.0, 0.0), 1.0)
     generator = np.random.default_rng(3)
-    assert with_location_noise(unplaced, wild, generator, estimates=True) == unplaced
+    assert with_location_noise(unplaced, wild, generator) == unplaced
+    assert with_estimated_locations(unplaced, POSITION_NOISE, generator) == unplaced
     for node in with_location_noise(marks(50, 1), wild, generator):
         assert node.lesion.location is not None
         assert all(0.0 <= value <= 1.0 for value in node.lesion.location)

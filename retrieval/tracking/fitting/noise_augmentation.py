@@ -1,4 +1,4 @@
-"""Phantom patients made as hard to match as real ones, for fitting the matcher.
+"""Noise augmentation: phantom patients made as hard to match as real ones, to fit the matcher.
 
 In phantoms a lesion lies exactly where it lay, is always marked, and never looks like another. A
 matcher fitted on them is too sure of every term and refuses real follow-ups. Each copy of a patient
@@ -24,11 +24,11 @@ FloatVector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Hardening:
-    """How patients are made hard.
+class NoiseAugmentation:
+    """How the patients' marks are changed.
 
     Attributes:
-        location: scatter of given and of estimated locations.
+        location: scatter of given locations.
         kept_share: of marks; a reader leaves out the others, so lesions seem new or vanished. An
             assumption: of DeepLesion's lesions, 0.52 have a partner that the Deep Longitudinal
             Study names in a linked study, which is the least it can be.
@@ -52,26 +52,26 @@ class Hardening:
         """One line for a card."""
         turned = f"vectors turned as {len(self.cosines)} real pairs" if self.cosines else "as seen"
         return (
-            f"{self.copies} hardened copies: locations with {self.location.name} noise, "
+            f"{self.copies} noisy copies: locations with {self.location.name} noise, "
             f"{self.kept_share:.0%} of marks kept, {turned}, {self.unlike_share:.0%} of marks "
             f"unrecognisable, {self.wrong_type_share:.1%} of types wrong"
         )
 
 
-def hardened_patients(
-    patients: Mapping[str, LabelledPatient], hardening: Hardening, generator: Generator
+def augmented_patients(
+    patients: Mapping[str, LabelledPatient], noise: NoiseAugmentation, generator: Generator
 ) -> dict[str, LabelledPatient]:
-    """Hardened copies by name; a copy left with marks in fewer than two studies is dropped."""
+    """Noisy copies by name; a copy left with marks in fewer than two studies is dropped."""
     lookalikes = _Lookalikes(patients)
     copies: dict[str, LabelledPatient] = {}
-    for number in range(hardening.copies):
+    for number in range(noise.copies):
         for name in sorted(patients):
             patient = patients[name]
-            marked = [n for n in patient.nodes if generator.random() < hardening.kept_share]
+            marked = [n for n in patient.nodes if generator.random() < noise.kept_share]
             if len({node.lesion.study_id for node in marked}) < 2:
                 continue
-            placed = with_location_noise(marked, hardening.location, generator, estimates=True)
-            nodes = [_seen_hard(node, hardening, lookalikes, generator) for node in placed]
+            placed = with_location_noise(marked, noise.location, generator)
+            nodes = [_perturbed(node, noise, lookalikes, generator) for node in placed]
             copies[f"{name} copy {number + 1}"] = LabelledPatient(nodes, patient.track_of)
     return copies
 
@@ -101,19 +101,19 @@ class _Lookalikes:
         return others[int(generator.integers(len(others)))] if others else None
 
 
-def _seen_hard(
-    node: TrackNode, hardening: Hardening, lookalikes: _Lookalikes, generator: Generator
+def _perturbed(
+    node: TrackNode, noise: NoiseAugmentation, lookalikes: _Lookalikes, generator: Generator
 ) -> TrackNode:
     other = lookalikes.of(node, generator)
     vector = node.vector
-    if other is not None and generator.random() < hardening.unlike_share:
+    if other is not None and generator.random() < noise.unlike_share:
         vector = other
-    elif other is not None and hardening.cosines:
+    elif other is not None and noise.cosines:
         # Both marks of a pair are turned, each by the root: the pair's cosine shrinks by the whole.
-        cosine = float(np.clip(generator.choice(np.array(hardening.cosines)), 0.0, 1.0))
+        cosine = float(np.clip(generator.choice(np.array(noise.cosines)), 0.0, 1.0))
         vector = turned(node.vector, other, float(np.sqrt(cosine)))
     lesion = node.lesion
-    if generator.random() < hardening.wrong_type_share:
+    if generator.random() < noise.wrong_type_share:
         kinds = lookalikes.types
         lesion = lesion.with_changes(lesion_type=kinds[int(generator.integers(len(kinds)))])
     return replace(node, lesion=lesion, vector=vector)

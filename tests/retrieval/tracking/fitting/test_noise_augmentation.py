@@ -1,4 +1,4 @@
-"""Patients made hard: how many marks stay, how far vectors turn, what stays true."""
+"""Noise augmentation: how many marks stay, how far vectors turn, what stays true."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
-from retrieval.tracking.fitting.hardened_patients import Hardening, hardened_patients, turned
 from retrieval.tracking.fitting.location_noise import LocationNoise
+from retrieval.tracking.fitting.noise_augmentation import (
+    NoiseAugmentation,
+    augmented_patients,
+    turned,
+)
 from retrieval.tracking.fitting.simulated_patients import SimulationSettings, simulate_patients
-from retrieval.tracking.matcher import LocationSource
 
 STILL = LocationNoise("still", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 3.0)
-NOTHING = Hardening(STILL, kept_share=1.0, unlike_share=0.0, wrong_type_share=0.0, copies=1)
+NOTHING = NoiseAugmentation(STILL, kept_share=1.0, unlike_share=0.0, wrong_type_share=0.0, copies=1)
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +31,17 @@ def patients() -> dict[str, LabelledPatient]:
 
 
 def cosines(
-    patients: Mapping[str, LabelledPatient], hardened: Mapping[str, LabelledPatient]
+    patients: Mapping[str, LabelledPatient], noisy: Mapping[str, LabelledPatient]
 ) -> np.ndarray:
-    """Of every mark with itself before it was hardened."""
+    """Of every mark with itself before the augmentation."""
     before = {n.lesion.lesion_id: n.vector for one in patients.values() for n in one.nodes}
     return np.array(
-        [n.vector @ before[n.lesion.lesion_id] for one in hardened.values() for n in one.nodes]
+        [n.vector @ before[n.lesion.lesion_id] for one in noisy.values() for n in one.nodes]
     )
 
 
-def test_no_hardening_leaves_patients_as_they_are(patients: dict[str, LabelledPatient]) -> None:
-    same = hardened_patients(patients, NOTHING, np.random.default_rng(1))
+def test_no_noise_leaves_patients_as_they_are(patients: dict[str, LabelledPatient]) -> None:
+    same = augmented_patients(patients, NOTHING, np.random.default_rng(1))
     assert len(same) == len(patients)
     for name, one in same.items():
         original = patients[name.removesuffix(" copy 1")]
@@ -48,7 +51,7 @@ def test_no_hardening_leaves_patients_as_they_are(patients: dict[str, LabelledPa
 
 def test_marks_are_left_out_and_copies_differ(patients: dict[str, LabelledPatient]) -> None:
     chosen = replace(NOTHING, kept_share=0.8, copies=3)
-    copies = hardened_patients(patients, chosen, np.random.default_rng(2))
+    copies = augmented_patients(patients, chosen, np.random.default_rng(2))
     marks = sum(len(one.nodes) for one in patients.values())
     left = sum(len(one.nodes) for one in copies.values())
     assert left == pytest.approx(0.8 * 3 * marks, rel=0.05)
@@ -61,8 +64,8 @@ def test_marks_are_left_out_and_copies_differ(patients: dict[str, LabelledPatien
 
 def test_vectors_turn_as_far_as_measured(patients: dict[str, LabelledPatient]) -> None:
     chosen = replace(NOTHING, cosines=(0.64, 0.81))
-    hardened = hardened_patients(patients, chosen, np.random.default_rng(3))
-    found = cosines(patients, hardened)
+    noisy = augmented_patients(patients, chosen, np.random.default_rng(3))
+    found = cosines(patients, noisy)
     assert {round(float(cosine), 3) for cosine in found} == {0.8, 0.9}
 
 
@@ -70,27 +73,23 @@ def test_a_share_of_marks_looks_like_another_patients_lesion(
     patients: dict[str, LabelledPatient],
 ) -> None:
     chosen = replace(NOTHING, unlike_share=0.25, wrong_type_share=0.1)
-    hardened = hardened_patients(patients, chosen, np.random.default_rng(4))
-    assert (cosines(patients, hardened) < 0.999).mean() == pytest.approx(0.25, abs=0.05)
+    noisy = augmented_patients(patients, chosen, np.random.default_rng(4))
+    assert (cosines(patients, noisy) < 0.999).mean() == pytest.approx(0.25, abs=0.05)
     kinds = {n.lesion.lesion_id: n.lesion.lesion_type for p in patients.values() for n in p.nodes}
     changed = [
-        n.lesion.lesion_type != kinds[n.lesion.lesion_id]
-        for p in hardened.values()
-        for n in p.nodes
+        n.lesion.lesion_type != kinds[n.lesion.lesion_id] for p in noisy.values() for n in p.nodes
     ]
     assert np.mean(changed) == pytest.approx(0.1 * 7 / 8, abs=0.03)
 
 
-def test_a_matcher_fitted_on_hardened_patients_trusts_looks_less(
+def test_a_matcher_fitted_on_noisy_patients_trusts_looks_less(
     patients: dict[str, LabelledPatient],
 ) -> None:
     some = {name: patients[name] for name in sorted(patients)[:10]}
-    hard = Hardening(cosines=(0.6, 0.7, 0.8), unlike_share=0.1, copies=1)
-    hardened = hardened_patients(some, hard, np.random.default_rng(5))
-    absent = LocationSource.ABSENT
+    hard = NoiseAugmentation(cosines=(0.6, 0.7, 0.8), unlike_share=0.1, copies=1)
+    noisy = augmented_patients(some, hard, np.random.default_rng(5))
     plain, sober = (
-        fit_matcher(list(which.values()), terms=("similarity",), only=absent).terms[absent]
-        for which in (some, hardened)
+        fit_matcher(list(which.values()), terms=("similarity",)) for which in (some, noisy)
     )
     assert 0 < sober.weights[0] < plain.weights[0]
 
@@ -112,8 +111,8 @@ def test_a_parallel_vector_turns_nowhere() -> None:
 
 
 def test_the_card_can_tell_what_was_done() -> None:
-    words = Hardening(cosines=(0.5,) * 3).described()
-    assert "4 hardened copies" in words
+    words = NoiseAugmentation(cosines=(0.5,) * 3).described()
+    assert "4 noisy copies" in words
     assert "dls noise" in words
     assert "80% of marks kept" in words
     assert "3 real pairs" in words
