@@ -147,11 +147,11 @@ class LesionIndex:
         return count
 
     def set_match(self, first: str, second: str, verdict: str) -> Match:
-        """Stores a reader's word on a pair, ``confirmed`` or ``rejected``, over an earlier one.
+        """Stores a reader's decision on a pair, ``confirmed`` or ``rejected``, over an earlier one.
 
         Raises:
             UnknownLesionError, MatchError: no such lesion, or a pair that cannot be one lesion.
-            MatchConflictError: it contradicts another stored word; nothing is stored.
+            MatchConflictError: it contradicts another stored decision; nothing is stored.
         """
         with self._storage.connections.writing() as connection:
             match = match_table.store(connection, first, second, verdict)
@@ -159,7 +159,7 @@ class LesionIndex:
         return match
 
     def remove_match(self, first: str, second: str) -> bool:
-        """Forgets the word on a pair; returns whether there was one."""
+        """Forgets the decision on a pair; returns whether there was one."""
         with self._storage.connections.writing() as connection:
             found = match_table.forget(connection, first, second)
             connection.execute("COMMIT")

@@ -27,7 +27,7 @@ from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
 from index.errors import LesionIndexError, StorageError
 from index.files import create_private, sync_folder
 from index.own_images import OwnImages
-from index.reports import Match, Verdict
+from index.reports import Match, ReaderDecision
 from retrieval.lesion import ImageSource, Lesion, LesionSearchError
 
 BATCH = 10_000
@@ -98,7 +98,7 @@ class ExportedIndex:
             about = json.loads(self._file.schema_arrow.metadata[_KEY])
             self.binding = EncoderBinding(**about["binding"])
             self.matches = [
-                Match(match["lesion_a"], match["lesion_b"], Verdict(match["verdict"]))
+                Match(match["lesion_a"], match["lesion_b"], ReaderDecision(match["verdict"]))
                 for match in about["matches"]
             ]
             # An older program exported none.

@@ -45,7 +45,7 @@ class ApproximateKind(StrEnum):
     IVF = "ivf"
 
 
-class Verdict(StrEnum):
+class ReaderDecision(StrEnum):
     """What a reader said of a pair of lesions."""
 
     CONFIRMED = "confirmed"
@@ -54,11 +54,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A reader's word on whether two lesions are one; ``lesion_a`` sorts before ``lesion_b``."""
+    """A reader's decision on two lesions; ``lesion_a`` sorts before ``lesion_b``."""
 
     lesion_a: str
     lesion_b: str
-    verdict: Verdict
+    verdict: ReaderDecision
 
     def to_json(self) -> dict[str, str]:
         """Plain values."""

@@ -1,11 +1,11 @@
-"""Confirmed and rejected matches: a reader's word on whether two lesions are one."""
+"""Confirmed and rejected matches: a reader's decisions on whether two lesions are one."""
 
 from __future__ import annotations
 
 import sqlite3
 
 from index.errors import LesionIndexError, UnknownLesionError
-from index.reports import Match, Verdict
+from index.reports import Match, ReaderDecision
 from retrieval.tracking.decisions import check_decisions
 
 
@@ -23,7 +23,7 @@ def store(connection: sqlite3.Connection, first: str, second: str, verdict: str)
             one study and were to be one; nothing is stored.
     """
     try:
-        word = Verdict(verdict)
+        word = ReaderDecision(verdict)
     except ValueError:
         raise MatchError(f"verdict {verdict!r} is unknown: confirmed or rejected") from None
     pair = _pair(first, second)
@@ -51,10 +51,10 @@ def _refuse_contradiction(connection: sqlite3.Connection, new: Match, patient_id
         "SELECT lesion_id, study_id FROM lesions WHERE patient_id = ? ORDER BY row", (patient_id,)
     ).fetchall()
     others = [match for match in listed(connection, patient_id) if _ids(match) != _ids(new)]
-    pairs: dict[Verdict, list[tuple[str, str]]] = {verdict: [] for verdict in Verdict}
+    pairs: dict[ReaderDecision, list[tuple[str, str]]] = {verdict: [] for verdict in ReaderDecision}
     for match in (*others, new):
         pairs[match.verdict].append(_ids(match))
-    check_decisions(dict(studies), pairs[Verdict.CONFIRMED], pairs[Verdict.REJECTED])
+    check_decisions(dict(studies), pairs[ReaderDecision.CONFIRMED], pairs[ReaderDecision.REJECTED])
 
 
 def _ids(match: Match) -> tuple[str, str]:
@@ -76,7 +76,7 @@ def listed(connection: sqlite3.Connection, patient_id: str | None = None) -> lis
         "WHERE ? IS NULL OR patient_id = ? ORDER BY lesion_a, lesion_b",
         (patient_id, patient_id),
     ).fetchall()
-    return [Match(first, second, Verdict(verdict)) for first, second, verdict in found]
+    return [Match(first, second, ReaderDecision(verdict)) for first, second, verdict in found]
 
 
 def _pair(first: str, second: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from index.lesion_index import LesionIndex
-from index.reports import Match, Verdict
+from index.reports import Match, ReaderDecision
 from retrieval.lesion import LesionSearchError
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
@@ -61,7 +61,7 @@ class PatientCase:
         decided = index.matches(patient_id)
         confirmed, rejected = (
             [(match.lesion_a, match.lesion_b) for match in decided if match.verdict is verdict]
-            for verdict in (Verdict.CONFIRMED, Verdict.REJECTED)
+            for verdict in (ReaderDecision.CONFIRMED, ReaderDecision.REJECTED)
         )
         nodes = [TrackNode(record.lesion, record.vector) for record in records]
         complete = frozenset(index.complete_studies(patient_id))
@@ -159,7 +159,7 @@ def decide(index: LesionIndex, pair: tuple[str, str], decision: Decision) -> Mat
         index.remove_match(*pair)
         return None
     confirms = decision is Decision.CONFIRM
-    return index.set_match(*pair, Verdict.CONFIRMED if confirms else Verdict.REJECTED)
+    return index.set_match(*pair, ReaderDecision.CONFIRMED if confirms else ReaderDecision.REJECTED)
 
 
 def _unknown_patient(patient_id: str, known: Sequence[str]) -> str:

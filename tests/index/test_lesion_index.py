@@ -19,7 +19,7 @@ from index.errors import (
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
 from index.parquet_import import import_index
-from index.reports import AddReport, Match, Verdict
+from index.reports import AddReport, Match, ReaderDecision
 from index.vectors import VectorError
 from retrieval.tracking.errors import MatchConflictError
 
@@ -250,9 +250,9 @@ def test_matches(index, samples):
     first, second, third = (samples.record(number).lesion.lesion_id for number in (12, 13, 14))
     stranger = samples.record(30).lesion.lesion_id
     assert index.set_match(second, first, "confirmed") == Match(
-        *sorted((first, second)), Verdict.CONFIRMED
+        *sorted((first, second)), ReaderDecision.CONFIRMED
     )
-    index.set_match(first, second, Verdict.REJECTED)
+    index.set_match(first, second, ReaderDecision.REJECTED)
     index.set_match(second, third, "confirmed")
     assert [match.verdict for match in index.matches("000002")] == ["rejected", "confirmed"]
     assert index.matches("000003") == []

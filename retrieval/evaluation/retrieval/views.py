@@ -64,7 +64,7 @@ class Rescan:
 
 
 @dataclass(frozen=True)
-class CarelessRescan:
+class RetestPerturbation:
     """Another reader on another scanner: a re-scan, and each edge of the box moved.
 
     ``depth_mm`` more of the slab than the patch needs lets the slices lie elsewhere.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from retrieval.embedding.patch_encoder import PatchEncoder
-from retrieval.evaluation.retrieval.views import CarelessRescan
+from retrieval.evaluation.retrieval.views import RetestPerturbation
 from retrieval.lesion import Lesion, LesionSearchError, Split
 from retrieval.patch import Patch, extract_patch
 from retrieval.progress import ReportProgress
@@ -39,7 +39,7 @@ def labelled_patients(
     encoder: PatchEncoder,
     *,
     splits: Collection[Split] = (),
-    view: CarelessRescan | None = None,
+    view: RetestPerturbation | None = None,
     progress: ReportProgress | None = None,
 ) -> LabelledArchive:
     """Every patient with known tracks in at least two studies, embedded; of some splits or of all.
@@ -119,7 +119,7 @@ def embedded_lesions(
     lesions: Sequence[Lesion],
     encoder: PatchEncoder,
     *,
-    view: CarelessRescan | None = None,
+    view: RetestPerturbation | None = None,
     left_out: Counter[str] | None = None,
 ) -> Iterator[TrackNode]:
     """The lesions as nodes, as marked or as ``view`` shows them.

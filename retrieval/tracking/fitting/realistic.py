@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.evaluation.retrieval.nodule_cohort import rated_nodules
-from retrieval.evaluation.retrieval.views import CarelessRescan
+from retrieval.evaluation.retrieval.views import RetestPerturbation
 from retrieval.lesion import Split
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
@@ -42,7 +42,7 @@ def nodule_patients(
     lesions = nodules.cohort.lesions
     keys = [lesions[int(row)] for row in nodules.next_slice_of]
     pairs = list(zip(keys, nodules.next_slices, strict=True))
-    view = CarelessRescan(generator)
+    view = RetestPerturbation(generator)
     node_of: dict[str, TrackNode] = {}
     for node in embedded_lesions(archive, [*keys, *nodules.next_slices], encoder, view=view):
         node_of[node.lesion.lesion_id] = node
@@ -109,7 +109,7 @@ def fit_by_recipe(
         archive,
         encoder,
         splits=recipe.splits,
-        view=CarelessRescan(generator) if recipe.realistic else None,
+        view=RetestPerturbation(generator) if recipe.realistic else None,
         progress=recipe.progress,
     )
     if not recipe.realistic:

@@ -1,4 +1,4 @@
-// A reader's word on pairs of lesions, and how to take it back, for as long as the tab lives.
+// A reader's decisions on pairs of lesions, and how to take it back, for as long as the tab lives.
 
 import { postJson } from "../core/api.js";
 

@@ -1,4 +1,4 @@
-// Patient: lesion tracks over the studies, diameters, response, and a reader's word on matches.
+// Patient: lesion tracks over the studies, diameters, response, and a reader's decisions on matches.
 
 import { getJson } from "../core/api.js";
 import { button, make } from "../core/dom.js";

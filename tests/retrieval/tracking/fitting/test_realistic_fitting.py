@@ -7,7 +7,7 @@ import pytest
 
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.evaluation.retrieval.cohort import EvaluationError
-from retrieval.evaluation.retrieval.views import CarelessRescan
+from retrieval.evaluation.retrieval.views import RetestPerturbation
 from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_patients
 from retrieval.lesion import Split
 from retrieval.tracking.fitting.location_noise import DLS_NOISE
@@ -65,7 +65,7 @@ def nodules(archive: FlatArchive) -> FlatArchive:
 def test_a_careless_rescan_changes_a_vector_a_little(archive: FlatArchive) -> None:
     encoder, some = BrightnessEncoder(), archive.lesions[:6]
     marked = list(embedded_lesions(archive, some, encoder))
-    view = CarelessRescan(np.random.default_rng(0))
+    view = RetestPerturbation(np.random.default_rng(0))
     seen = list(embedded_lesions(archive, some, encoder, view=view))
     assert [node.lesion for node in seen] == list(some)
     cosines = [float(a.vector @ b.vector) for a, b in zip(marked, seen, strict=True)]
