@@ -1,11 +1,16 @@
-"""CT in; boxes, vectors and scores out. Owns torch; knows nothing of FAISS, SQL or HTTP.
+"""CT in; boxes, vectors, tracks and scores out. Owns torch; knows nothing of FAISS, SQL or HTTP.
 
 lesion.py      the words as frozen types, and the coordinate convention
-ct.py          Slab: slices in HU with their geometry; HU windows
+grid.py        file grid and display grid, and the exact map between them
+image.py       Slab: slices in HU with their geometry; display windows
 patch.py       extract_patch: the one preprocessing path
-sources/       where CT comes from: DeepLesion archives, DICOM, NIfTI, phantoms
-embedding/     from patches to unit vectors: similarity, sampling, losses, encoder, training
+sources/       where CT comes from: archives, DICOM, volumes, importers
+synthesis/     images that this project makes: phantoms, pasted and painted lesions
+nn/            what several networks share: backbones, pooling over boxes
+embedding/     from patches to unit vectors: similarity, sampling, losses, encoder
 detection/     from slices to candidate boxes
-evaluation/    metrics as pure functions, and the published protocols
+tracking/      the same lesion over time: lesion graph, matcher, response, fitting
+training/      one loop, recipes, checkpoints
+evaluation/    metrics as pure functions, the published protocols, one report
 weights/       the bundled models with their cards
 """

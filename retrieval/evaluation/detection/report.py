@@ -71,7 +71,7 @@ class DetectionReport:
     def text(self) -> ReportText:
         """The scores of all lesions, then those of each group of lesions."""
         overall = ReportTable.of_methods(
-            f"False positives a {self.unit}",
+            f"false positives a {self.unit}",
             {method: scores.overall for method, scores in self.methods.items()},
             self.rates.names,
         )
@@ -90,4 +90,4 @@ class DetectionReport:
             for column in self.group_columns:
                 cells = [scores.groups[group][column] for scores in self.methods.values()]
                 rows.append((f"{group} ({cells[0].queries})", column, *cells))
-        return ReportTable("Groups of lesions", ("lesions", "score", *self.methods), tuple(rows))
+        return ReportTable("groups of lesions", ("lesions", "score", *self.methods), tuple(rows))

@@ -3,7 +3,7 @@
 registry.py lists them; source.py, splits.py and mask_marks.py are what they share.
 
 lung_nodules.py, sarcoma.py    collections with masks (structure_set.py reads DICOM's)
-pasted.py                      nodules pasted into other people's lungs (pasting.py)
+pasted.py                      nodules pasted into other people's lungs
 real_positions.py              random positions in real CT, each a class of its own
-backgrounds.py, tissue.py      whole slices to stand on; what is where on them, by HU
+backgrounds.py                 whole slices to stand on
 """
