@@ -36,7 +36,7 @@ class Served:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
-        words = [sys.executable, "-m", "service.cli", "serve", "--index", str(index)]
+        words = [sys.executable, "-m", "service.cli", "serve", "--no-token", "--index", str(index)]
         environment = {
             **os.environ,
             "LESION_SEARCH_LOG_LEVEL": "warning",

@@ -49,6 +49,14 @@ def serve(
         int,
         typer.Option(min=1, max=65535, envvar="LESION_SEARCH_PORT", help="The port to listen on."),
     ] = 8000,
+    token: Annotated[
+        bool,
+        typer.Option(
+            envvar="LESION_SEARCH_TOKEN",
+            help="Ask for the token of this start where no keys are asked for; --no-token opens "
+            "the service to every account and program of this machine.",
+        ),
+    ] = True,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -81,6 +89,7 @@ def serve(
             host=host,
             port=port,
             keys=keys,
+            token=token,
             certificate=certificate,
             certificate_key=certificate_key,
         )
@@ -106,7 +115,11 @@ def run_service(settings: Settings) -> None:
             f"warning: keys and images reach {settings.host} unencrypted: give a --certificate, or "
             "put a proxy with TLS before the service"
         )
-    say(f"Lesion Search on {scheme}://{settings.host}:{settings.port} (Ctrl-C ends it)")
+    settings = _with_start_token(settings)
+    address = f"{scheme}://{settings.host}:{settings.port}"
+    say(f"Lesion Search on {address} (Ctrl-C ends it)")
+    if settings.start_token is not None:
+        say(f"open {address}/?token={settings.start_token}")
     import torch
     import uvicorn
 
@@ -132,6 +145,15 @@ def run_service(settings: Settings) -> None:
         server.run()
     if failures:
         raise failures[0]
+
+
+def _with_start_token(settings: Settings) -> Settings:
+    """The settings with the token of this start, where one is asked for."""
+    from service.http.guards.start_token import new_start_token
+
+    if settings.keys is not None or not settings.token:
+        return settings.model_copy(update={"start_token": None})
+    return settings.model_copy(update={"start_token": settings.start_token or new_start_token()})
 
 
 def _scheme(settings: Settings) -> str:

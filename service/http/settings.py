@@ -28,7 +28,8 @@ class Settings(BaseSettings):
 
     Decoding of an upload is bounded by ``max_slices``, ``max_pixels`` of a slice, ``decode_s`` and
     ``decode_memory_mb`` (``service.decoding``). ``keys`` is the file of API keys; without it nobody
-    is asked for one. ``allowed_hosts`` are further names under which the service may be called,
+    is asked for one, but ``serve`` makes a token for each start unless ``token`` is false, or takes
+    ``start_token``. ``allowed_hosts`` are further names under which the service may be called,
     ``cors_origins`` the pages of other sites that may call it, ``trusted_proxies`` the addresses
     whose X-Forwarded-For is believed. ``requests_per_s`` and ``request_burst`` bound one client;
     None means 100 a second where keys are asked for, and no bound on loopback; 0 means no bound.
@@ -68,6 +69,8 @@ class Settings(BaseSettings):
     decode_s: float = Field(default=60.0, gt=0)
     decode_memory_mb: int = Field(default=4096, ge=64)
     keys: Path | None = None
+    token: bool = True
+    start_token: str | None = Field(default=None, min_length=16, repr=False)
     allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()

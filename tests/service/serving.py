@@ -27,7 +27,7 @@ class ServiceProcess:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        words = ["serve", "--index", index, "--encoder", encoder, "--port", self.port]
+        words = ["serve", "--no-token", "--index", index, "--encoder", encoder, "--port", self.port]
         command = [sys.executable, "-m", "service.cli", *(str(word) for word in words)]
         with log.open("w") as written:
             self.process = subprocess.Popen(command, stderr=written)

@@ -8,6 +8,7 @@ bodies.py    encoding, size and pace of a request's body
 crowd.py     how many requests are served at once, of all and of one client
 connections.py  how many connections there are, and how long they may be idle
 sending.py   answers no faster than they are read
+start_token.py  the token of one start, where no keys are asked for
 keys.py      the file of API keys: hashed, named, revocable
 rates.py     token buckets
 """

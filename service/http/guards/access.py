@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http.guards.keys import ApiKey, KeyFileError, KeyRing, Role
 from service.http.guards.rates import TokenBuckets, network_of
+from service.http.guards.start_token import StartToken
 from service.http.problems import problem
 
 logger = logging.getLogger(__name__)
@@ -46,25 +47,43 @@ def role_for(method: str, path: str) -> Role:
     return Role.READ if reads else Role.WRITE
 
 
+NO_TOKEN = (
+    "this service asks for the token of its start: open the link that `lesion-search serve` "
+    "printed, or send the token as `Authorization: Bearer TOKEN`"
+)
+
+
 class Access:
     """Asks for a key where there is a file of them, and bounds how often one client asks.
 
-    A client is a key, or an address without one: wrong keys are counted too.
+    Without keys it asks for the token of this start, if one was made. A client is a key, or an
+    address without one: wrong keys are counted too.
     """
 
-    def __init__(self, app: ASGIApp, *, keys: KeyRing | None, buckets: TokenBuckets | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: KeyRing | None,
+        token: StartToken | None,
+        buckets: TokenBuckets | None,
+    ) -> None:
         self._app = app
         self._keys = keys
+        self._token = None if keys is not None else token
         self._buckets = buckets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        if scope["type"] == "http" and not is_open(scope["path"]):
-            refusal = self._judge(scope)
+        if scope["type"] == "http":
+            refusal = self._entered(scope) if is_open(scope["path"]) else self._judge(scope)
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _entered(self, scope: Scope) -> ASGIApp | None:
+        return None if self._token is None else self._token.entered(scope)
 
     def _judge(self, scope: Scope) -> ASGIApp | None:
         try:
@@ -79,8 +98,13 @@ class Access:
                 seconds = str(math.ceil(wait_s))
                 words = f"too many requests in a short time: wait {seconds} s and try again"
                 return problem(429, words, {"Retry-After": seconds})
+        return self._refusal(scope, key)
+
+    def _refusal(self, scope: Scope, key: ApiKey | None) -> ASGIApp | None:
         if self._keys is None:
-            return None
+            if self._token is None or self._token.is_in(scope):
+                return None
+            return problem(401, NO_TOKEN, {"WWW-Authenticate": "Bearer"})
         if key is None:
             return problem(401, NO_KEY, {"WWW-Authenticate": "Bearer"})
         if role_for(scope["method"], scope["path"]) is Role.WRITE and key.role is not Role.WRITE:

@@ -15,6 +15,7 @@ from service.http.guards.headers import SecurityHeaders
 from service.http.guards.keys import KeyRing
 from service.http.guards.origins import LOOPBACK_NAMES, OriginCheck
 from service.http.guards.rates import TokenBuckets
+from service.http.guards.start_token import StartToken
 from service.http.settings import Settings
 
 REQUESTS_PER_S = 100.0
@@ -64,7 +65,8 @@ def install_guards(app: FastAPI, settings: Settings) -> None:
         pace=BodyPace(settings.body_idle_s, settings.min_bytes_per_s),
     )
     app.add_middleware(CrowdLimit, places=app.state.places)
-    app.add_middleware(Access, keys=keys, buckets=_buckets(settings, keys))
+    token = None if settings.start_token is None else StartToken(settings.start_token)
+    app.add_middleware(Access, keys=keys, token=token, buckets=_buckets(settings, keys))
     app.add_middleware(
         OriginCheck,
         hosts=_hosts(settings),

@@ -2,7 +2,8 @@
 
 A service on loopback trusts whoever sits at the machine. Every page that is open in that person's
 browser can reach it too: by a name of its own that it turns to 127.0.0.1 (DNS rebinding), which the
-Host header shows, or plainly, which Origin and Sec-Fetch-Site show.
+Host header shows, or plainly, which Origin and Sec-Fetch-Site show. And a proxy on that machine
+passes on what other machines send: the headers that proxies add show it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.http.guards.access import is_open
 from service.http.problems import problem
 
+_PROXY_HEADERS = {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip"}
+
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class OriginCheck:
-    """Refuses calls by unknown names and, where no key is asked for, from other sites' pages.
+    """Refuses calls by unknown names and, without keys, from other sites' pages or by a proxy.
 
     ``hosts`` None means any name. A key is proof enough of where a request comes from: no browser
     adds it on its own.
@@ -52,6 +55,13 @@ class OriginCheck:
                 await problem(421, words)(scope, receive, send)
                 return
             guarded = not self._asks_for_keys and not is_open(scope["path"])
+            if guarded and _is_forwarded(headers):
+                words = (
+                    "the request came through a proxy, and this service asks for no keys: start it "
+                    "with --keys FILE to use it from other machines"
+                )
+                await problem(403, words)(scope, receive, send)
+                return
             if guarded and self._is_foreign(headers, host):
                 words = (
                     "a page of another site may not call this service: name its origin in "
@@ -68,6 +78,11 @@ class OriginCheck:
         if headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             return True
         return origin is not None and _netloc(origin) != host.lower()
+
+
+def _is_forwarded(headers: Headers) -> bool:
+    """Whether a proxy passed the request on: then loopback says nothing of who sent it."""
+    return any(name in _PROXY_HEADERS or name.startswith("x-forwarded-") for name in headers)
 
 
 def name_of(host: str) -> str:

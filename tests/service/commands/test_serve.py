@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -27,12 +27,21 @@ def test_serve_answers_until_it_is_interrupted(built_index, encoder_file, archiv
     try:
         health = wait_for(f"http://127.0.0.1:{port}/readyz", service)
         assert health == {"status": "ready", "lesions": len(archive.lesions)}
+        link = next(line for line in service.stderr if line.startswith("open "))
+        token = link.partition("?token=")[2].strip()
+        lesions = f"http://127.0.0.1:{port}/v1/lesions"
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(lesions, timeout=30)
+        asked = Request(lesions, headers={"Authorization": f"Bearer {token}"})
+        with urlopen(asked, timeout=30) as answer:
+            assert answer.status == 200
         service.send_signal(signal.SIGINT)
         _, said = service.communicate(timeout=30)
     finally:
         service.kill()
     assert service.returncode == 0
-    assert f"http://127.0.0.1:{port}" in said
+    assert f"http://127.0.0.1:{port}/?token=" in link
+    assert token not in said, "the log does not repeat it"
     assert "Traceback" not in said
 
 

@@ -7,6 +7,7 @@ from playwright.sync_api import Error, expect
 
 from service.http.app import create_app
 from service.http.guards.keys import Role, add_key
+from service.http.guards.start_token import new_start_token
 from service.http.settings import Settings
 from tests.service.browser import Reader, reading, serving
 from tests.service.page.hand import hits
@@ -111,3 +112,20 @@ def test_nothing_from_elsewhere_could_be_loaded(reader: Reader):
         page.evaluate("fetch('http://127.0.0.2:9/')")
     assert any("Content Security Policy" in said for said in reader.complaints)
     reader.complaints.clear()
+
+
+def test_the_link_of_a_start_opens_the_page_and_nothing_else_does(engine, browser, screenshots):
+    token = new_start_token()
+    settings = Settings(index=engine.index.path, start_token=token)
+    with serving(create_app(settings, engine=engine)) as address:
+        with reading(browser, address, screenshots) as reader:
+            page = reader.open(f"?token={token}#/map")
+            expect(page.locator("canvas").first).to_be_visible()
+            assert page.url == f"{address}/#/map"
+            page = reader.open()
+            expect(page.locator(".lesion-rows [data-lesion]").first).to_be_visible()
+            assert page.evaluate("document.cookie") == ""
+        with reading(browser, address, screenshots) as stranger:
+            stranger.refusals.add(401)
+            page = stranger.open()
+            expect(page.get_by_role("dialog", name="API key")).to_be_visible()
