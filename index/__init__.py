@@ -9,6 +9,7 @@ milvus/          the vectors on a Milvus server that follows the catalog
 filters/         LesionFilter: one grammar -> SQL, FAISS selection, Milvus expression
 vectors.py       what a vector must be; queries and hits
 verify.py        every checksum and norm, the catalog against what is searched
-parquet.py       an index as one file; parquet_import.py back again
+own_images.py    the pixels that an index keeps itself; files.py their modes and fsyncs
+parquet/         an index as one file, and back
 reports.py       what an index answers, summary.py what it holds; errors.py
 """

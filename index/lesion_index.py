@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from index import parquet, summary, verify
+from index import summary, verify
 from index.catalog import complete_studies, creation, match_table
 from index.catalog.batches import put_all, remove_all
 from index.catalog.reader import EncoderBinding, LesionRecord
@@ -29,6 +29,7 @@ from index.filters.sql import EVERYTHING, accepted
 from index.milvus.client import MilvusSettings
 from index.opening import open_storage
 from index.own_images import OwnImages
+from index.parquet.exporting import export
 from index.reports import AddReport, ApproximateKind, IndexInfo, Match, Neighbour, VerifyReport
 from index.storage import IndexStorage
 from index.vectors import VectorQuery, query_matrix, stored_vector
@@ -316,7 +317,7 @@ class LesionIndex:
     def export(self, file: Path | str) -> int:
         """Writes lesions, vectors, matches and complete studies to a Parquet file; their number."""
         with self._storage.connections.reading() as connection:
-            return parquet.export(Path(file), connection, self.images)
+            return export(Path(file), connection, self.images)
 
     def preload(self) -> int:
         """Reads the newest lesions into memory (at most 50,000, about a kilobyte each).

@@ -52,7 +52,8 @@ def stored_vector(
             f"the vector of lesion {lesion.lesion_id!r} has shape {checked.shape}: the index "
             f"holds vectors of {dimension} numbers"
         )
-    norm = float(np.linalg.norm(checked))
+    # In float64: the square of a hostile float32 is beyond float32.
+    norm = float(np.linalg.norm(checked.astype(np.float64)))
     if not abs(norm - 1.0) <= NORM_TOLERANCE:
         raise VectorError(
             f"the vector of lesion {lesion.lesion_id!r} has norm {norm:.6g}: divide it by its norm"

@@ -18,7 +18,7 @@ from index.errors import (
 )
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
-from index.parquet_import import import_index
+from index.parquet.importing import import_index
 from index.reports import AddReport, Match, ReaderDecision
 from index.vectors import VectorError
 from retrieval.tracking.errors import MatchConflictError

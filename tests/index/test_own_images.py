@@ -19,7 +19,7 @@ from index.catalog.writer import write_state
 from index.errors import StorageError
 from index.lesion_index import LesionIndex
 from index.own_images import OWN_ARCHIVE, ImagePathError
-from index.parquet_import import import_index
+from index.parquet.importing import import_index
 from retrieval.lesion import ImageSource
 from tests.index.disks import no_file_larger_than
 

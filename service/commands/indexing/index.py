@@ -292,7 +292,7 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Make an index of an exported Parquet table."""
-    from index.parquet_import import import_index
+    from index.parquet.importing import import_index
 
     with import_index(file, out) as opened:
         held = opened.count()

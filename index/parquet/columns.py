@@ -1,0 +1,78 @@
+"""The columns of an exported index.
+
+They carry the JSON names of a lesion, so that pandas and any other reader need no help. A file's
+schema metadata holds the encoder's binding, the matches and the complete studies under
+``lesion_search``.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from index.errors import LesionIndexError
+
+BATCH = 10_000
+"""Lesions of one row group: what is in memory at a time."""
+
+ABOUT = b"lesion_search"
+"""The key of the schema metadata."""
+
+LATER = {"location_error": None, "pixel_hash": None}
+"""Columns that an export of an older program lacks, and what stands for them."""
+
+TEXTS = (
+    "lesion_id",
+    "patient_id",
+    "study_id",
+    "series_id",
+    "lesion_type",
+    "split",
+    "archive",
+    "image",
+    "pixel_hash",
+)
+"""Columns of one text a row."""
+
+NUMBERS_A_ROW = {"box": 4, "location": 3, "location_error": 3, "spacing_mm_px": 2}
+"""Columns of a list of numbers, and how many each row has at most."""
+
+
+class ParquetError(LesionIndexError):
+    """A file that is not an exported index, or one of rows that cannot be lesions."""
+
+
+def schema_of(dimension: int) -> pa.Schema:
+    """The columns of an export of vectors of that length, without metadata."""
+    text, real = pa.string(), pa.float64()
+    return pa.schema(
+        [
+            pa.field("lesion_id", text, nullable=False),
+            pa.field("patient_id", text, nullable=False),
+            pa.field("study_id", text, nullable=False),
+            pa.field("series_id", text, nullable=False),
+            pa.field("key_slice_index", pa.int64(), nullable=False),
+            pa.field("box", pa.list_(real), nullable=False),
+            pa.field("long_mm", real),
+            pa.field("short_mm", real),
+            pa.field("location", pa.list_(real)),
+            pa.field("location_error", pa.list_(real)),
+            pa.field("lesion_type", text, nullable=False),
+            pa.field("split", text, nullable=False),
+            pa.field("study_date", pa.date32()),
+            pa.field("tags", pa.list_(text), nullable=False),
+            pa.field("archive", text, nullable=False),
+            pa.field("image", text, nullable=False),
+            pa.field("spacing_mm_px", pa.list_(real), nullable=False),
+            pa.field("slice_interval_mm", real, nullable=False),
+            pa.field("pixel_hash", text),
+            pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
+        ]
+    )
+
+
+def expected_schema(dimension: int, held: pa.Schema) -> pa.Schema:
+    """The schema that a file must have, which may lack the columns of ``LATER``."""
+    wanted = schema_of(dimension)
+    return pa.schema(
+        [column for column in wanted if column.name not in LATER or column.name in held.names]
+    )
