@@ -124,21 +124,6 @@ class PairTerms:
             source=np.maximum(source[:, None], source[None, :]),
         )
 
-    @property
-    def in_plane_mm(self) -> FloatArray:
-        """(n, n) distances in the plane of the slice."""
-        return np.hypot(self.offset_mm[..., 0], self.offset_mm[..., 1])
-
-    @property
-    def height_mm(self) -> FloatArray:
-        """(n, n) distances along the body."""
-        return np.abs(self.offset_mm[..., 2])
-
-    @property
-    def location_error_mm(self) -> FloatArray:
-        """(n, n) standard errors of the distances beyond that of given locations."""
-        return np.asarray(np.linalg.norm(self.offset_error_mm, axis=-1))
-
     def features(self, model: MatcherModel) -> FloatArray:
         """(n, n, 4): the terms as the model weighs them, in TERM_NAMES' order."""
         scatter = model.scatter
@@ -165,12 +150,13 @@ class PairTerms:
         the pair's log-odds before other lesions compete for either.
         """
         agreement = _known(self.type_agreement[row, column])
+        x_mm, y_mm, z_mm = self.offset_mm[row, column]
         added = contributions[row, column].tolist()
         return MatchTerms(
             similarity=float(self.similarity[row, column]),
-            in_plane_mm=_known(self.in_plane_mm[row, column]),
-            height_mm=_known(self.height_mm[row, column]),
-            location_error_mm=_known(self.location_error_mm[row, column]),
+            in_plane_mm=_known(np.hypot(x_mm, y_mm)),
+            height_mm=_known(np.abs(z_mm)),
+            location_error_mm=_known(np.float64(np.linalg.norm(self.offset_error_mm[row, column]))),
             location_source=_SOURCES[int(self.source[row, column])],
             log_size_ratio=_known(self.log_size_ratio[row, column]),
             same_type=None if agreement is None else agreement > 0,

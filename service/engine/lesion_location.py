@@ -23,7 +23,7 @@ class LesionLocator(Protocol):
     """Tells a body position from pixels; must be safe to use by several threads."""
 
     def locate_lesion(self, slab: Slab, box: Box) -> LocationEstimate | None:
-        """The position of a box on the slab's key slice, None where it shows no body."""
+        """The position of a box of the display grid on the key slice, None without a body."""
         ...
 
 
@@ -31,7 +31,7 @@ def located(lesion: Lesion, slab: Slab, locator: LesionLocator | None) -> Lesion
     """The lesion with an estimated location and its error, where it has none and one is found."""
     if locator is None or lesion.location is not None:
         return lesion
-    estimate = locator.locate_lesion(slab, lesion.box)
+    estimate = locator.locate_lesion(slab, slab.display_box(lesion.box))
     if estimate is None:
         return lesion
     return lesion.with_changes(location=estimate.location, location_error=estimate.error)

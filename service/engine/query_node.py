@@ -132,7 +132,8 @@ class EmbeddedQuery:
 
 def query_node(lesion: Lesion, slab: Slab, embedding: Embedding) -> TrackNode:
     """The lesion with the first row of the embedding, and the size of its box on the slab."""
-    return TrackNode(lesion, embedding.vectors[0], size_of_box(lesion.box, slab.spacing_mm_px))
+    shown = slab.display_box(lesion.box)
+    return TrackNode(lesion, embedding.vectors[0], size_of_box(shown, slab.spacing_mm_px))
 
 
 def with_what_is_known(node: TrackNode, stored: Sequence[Lesion]) -> TrackNode:
