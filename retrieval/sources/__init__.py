@@ -1,7 +1,7 @@
 """Where CT comes from: every reader gives Slab in HU on the display grid.
 
 archive.py      what the rest of the product needs of an archive, whatever its layout
-deeplesion/     DeepLesion's layout: read, checked, written; coding.py alone knows its numbers
+deeplesion/     DeepLesion's layout: read, checked, written; ``coding`` knows its numbers
 dicom/          CT from DICOM: headers, codestreams, series
 importers/      other collections, turned into archives
 query_image.py  any query image, told by its content
