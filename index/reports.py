@@ -90,7 +90,7 @@ class IndexInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class IndexProblem:
     """Something wrong with an index, and what to do about it."""
 
     what: str
@@ -102,7 +102,7 @@ class VectorCheck:
     """How many vectors are searched, and where they are not the catalog's."""
 
     vectors: int
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[IndexProblem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class VerifyReport:
     lesions: int
     vectors: int
     generation: int
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[IndexProblem, ...] = ()
 
     @property
     def sound(self) -> bool:

@@ -12,7 +12,7 @@ from index.catalog.connections import damage
 from index.catalog.reader import CatalogReader
 from index.errors import CatalogError, StoreError
 from index.faiss_store.snapshots import read_index
-from index.reports import Problem, VerifyReport
+from index.reports import IndexProblem, VerifyReport
 from index.storage import IndexStorage
 from index.vectors import NORM_TOLERANCE
 
@@ -22,10 +22,10 @@ _SHOWN = 20
 
 def verify(storage: IndexStorage) -> VerifyReport:
     """Checks one generation of an index from end to end; changes nothing."""
-    problems: list[Problem] = []
+    problems: list[IndexProblem] = []
     try:
         with storage.connections.reading() as connection:
-            problems += [Problem(f"catalog: {line}", _RESTORE) for line in damage(connection)]
+            problems += [IndexProblem(f"catalog: {line}", _RESTORE) for line in damage(connection)]
             reader = CatalogReader(connection)
             head = reader.head()
             problems += _row_problems(connection)
@@ -35,37 +35,39 @@ def verify(storage: IndexStorage) -> VerifyReport:
             checked = storage.check(reader)
             problems += checked.problems
     except CatalogError as error:
-        problems.append(Problem(str(error), _RESTORE))
+        problems.append(IndexProblem(str(error), _RESTORE))
         return VerifyReport(0, 0, 0, tuple(problems))
     return VerifyReport(
         head.lesion_count, checked.vectors, head.generation, tuple(problems[:_SHOWN])
     )
 
 
-def _row_problems(connection: sqlite3.Connection) -> Iterator[Problem]:
+def _row_problems(connection: sqlite3.Connection) -> Iterator[IndexProblem]:
     found = connection.execute(f"SELECT row, {row_form.LESION_COLUMNS}, checksum FROM lesions")
     for row, *values, checksum in found:
         try:
             row_form.checked(row, values, checksum)
             row_form.decode_lesion(values)
         except ValueError as error:
-            yield Problem(str(error), _RESTORE)
+            yield IndexProblem(str(error), _RESTORE)
 
 
-def _vector_problems(connection: sqlite3.Connection, dimension: int) -> Iterator[Problem]:
+def _vector_problems(connection: sqlite3.Connection, dimension: int) -> Iterator[IndexProblem]:
     cursor = connection.execute("SELECT row, vector, checksum FROM vectors ORDER BY row")
     for triple in cursor:
         try:
             _, matrix = row_form.decode_vectors([triple], dimension)
         except CatalogError as error:
-            yield Problem(str(error), _RESTORE)
+            yield IndexProblem(str(error), _RESTORE)
             continue
         norm = float(np.linalg.norm(matrix[0]))
         if not abs(norm - 1.0) <= NORM_TOLERANCE:
-            yield Problem(f"the vector of row {triple[0]} has norm {norm:.6g}, not 1", _RESTORE)
+            yield IndexProblem(
+                f"the vector of row {triple[0]} has norm {norm:.6g}, not 1", _RESTORE
+            )
 
 
-def _count_problems(connection: sqlite3.Connection, expected: int) -> Iterator[Problem]:
+def _count_problems(connection: sqlite3.Connection, expected: int) -> Iterator[IndexProblem]:
     checks = (
         ("lesions counted", "SELECT COUNT(*) FROM lesions", expected),
         (
@@ -89,15 +91,15 @@ def _count_problems(connection: sqlite3.Connection, expected: int) -> Iterator[P
     for name, query, wanted in checks:
         count = connection.execute(query).fetchone()[0]
         if count != wanted:
-            yield Problem(f"{name}: {count}, expected {wanted}", _RESTORE)
+            yield IndexProblem(f"{name}: {count}, expected {wanted}", _RESTORE)
 
 
-def _snapshot_problems(reader: CatalogReader, storage: IndexStorage) -> Iterator[Problem]:
+def _snapshot_problems(reader: CatalogReader, storage: IndexStorage) -> Iterator[IndexProblem]:
     for entry in reader.snapshots().values():
         try:
             read_index(storage.folder, entry)
         except StoreError as error:
-            yield Problem(
+            yield IndexProblem(
                 f"snapshot: {error}",
                 "nothing is lost: the next opening rebuilds it from the catalog",
             )

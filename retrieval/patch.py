@@ -14,6 +14,13 @@ from scipy.sparse import csr_array
 from retrieval.image import AIR_HU, HU_MAX, HU_MIN, Slab, slices_at
 from retrieval.lesion import Box, LesionSearchError
 
+CANONICAL_PADDING_MM = 4.0
+"""What stands around a mark's extent on a grid in millimetres.
+
+DeepLesion pads by 5 pixels of the image, which is 3 to 8 mm by spacing; a network that sees
+millimetres cannot know which, so it learns this much, and 5 of the query's pixels are put back.
+"""
+
 
 class PatchError(LesionSearchError):
     """A PatchSpec that cannot be, or a patch that cannot be cut."""

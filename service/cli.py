@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from retrieval.lesion import LesionSearchError
+from service.logs import quiet_libraries
 
 COMMANDS = {
     "check": "service.commands.archives.check",
@@ -86,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     given = sys.argv[1:] if arguments is None else list(arguments)
+    with quiet_libraries():
+        return _run(given)
+
+
+def _run(given: list[str]) -> int:
     try:
         outcome = build_app(given[0] if given and given[0] in COMMANDS else None)(
             args=given,

@@ -11,6 +11,9 @@ import json
 import logging
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +22,7 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request that is being answered, also on the threads that answer it."""
 
 OWN_LOGGERS = ("service", "index", "retrieval", "uvicorn")
+TALKATIVE = ("pydicom", "dicomweb_client", "pymilvus")
 WITHHELD = "a message of a library, withheld: it may quote a patient's file"
 
 
@@ -52,6 +56,26 @@ def configure_logs(level: str = "info") -> None:
         logging.getLogger(name).setLevel(level.upper())
     logging.getLogger("uvicorn.access").disabled = True
     logging.captureWarnings(capture=True)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """While it is held, libraries say nothing themselves; for a process that shows its own errors.
+
+    pydicom's warnings quote the values of a file's elements, the DICOMweb client's messages its
+    UIDs, and the Milvus client tells of every failure with a traceback before it raises it.
+    """
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pydicom")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _message(record: logging.LogRecord) -> str:

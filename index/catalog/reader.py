@@ -46,7 +46,7 @@ class EncoderBinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class CatalogHead:
     """Where a catalog stands: its generation and how many lesions it holds."""
 
     generation: int
@@ -73,10 +73,10 @@ class CatalogReader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def head(self) -> Head:
+    def head(self) -> CatalogHead:
         """Generation and number of lesions; raises CatalogError for a damaged state row."""
         state = self._state()
-        return Head(state[0], state[1])
+        return CatalogHead(state[0], state[1])
 
     def binding(self) -> EncoderBinding:
         """The encoder the index is bound to."""

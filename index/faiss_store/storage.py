@@ -19,7 +19,7 @@ from index.faiss_store.approximate import choose, free_memory
 from index.faiss_store.segments import StoreState
 from index.faiss_store.snapshots import delete_unnamed, snapshot_lock
 from index.faiss_store.store import APPROXIMATE, FLAT, FaissStore, replayed
-from index.reports import ApproximateKind, Neighbour, Problem, VectorCheck
+from index.reports import ApproximateKind, IndexProblem, Neighbour, VectorCheck
 from index.vectors import Float32, VectorQuery
 
 SNAPSHOT_ROWS = 1_000
@@ -110,7 +110,7 @@ class FaissStorage(CatalogAccess):
         state = self.store.level(reader)
         different = None if state is None else _difference(reader, state)
         remedy = "delete the *.faiss files of the index: the next opening rebuilds them"
-        problems = () if different is None else (Problem(different, remedy),)
+        problems = () if different is None else (IndexProblem(different, remedy),)
         return VectorCheck(self.store.state.live, problems)
 
     def snapshot(self) -> None:

@@ -7,7 +7,6 @@ Milvus 2.3 files upserted rows under the wrong partition, where a search of one 
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -222,8 +221,6 @@ def _connected(settings: MilvusSettings) -> tuple[Any, Any]:
         from pymilvus import DataType, MilvusClient
     except ImportError:
         raise MilvusError("Milvus needs its client: pip install 'lesion-search[milvus]'") from None
-    # It logs each failure with its traceback; the error raised here says it in one line.
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     pause_s = FIRST_PAUSE_S
     for left in reversed(range(CONNECT_TRIES)):
         try:

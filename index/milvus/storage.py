@@ -26,7 +26,7 @@ from index.files import private
 from index.milvus.client import MilvusSettings
 from index.milvus.store import CATCH_UP_CHANGES, MilvusStore
 from index.milvus.sync import SyncReport
-from index.reports import ApproximateKind, Neighbour, Problem, VectorCheck
+from index.reports import ApproximateKind, IndexProblem, Neighbour, VectorCheck
 from index.vectors import Float32, VectorQuery
 from retrieval.progress import ReportProgress
 
@@ -70,7 +70,7 @@ class MilvusStorage(CatalogAccess):
     def check(self, reader: CatalogReader) -> VectorCheck:
         """Compares the collection, row by row, with the catalog."""
         remedy = "run `lesion-search index sync`: it repairs the collection from the catalog"
-        wrong = tuple(Problem(f"Milvus: {what}", remedy) for what in self.store.unlike(reader))
+        wrong = tuple(IndexProblem(f"Milvus: {what}", remedy) for what in self.store.unlike(reader))
         return VectorCheck(int(self.store.facts(reader)["vectors"]), wrong)
 
     def write(self, change: Callable[[CatalogWriter], T]) -> T:

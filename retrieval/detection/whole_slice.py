@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 from retrieval.grid import AS_DISPLAYED, GridMap
 from retrieval.image import Slab
 from retrieval.lesion import BOX_PADDING_PX, Box
-from retrieval.patch import PatchSpec, extract_patch
+from retrieval.patch import CANONICAL_PADDING_MM, PatchSpec, extract_patch
 
 BODY_HU = -400.0
 BODY_MARGIN_PX = 12
-CANONICAL_PADDING_MM = 4.0
-"""What stands around a mark's extent on the grid.
-
-DeepLesion pads by 5 pixels of the image, which is 3 to 8 mm by spacing; a network that sees
-millimetres cannot know which, so it learns this much, and 5 of the query's pixels are put back.
-"""
 
 
 @dataclass(frozen=True)

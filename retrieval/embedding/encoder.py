@@ -39,12 +39,10 @@ class Embedding:
 
     Attributes:
         vectors: (n, dimension), float32, unit norm.
-        type_probabilities: (n, 8), DeepLesion's types 1 to 8 in order, each row sums to one.
         locations: (n, 3), estimated body position (x, y, z) in [0, 1].
     """
 
     vectors: NDArray[np.float32]
-    type_probabilities: NDArray[np.float32]
     locations: NDArray[np.float32]
 
 
@@ -82,18 +80,16 @@ class LesionEncoder:
     @torch.inference_mode()
     def embed(self, patches: Sequence[Patch], *, batch_size: int = 32) -> Embedding:
         """Embeds patches cut with this encoder's own ``spec``, in their order."""
-        vectors, types, locations = [], [], []
+        vectors, locations = [], []
         for start in range(0, len(patches), batch_size):
             batch = patches[start : start + batch_size]
             hu = torch.from_numpy(np.stack([patch.hu for patch in batch])).to(self.device)
             boxes = torch.tensor([patch.box.to_list() for patch in batch], device=self.device)
             output = self._network(hu, boxes)
             vectors.append(output.vectors)
-            types.append(output.type_logits.softmax(dim=1))
             locations.append(output.locations.clamp(0, 1))
         return Embedding(
             vectors=_joined(vectors, self.dimension),
-            type_probabilities=_joined(types, 8),
             locations=_joined(locations, 3),
         )
 

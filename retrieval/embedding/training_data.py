@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.embedding.cache import PatchCache
-from retrieval.embedding.paper_split import paper_part
 from retrieval.embedding.recipe import Recipe
 from retrieval.embedding.similarity import LesionTable, Rows, TableBuilder
 from retrieval.lesion import Lesion, LesionSearchError, Split
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
+from retrieval.training.paper_split import paper_part
 
 _logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from retrieval.detection.whole_slice import CANONICAL_PADDING_MM
 from retrieval.lesion import Box
+from retrieval.patch import CANONICAL_PADDING_MM
 from retrieval.tissue import body_mask
 
 LUNG_HU = -600.0

@@ -19,7 +19,6 @@ from service.deid.image import (
     Deidentified,
     DeidentifyError,
     deidentify,
-    keep_values_out_of_logs,
     patient_id_of,
 )
 from service.deid.pseudonyms import PseudonymError, PseudonymKey
@@ -40,7 +39,7 @@ class DeidentifyFolderError(LesionSearchError):
     """Folders that cannot be source and target."""
 
 
-class Verdict(StrEnum):
+class Outcome(StrEnum):
     """What became of a file."""
 
     WRITTEN = "written"
@@ -58,7 +57,7 @@ class FileVerdict:
     """
 
     source: str
-    verdict: Verdict
+    verdict: Outcome
     output: str | None = None
     kept: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -93,7 +92,6 @@ def deidentify_folder(
     Raises:
         DeidentifyFolderError: no source, or one folder lies inside the other.
     """
-    keep_values_out_of_logs()
     files = _files(source, target)
     root = source if source.is_dir() else source.parent
     for done, file in enumerate(files, start=1):
@@ -102,9 +100,9 @@ def deidentify_folder(
             progress(done, len(files))
 
 
-def summary(verdicts: Mapping[Verdict, int]) -> dict[str, int]:
+def summary(verdicts: Mapping[Outcome, int]) -> dict[str, int]:
     """How many files came to each verdict, those of none included."""
-    return {verdict.value.replace(" ", "_"): verdicts.get(verdict, 0) for verdict in Verdict}
+    return {verdict.value.replace(" ", "_"): verdicts.get(verdict, 0) for verdict in Outcome}
 
 
 def _files(source: Path, target: Path) -> list[Path]:
@@ -128,20 +126,20 @@ def _one(file: Path, name: str, target: Path, key: PseudonymKey) -> FileVerdict:
         try:
             header = pydicom.dcmread(file, specific_tags=list(_NAMING), stop_before_pixels=True)
         except InvalidDicomError:
-            return FileVerdict(name, Verdict.NOT_DICOM)
+            return FileVerdict(name, Outcome.NOT_DICOM)
         except _UNREADABLE as wrong:
-            return FileVerdict(name, Verdict.REFUSED, reason=f"unreadable: {_line(wrong)}")
+            return FileVerdict(name, Outcome.REFUSED, reason=f"unreadable: {_line(wrong)}")
         try:
             output = _output(header, key)
             if (target / output).exists():
-                return FileVerdict(name, Verdict.THERE, str(output))
+                return FileVerdict(name, Outcome.THERE, str(output))
             made = deidentify(pydicom.dcmread(file), key)
         except (DeidentifyError, PseudonymError) as refused:
-            return FileVerdict(name, Verdict.REFUSED, reason=str(refused))
+            return FileVerdict(name, Outcome.REFUSED, reason=str(refused))
         except _UNREADABLE as wrong:
-            return FileVerdict(name, Verdict.REFUSED, reason=f"unreadable: {_line(wrong)}")
+            return FileVerdict(name, Outcome.REFUSED, reason=f"unreadable: {_line(wrong)}")
     _write(made, target / output)
-    return FileVerdict(name, Verdict.WRITTEN, str(output), made.kept, made.dropped, made.flags)
+    return FileVerdict(name, Outcome.WRITTEN, str(output), made.kept, made.dropped, made.flags)
 
 
 def _output(header: pydicom.Dataset, key: PseudonymKey) -> Path:
@@ -167,7 +165,7 @@ def _line(wrong: BaseException) -> str:
 
 def count(verdicts: Iterator[FileVerdict], keep: Callable[[FileVerdict], None]) -> dict[str, int]:
     """Runs through the verdicts, shows each to ``keep``, and returns their ``summary``."""
-    found: Counter[Verdict] = Counter()
+    found: Counter[Outcome] = Counter()
     for verdict in verdicts:
         keep(verdict)
         found[verdict.verdict] += 1

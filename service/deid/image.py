@@ -8,7 +8,6 @@ bytes after the last pixel go along.
 
 from __future__ import annotations
 
-import logging
 import re
 import warnings
 from collections import Counter
@@ -129,12 +128,6 @@ class Deidentified:
     kept: tuple[str, ...]
     dropped: Mapping[str, int]
     flags: tuple[str, ...]
-
-
-def keep_values_out_of_logs() -> None:
-    """Silences pydicom for this process: its warnings quote the values of a file's elements."""
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module="pydicom")
 
 
 def deidentify(dataset: Dataset, key: PseudonymKey) -> Deidentified:

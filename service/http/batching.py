@@ -147,6 +147,5 @@ class BatchingEncoder:
 def _part(embedding: Embedding, start: int, stop: int) -> Embedding:
     return Embedding(
         embedding.vectors[start:stop],
-        embedding.type_probabilities[start:stop],
         embedding.locations[start:stop],
     )

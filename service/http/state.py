@@ -14,6 +14,7 @@ from service.http.settings import Settings
 from service.http.uploads.added_lesions import AddedLesions
 from service.http.uploads.held import HeldUploads, HoldingLimits
 from service.http.uploads.reading import open_decoders
+from service.pacs.access import PacsAccess
 
 
 class ServiceState:
@@ -47,6 +48,7 @@ class ServiceState:
             )
         )
         self.decoders = open_decoders(settings)
+        self.pacs = PacsAccess(self.decoders)
         metrics.watch(
             gate=(lambda: self.gate.waiting, lambda: self.gate.computing),
             held=(self.uploads.forget_expired, lambda: self.uploads.pixel_bytes),

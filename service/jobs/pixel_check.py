@@ -9,7 +9,7 @@ from typing import Any
 from index.catalog.reader import LesionRecord
 from index.lesion_index import LesionIndex
 from index.own_images import OWN_ARCHIVE
-from index.reports import Problem
+from index.reports import IndexProblem
 from retrieval.lesion import LesionSearchError
 from service.figures.indexed_pixels import IndexedPixels, PictureError
 
@@ -33,7 +33,7 @@ class PixelReport:
     compared: int = 0
     unknown: int = 0
     elsewhere: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[IndexProblem] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The counts."""
@@ -80,6 +80,6 @@ def _compare(record: LesionRecord, pixels: IndexedPixels, report: PixelReport) -
     report.compared += 1
 
 
-def _add(problems: list[Problem], error: LesionSearchError) -> None:
+def _add(problems: list[IndexProblem], error: LesionSearchError) -> None:
     if len(problems) < _SHOWN:
-        problems.append(Problem(str(error), _REMEDY))
+        problems.append(IndexProblem(str(error), _REMEDY))

@@ -6,7 +6,6 @@ No identifier of the PACS stands in an error or a log.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from pydicom.errors import InvalidDicomError
 
 from retrieval.lesion import LesionSearchError
 from service.decoding.pool import DecoderPool
-from service.deid.image import keep_values_out_of_logs
 from service.deid.pseudonyms import Identities, OwnIdentities, PseudonymKey
 from service.pacs.errors import (
     PacsError,
@@ -33,6 +31,9 @@ from service.pacs.session import AnswerTooLargeError, RedirectError, open_sessio
 from service.pacs.settings import PacsSettings
 
 Entry = TypeVar("Entry")
+
+PIXEL_DATA = "7FE00010"
+"""The tag of Pixel Data in DICOM JSON."""
 
 _PLACE = ["ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "Rows", "Columns"]
 _UNREADABLE = (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, EOFError)
@@ -91,9 +92,6 @@ class PacsClient:
 
         Raises PacsSettingsError or PseudonymError for settings that cannot be.
         """
-        keep_values_out_of_logs()
-        # The client logs every UID and URL at INFO; nobody asked for them.
-        logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL)
         self.settings = settings
         self.decoders = decoders
         url = settings.checked_url()
@@ -183,11 +181,9 @@ class PacsClient:
             found = self._web.retrieve_instance_metadata(
                 series.study_uid, series.series_uid, sop_uid
             )
-            attributes = Dataset.from_json(found)
-        # The metadata tell of pixels too, as a place to ask for them.
-        if "PixelData" in attributes:
-            del attributes.PixelData
-        return attributes
+            # The metadata tell of pixels too, as a place to ask for them.
+            told = {tag: element for tag, element in found.items() if tag != PIXEL_DATA}
+            return Dataset.from_json(told)
 
     def store(self, reports: Sequence[Dataset]) -> None:
         """Stores instances; raises PacsError unless the PACS took every one."""

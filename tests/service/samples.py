@@ -39,7 +39,6 @@ class ToyEncoder:
         vectors = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         return Embedding(
             vectors.astype(np.float32),
-            np.full((len(patches), 8), 1 / 8, np.float32),
             np.full((len(patches), 3), 0.5, np.float32),
         )
 

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from retrieval.embedding.paper_split import paper_part
 from retrieval.evaluation.retrieval.cohort import Cohort, EvaluationError
 from retrieval.evaluation.stats.metrics import IntArray
 from retrieval.lesion import Split
+from retrieval.training.paper_split import paper_part
 
 
 class SplitProtocol(StrEnum):
@@ -20,7 +20,7 @@ class SplitProtocol(StrEnum):
     RELEASED: the official test rows query the typed official train and validation rows.
     PAPER: 25 % seeds / 25 % validation / 50 % test of the typed rows, by patient (Yan et al.,
         CVPR 2018); the division itself was never published: it is that of
-        ``retrieval.embedding.paper_split``, which training with ``paper_seeds`` keeps to.
+        ``retrieval.training.paper_split``, which training with ``paper_seeds`` keeps to.
     """
 
     ALL = "all"

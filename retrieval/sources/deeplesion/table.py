@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError, Ro
 
 
 @dataclass(frozen=True, slots=True)
-class LesionTable:
+class ParsedTable:
     """The sound rows in the file's order, every other row as a problem, and what is unusual."""
 
     rows: tuple[TableRow, ...]
@@ -36,7 +33,7 @@ OPTIONAL_COLUMNS = {
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
-def read_lesion_table(path: Path) -> LesionTable:
+def read_lesion_table(path: Path) -> ParsedTable:
     """Reads a table in the layout of the released ``DL_info.csv``.
 
     The columns may stand in any order and others may stand beside them. Semicolons or tabs
@@ -52,8 +49,7 @@ def read_lesion_table(path: Path) -> LesionTable:
     except (OSError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{path} cannot be read as a text table: {error}") from None
     columns = _columns(path, lines[0])
-    with _no_garbage_collection():
-        table = _parse_lines(lines, columns)
+    table = _parse_lines(lines, columns)
     if columns.separator != "," and table.problems and not table.rows:
         raise ArchiveError(
             f"{path} separates cells by {_SEPARATORS[columns.separator]} and none of its rows can "
@@ -111,19 +107,7 @@ def _known(line: str, separator: str) -> set[str]:
     return set(_header(line, separator)) & set(coding.COLUMNS)
 
 
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Loading makes only objects that stay; collecting among them takes a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _parse_lines(lines: list[str], columns: _Columns) -> LesionTable:
+def _parse_lines(lines: list[str], columns: _Columns) -> ParsedTable:
     rows: list[TableRow] = []
     problems: list[RowProblem] = []
     line_of: dict[str, int] = {}
@@ -145,7 +129,7 @@ def _parse_lines(lines: list[str], columns: _Columns) -> LesionTable:
             problems.append(RowProblem(line, name, error.reason, str(error)))
         else:
             rows.append(row)
-    return LesionTable(tuple(rows), tuple(problems), columns.notes)
+    return ParsedTable(tuple(rows), tuple(problems), columns.notes)
 
 
 def _split_cells(text: str, width: int, separator: str) -> list[str]:

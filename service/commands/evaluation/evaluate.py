@@ -13,6 +13,7 @@ from retrieval.lesion import LesionSearchError, Split
 from service.commands.evaluation.card import card
 from service.commands.evaluation.detection import detection
 from service.commands.evaluation.tracking import tracking
+from service.commands.option_groups import with_groups
 from service.commands.options import (
     ArchiveOption,
     EncoderOption,
@@ -44,7 +45,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command()(retrieval)
     group.command()(nodules)
-    group.command()(tracking)
+    group.command()(with_groups(tracking))
     group.command()(detection)
     group.command()(card)
     app.add_typer(group, name="evaluate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,17 +28,25 @@ class TrackingOptionsError(LesionSearchError):
     """Options of ``evaluate tracking`` that name no protocol."""
 
 
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """The files of the DLS benchmark."""
+
+    dls: Annotated[
+        Path | None, typer.Option("--dls", help="The DLS benchmark's own truth file, JSON.")
+    ] = None
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Predicted centres of the DLS pairs, JSON.")
+    ] = None
+
+
 def tracking(
+    *,
     archive: Annotated[
         Path | None,
         typer.Option("--archive", help="Archive with known lesion tracks (tracks.csv)."),
     ] = None,
-    dls: Annotated[
-        Path | None, typer.Option("--dls", help="The DLS benchmark's own truth file, JSON.")
-    ] = None,
-    predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="Predicted centres of the DLS pairs, JSON.")
-    ] = None,
+    benchmark: BenchmarkOptions,
     encoder: EncoderOption = None,
     matcher: MatcherOption = None,
     split: Annotated[
@@ -62,6 +71,7 @@ def tracking(
     as_json: JsonFlag = False,
 ) -> None:
     """Same-lesion matching on an archive with tracks, or the DLS benchmark's own files."""
+    dls, predictions = benchmark.dls, benchmark.predictions
     if (archive is None) == (dls is None) or (dls is None) != (predictions is None):
         raise TrackingOptionsError("give either --archive, or --dls together with --predictions")
     if dls is not None and predictions is not None:

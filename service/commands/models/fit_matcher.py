@@ -64,8 +64,8 @@ def fit_matcher_command(
     """Fit the matcher's weights to lesion tracks that are known, with the encoder in use."""
     from retrieval.embedding.encoder import LesionEncoder
     from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_patients
+    from retrieval.evaluation.tracking.matcher_card import matcher_card
     from retrieval.sources.archive import open_archive
-    from retrieval.tracking.fitting.card import matcher_card
     from retrieval.tracking.fitting.on_archive import save_matcher
     from retrieval.tracking.fitting.realistic import FittingRecipe, fit_by_recipe
 

@@ -6,17 +6,12 @@ no field for a host.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from retrieval.lesion import LesionSearchError
 from service.engine.query import LesionQuery
-from service.extras import Extra, need_extra
 from service.http.dependencies import PROBLEMS, RequestError, Service, within_limits
 from service.http.problems import problem
 from service.http.schemas.pacs import (
@@ -27,12 +22,11 @@ from service.http.schemas.pacs import (
     PacsSearchOut,
 )
 from service.http.schemas.search import Problem
-from service.http.state import ServiceState
+from service.pacs.access import PacsBusyError
 from service.pacs.errors import PacsUnavailableError, UnknownReferenceError
-from service.pacs.settings import PacsSettings, PacsSettingsError
+from service.pacs.settings import PacsSettingsError
 
 if TYPE_CHECKING:
-    from service.pacs.client import PacsClient
     from service.pacs.search import PacsQuery
 
 dicomweb_router = APIRouter(
@@ -42,16 +36,6 @@ dicomweb_router = APIRouter(
         502: {"model": Problem, "description": "The PACS does not answer"},
     }
 )
-
-AT_ONCE = 4
-"""Requests that wait for the PACS at the same time: each holds one of the service's threads."""
-
-_opening = threading.Lock()
-_waiting = threading.BoundedSemaphore(AT_ONCE)
-
-
-class PacsBusyError(LesionSearchError):
-    """More requests wait for the PACS than the service can afford."""
 
 
 def install_dicomweb(app: FastAPI) -> None:
@@ -64,57 +48,31 @@ def install_dicomweb(app: FastAPI) -> None:
 
 
 @dicomweb_router.post("/v1/dicomweb/search", response_model=PacsSearchOut)
-def search(request: Request, service: Service, asked: PacsSearchIn) -> dict[str, Any]:
+def search(service: Service, asked: PacsSearchIn) -> dict[str, Any]:
     """Similar lesions of one in the PACS, and what became of it in the patient's other studies."""
     query = _query(asked, within_limits(service, asked.query()))
-    pacs = _pacs(request, service)
+    pacs = service.pacs.client()
     from service.pacs.search import search_pacs
 
-    with _talking():
+    with service.pacs.talking():
         return search_pacs(service.engine, pacs, query).to_json()
 
 
 @dicomweb_router.post("/v1/dicomweb/reports", response_model=PacsReportOut, status_code=201)
-def reports(request: Request, service: Service, asked: PacsReportIn) -> dict[str, Any]:
+def reports(service: Service, asked: PacsReportIn) -> dict[str, Any]:
     """Store a lesion and its follow-ups in the PACS as a structured report (TID 1500)."""
-    pacs = _pacs(request, service)
+    pacs = service.pacs.client()
     from service.pacs.report import report_of_patient, report_of_query
     from service.pacs.search import search_pacs
 
     query = _query(asked, asked.query())
-    with _talking():
+    with service.pacs.talking():
         if asked.all_tracks:
             made = report_of_patient(service.engine, pacs, query.reference)
         else:
             made = report_of_query(search_pacs(service.engine, pacs, query))
         pacs.store(made.datasets)
     return made.to_json(stored=True)
-
-
-@contextmanager
-def _talking() -> Iterator[None]:
-    """A place among those who wait for the PACS; not one of the places for computing.
-
-    A slow PACS must not hold up queries that need none of it. Raises PacsBusyError at once.
-    """
-    if not _waiting.acquire(blocking=False):
-        raise PacsBusyError(f"{AT_ONCE} requests wait for the PACS already: try again later")
-    try:
-        yield
-    finally:
-        _waiting.release()
-
-
-def _pacs(request: Request, service: ServiceState) -> PacsClient:
-    """The client of the configured PACS, opened with the first request that needs it."""
-    need_extra(Extra.DICOM)
-    from service.pacs.client import PacsClient
-
-    with _opening:
-        client: PacsClient | None = getattr(request.app.state, "pacs", None)
-        if client is None:
-            client = request.app.state.pacs = PacsClient(PacsSettings(), decoders=service.decoders)
-    return client
 
 
 def _query(asked: PacsReferenceIn, query: LesionQuery) -> PacsQuery:

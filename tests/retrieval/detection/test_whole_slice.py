@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.detection.whole_slice import CANONICAL_PADDING_MM, whole_slice
+from retrieval.detection.whole_slice import whole_slice
 from retrieval.image import Slab
 from retrieval.lesion import Box
-from retrieval.patch import PatchSpec
+from retrieval.patch import CANONICAL_PADDING_MM, PatchSpec
 
 SPEC = PatchSpec(mm_px=1.0, slices=3)
 

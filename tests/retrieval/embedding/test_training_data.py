@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from retrieval.embedding.cache import PatchCache
-from retrieval.embedding.paper_split import paper_part
 from retrieval.embedding.recipe import load_recipe
 from retrieval.embedding.similarity import TableBuilder
 from retrieval.embedding.training_data import (
@@ -20,6 +19,7 @@ from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.splits import SplitProtocol, split_rows
 from retrieval.lesion import Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.training.paper_split import paper_part
 from tests.retrieval.embedding.conftest import TinyRun
 
 SEEDS = (0, 1, 12)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from retrieval.detection.whole_slice import CANONICAL_PADDING_MM
+from retrieval.patch import CANONICAL_PADDING_MM
 from retrieval.synthesis.painting import inside_body, paint_lesion
 
 

@@ -224,7 +224,7 @@ class HeightEncoder:
         wrong = [0.9 if abs(height - 0.5) < 0.02 else height for height in heights]
         vectors = np.ones((len(patches), 4), np.float32)
         locations = np.array([[0.5, 0.5, height] for height in wrong], np.float32)
-        return Embedding(vectors, np.full((len(patches), 8), 1 / 8, np.float32), locations)
+        return Embedding(vectors, locations)
 
 
 class HeightEngine:

@@ -8,7 +8,6 @@ import math
 import numpy as np
 import pytest
 
-from retrieval.embedding.paper_split import paper_part
 from retrieval.evaluation.retrieval.baselines import RawPixels
 from retrieval.evaluation.retrieval.cohort import Cohort, EvaluationError
 from retrieval.evaluation.retrieval.pixels import has_images
@@ -35,6 +34,7 @@ from retrieval.evaluation.retrieval.splits import SplitProtocol
 from retrieval.lesion import LesionType, Split
 from retrieval.patch import PatchSpec
 from retrieval.sources.archive import ArchiveError
+from retrieval.training.paper_split import paper_part
 from tests.retrieval.evaluation.toy_archive import (
     SPEC,
     ToyArchive,

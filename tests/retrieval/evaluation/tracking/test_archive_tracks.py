@@ -116,9 +116,7 @@ class BrightnessEncoder:
         angle = np.array([0.02 * float(np.median(patch.hu)) for patch in patches])
         vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
         count = len(patches)
-        return Embedding(
-            vectors, np.full((count, 8), 0.125, np.float32), np.full((count, 3), 0.5, np.float32)
-        )
+        return Embedding(vectors, np.full((count, 3), 0.5, np.float32))
 
 
 @pytest.fixture(scope="module")
