@@ -90,4 +90,4 @@ def _as_text(value: Any) -> str:
         return ", ".join(f"{name} {_as_text(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_as_text(inner) for inner in value)
-    return "unknown" if value is None else str(value)
+    return "none" if value is None else str(value)

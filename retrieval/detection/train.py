@@ -65,7 +65,13 @@ def train_detector(
         run.go(reports.step)
         path = out / "detector.safetensors"
         if workers.leads:
-            save_detector(run.network.cpu(), recipe.network, recipe.grid, path, name=recipe.name)
+            save_detector(
+                run.network.cpu(),
+                recipe.network,
+                recipe.grid,
+                path,
+                name=f"{recipe.network.head}-{recipe.name}",
+            )
         workers.wait()
         network, config, grid, _ = load_detection_network(path)
         return TrainedDetector(

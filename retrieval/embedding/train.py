@@ -84,7 +84,7 @@ def train_encoder(
             start, _ = load_network(out / START)
             network = run.model.network.cpu()
             blend(network, start, trained_share=recipe.optimiser.trained_share)
-            save_encoder(network, path, name=recipe.name)
+            save_encoder(network, path, name=f"dlg-{recipe.name}")
         workers.wait()
         written, _ = load_network(path)
         return TrainedEncoder(path, fingerprint(written), recipe.optimiser.steps, len(rows))

@@ -90,7 +90,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "lesion": LATER,
             }
         ],
-        "encoder": {"name": "small", "fingerprint": "0123456789abcdef", "dimension": 256},
+        "encoder": {"name": "dlg-small", "fingerprint": "0123456789abcdef", "dimension": 256},
         "index": {"lesions": 32735},
         "timing_ms": TIMING,
         "warnings": [],
@@ -100,7 +100,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "grid": "file",
         "warnings": [],
         "candidates": [CANDIDATE],
-        "detector": {"name": "small", "fingerprint": "fedcba9876543210"},
+        "detector": {"name": "fcos-small", "fingerprint": "fedcba9876543210"},
         "key_slice_index": 109,
         "timing_ms": {**TIMING, "detect": 310.0, "total": 316.1},
     },
