@@ -64,6 +64,13 @@ def serve(
             help="The file of API keys (`lesion-search keys`); needed beyond loopback.",
         ),
     ] = None,
+    audit_log: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LESION_SEARCH_AUDIT_LOG",
+            help="The file of the audit log; beside the file of keys where there is one.",
+        ),
+    ] = None,
     certificate: Annotated[
         Path | None,
         typer.Option(envvar="LESION_SEARCH_CERTIFICATE", help="A TLS certificate (PEM)."),
@@ -90,6 +97,7 @@ def serve(
             port=port,
             keys=keys,
             token=token,
+            audit_log=audit_log,
             certificate=certificate,
             certificate_key=certificate_key,
         )
