@@ -117,11 +117,12 @@ def read_slab(pacs: PacsClient, series: PacsSeries, position: int, *, half_depth
     Raises:
         PacsLimitError: they are more bytes than one query may take.
         PacsImageError: they cannot be read as CT, or show burned-in text.
+        OtherInstanceError: the PACS brings other images, or another patient's.
         PacsError: the PACS cannot bring them.
     """
     wanted = series.within(position, half_depth_mm)
     _check_bytes(pacs, [series.images[place] for place in wanted])
-    images = [_retrieved(pacs, series.entry, series.images[place], place) for place in wanted]
+    images = [_retrieved(pacs, series, place) for place in wanted]
     try:
         slab = _read(pacs, images, position - wanted.start)
     except (DicomError, UploadError) as wrong:
@@ -174,11 +175,10 @@ def _check_bytes(pacs: PacsClient, images: Sequence[InstanceEntry]) -> None:
         )
 
 
-def _retrieved(
-    pacs: PacsClient, entry: SeriesEntry, image: InstanceEntry, place: int
-) -> tuple[str, Dataset]:
+def _retrieved(pacs: PacsClient, series: PacsSeries, place: int) -> tuple[str, Dataset]:
     """One image under the name of its place, with its pixels and geometry alone."""
-    dataset = pacs.retrieve(entry, image.sop_uid)
+    sop_uid, patient_id = series.images[place].sop_uid, series.study.patient_id
+    dataset = pacs.retrieve(series.entry, sop_uid, patient_id=patient_id)
     name = f"slice {place}"
     try:
         check_burned_in(dataset)
