@@ -46,7 +46,7 @@ class TrackedLesion:
 
 
 @dataclass(frozen=True)
-class Course:
+class PatientHistory:
     """A patient's history.
 
     Attributes:
@@ -62,7 +62,7 @@ class Course:
     gender: str
 
 
-def draw_course(anatomy: Anatomy, rng: np.random.Generator) -> Course:
+def draw_history(anatomy: Anatomy, rng: np.random.Generator) -> PatientHistory:
     """One to eight lesions over two to four studies."""
     studies = int(rng.integers(2, 5))
     lesions = _draw_lesions(anatomy, rng)
@@ -75,7 +75,7 @@ def draw_course(anatomy: Anatomy, rng: np.random.Generator) -> Course:
     marked[int(rng.integers(studies))] = True
     steps = rng.integers(1, 4, studies)
     ages = rng.uniform(22, 85) + np.cumsum(rng.uniform(0.15, 1.1, studies))
-    return Course(
+    return PatientHistory(
         lesions=tuple(tracked),
         study_numbers=tuple(int(number) for number in np.cumsum(steps)),
         series_numbers=tuple(int(number) for number in rng.integers(1, 8, studies)),
