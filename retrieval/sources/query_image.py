@@ -6,6 +6,7 @@ import gzip
 import math
 import re
 import zlib
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from retrieval.image import CTError, Slab
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.table import read_lesion_table
+from retrieval.sources.dicom.file import is_dicom, is_dicom_head
 from retrieval.sources.dicom.series import read_dicom
 from retrieval.sources.nifti import read_nifti
 
@@ -52,31 +54,46 @@ def open_query_image(
     key_slice_index: int | None = None,
     spacing_mm: SpacingMm | None = None,
     half_depth_mm: float = NEIGHBOUR_DEPTH_MM,
+    series: str | None = None,
 ) -> Slab:
     """CT from a file or a folder.
 
     Args:
-        path: a 16-bit PNG in DeepLesion's coding, a folder of them, a DICOM file, a folder of
-            one DICOM series, or a NIfTI file; file names decide nothing but a PNG's number.
+        path: a 16-bit PNG in DeepLesion's coding, a folder of them, a DICOM file, a folder with
+            DICOM in it or in its folders, or a NIfTI file; file names decide nothing but a PNG's
+            number.
         key_slice_index: for a folder of PNGs the number in the file's name, for DICOM and NIfTI
             the position among the sorted slices from 0; the default is the middle. A PNG file is
             its own key slice.
         spacing_mm: of PNGs, which carry none. Not needed where the PNG lies in an archive whose
             table has its series; refused for DICOM and NIfTI, which say it themselves.
         half_depth_mm: how far from the key slice PNG neighbours are read.
+        series: which one of several DICOM series: its number in the list that the error shows, or
+            its UID.
 
     Raises:
         QueryImageError: nothing there, no known kind, or no spacing.
         CTError, ArchiveError: of that kind, but not readable as CT.
     """
+    asked = _Asked(key_slice_index, spacing_mm, half_depth_mm, series)
     if path.is_dir():
-        return _open_folder(path, key_slice_index, spacing_mm, half_depth_mm)
+        return _open_folder(path, asked)
     if not path.is_file():
         raise QueryImageError(f"{path} does not exist: give {ACCEPTED}")
     kind = kind_of(path)
     if kind is ImageKind.PNG:
-        return _open_png(path, key_slice_index, spacing_mm, half_depth_mm)
-    return _open_volume(kind, path, key_slice_index, spacing_mm)
+        return _open_png(path, asked)
+    return _open_volume(kind, path, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a user says of an image."""
+
+    key_slice_index: int | None
+    spacing_mm: SpacingMm | None
+    half_depth_mm: float
+    series: str | None
 
 
 def kind_of(path: Path) -> ImageKind:
@@ -85,7 +102,7 @@ def kind_of(path: Path) -> ImageKind:
         head = file.read(_SNIFFED_BYTES)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return ImageKind.PNG
-    if head[128:132] == b"DICM":
+    if is_dicom_head(head):
         return ImageKind.DICOM
     if head.startswith(b"\x1f\x8b"):
         try:
@@ -97,14 +114,14 @@ def kind_of(path: Path) -> ImageKind:
     return ImageKind.NIFTI if is_nifti else ImageKind.UNKNOWN
 
 
-def _open_folder(
-    folder: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None, half_depth_mm: float
-) -> Slab:
+def _open_folder(folder: Path, asked: _Asked) -> Slab:
     visible = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
     files: dict[ImageKind, list[Path]] = {}
     for file in visible:
         files.setdefault(kind_of(file), []).append(file)
     files.pop(ImageKind.UNKNOWN, None)
+    if not files and _holds_dicom(folder):
+        return _open_volume(ImageKind.DICOM, folder, asked)
     if not files:
         what = "is empty" if not visible else f"holds {len(visible)} files, none of them CT"
         raise QueryImageError(f"folder {folder} {what}: give {ACCEPTED}")
@@ -114,46 +131,52 @@ def _open_folder(
     kind, paths = next(iter(files.items()))
     if kind is ImageKind.PNG:
         numbered = _numbered(paths)
-        spacing = spacing_mm or _archive_spacing(folder)
-        key = _key_number(numbered, key_slice_index, folder)
-        return _slab_of_pngs(numbered, key, spacing, half_depth_mm)
+        key = _key_number(numbered, asked.key_slice_index, folder)
+        return _slab_of_pngs(numbered, key, asked, _archive_spacing(folder))
     if kind is ImageKind.NIFTI and len(paths) > 1:
         raise QueryImageError(f"folder {folder} holds {len(paths)} NIfTI files: give one file")
     target = folder if kind is ImageKind.DICOM else paths[0]
-    return _open_volume(kind, target, key_slice_index, spacing_mm)
+    return _open_volume(kind, target, asked)
 
 
-def _open_volume(
-    kind: ImageKind, path: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None
-) -> Slab:
+def _holds_dicom(folder: Path) -> bool:
+    """Whether there is DICOM in the folders of a folder."""
+    return any(file.is_file() and is_dicom(file) for file in sorted(folder.rglob("*")))
+
+
+def _open_volume(kind: ImageKind, path: Path, asked: _Asked) -> Slab:
     if kind is ImageKind.UNKNOWN:
         raise QueryImageError(f"{path} is of no kind that is read: give {ACCEPTED}")
-    if spacing_mm is not None:
+    if asked.spacing_mm is not None:
         raise QueryImageError(f"{path} is {kind} and says its spacing itself: leave it out")
-    read = read_dicom if kind is ImageKind.DICOM else read_nifti
-    return read(path, key_slice=key_slice_index)
+    if kind is ImageKind.DICOM:
+        return read_dicom(path, key_slice=asked.key_slice_index, series=asked.series)
+    if asked.series is not None:
+        raise QueryImageError(f"{path} is {kind} and holds one series: leave the series out")
+    return read_nifti(path, key_slice=asked.key_slice_index)
 
 
-def _open_png(
-    path: Path, key_slice_index: int | None, spacing_mm: SpacingMm | None, half_depth_mm: float
-) -> Slab:
+def _open_png(path: Path, asked: _Asked) -> Slab:
     """One PNG: with its neighbours if it lies in an archive, alone otherwise."""
     archived = _archive_spacing(path.parent)
     if archived is None:
-        number = _number(path) if key_slice_index is None else key_slice_index
-        return _slab_of_pngs({number or 0: path}, number or 0, spacing_mm, half_depth_mm)
+        number = _number(path) if asked.key_slice_index is None else asked.key_slice_index
+        return _slab_of_pngs({number or 0: path}, number or 0, asked, None)
     siblings = [file for file in path.parent.glob("*.png") if file.is_file()]
     numbered = _numbered(siblings)
     key = next(number for number, file in numbered.items() if file.name == path.name)
-    if key_slice_index not in (None, key):
-        raise QueryImageError(f"{path} is slice {key}, not {key_slice_index}: give one of the two")
-    return _slab_of_pngs(numbered, key, spacing_mm or archived, half_depth_mm)
+    if asked.key_slice_index not in (None, key):
+        raise QueryImageError(
+            f"{path} is slice {key}, not {asked.key_slice_index}: give one of the two"
+        )
+    return _slab_of_pngs(numbered, key, asked, archived)
 
 
 def _slab_of_pngs(
-    numbered: dict[int, Path], key: int, spacing_mm: SpacingMm | None, half_depth_mm: float
+    numbered: dict[int, Path], key: int, asked: _Asked, archived_mm: SpacingMm | None
 ) -> Slab:
     """The key slice with those neighbours whose numbers follow on without a gap."""
+    spacing_mm = asked.spacing_mm or archived_mm
     if spacing_mm is None:
         raise QueryImageError(
             f"{numbered[key].name} is a PNG and says nothing of its size in mm: give the spacing "
@@ -161,7 +184,7 @@ def _slab_of_pngs(
         )
     if not all(math.isfinite(length) and length > 0 for length in spacing_mm):
         raise QueryImageError(f"spacing {list(spacing_mm)} mm: three numbers above 0 are needed")
-    reach = math.ceil(half_depth_mm / spacing_mm[2])
+    reach = math.ceil(asked.half_depth_mm / spacing_mm[2])
     first = last = key
     while first - 1 in numbered and key - first < reach:
         first -= 1

@@ -118,12 +118,18 @@ class ImageOptions:
         typer.Option("--key-slice", help="The slice to look at. Default: the middle one."),
     ] = None
     spacing: SpacingOption = None
+    series: Annotated[
+        str | None,
+        typer.Option(help="Which DICOM series of a folder: its number in the list, or its UID."),
+    ] = None
 
     def choice(self) -> ImageChoice:
         """The options parsed; raises LesionError."""
         from service.engine.query import ImageChoice
 
-        return ImageChoice.parse(key_slice_index=self.key_slice, spacing=self.spacing)
+        return ImageChoice.parse(
+            key_slice_index=self.key_slice, spacing=self.spacing, series=self.series
+        )
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ def query(
         study_id=whose.study,
         key_slice_index=reading.key_slice,
         spacing=reading.spacing,
+        series=reading.series,
     )
     detecting = image is not None and not asked.is_marked
     engine = engine_of(index, models, vectors, detecting=detecting)
@@ -116,6 +117,7 @@ def search_image(engine: SearchEngine, asked: LesionQuery, path: Path) -> Answer
         key_slice_index=asked.image.key_slice_index,
         spacing_mm=asked.image.spacing_mm,
         half_depth_mm=engine.half_depth_mm(detecting=not asked.is_marked),
+        series=asked.image.series,
     )
     read_ms = (time.perf_counter() - start) * 1000
     return Answered(engine.search(asked, slab).with_read_time(read_ms), slab)

@@ -35,6 +35,7 @@ class QueryFields(TypedDict, total=False):
     vector: Numbers | None
     key_slice_index: int | None
     spacing: Numbers | None
+    series: str | None
     patient_id: str | None
     study_id: str | None
     k: int
@@ -49,19 +50,27 @@ class ImageChoice:
     Attributes:
         key_slice_index: the series' own number of the key slice; None for the middle one.
         spacing_mm: for images whose files hold no spacing, as PNGs outside an archive.
+        series: which one of several DICOM series, by its number in the list or its UID.
     """
 
     key_slice_index: int | None = None
     spacing_mm: SpacingMm | None = None
+    series: str | None = None
 
     @classmethod
-    def parse(cls, *, key_slice_index: int | None = None, spacing: Numbers | None = None) -> Self:
+    def parse(
+        cls,
+        *,
+        key_slice_index: int | None = None,
+        spacing: Numbers | None = None,
+        series: str | None = None,
+    ) -> Self:
         """The choice as a user writes it; raises LesionError for a spacing that is none."""
         if spacing is None:
-            return cls(key_slice_index)
+            return cls(key_slice_index, series=series)
         text = _text(spacing)
         x, y, interval = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
-        return cls(key_slice_index, (x, y, interval))
+        return cls(key_slice_index, (x, y, interval), series)
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,9 @@ class LesionQuery:
             where=LesionFilter() if where is None else LesionFilter.parse(where),
             grid=_grid(fields.get("grid", Grid.FILE)),
             image=ImageChoice.parse(
-                key_slice_index=fields.get("key_slice_index"), spacing=fields.get("spacing")
+                key_slice_index=fields.get("key_slice_index"),
+                spacing=fields.get("spacing"),
+                series=fields.get("series"),
             ),
         )
 

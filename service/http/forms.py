@@ -39,6 +39,13 @@ class FileForm(RequestModel):
         "front up, slices from 0 at the feet)",
     )
 
+    series: str | None = Field(
+        default=None,
+        max_length=64,
+        description="which one of several DICOM series: its number in the list that the error "
+        "shows, or its UID",
+    )
+
     @property
     def uploads(self) -> list[UploadFile]:
         """Every file that was sent."""
@@ -46,7 +53,9 @@ class FileForm(RequestModel):
 
     def choice(self) -> ImageChoice:
         """Which slice is meant, and what the files do not tell; raises LesionError."""
-        return ImageChoice.parse(key_slice_index=self.key_slice_index, spacing=self.spacing)
+        return ImageChoice.parse(
+            key_slice_index=self.key_slice_index, spacing=self.spacing, series=self.series
+        )
 
 
 class ImageForm(FileForm):
@@ -80,6 +89,7 @@ class SearchForm(ImageForm):
             vector=self.vector,
             key_slice_index=self.key_slice_index,
             spacing=self.spacing,
+            series=self.series,
             patient_id=self.patient_id,
             study_id=self.study_id,
             k=self.k,

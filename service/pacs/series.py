@@ -10,7 +10,10 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from retrieval.image import Slab
-from retrieval.sources.dicom.header import TAGS, DicomError, plane_of
+from retrieval.sources.dicom.errors import DicomError
+from retrieval.sources.dicom.file import TAGS
+from retrieval.sources.dicom.header import plane_of
+from retrieval.sources.dicom.parts import chosen_part
 from retrieval.sources.dicom.series import grid_of, slab_of
 from service.decoding.limits import UploadError
 from service.decoding.reading import UploadOptions
@@ -133,8 +136,8 @@ def read_slab(pacs: PacsClient, series: PacsSeries, position: int, *, half_depth
 def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: int) -> Slab:
     """The images as CT, decoded in another process where the client has one for it."""
     if pacs.decoders is None:
-        grid = grid_of([plane_of(name, image) for name, image in images])
-        return slab_of(grid, key_slice=key_slice)
+        part = chosen_part([plane_of(name, image) for name, image in images])
+        return slab_of(grid_of(part, key_slice=key_slice))
     files = []
     for _, image in images:
         file = BytesIO()

@@ -48,7 +48,9 @@ def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -
     """The CT of the files of a form, and whose it is; raises LesionSearchError."""
     names = tuple(told_name(upload.filename or "") for upload in form.uploads)
     choice = form.choice()
-    reading = UploadOptions(choice.key_slice_index, choice.spacing_mm, half_depth_mm, names)
+    reading = UploadOptions(
+        choice.key_slice_index, choice.spacing_mm, half_depth_mm, names, choice.series
+    )
     files = [upload.file for upload in form.uploads]
     if form.grid is Grid.FILE or choice.key_slice_index is None:
         return read_upload(files, reading, service.decoders)
@@ -59,8 +61,8 @@ def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -
 
 
 def _held_slab(service: ServiceState, upload_id: str, form: ImageForm) -> Slab:
-    if form.spacing is not None:
-        raise RequestError("the upload has its spacing already: leave `spacing` out")
+    if form.spacing is not None or form.series is not None:
+        raise RequestError("the upload is read already: leave `spacing` and `series` out")
     return _on_key_slice(service.uploads.get(upload_id), form)
 
 

@@ -141,10 +141,14 @@ def test_a_series_of_mixed_orientations(query_refused, tmp_path):
     assert "orientation" in query_refused(tmp_path, "--box", "5,5,20,20").lower()
 
 
-def test_a_series_with_a_missing_slice(query_refused, tmp_path):
-    for number in (0, 1, 2, 4, 5):
-        write_dicom(tmp_path / f"{number}.dcm", position=2.5 * number)
-    assert "missing" in query_refused(tmp_path, "--box", "5,5,20,20").lower()
+def test_two_series_in_one_folder(query_refused, tmp_path):
+    for number in range(6):
+        series = f"1.2.{number // 3}"
+        place = 2.5 * (number % 3)
+        write_dicom(tmp_path / f"{number}.dcm", position=place, SeriesInstanceUID=series)
+    told = query_refused(tmp_path, "--box", "5,5,20,20")
+    assert "2 series" in told
+    assert "--series N" in told
 
 
 def test_not_a_number_in_the_image(query_refused, tmp_path):
