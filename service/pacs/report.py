@@ -133,9 +133,7 @@ class _Places:
     def _header(self, series: PacsSeries, position: int) -> Dataset:
         uid = series.images[position].sop_uid
         if uid not in self._headers:
-            self._headers[uid] = self._patient.pacs.header(
-                series.entry, uid, patient_id=self._patient.own_id
-            )
+            self._headers[uid] = self._patient.pacs.header(series.entry, uid)
         return self._headers[uid]
 
 

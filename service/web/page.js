@@ -1,7 +1,6 @@
 // The page: three views, one of them shown, all of their state in the URL.
 
-import { getJson, messageOf, onKeyWanted } from "./core/api.js";
-import { all, byId } from "./core/dom.js";
+import { getJson, onKeyWanted } from "./core/api.js";
 import { askForKey } from "./core/key_dialog.js";
 import { showHelp, useKeys } from "./core/keyboard.js";
 import { plural } from "./core/lesion_facts.js";
@@ -18,21 +17,20 @@ const VIEWS = {
 };
 
 const views = new Map();
-const links = all(document, "nav a").map((link) => /** @type {HTMLAnchorElement} */ (link));
-/** @type {Record<string, Record<string, string>>} */
+const links = document.querySelectorAll("nav a");
 const lastParams = {};
 
 function showRoute({ view: name, params }) {
   if (!views.has(name)) {
     const view = VIEWS[name].make();
     views.set(name, view);
-    byId("views").append(view.element);
+    document.getElementById("views").append(view.element);
   }
   for (const [other, view] of views) view.element.hidden = other !== name;
   // A view's own link leads back to where the reader left it.
   lastParams[name] = params;
   for (const link of links) {
-    const view = link.dataset.view ?? "";
+    const { view } = link.dataset;
     link.href = address(view, view === name ? {} : lastParams[view]);
     if (view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -43,17 +41,17 @@ function showRoute({ view: name, params }) {
 }
 
 async function showFacts() {
-  const facts = byId("index-facts");
+  const facts = document.getElementById("index-facts");
   try {
     const { lesions } = await getJson("readyz");
     facts.textContent = `${plural(lesions, "lesion")} indexed`;
   } catch (error) {
-    facts.textContent = messageOf(error);
+    facts.textContent = error.message;
   }
 }
 
 onKeyWanted(askForKey);
-byId("keys").addEventListener("click", showHelp);
+document.getElementById("keys").addEventListener("click", showHelp);
 onRoute(showRoute);
 acceptDrops((files) => {
   if (readRoute().view !== "search") go("search");

@@ -8,9 +8,7 @@ const LEAST_MS = 400;
 export class Transfer {
   #bytes;
   #share = 0;
-  /** @type {{ share: number, now: number } | null} */
   #since = null;
-  /** Bytes a second. @type {number | null} */
   #rate = null;
 
   constructor(bytes) {

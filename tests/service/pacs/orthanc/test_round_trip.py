@@ -37,9 +37,7 @@ def test_only_the_slices_that_are_needed_are_retrieved(pacs, phantom, patient, e
     asked = []
     retrieve = client.retrieve
     monkeypatch.setattr(
-        client,
-        "retrieve",
-        lambda series, uid, **whose: (asked.append(uid), retrieve(series, uid, **whose))[1],
+        client, "retrieve", lambda series, uid: (asked.append(uid), retrieve(series, uid))[1]
     )
     mark = next(iter(phantom[2].values()))
     series = find_series(client, mark.reference)
@@ -193,8 +191,6 @@ def test_where_nobody_marked_anything_the_detector_proposes(
 def test_the_pacs_holds_what_was_stored(pacs: Orthanc, phantom):
     mark = phantom[2]["000004_t01"]
     series = find_series(pacs.client(), mark.reference)
-    header: Dataset = pacs.client().header(
-        series.entry, mark.reference.sop_uid, patient_id=series.study.patient_id
-    )
+    header: Dataset = pacs.client().header(series.entry, mark.reference.sop_uid)
     assert header.PatientID == PATIENT
     assert "PixelData" not in header
