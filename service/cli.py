@@ -22,6 +22,7 @@ COMMANDS = {
     "index": "service.commands.indexing.index",
     "query": "service.commands.query",
     "detect": "service.commands.detect",
+    "locate": "service.commands.locate",
     "track": "service.commands.track",
     "evaluate": "service.commands.evaluation.evaluate",
     "train": "service.commands.models.train",

@@ -174,11 +174,11 @@ class _SameConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         if stride == 1:
-            return F.conv2d(input, self.weight, None, 1, kernel // 2, 1, self.groups)
+            return F.conv2d(input, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
         rows = max((-(-input.shape[-2] // stride) - 1) * stride + kernel - input.shape[-2], 0)
         columns = max((-(-input.shape[-1] // stride) - 1) * stride + kernel - input.shape[-1], 0)
         padding = [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2]
-        return F.conv2d(F.pad(input, padding), self.weight, None, stride, 0, 1, self.groups)
+        return F.conv2d(F.pad(input, padding), self.weight, self.bias, stride, 0, 1, self.groups)
 
 
 def _convolution(

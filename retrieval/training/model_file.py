@@ -46,14 +46,27 @@ def fingerprint_of(network: nn.Module, settings: Mapping[str, Any]) -> str:
 
 
 def write_model(
-    path: Path, network: nn.Module, settings: Mapping[str, Any], *, name: str, kind: ModelKind
+    path: Path,
+    network: nn.Module,
+    settings: Mapping[str, Any],
+    *,
+    name: str,
+    kind: ModelKind,
+    half: bool = False,
 ) -> str:
-    """Writes weights and settings, whole or not at all; returns the fingerprint."""
+    """Writes weights and settings, whole or not at all; returns the fingerprint.
+
+    With ``half`` parameters are stored in half precision; they must be such numbers already.
+    Buffers (batch-norm statistics) keep their own precision.
+    """
     fingerprint = fingerprint_of(network, settings)
     header = {"name": name, **settings, "fingerprint": fingerprint}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file(weights_of(network), str(partial), metadata={kind.header: json.dumps(header)})
+    weights = weights_of(network)
+    if half:
+        weights |= {key: weights[key].half() for key, _ in network.named_parameters()}
+    save_file(weights, str(partial), metadata={kind.header: json.dumps(header)})
     partial.replace(path)
     return fingerprint
 

@@ -10,6 +10,7 @@ evaluation/        the published protocols and the model card
 models/            train and fit-matcher
 query.py           one lesion in, similar lesions and follow-ups out
 detect.py          where lesions may be, on one slice or in a whole series
+locate.py          the body position of every slice, with its error
 track.py           lesion tracks of one patient or of all
 serve.py, keys.py  the HTTP service, and the API keys that it asks for
 pacs.py            query, add and report by DICOMweb reference

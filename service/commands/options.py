@@ -62,14 +62,6 @@ ApproximateFlag = Annotated[
 SpacingOption = Annotated[
     str | None, typer.Option(help="x,y,interval in mm, for PNGs outside an archive.")
 ]
-AssumeHuFlag = Annotated[
-    bool,
-    typer.Option(
-        "--assume-hu",
-        help="Take the values for Hounsfield units where they do not look like it; a warning "
-        "says so.",
-    ),
-]
 
 ResamplesOption = Annotated[
     int,
@@ -126,14 +118,17 @@ class ImageOptions:
         typer.Option("--key-slice", help="The slice to look at. Default: the middle one."),
     ] = None
     spacing: SpacingOption = None
-    assume_hu: AssumeHuFlag = False
+    series: Annotated[
+        str | None,
+        typer.Option(help="Which DICOM series of a folder: its number in the list, or its UID."),
+    ] = None
 
     def choice(self) -> ImageChoice:
         """The options parsed; raises LesionError."""
         from service.engine.query import ImageChoice
 
         return ImageChoice.parse(
-            key_slice_index=self.key_slice, spacing=self.spacing, assume_hu=self.assume_hu
+            key_slice_index=self.key_slice, spacing=self.spacing, series=self.series
         )
 
 

@@ -56,7 +56,7 @@ def query(
         Path | None,
         typer.Argument(
             help="A 16-bit PNG (HU + 32768) or a folder of them, a DICOM file or a folder with "
-            "one series, or a volume: NIfTI, NRRD, MetaImage."
+            "one series, or NIfTI."
         ),
     ] = None,
     lesion: Annotated[str | None, typer.Option(help="Search with an indexed lesion.")] = None,
@@ -89,7 +89,7 @@ def query(
         study_id=whose.study,
         key_slice_index=reading.key_slice,
         spacing=reading.spacing,
-        assume_hu=reading.assume_hu,
+        series=reading.series,
     )
     detecting = image is not None and not asked.is_marked
     engine = engine_of(index, models, vectors, detecting=detecting)
@@ -117,7 +117,7 @@ def search_image(engine: SearchEngine, asked: LesionQuery, path: Path) -> Answer
         key_slice_index=asked.image.key_slice_index,
         spacing_mm=asked.image.spacing_mm,
         half_depth_mm=engine.half_depth_mm(detecting=not asked.is_marked),
-        assume_hu=asked.image.assume_hu,
+        series=asked.image.series,
     )
     read_ms = (time.perf_counter() - start) * 1000
     return Answered(engine.search(asked, slab).with_read_time(read_ms), slab)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import signal
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from retrieval.lesion import LesionSearchError
-from service.commands.options import (
-    ApproximateFlag,
-    CollectionOption,
-    DetectorOption,
-    EncoderOption,
-    IndexOption,
-    MatcherOption,
-    MilvusOption,
-)
+from service.commands.option_groups import with_groups
+from service.commands.options import IndexOption, ModelOptions, VectorOptions
 from service.console import say
 
 if TYPE_CHECKING:
@@ -31,17 +25,14 @@ class CertificateError(LesionSearchError):
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("serve")(serve)
+    app.command("serve")(with_groups(serve))
 
 
 def serve(
+    *,
     index: IndexOption,
-    encoder: EncoderOption = None,
-    matcher: MatcherOption = None,
-    detector: DetectorOption = None,
-    milvus: MilvusOption = None,
-    collection: CollectionOption = "lesions",
-    approximate: ApproximateFlag = False,
+    models: ModelOptions,
+    vectors: VectorOptions,
     host: Annotated[
         str, typer.Option(envvar="LESION_SEARCH_HOST", help="The address to listen on.")
     ] = "127.0.0.1",
@@ -64,6 +55,13 @@ def serve(
             help="The file of API keys (`lesion-search keys`); needed beyond loopback.",
         ),
     ] = None,
+    audit_log: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LESION_SEARCH_AUDIT_LOG",
+            help="The file of the audit log; beside the file of keys where there is one.",
+        ),
+    ] = None,
     certificate: Annotated[
         Path | None,
         typer.Option(envvar="LESION_SEARCH_CERTIFICATE", help="A TLS certificate (PEM)."),
@@ -76,20 +74,22 @@ def serve(
     """Serve the search page and the HTTP API until Ctrl-C."""
     from service.http.settings import Settings
 
-    files = {"encoder": encoder, "matcher": matcher, "detector": detector}
     # An option that is not given leaves its setting to the environment.
-    named: dict[str, Any] = {name: file for name, file in files.items() if file is not None}
+    named: dict[str, Any] = {
+        name: file for name, file in asdict(models).items() if file is not None
+    }
     run_service(
         Settings(
             index=index,
             **named,
-            approximate=approximate,
-            milvus_uri=milvus or "",
-            milvus_collection=collection,
+            approximate=vectors.approximate,
+            milvus_uri=vectors.milvus or "",
+            milvus_collection=vectors.collection,
             host=host,
             port=port,
             keys=keys,
             token=token,
+            audit_log=audit_log,
             certificate=certificate,
             certificate_key=certificate_key,
         )

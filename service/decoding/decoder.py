@@ -179,7 +179,7 @@ class Decoder:
             "spacing_mm": options.spacing_mm,
             "half_depth_mm": options.half_depth_mm,
             "names": options.names,
-            "assume_hu": options.assume_hu,
+            "series": options.series,
         }
         send_message(self._channel, document, _chunks(files), sum(sizes))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval.image import Slab
 from retrieval.lesion import LesionSearchError
+from retrieval.sources.dicom.file import is_deflated
 from retrieval.sources.query_image import (
     ACCEPTED,
     NEIGHBOUR_DEPTH_MM,
@@ -15,23 +18,27 @@ from retrieval.sources.query_image import (
     kind_of,
     open_query_image,
 )
-from retrieval.sources.volumes.reading import data_file_name
 from service.decoding.identity import IdentifiedImage, identity_of
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.screening import screen
-from service.decoding.unpacking import GZIP, ZIP, Budget, entry_names, expand_zip, inflate_gzip
+from service.decoding.unpacking import (
+    GZIP,
+    ZIP,
+    Budget,
+    entry_names,
+    expand_zip,
+    inflate_dicom,
+    inflate_gzip,
+)
 
 _MIN_MM, _MAX_MM = 0.001, 1000.0
+_STORED_NAME = re.compile(r"(?<![\w.-])(\d{4,5})\.(?:dcm|png|nii|nrrd|mha)(?![\w-])")
+"""A file as it is stored here, under its number."""
+
 _MAX_HU = 1e6
 """Metal reaches some ten thousand."""
 
-_SUFFIX = {
-    ImageKind.PNG: ".png",
-    ImageKind.DICOM: ".dcm",
-    ImageKind.NIFTI: ".nii",
-    ImageKind.NRRD: ".nrrd",
-    ImageKind.META_IMAGE: ".mha",
-}
+_SUFFIX = {ImageKind.PNG: ".png", ImageKind.DICOM: ".dcm", ImageKind.NIFTI: ".nii"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +47,34 @@ class UploadOptions:
 
     ``spacing_mm`` is along x, along y and from slice to slice; PNG has no geometry of its own.
     ``half_depth_mm`` is how far from the key slice PNG neighbours are read. ``names`` is what the
-    client calls its files: they may say whose images these are, and are never paths. ``assume_hu``
-    takes values for HU that do not look like it.
+    client calls its files: they may say whose images these are, and are never paths. ``series``
+    chooses one of several DICOM series.
     """
 
     key_slice_index: int | None = None
     spacing_mm: tuple[float, float, float] | None = None
     half_depth_mm: float = NEIGHBOUR_DEPTH_MM
     names: tuple[str, ...] = ()
-    assume_hu: bool = False
+    series: str | None = None
 
 
-def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> Slab:
+def read_folder(
+    folder: Path,
+    options: UploadOptions,
+    limits: DecodeLimits,
+    names: Mapping[int, str] | None = None,
+) -> Slab:
     """The slab of the received files, which lie in ``folder`` under numbers in their order.
 
-    Several PNGs are consecutive slices in their order, numbered from 1.
+    Several PNGs are consecutive slices in their order, numbered from 1. ``names`` is what sender or
+    zip call the files, by their numbers: messages and notes call them so.
 
     Raises:
         UploadError: with one line that tells nothing of where the upload was stored.
     """
     try:
-        files = _unpacked(folder, limits)
-        files = _with_data_file(files) or [_named_by_content(file) for file in files]
+        files, others = _unpacked(folder, limits)
+        files = [_named_by_content(file) for file in files]
         _check_one_kind(files)
         screen(files, limits)
         if len(files) > 1:
@@ -74,15 +87,26 @@ def read_folder(folder: Path, options: UploadOptions, limits: DecodeLimits) -> S
             key_slice_index=options.key_slice_index,
             spacing_mm=options.spacing_mm,
             half_depth_mm=options.half_depth_mm,
-            assume_hu=options.assume_hu,
+            series=options.series,
         )
         _check_plausible(slab)
-        return slab
+        notes = [f"left out: {others} files of other kinds"] if others else []
+        notes += [_called(note, names) for note in slab.notes]
+        return replace(slab, notes=tuple(notes))
     except LesionSearchError as mistake:
         words = str(mistake).replace(str(folder / "series") + os.sep, "upload ")
         words = words.replace(str(folder / "series"), "the upload")
         words = words.replace(str(folder) + os.sep, "upload ").replace(str(folder), "the upload")
-        raise UploadError(words) from None
+        raise UploadError(_called(words, names)) from None
+
+
+def _called(words: str, names: Mapping[int, str] | None) -> str:
+    """The words with the files' own names in place of the numbers they are stored under."""
+
+    def own(stored: re.Match[str]) -> str:
+        return (names or {}).get(int(stored[1])) or stored[0]
+
+    return _STORED_NAME.sub(own, words)
 
 
 def read_identified(folder: Path, options: UploadOptions, limits: DecodeLimits) -> IdentifiedImage:
@@ -91,7 +115,7 @@ def read_identified(folder: Path, options: UploadOptions, limits: DecodeLimits) 
     Raises UploadError as well where they name several patients.
     """
     names = _names_of(folder, options, limits)
-    slab = read_folder(folder, options, limits)
+    slab = read_folder(folder, options, limits, names)
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     dicom = [file for file in files if file.suffix == _SUFFIX[ImageKind.DICOM]]
     called = [names.get(int(file.stem), "") if file.stem.isdecimal() else "" for file in files]
@@ -121,10 +145,12 @@ def _check_plausible(slab: Slab) -> None:
         )
 
 
-def _unpacked(folder: Path, limits: DecodeLimits) -> list[Path]:
+def _unpacked(folder: Path, limits: DecodeLimits) -> tuple[list[Path], int]:
+    """The images, inflated, and how many files of a zip are of no kind that is read."""
     received = sorted(folder.iterdir())
     budget = Budget(limits.max_inflated_bytes)
     files: list[Path] = []
+    others = 0
     for path in received:
         with path.open("rb") as file:
             head = file.read(4)
@@ -133,7 +159,8 @@ def _unpacked(folder: Path, limits: DecodeLimits) -> list[Path]:
                 raise UploadError(f"{len(received)} files were sent, one a zip: send it alone")
             entries = folder / "entries"
             entries.mkdir()
-            files += expand_zip(path, entries, limits, budget)
+            found, others = expand_zip(path, entries, limits, budget)
+            files += found
             path.unlink()
         elif head.startswith(GZIP):
             inflated = path.with_name(path.name + "-inflated")
@@ -142,26 +169,10 @@ def _unpacked(folder: Path, limits: DecodeLimits) -> list[Path]:
             files.append(inflated.rename(path))
         else:
             files.append(path)
-    return files
-
-
-def _with_data_file(files: list[Path]) -> list[Path]:
-    """A volume's header alone, its data file laid beside it; nothing for any other upload."""
-    kinds = [kind_of(path) for path in files]
-    if len(files) != 2 or not {ImageKind.UNKNOWN} < set(kinds):
-        return []
-    header, data = files if kinds[1] is ImageKind.UNKNOWN else files[::-1]
-    named = data_file_name(header) if kind_of(header).is_volume else None
-    if named is None:
-        return []
-    folder = header.parent / "volume"
-    folder.mkdir()
-    header = header.rename(folder / header.name)
-    target = folder / named
-    # The name is the upload's own text: one that is no plain name is left to the reader to refuse.
-    if target.parent == folder and named not in {"", ".", "..", header.name}:
-        data.rename(target)
-    return [header]
+    for path in files:
+        if is_deflated(path):
+            inflate_dicom(path, budget)
+    return files, others
 
 
 def _named_by_content(path: Path) -> Path:
@@ -174,11 +185,8 @@ def _named_by_content(path: Path) -> Path:
 
 
 def _check_one_kind(files: list[Path]) -> None:
-    if len(files) == 1:
-        return
     kinds = {path.suffix: 1 for path in files}
     if len(kinds) > 1:
         raise UploadError(f"the upload mixes {len(kinds)} kinds of image: send one of them alone")
-    kind = next(kind for kind, suffix in _SUFFIX.items() if suffix == files[0].suffix)
-    if kind.is_volume:
-        raise UploadError(f"{len(files)} {kind} files were sent: send one")
+    if len(files) > 1 and files[0].suffix == _SUFFIX[ImageKind.NIFTI]:
+        raise UploadError(f"{len(files)} NIfTI files were sent: send one")

@@ -8,34 +8,36 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from pydicom.filereader import read_file_meta_info, read_partial
+import nibabel as nib
+from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
-from retrieval.image import CTError
+from retrieval.lesion import LesionSearchError
+from retrieval.sources.dicom.file import with_syntax
+from retrieval.sources.dicom.objects import stray_kind
+from retrieval.sources.dicom.syntaxes import check_syntax
+from retrieval.sources.dicom.values import BITS, check_bits
 from retrieval.sources.query_image import ImageKind, kind_of
-from retrieval.sources.volumes.reading import claimed_shape
 from service.decoding.limits import DecodeLimits, UploadError
 
 BYTES_PER_VOXEL = 4
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 _PIXEL_DATA = 0x7FE00010
-_BITS = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
-_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in ("Rows", "Columns", *_BITS)]
-
-LOSSLESS_SYNTAXES = {
-    "1.2.840.10008.1.2": "implicit little endian",
-    "1.2.840.10008.1.2.1": "explicit little endian",
-    "1.2.840.10008.1.2.2": "explicit big endian",
-    "1.2.840.10008.1.2.4.57": "JPEG lossless",
-    "1.2.840.10008.1.2.4.70": "JPEG lossless, first-order prediction",
-    "1.2.840.10008.1.2.4.80": "JPEG-LS lossless",
-    "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
-    "1.2.840.10008.1.2.5": "RLE",
-}
-"""The transfer syntaxes that are decoded: those that keep every HU."""
+_TAGS: list[BaseTag | int] = [
+    Tag(keyword)
+    for keyword in (
+        "SOPClassUID",
+        "Modality",
+        "ImageType",
+        "BurnedInAnnotation",
+        "NumberOfFrames",
+        "Rows",
+        "Columns",
+        *BITS,
+    )
+]
 
 _OTHER_KINDS = (b"MZ", b"\x7fELF", b"PK", b"%PDF", b"GIF8", b"\xff\xd8\xff", b"<", b"#!")
 """How the preamble of a DICOM file begins that wants to be another kind of file as well."""
@@ -56,10 +58,17 @@ def screen(files: Sequence[Path], limits: DecodeLimits) -> None:
         for file in files:
             _screen_png(file, len(files), limits)
     elif kind is ImageKind.DICOM:
-        for file in files:
-            _screen_dicom(file, len(files), limits)
-    elif kind.is_volume:
-        _screen_volume(files[0], kind, limits)
+        _screen_series([_screen_dicom(file, limits) for file in files], limits)
+    elif kind is ImageKind.NIFTI:
+        _screen_nifti(files[0], limits)
+
+
+def _screen_series(claimed: Sequence[tuple[int, int, int]], limits: DecodeLimits) -> None:
+    """The images of all files together; (frames, rows, columns) each."""
+    frames = sum(one[0] for one in claimed)
+    if frames:
+        largest = max(rows for _, rows, _ in claimed), max(columns for *_, columns in claimed)
+        _check_size("the upload", (frames, *largest), limits)
 
 
 def _screen_png(path: Path, slices: int, limits: DecodeLimits) -> None:
@@ -76,32 +85,37 @@ def _screen_png(path: Path, slices: int, limits: DecodeLimits) -> None:
         )
 
 
-def _screen_dicom(path: Path, slices: int, limits: DecodeLimits) -> None:
+def _screen_dicom(path: Path, limits: DecodeLimits) -> tuple[int, int, int]:
+    """(frames, rows, columns) that a file claims; no frame where it is no image of a series."""
     with path.open("rb") as file:
         head = file.read(144)
     if head.startswith(_OTHER_KINDS):
         raise UploadError(f"{path.name} is DICOM and another kind of file at once: refused")
     _check_meta_length(path, head)
     try:
-        syntax = str(read_file_meta_info(path).get("TransferSyntaxUID", ""))
-        if syntax not in LOSSLESS_SYNTAXES:
-            # Not opened any further: a deflated dataset would be inflated whole, at once.
-            raise UploadError(
-                f"{path.name} has the transfer syntax {syntax[:64] or 'none'}: "
-                f"{', '.join(LOSSLESS_SYNTAXES.values())} are decoded"
-            )
         with path.open("rb") as file:
-            header = read_partial(file, _ascending_until_pixels(path.name), specific_tags=_TAGS)
+            header = with_syntax(
+                read_partial(
+                    file, _ascending_until_pixels(path.name), force=True, specific_tags=_TAGS
+                )
+            )
+        if stray_kind(header) is not None:
+            return 0, 1, 1
+        check_syntax(path.name, header.file_meta.get("TransferSyntaxUID"))
         sizes = [header.get(keyword) for keyword in ("Rows", "Columns")]
-        bits = [header.get(keyword) for keyword in _BITS]
-    except (UploadError, MemoryError):
+        frames = header.get("NumberOfFrames") or 1
+        if not all(isinstance(size, int) for size in (*sizes, frames)):
+            raise UploadError(
+                f"{path.name} has no Rows or Columns, or several: one number is needed"
+            )
+        check_bits(path.name, header)
+    except (LesionSearchError, MemoryError):
         raise
     except Exception as wrong:
         raise UploadError(f"{path.name} is not a readable DICOM file: {wrong}") from None
-    if not all(isinstance(size, int) for size in sizes):
-        raise UploadError(f"{path.name} has no Rows or Columns, or several: one number is needed")
-    _check_size(path.name, (slices, sizes[0], sizes[1]), limits)
-    _check_bits(path.name, bits)
+    size = (int(frames), sizes[0], sizes[1])
+    _check_size(path.name, size, limits)
+    return size
 
 
 def _check_meta_length(path: Path, head: bytes) -> None:
@@ -129,23 +143,13 @@ def _ascending_until_pixels(name: str) -> Callable[[BaseTag, str | None, int], b
     return reached
 
 
-def _check_bits(name: str, bits: Sequence[Any]) -> None:
-    allocated, stored, high, signed = bits
-    # Of several values the parser makes a list, which is no member of any set.
-    are_numbers = all(isinstance(value, int) for value in (allocated, stored, signed))
-    plain = are_numbers and allocated in {8, 16, 32} and 0 < stored <= allocated
-    if not (plain and (high is None or high == stored - 1) and signed in {0, 1}):
-        claims = ", ".join(f"{key} {value}" for key, value in zip(_BITS, bits, strict=True))
-        raise UploadError(f"{name} contradicts itself: {claims}")
-
-
-def _screen_volume(path: Path, kind: ImageKind, limits: DecodeLimits) -> None:
+def _screen_nifti(path: Path, limits: DecodeLimits) -> None:
     try:
-        shape = list(claimed_shape(path))
-    except (MemoryError, CTError):
+        shape = [int(length) for length in nib.load(path).shape]  # type: ignore[attr-defined]
+    except MemoryError:
         raise
     except Exception as wrong:
-        raise UploadError(f"{path.name} is not a readable {kind} file: {wrong}") from None
+        raise UploadError(f"{path.name} is not a readable NIfTI file: {wrong}") from None
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     if len(shape) != 3:

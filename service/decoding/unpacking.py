@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from retrieval.image import CTError
+from retrieval.sources.dicom.errors import DicomError
+from retrieval.sources.dicom.file import plain_dicom
 from retrieval.sources.query_image import ImageKind, kind_of
-from retrieval.sources.volumes.reading import data_file_name
 from service.decoding.limits import DecodeLimits, UploadError
 
 GZIP = b"\x1f\x8b"
@@ -48,8 +48,6 @@ _BROKEN = (
 )
 _CHUNK = 1 << 18
 _MAX_INPUT = 1 << 16
-_DICOMDIR = b"1.2.840.10008.1.3.10"
-_META_BYTES = 1024
 
 
 class Budget:
@@ -84,11 +82,31 @@ def inflate_gzip(source: Path, target: Path, budget: Budget) -> None:
     _refuse_archive(target, "a gzip file")
 
 
-def expand_zip(source: Path, folder: Path, limits: DecodeLimits, budget: Budget) -> list[Path]:
-    """Writes the images of a zip under numbers of our own; returns them in order.
+def inflate_dicom(path: Path, budget: Budget) -> None:
+    """Turns a DICOM file of the deflated transfer syntax into a plain one.
 
-    What is neither CT nor an archive (a README, a DICOMDIR) is left out; the data file of a
-    volume's header is kept beside it.
+    Raises:
+        UploadError: damaged, or larger than the budget.
+    """
+    plain = path.with_name(path.name + "-plain")
+    try:
+        with plain.open("wb") as written:
+            for chunk in plain_dicom(path):
+                budget.spend(len(chunk))
+                written.write(chunk)
+    except (DicomError, zlib.error, struct.error, OSError) as wrong:
+        raise UploadError(
+            f"upload {path.name} is deflated and cannot be inflated: {wrong}"
+        ) from None
+    plain.rename(path)
+
+
+def expand_zip(
+    source: Path, folder: Path, limits: DecodeLimits, budget: Budget
+) -> tuple[list[Path], int]:
+    """Writes the images of a zip under numbers of our own, in order; counts the other files.
+
+    What is of no kind that is read (a README) is left out.
 
     Raises:
         UploadError: too many entries, encrypted, links, names that leave the archive, another
@@ -108,12 +126,15 @@ def expand_zip(source: Path, folder: Path, limits: DecodeLimits, budget: Budget)
                 target = folder / f"{number:05d}"
                 _copy_entry(opened, entry, target, budget)
                 _refuse_archive(target, "a zip")
-                found.append(target)
+                if kind_of(target) is not ImageKind.UNKNOWN:
+                    found.append(target)
+                else:
+                    target.unlink()
     except _BROKEN as wrong:
         raise UploadError(f"the zip cannot be unpacked: {wrong}") from None
-    if not (images := _images_of(found)):
+    if not found:
         raise UploadError(f"the zip holds {len(entries)} files, none of them CT: send one series")
-    return images
+    return found, len(entries) - len(found)
 
 
 def entry_names(source: Path, limits: DecodeLimits) -> list[str]:
@@ -192,29 +213,6 @@ def _copy_entry(
             f"the zip cannot be unpacked: an entry declares {entry.file_size} bytes and has "
             f"{written_bytes}"
         )
-
-
-def _images_of(found: list[Path]) -> list[Path]:
-    """The images, and the data file of a volume whose header has one; the others are removed."""
-    images = [path for path in found if _is_image(path)]
-    others = [path for path in found if path not in images]
-    if len(images) == len(others) == 1 and kind_of(images[0]).is_volume:
-        try:
-            if data_file_name(images[0]) is not None:
-                return found
-        except CTError as wrong:
-            raise UploadError(str(wrong)) from None
-    for path in others:
-        path.unlink()
-    return images
-
-
-def _is_image(path: Path) -> bool:
-    kind = kind_of(path)
-    if kind is ImageKind.DICOM:
-        with path.open("rb") as file:
-            return _DICOMDIR not in file.read(_META_BYTES)
-    return kind is not ImageKind.UNKNOWN
 
 
 def _refuse_archive(path: Path, where: str) -> None:

@@ -75,7 +75,7 @@ def _serve_one(
         None if spacing is None else (spacing[0], spacing[1], spacing[2]),
         request["half_depth_mm"],
         tuple(request["names"]),
-        request["assume_hu"],
+        request["series"],
     )
     sound = True
     try:

@@ -27,6 +27,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from retrieval.lesion import LesionSearchError
+from retrieval.sources.dicom.objects import SCREEN_WORDS
 from service.deid.pseudonyms import PseudonymError, PseudonymKey
 
 METHOD = "Lesion Search allow-list 1; pseudonyms HMAC-SHA256"
@@ -99,9 +100,6 @@ KNOWN_WORDS: Mapping[str, frozenset[str]] = {
     "PhotometricInterpretation": frozenset({"MONOCHROME1", "MONOCHROME2"}),
     "LossyImageCompression": frozenset({"00", "01"}),
 }
-
-SCREEN_WORDS = re.compile(r"SCREEN|CAPTURE|DOSE|REPORT|PROTOCOL|PRESENTATION|OVERLAY|FUSION")
-"""Words of ImageType that vendors give to pictures of a screen."""
 
 _NUMBER = re.compile(r"[+-]?(\d++\.?\d*+|\.\d++)([eE][+-]?\d++)?")
 _UNDECODABLE = (RuntimeError, ValueError, AttributeError, NotImplementedError, KeyError, TypeError)

@@ -142,6 +142,12 @@ class PseudonymKey:
         except OverflowError:
             raise PseudonymError(f"the year {day.year} is no year of an examination") from None
 
+    def name_of(self, kind: str, name: str) -> str:
+        """A pseudonym of anything that has a name: the kind's first letter and 24 digits."""
+        if kind == "patient":
+            return self.patient(name)
+        return kind[:1].upper() + self._digest(kind, name).hex()[:24]
+
     def _digest(self, purpose: str, name: str) -> bytes:
         message = f"lesion-search/1/{purpose}/".encode() + name.encode("utf-8", "surrogatepass")
         return hmac.new(self.secret, message, hashlib.sha256).digest()

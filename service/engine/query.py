@@ -35,7 +35,7 @@ class QueryFields(TypedDict, total=False):
     vector: Numbers | None
     key_slice_index: int | None
     spacing: Numbers | None
-    assume_hu: bool
+    series: str | None
     patient_id: str | None
     study_id: str | None
     k: int
@@ -50,12 +50,12 @@ class ImageChoice:
     Attributes:
         key_slice_index: the series' own number of the key slice; None for the middle one.
         spacing_mm: for images whose files hold no spacing, as PNGs outside an archive.
-        assume_hu: the user's word that the values are HU, whatever they look like.
+        series: which one of several DICOM series, by its number in the list or its UID.
     """
 
     key_slice_index: int | None = None
     spacing_mm: SpacingMm | None = None
-    assume_hu: bool = False
+    series: str | None = None
 
     @classmethod
     def parse(
@@ -63,14 +63,14 @@ class ImageChoice:
         *,
         key_slice_index: int | None = None,
         spacing: Numbers | None = None,
-        assume_hu: bool = False,
+        series: str | None = None,
     ) -> Self:
         """The choice as a user writes it; raises LesionError for a spacing that is none."""
         if spacing is None:
-            return cls(key_slice_index, assume_hu=assume_hu)
+            return cls(key_slice_index, series=series)
         text = _text(spacing)
         x, y, interval = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
-        return cls(key_slice_index, (x, y, interval), assume_hu)
+        return cls(key_slice_index, (x, y, interval), series)
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class LesionQuery:
             image=ImageChoice.parse(
                 key_slice_index=fields.get("key_slice_index"),
                 spacing=fields.get("spacing"),
-                assume_hu=fields.get("assume_hu", False),
+                series=fields.get("series"),
             ),
         )
 

@@ -32,16 +32,18 @@ class FileForm(RequestModel):
         default=None, description="mm: x,y,slice interval; for PNG", examples=["0.8,0.8,5"]
     )
 
-    assume_hu: bool = Field(
-        default=False,
-        description="take the values for Hounsfield units where they do not look like it; the "
-        "answer's `warnings` say so",
-    )
     grid: Grid = Field(
         default=Grid.FILE,
         description="what key_slice_index, box, recist and point are in, and the answer: the "
         "pixels as the file stores them, or as radiology shows them (patient's right on the left, "
         "front up, slices from 0 at the feet)",
+    )
+
+    series: str | None = Field(
+        default=None,
+        max_length=64,
+        description="which one of several DICOM series: its number in the list that the error "
+        "shows, or its UID",
     )
 
     @property
@@ -52,9 +54,7 @@ class FileForm(RequestModel):
     def choice(self) -> ImageChoice:
         """Which slice is meant, and what the files do not tell; raises LesionError."""
         return ImageChoice.parse(
-            key_slice_index=self.key_slice_index,
-            spacing=self.spacing,
-            assume_hu=self.assume_hu,
+            key_slice_index=self.key_slice_index, spacing=self.spacing, series=self.series
         )
 
 
@@ -89,7 +89,7 @@ class SearchForm(ImageForm):
             vector=self.vector,
             key_slice_index=self.key_slice_index,
             spacing=self.spacing,
-            assume_hu=self.assume_hu,
+            series=self.series,
             patient_id=self.patient_id,
             study_id=self.study_id,
             k=self.k,

@@ -29,10 +29,12 @@ class Settings(BaseSettings):
     Decoding of an upload is bounded by ``max_slices``, ``max_pixels`` of a slice, ``decode_s`` and
     ``decode_memory_mb`` (``service.decoding``). ``keys`` is the file of API keys; without it nobody
     is asked for one, but ``serve`` makes a token for each start unless ``token`` is false, or takes
-    ``start_token``. ``allowed_hosts`` are further names under which the service may be called,
-    ``cors_origins`` the pages of other sites that may call it, ``trusted_proxies`` the addresses
-    whose X-Forwarded-For is believed. ``requests_per_s`` and ``request_burst`` bound one client;
-    None means 100 a second where keys are asked for, and no bound on loopback; 0 means no bound.
+    ``start_token``. ``audit_log`` is the file of ``service.http.guards.audit``; with keys it is
+    ``KEYS.audit.jsonl`` where no other is named. ``allowed_hosts`` are further names under which
+    the service may be called, ``cors_origins`` the pages of other sites that may call it,
+    ``trusted_proxies`` the addresses whose X-Forwarded-For is believed. ``requests_per_s`` and
+    ``request_burst`` bound one client; None means 100 a second where keys are asked for, and no
+    bound on loopback; 0 means no bound.
     With ``milvus_uri`` the vectors are searched in that server's ``milvus_collection``, with
     ``approximate`` in the approximate form of the index.
     ``max_concurrent`` requests are served at once, ``max_per_client`` of them of one client (None:
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     decode_s: float = Field(default=60.0, gt=0)
     decode_memory_mb: int = Field(default=4096, ge=64)
     keys: Path | None = None
+    audit_log: Path | None = None
     token: bool = True
     start_token: str | None = Field(default=None, min_length=16, repr=False)
     allowed_hosts: tuple[str, ...] = ()
@@ -91,6 +94,13 @@ class Settings(BaseSettings):
     max_unsent_mb: int = Field(default=256, ge=1)
     certificate: Path | None = None
     certificate_key: Path | None = None
+
+    @property
+    def audit_file(self) -> Path | None:
+        """The file of the audit log; None where none is written."""
+        if self.audit_log is None and self.keys is not None:
+            return self.keys.with_suffix(".audit.jsonl")
+        return self.audit_log
 
     @property
     def milvus(self) -> MilvusSettings | None:

@@ -27,6 +27,7 @@ from service.pacs.errors import (
     PacsUnavailableError,
     UnknownReferenceError,
 )
+from service.pacs.identity import Asked, OtherInstanceError
 from service.pacs.session import AnswerTooLargeError, RedirectError, open_session
 from service.pacs.settings import PacsSettings
 
@@ -125,7 +126,7 @@ class PacsClient:
         with _asking("the series"):
             filters = {"SeriesInstanceUID": series_uid}
             found = self._web.search_for_series(study_uid, search_filters=filters)
-            entries = [_series(one, study_uid) for one in found]
+            entries = [_series(one, Asked(study_uid)) for one in found]
         return _only([entry for entry in entries if entry.series_uid == series_uid], "series")
 
     def series_of(self, study_uid: str, modality: str) -> list[SeriesEntry]:
@@ -136,7 +137,7 @@ class PacsClient:
                 fields=["SeriesDescription", "NumberOfSeriesRelatedInstances"],
                 search_filters={"Modality": modality},
             )
-            entries = [_series(one, study_uid) for one in found]
+            entries = [_series(one, Asked(study_uid)) for one in found]
         return [entry for entry in entries if entry.modality == modality]
 
     def instances(self, series: SeriesEntry) -> list[InstanceEntry]:
@@ -144,17 +145,22 @@ class PacsClient:
 
         Raises:
             PacsLimitError: the series has more than ``max_instances``.
+            OtherInstanceError: the PACS lists another series, or an image twice.
         """
         self._check_count(series.instances or 0)
+        asked = Asked(series.study_uid, series.series_uid)
         uids = (series.study_uid, series.series_uid)
         with _asking("the series' instances"):
             found = self._web.search_for_instances(*uids, fields=_PLACE)
             self._check_count(len(found))
-            entries = [_instance(one) for one in found]
+            entries = [_instance(one, asked) for one in found]
             if any(entry.position is None or entry.orientation is None for entry in entries):
-                entries = [_instance(one) for one in self._web.retrieve_series_metadata(*uids)]
+                told = self._web.retrieve_series_metadata(*uids)
+                entries = [_instance(one, asked) for one in told]
         if not entries:
             raise UnknownReferenceError("the PACS has no instance of this series")
+        if len({entry.sop_uid for entry in entries}) < len(entries):
+            raise OtherInstanceError("the PACS lists an image of the series twice: check the PACS")
         if series.instances is not None and len(entries) < series.instances:
             raise PacsError(
                 f"the PACS lists {len(entries)} of the series' {series.instances} instances: raise "
@@ -166,24 +172,36 @@ class PacsClient:
         """The instances of a series of any kind; raises PacsLimitError as ``instances``."""
         with _asking("the series' instances"):
             found = self._web.search_for_instances(series.study_uid, series.series_uid)
-            uids = [str(Dataset.from_json(one).SOPInstanceUID) for one in found]
+            answers = [Dataset.from_json(one) for one in found]
+            for answer in answers:
+                Asked(series.study_uid, series.series_uid).check(answer, listed=True)
+            uids = [str(answer.SOPInstanceUID) for answer in answers]
         self._check_count(len(uids))
         return uids
 
-    def retrieve(self, series: SeriesEntry, sop_uid: str) -> Dataset:
-        """An instance with all it holds; raises UnknownReferenceError."""
-        with _asking("an instance"):
-            return self._web.retrieve_instance(series.study_uid, series.series_uid, sop_uid)
+    def retrieve(self, series: SeriesEntry, sop_uid: str, *, patient_id: str) -> Dataset:
+        """An instance with all it holds.
 
-    def header(self, series: SeriesEntry, sop_uid: str) -> Dataset:
-        """An instance's attributes without its pixels; raises UnknownReferenceError."""
+        Raises:
+            UnknownReferenceError: the PACS does not have it.
+            OtherInstanceError: the PACS brings another one, or one of another patient.
+        """
+        with _asking("an instance"):
+            found = self._web.retrieve_instance(series.study_uid, series.series_uid, sop_uid)
+            Asked(series.study_uid, series.series_uid, sop_uid, patient_id).check(found)
+        return found
+
+    def header(self, series: SeriesEntry, sop_uid: str, *, patient_id: str) -> Dataset:
+        """An instance's attributes without its pixels; errors are those of ``retrieve``."""
         with _asking("an instance's attributes"):
             found = self._web.retrieve_instance_metadata(
                 series.study_uid, series.series_uid, sop_uid
             )
             # The metadata tell of pixels too, as a place to ask for them.
             told = {tag: element for tag, element in found.items() if tag != PIXEL_DATA}
-            return Dataset.from_json(told)
+            attributes = Dataset.from_json(told)
+            Asked(series.study_uid, series.series_uid, sop_uid, patient_id).check(attributes)
+            return attributes
 
     def store(self, reports: Sequence[Dataset]) -> None:
         """Stores instances; raises PacsError unless the PACS took every one."""
@@ -265,11 +283,12 @@ def _study(found: dict[str, Any]) -> StudyEntry:
     )
 
 
-def _series(found: dict[str, Any], study_uid: str | None) -> SeriesEntry:
+def _series(found: dict[str, Any], asked: Asked) -> SeriesEntry:
     dataset = Dataset.from_json(found)
+    asked.check(dataset, listed=True)
     count = dataset.get("NumberOfSeriesRelatedInstances")
     return SeriesEntry(
-        str(dataset.get("StudyInstanceUID") or study_uid or ""),
+        str(dataset.get("StudyInstanceUID") or asked.study_uid or ""),
         str(dataset.SeriesInstanceUID),
         str(dataset.get("Modality") or ""),
         str(dataset.get("SeriesDescription") or ""),
@@ -277,8 +296,9 @@ def _series(found: dict[str, Any], study_uid: str | None) -> SeriesEntry:
     )
 
 
-def _instance(found: dict[str, Any]) -> InstanceEntry:
+def _instance(found: dict[str, Any], asked: Asked) -> InstanceEntry:
     dataset = Dataset.from_json(found)
+    asked.check(dataset, listed=True)
     number = dataset.get("InstanceNumber")
     return InstanceEntry(
         str(dataset.SOPInstanceUID),

@@ -161,7 +161,10 @@ class FollowUpFinder:
         for study in studies:
             for entry in pacs.series_of(study.study_uid, "SR"):
                 try:
-                    reports = [pacs.retrieve(entry, uid) for uid in pacs.instance_uids(entry)]
+                    reports = [
+                        pacs.retrieve(entry, uid, patient_id=self._patient.own_id)
+                        for uid in pacs.instance_uids(entry)
+                    ]
                 except PacsError as trouble:
                     notes[study.study_uid] = f"a report could not be read: {trouble}"
                     continue

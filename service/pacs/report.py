@@ -133,7 +133,9 @@ class _Places:
     def _header(self, series: PacsSeries, position: int) -> Dataset:
         uid = series.images[position].sop_uid
         if uid not in self._headers:
-            self._headers[uid] = self._patient.pacs.header(series.entry, uid)
+            self._headers[uid] = self._patient.pacs.header(
+                series.entry, uid, patient_id=self._patient.own_id
+            )
         return self._headers[uid]
 
 

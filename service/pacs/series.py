@@ -10,7 +10,10 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from retrieval.image import Slab
-from retrieval.sources.dicom.header import TAGS, DicomError, plane_of
+from retrieval.sources.dicom.errors import DicomError
+from retrieval.sources.dicom.file import TAGS
+from retrieval.sources.dicom.header import plane_of
+from retrieval.sources.dicom.parts import chosen_part
 from retrieval.sources.dicom.series import grid_of, slab_of
 from service.decoding.limits import UploadError
 from service.decoding.reading import UploadOptions
@@ -117,11 +120,12 @@ def read_slab(pacs: PacsClient, series: PacsSeries, position: int, *, half_depth
     Raises:
         PacsLimitError: they are more bytes than one query may take.
         PacsImageError: they cannot be read as CT, or show burned-in text.
+        OtherInstanceError: the PACS brings other images, or another patient's.
         PacsError: the PACS cannot bring them.
     """
     wanted = series.within(position, half_depth_mm)
     _check_bytes(pacs, [series.images[place] for place in wanted])
-    images = [_retrieved(pacs, series.entry, series.images[place], place) for place in wanted]
+    images = [_retrieved(pacs, series, place) for place in wanted]
     try:
         slab = _read(pacs, images, position - wanted.start)
     except (DicomError, UploadError) as wrong:
@@ -132,8 +136,8 @@ def read_slab(pacs: PacsClient, series: PacsSeries, position: int, *, half_depth
 def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: int) -> Slab:
     """The images as CT, decoded in another process where the client has one for it."""
     if pacs.decoders is None:
-        grid = grid_of([plane_of(name, image) for name, image in images])
-        return slab_of(grid, key_slice=key_slice)
+        part = chosen_part([plane_of(name, image) for name, image in images])
+        return slab_of(grid_of(part, key_slice=key_slice))
     files = []
     for _, image in images:
         file = BytesIO()
@@ -174,11 +178,10 @@ def _check_bytes(pacs: PacsClient, images: Sequence[InstanceEntry]) -> None:
         )
 
 
-def _retrieved(
-    pacs: PacsClient, entry: SeriesEntry, image: InstanceEntry, place: int
-) -> tuple[str, Dataset]:
+def _retrieved(pacs: PacsClient, series: PacsSeries, place: int) -> tuple[str, Dataset]:
     """One image under the name of its place, with its pixels and geometry alone."""
-    dataset = pacs.retrieve(entry, image.sop_uid)
+    sop_uid, patient_id = series.images[place].sop_uid, series.study.patient_id
+    dataset = pacs.retrieve(series.entry, sop_uid, patient_id=patient_id)
     name = f"slice {place}"
     try:
         check_burned_in(dataset)

@@ -17,7 +17,7 @@ from retrieval.lesion import Box, LesionError, LesionType, Recist
 from service.pacs import structured_codes as codes
 from service.pacs.structured_report import PIXEL_CENTRE
 
-TRACKING_NAME, TRACKING_UID, GROUP = "112039", "112040", "125007"
+TRACKING_UID, GROUP = "112040", "125007"
 FINDING_SITES = frozenset({"363698007", "G-C0E3"})
 MAX_DEPTH = 32
 """Content deeper than this is not searched: no template nests so far."""
@@ -30,7 +30,7 @@ class ReportedMark:
     Attributes:
         study_uid, series_uid, sop_uid: of the image it lies on, as the report's evidence tells.
         box: the image region; the RECIST mark's own box where there is a mark only.
-        track_uid, track_name: what it is called in all its reports, where it is.
+        track_uid: what its track is called in all its reports, where it has a name.
     """
 
     study_uid: str
@@ -42,7 +42,6 @@ class ReportedMark:
     short_mm: float | None = None
     lesion_type: LesionType = LesionType.UNKNOWN
     track_uid: str | None = None
-    track_name: str | None = None
 
 
 def marks_of(report: Dataset) -> list[ReportedMark]:
@@ -77,8 +76,7 @@ def _mark(group: Dataset, series_of: dict[str, tuple[str, str]]) -> ReportedMark
         _diameter(group, codes.LONG_NAMES),
         _diameter(group, codes.SHORT_NAMES),
         _lesion_type(group),
-        _text(group, TRACKING_UID, "UID"),
-        _text(group, TRACKING_NAME, "TextValue"),
+        _tracking_uid(group),
     )
 
 
@@ -184,8 +182,8 @@ def _lesion_type(group: Dataset) -> LesionType:
     return LesionType.UNKNOWN
 
 
-def _text(group: Dataset, name: str, keyword: str) -> str | None:
+def _tracking_uid(group: Dataset) -> str | None:
     for item in _children(group):
-        if _name(item) == name and item.get(keyword):
-            return str(item.get(keyword))
+        if _name(item) == TRACKING_UID and item.get("UID"):
+            return str(item.get("UID"))
     return None

@@ -1,6 +1,7 @@
 // The page: three views, one of them shown, all of their state in the URL.
 
-import { getJson, onKeyWanted } from "./core/api.js";
+import { getJson, messageOf, onKeyWanted } from "./core/api.js";
+import { all, byId } from "./core/dom.js";
 import { askForKey } from "./core/key_dialog.js";
 import { showHelp, useKeys } from "./core/keyboard.js";
 import { plural } from "./core/lesion_facts.js";
@@ -17,20 +18,21 @@ const VIEWS = {
 };
 
 const views = new Map();
-const links = document.querySelectorAll("nav a");
+const links = all(document, "nav a").map((link) => /** @type {HTMLAnchorElement} */ (link));
+/** @type {Record<string, Record<string, string>>} */
 const lastParams = {};
 
 function showRoute({ view: name, params }) {
   if (!views.has(name)) {
     const view = VIEWS[name].make();
     views.set(name, view);
-    document.getElementById("views").append(view.element);
+    byId("views").append(view.element);
   }
   for (const [other, view] of views) view.element.hidden = other !== name;
   // A view's own link leads back to where the reader left it.
   lastParams[name] = params;
   for (const link of links) {
-    const { view } = link.dataset;
+    const view = link.dataset.view ?? "";
     link.href = address(view, view === name ? {} : lastParams[view]);
     if (view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -41,17 +43,17 @@ function showRoute({ view: name, params }) {
 }
 
 async function showFacts() {
-  const facts = document.getElementById("index-facts");
+  const facts = byId("index-facts");
   try {
     const { lesions } = await getJson("readyz");
     facts.textContent = `${plural(lesions, "lesion")} indexed`;
   } catch (error) {
-    facts.textContent = error.message;
+    facts.textContent = messageOf(error);
   }
 }
 
 onKeyWanted(askForKey);
-document.getElementById("keys").addEventListener("click", showHelp);
+byId("keys").addEventListener("click", showHelp);
 onRoute(showRoute);
 acceptDrops((files) => {
   if (readRoute().view !== "search") go("search");

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import socket
 import subprocess
 import sys
@@ -22,9 +21,7 @@ START_S = 240.0
 class ServiceProcess:
     """``lesion-search serve`` as a process; ``url`` is where it answers."""
 
-    def __init__(
-        self, index: Path, encoder: Path, log: Path, *, descriptors: int | None = None
-    ) -> None:
+    def __init__(self, index: Path, encoder: Path, log: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -34,8 +31,6 @@ class ServiceProcess:
         command = [sys.executable, "-m", "service.cli", *(str(word) for word in words)]
         with log.open("w") as written:
             self.process = subprocess.Popen(command, stderr=written)
-        if descriptors is not None:
-            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
     def wait_until_ready(self) -> dict[str, Any]:
         """What ``readyz`` says when it says yes."""
@@ -65,11 +60,9 @@ class ServiceProcess:
 
 
 @contextmanager
-def service_process(
-    index: Path, encoder: Path, folder: Path, *, descriptors: int | None = None
-) -> Iterator[ServiceProcess]:
-    """A service that was asked to start, with so many descriptors; killed at the end."""
-    service = ServiceProcess(index, encoder, folder / "service.log", descriptors=descriptors)
+def service_process(index: Path, encoder: Path, folder: Path) -> Iterator[ServiceProcess]:
+    """A service that was asked to start; killed at the end if it still runs."""
+    service = ServiceProcess(index, encoder, folder / "service.log")
     try:
         yield service
     finally:

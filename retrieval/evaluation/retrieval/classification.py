@@ -8,7 +8,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors
 from retrieval.evaluation.retrieval.cohort import Cohort
-from retrieval.evaluation.retrieval.ranking import Question, nearest_rows, same_type_elsewhere
+from retrieval.evaluation.retrieval.ranking import RankingTask, nearest_rows, same_type_elsewhere
 from retrieval.evaluation.retrieval.splits import SplitRows
 from retrieval.evaluation.stats.metrics import FloatArray, IntArray
 
@@ -70,6 +70,6 @@ def linear_correct(cohort: Cohort, method: MethodVectors, parts: SplitRows) -> F
 def _neighbour_types(
     cohort: Cohort, vectors: Vectors, gallery: IntArray, queries: IntArray
 ) -> IntArray:
-    question = Question(queries, gallery, same_type_elsewhere)
-    rows = nearest_rows(cohort, vectors, question, K_CHOICES[-1])
+    task = RankingTask(queries, gallery, same_type_elsewhere)
+    rows = nearest_rows(cohort, vectors, task, K_CHOICES[-1])
     return np.where(rows < 0, -1, cohort.types[rows])

@@ -22,7 +22,7 @@ from retrieval.evaluation.retrieval.pixels import (
 )
 from retrieval.evaluation.retrieval.protocol import RetrievalOptions
 from retrieval.evaluation.retrieval.ranking import (
-    Question,
+    RankingTask,
     match_measure,
     nearest_rows,
     same_patient,
@@ -116,8 +116,8 @@ def neighbour_ratings(
 ) -> FloatArray:
     """(n,) mean rating of the k nearest rated lesions of other patients; NaN if there are none."""
     rated = np.flatnonzero(~np.isnan(ratings))
-    question = Question(np.arange(len(cohort)), rated, _other_patients)
-    rows = nearest_rows(cohort, vectors, question, k)
+    task = RankingTask(np.arange(len(cohort)), rated, _other_patients)
+    rows = nearest_rows(cohort, vectors, task, k)
     near = np.where(rows < 0, np.nan, ratings[rows])
     found = ~np.isnan(near)
     return np.where(
@@ -155,10 +155,10 @@ def _next_slice_scores(
     if len(rows) == 0:
         return []
     gallery = len(cohort) + np.arange(len(rows))
-    question = Question(rows, gallery, _OwnNextSlice(rows))
+    task = RankingTask(rows, gallery, _OwnNextSlice(rows))
     found: dict[str, dict[str, Estimate]] = {}
     for method in methods:
-        for name, values in scores_per_query(cohort, method, question, match_measure).items():
+        for name, values in scores_per_query(cohort, method, task, match_measure).items():
             found.setdefault(name, {})[method.name] = mean_estimate(
                 values, cohort.patients[rows], drawing[0], resamples=drawing[1]
             )

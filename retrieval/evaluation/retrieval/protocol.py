@@ -27,13 +27,13 @@ from retrieval.evaluation.retrieval.ranking import (
     LOCATION_ERROR,
     SIZE_ERROR,
     Measure,
-    Question,
+    RankingTask,
     match_measure,
-    patient_question,
+    same_lesion_task,
+    same_patient_task,
     same_type_elsewhere,
     scores_per_query,
     similar_lesion_measure,
-    track_question,
 )
 from retrieval.evaluation.retrieval.report import RetrievalReport, Score
 from retrieval.evaluation.retrieval.splits import SplitProtocol, SplitRows, split_rows
@@ -158,8 +158,8 @@ class _Scorer:
         if len(self.cohort.typed_rows) == 0:
             return []
         parts = split_rows(self.cohort, self.options.split, seed=self.options.seed)
-        question = Question(parts.queries, parts.gallery, same_type_elsewhere)
-        scores = self._ranking(SIMILAR, question, similar_lesion_measure)
+        task = RankingTask(parts.queries, parts.gallery, same_type_elsewhere)
+        scores = self._ranking(SIMILAR, task, similar_lesion_measure)
         scores += self._cluster_scores(parts.queries)
         if self.options.split is SplitProtocol.PAPER:
             scores += self._accuracy_scores(parts)
@@ -168,23 +168,23 @@ class _Scorer:
     def match_scores(self) -> list[Score]:
         """The same patient, and where tracks are known the same lesion, among all lesions."""
         return [
-            *self._ranking(SAME_PATIENT, patient_question(self.cohort), match_measure),
-            *self._ranking(SAME_LESION, track_question(self.cohort), match_measure),
+            *self._ranking(SAME_PATIENT, same_patient_task(self.cohort), match_measure),
+            *self._ranking(SAME_LESION, same_lesion_task(self.cohort), match_measure),
         ]
 
-    def _ranking(self, section: str, question: Question, measure: Measure) -> list[Score]:
+    def _ranking(self, section: str, task: RankingTask, measure: Measure) -> list[Score]:
         """One score a name of the measure; mAP also as the mean over types."""
-        if len(question.queries) == 0:
+        if len(task.queries) == 0:
             return []
         found: dict[str, dict[str, Estimate]] = {}
-        types = self.cohort.types[question.queries]
+        types = self.cohort.types[task.queries]
         for method in self.methods:
-            values = scores_per_query(self.cohort, method, question, measure)
+            values = scores_per_query(self.cohort, method, task, measure)
             for name, per_query in values.items():
-                estimate = self._mean(per_query, question.queries)
+                estimate = self._mean(per_query, task.queries)
                 found.setdefault(name, {})[method.name] = estimate
                 if name == "mAP":
-                    macro = self._mean(per_query, question.queries, classes=types)
+                    macro = self._mean(per_query, task.queries, classes=types)
                     found.setdefault("mAP, mean over types", {})[method.name] = macro
         return [
             Score(section, name, name not in _LOWER_IS_BETTER, estimates)

@@ -38,7 +38,7 @@ Relation = Callable[[Cohort, IntArray, IntArray], tuple[BoolArray, BoolArray]]
 
 
 @dataclass(frozen=True)
-class Question:
+class RankingTask:
     """Which rows ask, which may be found, and what counts as found."""
 
     queries: IntArray
@@ -92,29 +92,29 @@ def same_lesion_elsewhere(
     return same_track & ~same_study, same_track & same_study
 
 
-def patient_question(cohort: Cohort) -> Question:
+def same_patient_task(cohort: Cohort) -> RankingTask:
     """Lesions of patients with at least two, among all lesions."""
     everyone = np.arange(len(cohort))
     counts = np.bincount(cohort.patients)
-    return Question(everyone[counts[cohort.patients] > 1], everyone, same_patient)
+    return RankingTask(everyone[counts[cohort.patients] > 1], everyone, same_patient)
 
 
-def track_question(cohort: Cohort) -> Question:
+def same_lesion_task(cohort: Cohort) -> RankingTask:
     """Lesions whose track appears in at least two studies, among all lesions."""
     everyone = np.arange(len(cohort))
     known = everyone[cohort.tracks >= 0]
     pairs = np.unique(np.stack([cohort.tracks[known], cohort.studies[known]]), axis=1)
     tracks, studies = np.unique(pairs[0], return_counts=True)
     queries = known[np.isin(cohort.tracks[known], tracks[studies > 1])]
-    return Question(queries, everyone, same_lesion_elsewhere)
+    return RankingTask(queries, everyone, same_lesion_elsewhere)
 
 
 def scores_per_query(
-    cohort: Cohort, method: MethodVectors, question: Question, measure: Measure
+    cohort: Cohort, method: MethodVectors, task: RankingTask, measure: Measure
 ) -> dict[str, FloatArray]:
     """Each of the measure's scores, (queries,), averaged over the method's draws."""
     draws = [
-        [measure(block) for block in blocks(cohort, vectors, question)] for vectors in method.draws
+        [measure(block) for block in blocks(cohort, vectors, task)] for vectors in method.draws
     ]
     joined = [
         {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -147,18 +147,18 @@ def match_measure(block: Block) -> dict[str, FloatArray]:
     return {"recall@1": recall_at_k(ranks, 1), "MRR": reciprocal_rank(ranks)}
 
 
-def nearest_rows(cohort: Cohort, vectors: Vectors, question: Question, k: int) -> IntArray:
+def nearest_rows(cohort: Cohort, vectors: Vectors, task: RankingTask, k: int) -> IntArray:
     """(queries, k) rows of the cohort nearest to each query, best first; -1 where too few."""
-    parts = [block.nearest_rows(k) for block in blocks(cohort, vectors, question)]
+    parts = [block.nearest_rows(k) for block in blocks(cohort, vectors, task)]
     return np.concatenate(parts) if parts else np.empty((0, k), np.int64)
 
 
-def blocks(cohort: Cohort, vectors: Vectors, question: Question) -> Iterator[Block]:
+def blocks(cohort: Cohort, vectors: Vectors, task: RankingTask) -> Iterator[Block]:
     """The question's queries, BLOCK at a time, with their similarities and masks."""
-    gallery = question.gallery
-    for start in range(0, len(question.queries), BLOCK):
-        queries = question.queries[start : start + BLOCK]
-        relevant, excluded = question.relation(cohort, queries, gallery)
+    gallery = task.gallery
+    for start in range(0, len(task.queries), BLOCK):
+        queries = task.queries[start : start + BLOCK]
+        relevant, excluded = task.relation(cohort, queries, gallery)
         similarity = similarity_block(vectors, queries, gallery)
         yield Block(cohort, queries, gallery, similarity, relevant, excluded)
 

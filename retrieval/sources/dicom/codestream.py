@@ -20,7 +20,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
-from retrieval.sources.dicom.header import DicomError
+from retrieval.sources.dicom.errors import DicomError
 
 _LOSSLESS, _LS = 0xC3, 0xF7
 _FRAME_MARKERS = {
@@ -29,22 +29,33 @@ _FRAME_MARKERS = {
     JPEGLSLossless: _LS,
     JPEGLSNearLossless: _LS,
 }
+_MOST_PADDING = 64
+"""Bytes that may follow the end of a codestream."""
+
 _START_OF_IMAGE, _END_OF_IMAGE, _SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 _START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
 
 
 def check_codestream(name: str, dataset: Any) -> None:
-    """Compares an encapsulated frame with what the dataset says of it; plain pixels pass.
+    """Compares the encapsulated frames with what the dataset says of them; plain pixels pass.
 
     Raises:
-        DicomError: not one whole frame of the transfer syntax' kind, or of another size.
+        DicomError: a frame is not whole, not of the transfer syntax' kind, or of another size.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax not in _FRAME_MARKERS and syntax not in {JPEG2000, JPEG2000Lossless}:
         return
+    count = int(dataset.get("NumberOfFrames", 1) or 1)
+    frames = generate_frames(dataset.PixelData, number_of_frames=count)
+    for _ in range(count):
+        _check_frame(name, dataset, frames)
+
+
+def _check_frame(name: str, dataset: Any, frames: Iterator[bytes]) -> None:
+    syntax = dataset.file_meta.TransferSyntaxUID
     try:
-        frame = next(generate_frames(dataset.PixelData, number_of_frames=1)).rstrip(b"\0")
-        is_whole = frame.endswith(_END_OF_IMAGE)
+        frame = next(frames)
+        is_whole = _is_whole(frame)
         if syntax in _FRAME_MARKERS:
             size = _jpeg_size(frame, _FRAME_MARKERS[syntax])
         else:
@@ -60,6 +71,16 @@ def check_codestream(name: str, dataset: Any) -> None:
             f"{name} claims {dataset.Rows} x {dataset.Columns} pixels, its codestream {size[0]} x "
             f"{size[1]}"
         )
+
+
+def _is_whole(frame: bytes) -> bool:
+    """Whether the end marker is there, with no more than padding after it.
+
+    Within compressed pixels neither JPEG nor JPEG 2000 writes FF D9. What fills a fragment to an
+    even length is 00 by the Standard (PS3.5, A.4), FF or anything in the wild.
+    """
+    end = frame.rfind(_END_OF_IMAGE, max(0, len(frame) - _MOST_PADDING - 2))
+    return end >= 0
 
 
 def _jpeg_size(frame: bytes, wanted: int) -> tuple[int, int] | None:

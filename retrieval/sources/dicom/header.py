@@ -1,64 +1,51 @@
-"""What one DICOM CT image says of its geometry, checked; nothing of the patient is read."""
+"""What one DICOM CT image says of its geometry and values, checked; nothing of the patient is read.
+
+A file holds one image, or as an enhanced or legacy-converted one many frames. Each of them becomes
+a ``DicomPlane``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import EnhancedCTImageStorage
 
-from retrieval.image import CTError
-from retrieval.sources.axes import MAX_TILT_DEGREES, tilt_degrees
+from retrieval.sources.dicom.errors import DicomError
+from retrieval.sources.dicom.frames import FrameGroups
+from retrieval.sources.dicom.objects import MULTI_FRAME_CLASSES, stray_kind
+from retrieval.sources.dicom.syntaxes import check_syntax
+from retrieval.sources.dicom.values import check_bits
 
-TAGS = [
-    "SOPClassUID",
-    "Modality",
+ACQUISITION_TAGS = (
+    "TemporalPositionIdentifier",
+    "AcquisitionNumber",
+    "ContrastBolusAgent",
+    "EchoNumbers",
+    "KVP",
+    "ConvolutionKernel",
     "ImageType",
-    "RescaleType",
-    "SeriesInstanceUID",
-    "SliceThickness",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "PixelSpacing",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "LossyImageCompression",
-    "PixelData",
-]
-"""All that is ever read of a file: pixels and geometry, nothing of a patient or a study."""
-
-
-class DicomError(CTError):
-    """DICOM that cannot be read as one axial CT series in HU."""
+)
+"""What tells one acquisition of a series from another, the surest first."""
 
 
 @dataclass(frozen=True)
 class DicomPlane:
-    """One image of a series and where it lies.
+    """One image or frame of a series and where it lies.
 
     Attributes:
-        dataset: the image with its pixels still encoded.
+        name: what messages call it.
+        dataset: the file's elements with its pixels still encoded; frames share it.
+        frame: its place among the frames of ``dataset``, from 0; None for a single image.
         series_uid: SeriesInstanceUID, to tell series apart; never shown.
         orientation: (row direction, column direction), six cosines of ImageOrientationPatient.
         position: ImagePositionPatient, mm: the centre of the top-left pixel.
         spacing_mm_px: millimetres per pixel along (x, y).
+        rescale: (slope, intercept): HU = stored value * slope + intercept.
+        thickness_mm: SliceThickness, None where it is not said.
+        acquisition: values of ``ACQUISITION_TAGS`` that are there.
     """
 
     name: str
@@ -67,50 +54,74 @@ class DicomPlane:
     orientation: NDArray[np.float64]
     position: NDArray[np.float64]
     spacing_mm_px: tuple[float, float]
+    rescale: tuple[float, float]
+    frame: int | None = None
+    thickness_mm: float | None = None
+    acquisition: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Row direction times column direction: along which the slices of a series are counted."""
+        return np.cross(self.orientation[:3], self.orientation[3:])
 
     @property
     def depth_mm(self) -> float:
         """The position along the normal of the slices."""
-        normal = np.cross(self.orientation[:3], self.orientation[3:])
-        return float(normal @ self.position)
+        return float(self.normal @ self.position)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return int(self.dataset.Rows), int(self.dataset.Columns)
+
+    @property
+    def instance_number(self) -> int | None:
+        """The place its maker gave it in the series, None where it is not said."""
+        number = self.dataset.get("InstanceNumber")
+        if number is None:
+            return None
+        return int(number) * 100_000 + (self.frame or 0)
 
 
-def read_plane(path: Path) -> DicomPlane:
-    """One file's image; raises DicomError naming the file and what it lacks."""
-    try:
-        dataset = pydicom.dcmread(path, specific_tags=list(TAGS))
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError) as wrong:
-        raise DicomError(f"{path.name} is not a readable DICOM file: {wrong}") from None
-    return plane_of(path.name, dataset)
+def planes_of(name: str, dataset: Any) -> list[DicomPlane]:
+    """The images of a dataset, under the name that errors call it by.
+
+    Raises:
+        DicomError: no CT slice, or one whose geometry or HU are not known.
+    """
+    if (stray := stray_kind(dataset)) is not None:
+        raise DicomError(f"{name} is a {stray}: CT slices are read")
+    _check_image(name, dataset)
+    if dataset.get("SOPClassUID") in MULTI_FRAME_CLASSES or "PerFrameFunctionalGroupsSequence" in (
+        dataset
+    ):
+        groups = FrameGroups.of(name, dataset)
+        return [
+            _plane(f"{name} frame {number + 1}", dataset, groups.frame(number), number)
+            for number in range(groups.count)
+        ]
+    if int(dataset.get("NumberOfFrames", 1) or 1) > 1:
+        raise DicomError(
+            f"{name} has {dataset.NumberOfFrames} frames and no place for each of them: convert "
+            "it to one file a slice, to enhanced CT, or to NIfTI"
+        )
+    return [_plane(name, dataset, dataset, None)]
 
 
 def plane_of(name: str, dataset: Any) -> DicomPlane:
-    """A dataset's image under the name that errors call it by; raises DicomError."""
-    _check_image(name, dataset)
-    orientation = _numbers(name, dataset, "ImageOrientationPatient", 6)
-    tilt = tilt_degrees([orientation[:3], orientation[3:]])
-    normal = np.cross(orientation[:3], orientation[3:])
-    if tilt > MAX_TILT_DEGREES or int(np.abs(normal).argmax()) != 2:
-        raise DicomError(
-            f"{name} is not axial (ImageOrientationPatient {orientation.round(3).tolist()}): "
-            f"slices across the body, tilted by at most {MAX_TILT_DEGREES:g} degrees, are read"
-        )
-    # PixelSpacing is row spacing first: millimetres along y, then along x.
-    y_mm, x_mm = _numbers(name, dataset, "PixelSpacing", 2)
-    if not (x_mm > 0 and y_mm > 0):
-        raise DicomError(f"{name} has the pixel spacing {y_mm}, {x_mm} mm: not > 0")
-    position = _numbers(name, dataset, "ImagePositionPatient", 3)
-    series_uid = str(dataset.get("SeriesInstanceUID", ""))
-    spacing = (float(x_mm), float(y_mm))
-    return DicomPlane(name, dataset, series_uid, orientation, position, spacing)
+    """The image of a dataset that holds one; raises DicomError."""
+    planes = planes_of(name, dataset)
+    if len(planes) != 1:
+        raise DicomError(f"{name} holds {len(planes)} frames: one image is needed")
+    return planes[0]
 
 
 def _check_image(name: str, dataset: Any) -> None:
-    modality = dataset.get("Modality", "")
-    if modality != "CT":
-        raise DicomError(f"{name} has the modality {str(modality)!r}: CT is read")
+    if not dataset.get("Modality"):
+        raise DicomError(f"{name} has no modality: CT is read")
     if "PixelData" not in dataset:
         raise DicomError(f"{name} holds no pixels")
+    check_syntax(name, dataset.file_meta.get("TransferSyntaxUID"))
     samples = dataset.get("SamplesPerPixel", 1)
     photometric = str(dataset.get("PhotometricInterpretation", ""))
     if samples != 1 or photometric != "MONOCHROME2":
@@ -118,22 +129,73 @@ def _check_image(name: str, dataset: Any) -> None:
             f"{name} is a colour or inverted image ({photometric}, {samples} samples a pixel): "
             "MONOCHROME2 with HU is read"
         )
-    sop_class = dataset.get("SOPClassUID", "")
-    if int(dataset.get("NumberOfFrames", 1) or 1) > 1 or sop_class == EnhancedCTImageStorage:
+    for keyword in ("Rows", "Columns"):
+        if not isinstance(dataset.get(keyword), int) or dataset.get(keyword) < 1:
+            raise DicomError(f"{name} has no {keyword}, or several: one number is needed")
+    check_bits(name, dataset)
+
+
+def _plane(name: str, dataset: Any, said: Any, frame: int | None) -> DicomPlane:
+    """``said`` holds geometry and rescaling: the dataset itself, or what is said of a frame."""
+    orientation = _numbers(name, said, "ImageOrientationPatient", 6)
+    _check_directions(name, orientation)
+    # PixelSpacing is row spacing first: millimetres along y, then along x.
+    y_mm, x_mm = _numbers(name, said, "PixelSpacing", 2)
+    if not (x_mm > 0 and y_mm > 0):
+        raise DicomError(f"{name} has the pixel spacing {y_mm}, {x_mm} mm: not > 0")
+    thickness = _optional_number(said, "SliceThickness")
+    return DicomPlane(
+        name,
+        dataset,
+        str(dataset.get("SeriesInstanceUID", "")),
+        orientation,
+        _numbers(name, said, "ImagePositionPatient", 3),
+        (float(x_mm), float(y_mm)),
+        _rescale(name, said),
+        frame,
+        thickness if thickness is not None and thickness > 0 else None,
+        {key: str(said.get(key)) for key in ACQUISITION_TAGS if said.get(key) not in (None, "")},
+    )
+
+
+def _check_directions(name: str, orientation: NDArray[np.float64]) -> None:
+    across, down = orientation[:3], orientation[3:]
+    lengths = np.linalg.norm(across), np.linalg.norm(down)
+    if not np.allclose(lengths, 1, atol=0.01) or abs(float(across @ down)) > 0.01:
         raise DicomError(
-            f"{name} is a multi-frame image: convert it to one file a slice, or to NIfTI"
+            f"{name}: ImageOrientationPatient {orientation.round(3).tolist()} is no pair of "
+            "perpendicular directions"
         )
-    if "RescaleSlope" not in dataset or "RescaleIntercept" not in dataset:
+
+
+def _rescale(name: str, said: Any) -> tuple[float, float]:
+    if "RescaleSlope" not in said or "RescaleIntercept" not in said:
         raise DicomError(f"{name} has no RescaleSlope or RescaleIntercept: HU would be a guess")
-
-
-def _numbers(name: str, dataset: Any, keyword: str, count: int) -> NDArray[np.float64]:
     try:
-        values = np.asarray([float(value) for value in dataset[keyword].value], np.float64)
-    except KeyError:
-        raise DicomError(f"{name} has no {keyword}: the geometry is unknown") from None
+        slope, intercept = float(said.get("RescaleSlope")), float(said.get("RescaleIntercept"))
+    except (TypeError, ValueError) as wrong:
+        raise DicomError(f"{name}: RescaleSlope or RescaleIntercept unreadable: {wrong}") from None
+    if not (np.isfinite([slope, intercept]).all() and slope != 0):
+        raise DicomError(f"{name} has the rescale slope {slope}, intercept {intercept}")
+    return slope, intercept
+
+
+def _numbers(name: str, said: Any, keyword: str, count: int) -> NDArray[np.float64]:
+    value = said.get(keyword)
+    if value is None:
+        raise DicomError(f"{name} has no {keyword}: the geometry is unknown")
+    try:
+        values = np.asarray([float(number) for number in value], np.float64)
     except (TypeError, ValueError) as wrong:
         raise DicomError(f"{name}: {keyword} is unreadable: {wrong}") from None
     if len(values) != count or not np.isfinite(values).all():
         raise DicomError(f"{name}: {keyword} is {values.tolist()}: {count} numbers are needed")
     return values
+
+
+def _optional_number(said: Any, keyword: str) -> float | None:
+    try:
+        number = float(said.get(keyword))
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None

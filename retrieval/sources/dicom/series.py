@@ -1,4 +1,4 @@
-"""CT from DICOM: one file, or a folder that holds one series.
+"""CT from DICOM: one file, or a folder with the series in it.
 
 The file grid of a series is its columns, its rows and its images in the order of their positions
 along the normal of ImageOrientationPatient (row direction times column direction), from 0: feet to
@@ -8,37 +8,40 @@ head for a usual series, as SimpleITK sorts them too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.misc import is_dicom
 
-from retrieval.image import AIR_HU, Slab
+from retrieval.image import Slab
 from retrieval.sources.axes import to_display
-from retrieval.sources.dicom.codestream import check_codestream
-from retrieval.sources.dicom.header import DicomError, DicomPlane, read_plane
-from retrieval.sources.intensity.declared import UNDECLARED, DeclaredIntensity, judge_declared
-from retrieval.sources.intensity.histogram import IntensityKind
-from retrieval.sources.intensity.judgement import require_hu
+from retrieval.sources.dicom.contents import read_contents
+from retrieval.sources.dicom.errors import DicomError
+from retrieval.sources.dicom.header import DicomPlane
+from retrieval.sources.dicom.parts import SeriesPart, chosen_part
+from retrieval.sources.dicom.placing import EvenRun, SlicePlacing, even_run, placing_of
+from retrieval.sources.dicom.values import forget_pixels, hu_of, notes_of
 
-MAX_GAP_SHARE = 0.01
-"""Intervals between neighbouring slices may differ from their median by this part."""
+ALONE_MM = 5.0
+"""Stands for the interval of a slice that has no neighbours and no thickness; nothing is drawn from
+it, since planes beyond the only slice repeat it."""
 
 
 @dataclass(frozen=True)
 class DicomGrid:
-    """A series in order.
+    """Slices of a series in order, at even distances.
 
     Attributes:
-        hu: (slices, rows, columns), float32.
+        hu: (slices, rows, columns), float32, as the files store them.
         spacing_mm_px: millimetres per pixel along (x, y).
-        slice_interval_mm: from the positions, never from SliceThickness.
+        slice_interval_mm: from the positions, never from SliceThickness where there are two.
         orientation: six cosines, row direction first.
         positions: (slices, 3), mm, the centre of each slice's top-left pixel.
-        declared: what the files say of their values.
+        axes: (3, 3): directions of columns, rows and slices by which the picture is turned.
+        first_slice: position of the first slice among all of the series.
+        key_slice: position of the key slice among all of the series.
+        notes: what a reader should know of how the files were read.
     """
 
     hu: NDArray[np.float32]
@@ -46,163 +49,106 @@ class DicomGrid:
     slice_interval_mm: float
     orientation: NDArray[np.float64]
     positions: NDArray[np.float64]
-    declared: DeclaredIntensity = UNDECLARED
+    axes: NDArray[np.float64]
+    first_slice: int
+    key_slice: int
+    notes: tuple[str, ...] = ()
 
     @property
     def steps_mm(self) -> NDArray[np.float64]:
         """(3, 3): the steps along columns, rows and slices in patient coordinates."""
-        across, down = self.orientation[:3], self.orientation[3:]
-        x_mm, y_mm = self.spacing_mm_px
-        normal = np.cross(across, down)
-        return np.stack([across * x_mm, down * y_mm, normal * self.slice_interval_mm])
+        lengths = np.array([*self.spacing_mm_px, self.slice_interval_mm])
+        return np.asarray(self.axes * lengths[:, None], np.float64)
 
 
-def read_dicom(path: Path, *, key_slice: int | None = None, assume_hu: bool = False) -> Slab:
-    """A file or a folder of one series as CT.
+def read_dicom(path: Path, *, key_slice: int | None = None, series: str | None = None) -> Slab:
+    """A file, or one series of a folder and its folders, as CT.
 
-    ``key_slice`` is the position in the sorted series, from 0; the default is the middle. A
-    single file has no neighbours: its SliceThickness stands for the interval, which must be there.
+    Args:
+        path: the file or folder.
+        key_slice: position in the sorted series, from 0; the default is the middle.
+        series: which one of several: its number in the list that the error shows, or its UID.
 
     Raises:
-        DicomError: whatever keeps the files from being one axial CT series, in one line.
-        NotHounsfieldError: its values are no HU, unless ``assume_hu``.
+        DicomError: whatever keeps the files from being CT in HU with a known geometry, in one
+            line; several series and none named, listed.
     """
-    return slab_of(read_dicom_grid(path), key_slice=key_slice, assume_hu=assume_hu)
+    return slab_of(read_dicom_grid(path, key_slice=key_slice, series=series))
 
 
-def slab_of(grid: DicomGrid, *, key_slice: int | None = None, assume_hu: bool = False) -> Slab:
-    """The series as CT on its key slice; raises DicomError if that is not among the slices."""
+def slab_of(grid: DicomGrid) -> Slab:
+    """The slices as CT on their key slice."""
     volume = to_display("the series", grid.hu, grid.steps_mm)
-    slab = volume.slab("the series", key_slice=key_slice)
-    return require_hu(slab, "the series", declared=grid.declared, assume_hu=assume_hu)
+    volume = replace(volume, grid=volume.grid.with_slices_from(grid.first_slice))
+    return volume.slab("the series", key_slice=grid.key_slice, notes=grid.notes)
 
 
-def read_dicom_grid(path: Path) -> DicomGrid:
-    """A file or a folder of one series with its geometry; raises DicomError."""
-    return grid_of([read_plane(file) for file in _files(path)])
+def read_dicom_grid(
+    path: Path, *, key_slice: int | None = None, series: str | None = None
+) -> DicomGrid:
+    """``read_dicom`` before the slices are turned into the display grid; raises DicomError."""
+    contents = read_contents(path)
+    part = chosen_part(contents.planes, series)
+    grid = grid_of(part, key_slice=key_slice)
+    return replace(grid, notes=(*contents.notes, *grid.notes))
 
 
-def grid_of(images: Sequence[DicomPlane]) -> DicomGrid:
-    """The images of one series, in any order, as a grid; raises DicomError."""
-    _check_one_series(images)
-    planes = sorted(images, key=lambda plane: plane.depth_mm)
-    interval = _interval(planes)
-    hu = np.stack([_hu(plane) for plane in planes])
-    positions = np.stack([plane.position for plane in planes])
-    first = planes[0]
+def grid_of(part: SeriesPart, *, key_slice: int | None = None) -> DicomGrid:
+    """The part of a series around its key slice in which slices lie evenly; raises DicomError."""
+    planes = sorted(part.planes, key=lambda plane: plane.depth_mm)
+    key = len(planes) // 2 if key_slice is None else key_slice
+    if not 0 <= key < len(planes):
+        raise DicomError(f"key slice {key} is not in the series: 0 to {len(planes) - 1}")
+    placing = placing_of(planes)
+    depths = np.array([plane.depth_mm for plane in planes])
+    run = even_run(depths, key)
+    used = planes[run.first : run.first + run.count]
+    interval, alone = _interval(used, run, placing)
+    hu = np.empty((len(used), *used[0].size), np.float32)
+    for position, plane in enumerate(used):
+        hu[position] = hu_of(plane)
+    forget_pixels(used)
     return DicomGrid(
-        hu, first.spacing_mm_px, interval, first.orientation, positions, _declared(planes)
+        hu,
+        used[0].spacing_mm_px,
+        interval,
+        used[0].orientation,
+        np.stack([plane.position for plane in used]),
+        placing.axes,
+        run.first,
+        key,
+        (*part.notes, *placing.notes, *_run_notes(planes, run, depths), *alone, *notes_of(used)),
     )
 
 
-def _declared(planes: Sequence[DicomPlane]) -> DeclaredIntensity:
-    """What the first file says, or the first one that says something against HU."""
-    said = [_declared_by(plane.dataset) for plane in planes]
-    against = (one for one in said if judge_declared(one).kind is not IntensityKind.HOUNSFIELD)
-    return next(against, said[0])
-
-
-def _declared_by(dataset: Any) -> DeclaredIntensity:
-    image_type = dataset.get("ImageType") or ()
-    values = (image_type,) if isinstance(image_type, str) else tuple(map(str, image_type))
-    stored_bits = dataset.get("BitsStored")
-    return DeclaredIntensity(
-        modality=str(dataset.get("Modality") or ""),
-        rescale_type=str(dataset.get("RescaleType") or ""),
-        image_type=values,
-        stored_bits=stored_bits if isinstance(stored_bits, int) else None,
-        is_scaled=float(dataset.get("RescaleSlope") or 1) != 1,
+def _interval(
+    planes: Sequence[DicomPlane], run: EvenRun, placing: SlicePlacing
+) -> tuple[float, tuple[str, ...]]:
+    if run.count > 1:
+        return run.interval_mm * placing.step_share, ()
+    thickness = planes[0].thickness_mm
+    if thickness is not None:
+        return thickness, ()
+    return ALONE_MM, (
+        f"{planes[0].name} stands alone and does not say how thick it is: it is searched in its "
+        "plane, without depth",
     )
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else []
-    found = [file for file in files if is_dicom(file)]
-    if not found:
-        raise DicomError(
-            f"{path.name} holds no DICOM file: give a file or the folder of one series"
+def _run_notes(
+    planes: Sequence[DicomPlane], run: EvenRun, depths: NDArray[np.float64]
+) -> tuple[str, ...]:
+    notes = []
+    if run.count < len(planes):
+        gaps = np.diff(depths)
+        notes.append(
+            f"slices lie {gaps.min():.2f} to {gaps.max():.2f} mm apart: of {len(planes)}, the "
+            f"{run.count} even ones around the key slice were used ({planes[run.first].name} to "
+            f"{planes[run.first + run.count - 1].name})"
         )
-    return [file for file in found if file.name.upper() != "DICOMDIR"]
-
-
-def _check_one_series(planes: Sequence[DicomPlane]) -> None:
-    first = planes[0]
-    series = {plane.series_uid for plane in planes}
-    if len(series) > 1:
-        sizes = [sum(p.series_uid == uid for p in planes) for uid in sorted(series)]
-        listed = ", ".join(f"series {n} of {size}" for n, size in enumerate(sizes, start=1))
-        raise DicomError(f"folder holds {len(series)} series ({listed} files): give one alone")
-    for plane in planes:
-        if not np.allclose(plane.orientation, first.orientation, atol=1e-3):
-            raise DicomError(
-                f"series mixes orientations: {first.name} {first.orientation.round(3).tolist()}, "
-                f"{plane.name} {plane.orientation.round(3).tolist()}"
-            )
-        sizes_of = [(p.dataset.Rows, p.dataset.Columns, *p.spacing_mm_px) for p in (first, plane)]
-        if not np.allclose(sizes_of[0], sizes_of[1], rtol=1e-4):
-            raise DicomError(
-                f"series mixes sizes (rows, columns, mm, mm): {first.name} {sizes_of[0]}, "
-                f"{plane.name} {sizes_of[1]}"
-            )
-
-
-def _interval(planes: Sequence[DicomPlane]) -> float:
-    if len(planes) == 1:
-        dataset = planes[0].dataset
-        thickness = dataset.get("SliceThickness")
-        if thickness is None or not float(thickness) > 0:
-            raise DicomError(
-                f"{planes[0].name} stands alone without a SliceThickness: give the whole series"
-            )
-        return float(thickness)
-    gaps = np.diff([plane.depth_mm for plane in planes])
-    interval = float(np.median(gaps))
-    if (gaps < 1e-3).any():
-        place = int((gaps < 1e-3).argmax())
-        raise DicomError(
-            f"{planes[place].name} and {planes[place + 1].name} lie at the same position "
-            f"({planes[place].depth_mm:.2f} mm): remove one"
+    if run.off_mm > max(0.01, 1e-3 * run.interval_mm):
+        notes.append(
+            f"slices lie up to {run.off_mm:.3f} mm off their even places, {run.interval_mm:.4g} mm "
+            "apart"
         )
-    wrong = np.abs(gaps - interval) > MAX_GAP_SHARE * interval
-    if wrong.any():
-        place = int(wrong.argmax())
-        raise DicomError(
-            f"slices are missing or unevenly spaced: {gaps[place]:.2f} mm between "
-            f"{planes[place].name} and {planes[place + 1].name}, {interval:.2f} mm elsewhere"
-        )
-    return interval
-
-
-def _hu(plane: DicomPlane) -> NDArray[np.float32]:
-    dataset = plane.dataset
-    check_codestream(plane.name, dataset)
-    try:
-        stored = np.asarray(dataset.pixel_array)
-    except (RuntimeError, ValueError, AttributeError, NotImplementedError, KeyError) as wrong:
-        syntax = getattr(dataset.file_meta, "TransferSyntaxUID", None)
-        name = getattr(syntax, "name", "unknown")
-        reason = str(wrong).splitlines()[0] if str(wrong) else type(wrong).__name__
-        raise DicomError(f"{plane.name} ({name}) cannot be decoded: {reason}") from None
-    if stored.ndim != 2:
-        raise DicomError(f"{plane.name} has pixels of shape {stored.shape}: one slice a file")
-    slope, intercept = float(dataset.RescaleSlope), float(dataset.RescaleIntercept)
-    if not (np.isfinite([slope, intercept]).all() and slope != 0):
-        raise DicomError(f"{plane.name} has the rescale slope {slope}, intercept {intercept}")
-    hu = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
-    hu[_padding(dataset, stored)] = AIR_HU
-    return hu
-
-
-def _padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_]:
-    """The pixels that PixelPaddingValue (and its range limit) calls outside the image.
-
-    Compared as the 16 bits that are stored: the tag's own signedness is often written wrongly.
-    """
-    value = dataset.get("PixelPaddingValue")
-    if value is None:
-        return np.zeros(stored.shape, np.bool_)
-    limit = dataset.get("PixelPaddingRangeLimit", value)
-    low, high = sorted(int(np.array(int(v)).astype(stored.dtype)) for v in (value, limit))
-    return (stored >= low) & (stored <= high)
+    return tuple(notes)

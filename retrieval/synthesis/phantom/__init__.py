@@ -12,7 +12,7 @@ tissues      Hounsfield units of tissues by contrast phase
 anatomy      Anatomy: all of the above for one patient
 lesions      shape, texture and margin of one physical lesion
 sites        where lesions of a type occur
-course       which lesions a patient's studies show, grown, shrunk, new or gone
+history      which lesions a patient's studies show, grown, shrunk, new or gone
 compositions  which textures and margins lesions of a type have
 acquisition  field of view, position, breathing, phase, kernel, noise of one study
 canvas       the slice being painted
@@ -22,5 +22,4 @@ scanning     one slice as a scanner would give it
 marking      RECIST mark, box and location from a lesion's cross-section
 patient      one whole patient: rows, slices, tracks
 archive      generate_archive: patients to disk, resumable
-contact_sheet  a picture of key slices and lesions
 """

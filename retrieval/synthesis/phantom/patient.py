@@ -15,7 +15,12 @@ from retrieval.synthesis.phantom.body.anatomy import Anatomy
 from retrieval.synthesis.phantom.body.painting import PaintedSlice, Shown, paint_slice
 from retrieval.synthesis.phantom.config import PhantomConfig, PhantomError
 from retrieval.synthesis.phantom.lesions.appearance import Appearance, lesion_pixels, reach_mm
-from retrieval.synthesis.phantom.lesions.course import Course, TrackedLesion, draw_course, seen_in
+from retrieval.synthesis.phantom.lesions.history import (
+    PatientHistory,
+    TrackedLesion,
+    draw_history,
+    seen_in,
+)
 from retrieval.synthesis.phantom.lesions.marking import Mark, area_px, mark_lesion
 from retrieval.synthesis.phantom.scanning import scan
 
@@ -73,12 +78,14 @@ class _Studies:
     def __init__(self, config: PhantomConfig, number: int, attempt: int) -> None:
         self._config, self._number, self._attempt = config, number, attempt
         self._anatomy = Anatomy.random(config.generator(number, attempt, 1))
-        self._course: Course = draw_course(self._anatomy, config.generator(number, attempt, 2))
+        self._history: PatientHistory = draw_history(
+            self._anatomy, config.generator(number, attempt, 2)
+        )
         self._taken = [
             Acquisition.random(
                 self._anatomy, config.image_size_px, config.generator(number, attempt, 3, study)
             )
-            for study in range(len(self._course.study_numbers))
+            for study in range(len(self._history.study_numbers))
         ]
         self._painted: dict[tuple[int, int], PaintedSlice] = {}
 
@@ -86,8 +93,8 @@ class _Studies:
         """The lesions that can be marked in every marked study that shows them."""
         found: list[_Sighting] = []
         hidden: set[int] = set()
-        for study, marked in enumerate(self._course.marked):
-            for tracked, seen in seen_in(self._course.lesions, study) if marked else ():
+        for study, marked in enumerate(self._history.marked):
+            for tracked, seen in seen_in(self._history.lesions, study) if marked else ():
                 sighting = self._sight(tracked, seen, study)
                 if sighting is None:
                     hidden.add(tracked.track)
@@ -158,7 +165,7 @@ class _Studies:
             taken = self._taken[study]
             shown: Shown = [
                 (tracked.track, tracked.lesion, seen)
-                for tracked, seen in seen_in(self._course.lesions, study)
+                for tracked, seen in seen_in(self._history.lesions, study)
             ]
             grid = taken.grid(index, self._anatomy)
             self._painted[study, index] = paint_slice(
@@ -174,8 +181,8 @@ class _Studies:
             run = wanted[start:stop]
             yield SeriesImages(
                 patient=self._number,
-                study=self._course.study_numbers[study],
-                series=self._course.series_numbers[study],
+                study=self._history.study_numbers[study],
+                series=self._history.series_numbers[study],
                 first_slice=run[0],
                 hu=self._scan(study, run),
             )
@@ -189,14 +196,14 @@ class _Studies:
         return np.stack(planes).astype(np.int16)
 
     def _marked(self, sighting: _Sighting, extent: tuple[int, int]) -> MarkedLesion:
-        course, taken = self._course, self._taken[sighting.study]
+        history, taken = self._history, self._taken[sighting.study]
         lesion = sighting.tracked.lesion
         size = self._config.image_size_px
         split: Split = self._config.split(self._number)
         row = ArchiveRow(
             patient=self._number,
-            study=course.study_numbers[sighting.study],
-            series=course.series_numbers[sighting.study],
+            study=history.study_numbers[sighting.study],
+            series=history.series_numbers[sighting.study],
             key_slice=sighting.key_slice,
             recist=sighting.mark.recist,
             box=sighting.mark.recist.box(),
@@ -207,8 +214,8 @@ class _Studies:
             slice_interval_mm=taken.interval_mm,
             slice_range=extent,
             image_size=(size, size),
-            gender=course.gender,
-            age=course.ages[sighting.study],
+            gender=history.gender,
+            age=history.ages[sighting.study],
         )
         track_id = f"{self._number:06d}_t{sighting.tracked.track:02d}"
         return MarkedLesion(row, track_id, lesion.attributes(sighting.seen.scale))

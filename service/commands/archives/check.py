@@ -9,12 +9,13 @@ import typer
 from rich.table import Table
 
 from service.commands.options import JsonFlag
-from service.console import answer, answer_fields, answer_json, progress_bar
+from service.console import answer, answer_fields, answer_json, progress_bar, say
 
 if TYPE_CHECKING:
     from retrieval.sources.deeplesion.check import ArchiveReport
 
 SHOWN_PROBLEMS = 20
+SHOWN_LESIONS = 12
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +28,10 @@ def check(
     tables_only: Annotated[
         bool, typer.Option("--tables-only", help="Look for the images, but decode none.")
     ] = False,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Also draw a contact sheet of 12 lesions drawn at random: .png."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Report an archive's lesions per split, type and patient, and every bad row with its line."""
@@ -34,10 +39,20 @@ def check(
 
     with progress_bar("slices") as progress:
         report = check_archive(archive, read_images=not tables_only, progress=progress)
+    if figure is not None:
+        _draw(archive, figure)
     if as_json:
         answer_json(report.to_json())
     else:
         _show(report)
+
+
+def _draw(archive: Path, figure: Path) -> None:
+    from retrieval.sources.archive import open_archive
+    from service.figures.contact_sheet import contact_sheet
+
+    contact_sheet(open_archive(archive), figure, count=SHOWN_LESIONS, seed=0)
+    say(f"figure: {figure}")
 
 
 def _show(report: ArchiveReport) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,6 @@ from service.commands.indexing.marks import marks
 from service.commands.indexing.sync import sync
 from service.commands.options import (
     ArchiveOption,
-    AssumeHuFlag,
     CollectionOption,
     EncoderOption,
     IndexOption,
@@ -68,12 +67,10 @@ def build(
     readers: Readers = 2,
     ray: RayOption = None,
     ray_gpus: RayGpus = 0.0,
-    assume_hu: AssumeHuFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Index every lesion of an archive. Run again, it goes on where it was."""
-    options = IndexOptions(readers, ray, ray_gpus, assume_hu)
-    _fill(archive, out, encoder, options, as_json=as_json)
+    _fill(archive, out, encoder, readers=readers, ray=ray, ray_gpus=ray_gpus, as_json=as_json)
 
 
 def add(
@@ -83,46 +80,38 @@ def add(
     readers: Readers = 2,
     ray: RayOption = None,
     ray_gpus: RayGpus = 0.0,
-    assume_hu: AssumeHuFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Add an archive's lesions to an index that exists."""
     from index.lesion_index import LesionIndex
 
     LesionIndex.open(index, read_only=True).close()
-    options = IndexOptions(readers, ray, ray_gpus, assume_hu)
-    _fill(archive, index, encoder, options, as_json=as_json)
-
-
-@dataclass(frozen=True)
-class IndexOptions:
-    """How an index is filled: threads, or a cluster of Ray; ``assume_hu`` judges no values."""
-
-    readers: int = 2
-    ray: str | None = None
-    ray_gpus: float = 0.0
-    assume_hu: bool = False
-
-
-IN_TWO_THREADS = IndexOptions()
+    _fill(archive, index, encoder, readers=readers, ray=ray, ray_gpus=ray_gpus, as_json=as_json)
 
 
 def _fill(
-    archive: Path, out: Path, encoder: Path | None, options: IndexOptions, *, as_json: bool
+    archive: Path,
+    out: Path,
+    encoder: Path | None,
+    *,
+    readers: int,
+    ray: str | None,
+    ray_gpus: float,
+    as_json: bool,
 ) -> None:
     from retrieval.embedding.encoder import BUNDLED_ENCODER, LesionEncoder
 
     report: IndexingReport | BulkReport
-    if options.ray is None:
-        report = build_index(archive, out, LesionEncoder.load(encoder), options)
+    if ray is None:
+        report = build_index(archive, out, LesionEncoder.load(encoder), readers=readers)
     else:
         file = BUNDLED_ENCODER if encoder is None else encoder
-        report = build_index_on_cluster(archive, out, file, options)
+        report = build_index_on_cluster(archive, out, file, ray=ray, gpus=ray_gpus)
     _show_indexing(report.to_json(), out, as_json=as_json)
 
 
 def build_index(
-    archive: Path, out: Path, encoder: LesionEncoder, chosen: IndexOptions = IN_TWO_THREADS
+    archive: Path, out: Path, encoder: LesionEncoder, *, readers: int = 2
 ) -> IndexingReport:
     """Fills the index at ``out`` from an archive, with a progress bar; makes it if it is new.
 
@@ -132,7 +121,7 @@ def build_index(
     from service.jobs.indexing import IndexingOptions, index_archive
 
     source = _opened_archive(archive)
-    options = IndexingOptions(readers=chosen.readers, assume_hu=chosen.assume_hu)
+    options = IndexingOptions(readers=readers)
     with (
         _opened_index(out, binding_of(encoder)) as opened,
         progress_bar("lesions") as progress,
@@ -143,7 +132,7 @@ def build_index(
 
 
 def build_index_on_cluster(
-    archive: Path, out: Path, encoder_file: Path, chosen: IndexOptions
+    archive: Path, out: Path, encoder_file: Path, *, ray: str, gpus: float = 0.0
 ) -> BulkReport:
     """``build_index`` with the embedding done on a Ray cluster, joined before ``out`` is made."""
     from retrieval.embedding.encoder import LesionEncoder
@@ -153,9 +142,9 @@ def build_index_on_cluster(
 
     source = _opened_archive(archive)
     binding = binding_of(LesionEncoder.load(encoder_file))
-    options = BulkOptions(gpus_per_worker=chosen.ray_gpus, assume_hu=chosen.assume_hu)
+    options = BulkOptions(gpus_per_worker=gpus)
     with (
-        connected(str(chosen.ray)) as cluster,
+        connected(ray) as cluster,
         _opened_index(out, binding) as opened,
         progress_bar("lesions") as progress,
     ):

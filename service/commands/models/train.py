@@ -1,4 +1,4 @@
-"""``lesion-search train``: one command from archives to an encoder or a detector file."""
+"""``lesion-search train``: one command from images to an encoder, a detector or a position file."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(lambda: None)
     group.command()(encoder)
     group.command()(detector)
+    group.command()(position)
     app.add_typer(group, name="train")
 
 
@@ -108,6 +109,42 @@ def detector(
         "slices": trained.slices,
     }
     _tell(facts, out, title="Trained detector", as_json=as_json)
+
+
+def position(
+    source: Annotated[
+        list[Path],
+        typer.Option(
+            "--source",
+            help="A folder of whole series: index.csv and 16-bit PNGs (HU + 32768). Repeatable.",
+        ),
+    ],
+    out: RunOption,
+    recipe: Annotated[str, typer.Option(help="A bundled recipe (small) or a TOML file.")] = "small",
+    change: ChangesOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train the body position network on real series, by order, distance and landmarks.
+
+    Run again with the same options after an interruption, it goes on from the last checkpoint.
+    """
+    from retrieval.position.learning.recipe import load_height_recipe
+    from retrieval.position.learning.train import train_position
+
+    chosen = load_height_recipe(recipe, _changes(change))
+    with progress_bar("steps") as stepping:
+        trained = train_position(
+            source, chosen, out, report=lambda done, total, _: stepping(done, total)
+        )
+    facts = {
+        "position": str(trained.path),
+        "fingerprint": trained.fingerprint,
+        "recipe": chosen.name,
+        "steps": trained.steps,
+        "series": trained.series,
+        "slices": trained.slices,
+    }
+    _tell(facts, out, title="Trained body position network", as_json=as_json)
 
 
 def _opened(archives: list[Path]) -> list[Archive]:

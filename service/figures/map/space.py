@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from index.lesion_index import LesionIndex
 from index.reports import Neighbour
 from retrieval.evaluation.retrieval.cohort import Cohort
-from retrieval.evaluation.retrieval.ranking import Question, nearest_rows, same_type_elsewhere
+from retrieval.evaluation.retrieval.ranking import RankingTask, nearest_rows, same_type_elsewhere
 from retrieval.lesion import Lesion, LesionSearchError, LesionType
 
 Rows = NDArray[np.int64]
 
 
 class SpaceError(LesionSearchError):
-    """A question the embedding space cannot answer."""
+    """A task the embedding space cannot answer."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ class EmbeddingSpace:
             ) from None
 
     def _nearest(self, queries: Rows, gallery: Rows, k: int) -> Rows:
-        question = Question(queries, gallery, same_type_elsewhere)
-        return nearest_rows(self._cohort, self.vectors, question, k)
+        task = RankingTask(queries, gallery, same_type_elsewhere)
+        return nearest_rows(self._cohort, self.vectors, task, k)
 
     def _as_neighbours(self, row: int, found: Rows) -> list[Neighbour]:
         return [

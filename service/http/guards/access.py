@@ -16,6 +16,7 @@ from service.http.problems import problem
 logger = logging.getLogger(__name__)
 
 _CLIENT = "lesion_search.client"
+_WHO = "lesion_search.who"
 _OPEN_PATHS = {"/", "/healthz", "/readyz"}
 _OPEN_FOLDER = "/web/"
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -92,6 +93,7 @@ class Access:
             logger.error("no key can be checked: %s", wrong)
             return problem(503, "keys cannot be checked at the moment; the service's log says why")
         scope[_CLIENT] = _name_of(scope, key)
+        scope[_WHO] = None if key is None else f"key {key.name}"
         if self._buckets is not None:
             wait_s = self._buckets.take(scope[_CLIENT])
             if wait_s > 0:
@@ -102,7 +104,10 @@ class Access:
 
     def _refusal(self, scope: Scope, key: ApiKey | None) -> ASGIApp | None:
         if self._keys is None:
-            if self._token is None or self._token.is_in(scope):
+            if self._token is None:
+                return None
+            if self._token.is_in(scope):
+                scope[_WHO] = "start token"
                 return None
             return problem(401, NO_TOKEN, {"WWW-Authenticate": "Bearer"})
         if key is None:
@@ -124,6 +129,11 @@ class Access:
 def client_of(scope: Scope) -> str:
     """Who sent a request that ``Access`` let through: a key's name, else a network."""
     return str(scope.get(_CLIENT) or _name_of(scope, None))
+
+
+def who_asked(scope: Scope) -> str:
+    """The name of the key that a request came with, ``start token``, or ``nobody``."""
+    return str(scope.get(_WHO) or "nobody")
 
 
 def _name_of(scope: Scope, key: ApiKey | None) -> str:

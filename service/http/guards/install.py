@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import weakref
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from retrieval.lesion import LesionSearchError
 from service.http.guards.access import Access
+from service.http.guards.audit import Audit, AuditLog
 from service.http.guards.bodies import BodyLimits, BodyPace
 from service.http.guards.crowd import CrowdLimit, Places
 from service.http.guards.headers import SecurityHeaders
@@ -56,7 +58,11 @@ def open_key_ring(settings: Settings) -> KeyRing | None:
 
 
 def install_guards(app: FastAPI, settings: Settings) -> None:
-    """Adds every guard; the last one added meets a request first. Raises as ``open_key_ring``."""
+    """Adds every guard; the last one added meets a request first.
+
+    Raises:
+        AuditError: the audit log cannot be written; and as ``open_key_ring``.
+    """
     keys = open_key_ring(settings)
     app.state.places = Places(settings.max_concurrent, per_client=_share(settings, keys))
     app.add_middleware(
@@ -80,6 +86,10 @@ def install_guards(app: FastAPI, settings: Settings) -> None:
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
         )
+    if settings.audit_file is not None:
+        log = AuditLog(settings.audit_file)
+        weakref.finalize(app, log.close)
+        app.add_middleware(Audit, log=log)
     app.add_middleware(SecurityHeaders, shared=bool(settings.cors_origins))
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Response
 
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import LesionForm
+from service.http.guards.audit import note
 from service.http.schemas.search import LesionOut, Problem
 from service.http.uploads.added_lesions import KEPT_DEPTH_MM
 from service.http.uploads.query_images import image_of
@@ -35,6 +36,8 @@ def add(
         prepared = service.added.prepare(image.slab, query, form.fields())
     with service.writing():
         lesion = service.added.store(prepared)
+    note("patient", lesion.patient_id)
+    note("lesion", lesion.lesion_id)
     response.headers["Location"] = f"/v1/lesions/{lesion.lesion_id}"
     return lesion.to_json()
 
@@ -42,5 +45,6 @@ def add(
 @lesion_router.delete("/v1/lesions/{lesion_id}", status_code=204)
 def remove(service: Service, lesion_id: str) -> None:
     """Remove a lesion with its matches, at once and for good; an archive's pixels stay."""
+    note("patient", service.engine.index.get(lesion_id).lesion.patient_id)
     with service.writing():
         service.added.remove(lesion_id)

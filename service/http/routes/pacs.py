@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from service.engine.query import LesionQuery
 from service.http.dependencies import PROBLEMS, RequestError, Service, within_limits
+from service.http.guards.audit import note
 from service.http.problems import problem
 from service.http.schemas.pacs import (
     PacsReferenceIn,
@@ -52,6 +53,7 @@ def search(service: Service, asked: PacsSearchIn) -> dict[str, Any]:
     """Similar lesions of one in the PACS, and what became of it in the patient's other studies."""
     query = _query(asked, within_limits(service, asked.query()))
     pacs = service.pacs.client()
+    note("series", asked.series_instance_uid)
     from service.pacs.search import search_pacs
 
     with service.pacs.talking():
@@ -62,6 +64,7 @@ def search(service: Service, asked: PacsSearchIn) -> dict[str, Any]:
 def reports(service: Service, asked: PacsReportIn) -> dict[str, Any]:
     """Store a lesion and its follow-ups in the PACS as a structured report (TID 1500)."""
     pacs = service.pacs.client()
+    note("series", asked.series_instance_uid)
     from service.pacs.report import report_of_patient, report_of_query
     from service.pacs.search import search_pacs
 

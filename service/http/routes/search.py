@@ -25,6 +25,7 @@ from service.http.dependencies import (
     within_limits,
 )
 from service.http.forms import SearchForm
+from service.http.guards.audit import note
 from service.http.schemas.search import LesionOut, LesionPage, SearchOut
 from service.http.uploads.query_images import image_of
 
@@ -43,6 +44,8 @@ def search(
             "a `vector`"
         )
     query = within_limits(service, form.query())
+    note("lesion", form.lesion_id)
+    note("patient", form.patient_id)
     with service.computing():
         if query.lesion_id is not None or query.vector is not None:
             return _answer(service.engine.search(query))
@@ -58,6 +61,7 @@ def lesions(
 ) -> dict[str, Any]:
     """Indexed lesions in the order of their ids, page by page."""
     page = service.engine.index.page(after, limit, filter_of(where))
+    note("patient", *(lesion.patient_id for lesion in page))
     return {
         "lesions": [lesion.to_json() for lesion in page],
         "next_after": page[-1].lesion_id if len(page) == limit else None,
@@ -67,7 +71,9 @@ def lesions(
 @router.get("/v1/lesions/{lesion_id}", response_model=LesionOut)
 def lesion(service: Service, lesion_id: str) -> dict[str, Any]:
     """One indexed lesion."""
-    return service.engine.index.get(lesion_id).lesion.to_json()
+    found = service.engine.index.get(lesion_id).lesion
+    note("patient", found.patient_id)
+    return found.to_json()
 
 
 @router.get("/v1/lesions/{lesion_id}/similar", response_model=SearchOut)
@@ -99,6 +105,8 @@ def image(request: Request, service: Service, lesion_id: str) -> Response:
 
 
 def _answer(result: SearchResult) -> Response:
+    note("patient", *(hit.lesion.patient_id for hit in result.hits))
+    note("patient", *(found.lesion.patient_id for found in result.follow_ups if found.lesion))
     # Already in the form of SearchOut (a test holds it to that): checking it again, on another
     # thread, would take longer than the search.
     return JSONResponse(result.to_json())

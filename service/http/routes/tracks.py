@@ -15,6 +15,7 @@ from service.engine.patient_tracks import (
     report_of,
 )
 from service.http.dependencies import PROBLEMS, Service
+from service.http.guards.audit import note
 from service.http.schemas.search import Problem
 from service.http.schemas.tracks import MarksIn, MarksOut, MatchIn, MatchOut, TracksOut
 
@@ -45,6 +46,7 @@ def tracks(service: Service, patient_id: str, marks: Marks = MarkPolicy.RECORDED
 def marks(service: Service, wanted: MarksIn) -> dict[str, Any]:
     """Declare that every lesion of a study is marked, or take it back; it holds at once."""
     study = (wanted.patient_id, wanted.study_id)
+    note("patient", wanted.patient_id)
     try:
         with service.writing():
             declare_marks(service.engine.index, study, complete=wanted.complete)
@@ -62,6 +64,7 @@ def marks(service: Service, wanted: MarksIn) -> dict[str, Any]:
 def match(service: Service, wanted: MatchIn) -> dict[str, Any]:
     """Confirm or reject that two lesions are one, or take that back; it holds at once."""
     pair = (wanted.lesion_a, wanted.lesion_b)
+    note("lesion", *pair)
     with service.writing():
         stored = decide(service.engine.index, pair, Decision(wanted.decision))
     first, second = sorted(pair)

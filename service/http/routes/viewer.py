@@ -10,6 +10,7 @@ from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
 from service.figures.etags import cached, etag_of, file_version, not_modified
 from service.http.dependencies import PROBLEMS, After, Limit, Service
+from service.http.guards.audit import note
 from service.http.schemas.viewer import LesionSlicesOut, PatientPage
 from service.http.slices import SLICE_RESPONSES, slice_response
 
@@ -20,6 +21,7 @@ viewer_router = APIRouter(responses=PROBLEMS, tags=["viewer"])
 def slices(service: Service, lesion_id: str) -> dict[str, Any]:
     """What the archive has around a lesion's key slice."""
     record = service.engine.index.get(lesion_id)
+    note("patient", record.lesion.patient_id)
     with service.computing():
         series = service.pictures.pixels.series(record)
         rows, columns = series.read(series.key_slice_index).shape
@@ -43,6 +45,7 @@ def slices(service: Service, lesion_id: str) -> dict[str, Any]:
 def lesion_slice(request: Request, service: Service, lesion_id: str, slice_index: int) -> Response:
     """One slice of the lesion's series, by the series' own number."""
     record = service.engine.index.get(lesion_id)
+    note("patient", record.lesion.patient_id)
     series = service.pictures.pixels.series(record)
     path = series.files.get(slice_index)
     if path is None:
@@ -59,6 +62,7 @@ def patients(service: Service, after: After = "", limit: Limit = 50) -> dict[str
     """The patients of the index in the order of their ids, page by page."""
     later = [name for name in service.engine.index.patients() if name > after]
     page = later[:limit]
+    note("patient", *page)
     return {
         "patients": _counted(service.engine.index, page),
         "next_after": page[-1] if len(later) > limit else None,

@@ -49,7 +49,7 @@ def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -
     names = tuple(told_name(upload.filename or "") for upload in form.uploads)
     choice = form.choice()
     reading = UploadOptions(
-        choice.key_slice_index, choice.spacing_mm, half_depth_mm, names, choice.assume_hu
+        choice.key_slice_index, choice.spacing_mm, half_depth_mm, names, choice.series
     )
     files = [upload.file for upload in form.uploads]
     if form.grid is Grid.FILE or choice.key_slice_index is None:
@@ -61,8 +61,8 @@ def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -
 
 
 def _held_slab(service: ServiceState, upload_id: str, form: ImageForm) -> Slab:
-    if form.spacing is not None:
-        raise RequestError("the upload has its spacing already: leave `spacing` out")
+    if form.spacing is not None or form.series is not None:
+        raise RequestError("the upload is read already: leave `spacing` and `series` out")
     return _on_key_slice(service.uploads.get(upload_id), form)
 
 

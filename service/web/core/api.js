@@ -1,7 +1,9 @@
 // Everything asked of the service. Errors are one class with a sentence that says what to do.
 
 const KEY_NAME = "lesion-search-key";
+/** @type {(refused: boolean) => Promise<string | null>} */
 let askForKey = async () => null;
+/** @type {Promise<string | null> | null} */
 let asking = null;
 
 /** An answer that is no success, with the service's own words (RFC 9457 `detail`). */
@@ -23,7 +25,7 @@ export function hasKey() {
 }
 
 /** The JSON behind a path of the service. */
-export async function getJson(path, { signal } = {}) {
+export async function getJson(path, /** @type {{ signal?: AbortSignal }} */ { signal } = {}) {
   return (await request(path, { signal })).json();
 }
 
@@ -34,7 +36,7 @@ export async function postJson(path, body) {
 }
 
 /** Sends fields as a form; those that are null or empty are left out. */
-export async function postForm(path, fields, { signal } = {}) {
+export async function postForm(path, fields, /** @type {{ signal?: AbortSignal }} */ { signal } = {}) {
   return (await request(path, { method: "POST", body: formOf(fields), signal })).json();
 }
 
@@ -85,6 +87,7 @@ export function lesionPath(lesionId, rest = "") {
   return `v1/lesions/${encodeURIComponent(lesionId)}${rest}`;
 }
 
+/** @param {string} path @param {RequestInit} [options] */
 async function request(path, options = {}) {
   for (;;) {
     const used = presentKey();
@@ -100,7 +103,7 @@ async function fetchOnce(path, options) {
   try {
     return await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw unreachable();
   }
 }
@@ -173,7 +176,12 @@ function unreachable() {
   );
 }
 
-/** Words of the service as a sentence. */
+/** What to tell of whatever went wrong. @param {unknown} error */
+export function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Words of the service as a sentence. @param {string} text */
 export function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -23,12 +23,25 @@ const ICONS = {
   map: "M3 4h.01M7 6h.01M5 9h.01M11 4h.01M12 9h.01M9 11h.01M4 13h.01M13 13h.01",
 };
 
-/** An element; `on` holds listeners, `style` CSS values, dashed names and `role` are attributes. */
+/**
+ * An element; `on` holds listeners, `style` CSS values, dashed names and `role` are attributes.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} [properties]
+ * @param {...(Node | string | null | undefined | false)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function make(tag, properties = {}, ...children) {
   return fill(document.createElement(tag), properties, children);
 }
 
-/** An SVG element; every property is an attribute. */
+/**
+ * An SVG element; every property is an attribute, but for `on`.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node | string | null | undefined | false)} children
+ * @returns {SVGElement}
+ */
 export function makeSvg(tag, attributes = {}, ...children) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -45,10 +58,41 @@ export function icon(name, size = 16) {
   return makeSvg("svg", { ...attributes, "aria-hidden": "true" }, makeSvg("path", { d: ICONS[name] }));
 }
 
-/** A button with a sign, a word, or both; `title` tells its key. */
-export function button(words, { sign = null, run, ...properties } = {}) {
+/**
+ * A button with a sign, a word, or both; `title` tells its key, the rest are properties of `make`.
+ * @param {string} words
+ * @param {{ sign?: string | null, run?: ((event: Event) => any) | null, [name: string]: any }} [properties]
+ */
+export function button(words, { sign = null, run = null, ...properties } = {}) {
   const parts = [sign === null ? null : icon(sign), words === "" ? null : make("span", { textContent: words })];
-  return make("button", { type: "button", on: { click: run }, ...properties }, ...parts);
+  return make("button", { type: "button", on: run === null ? {} : { click: run }, ...properties }, ...parts);
+}
+
+/** What draws on a canvas. @param {HTMLCanvasElement} canvas @param {CanvasRenderingContext2DSettings} [settings] */
+export function contextOf(canvas, settings) {
+  const context = canvas.getContext("2d", settings);
+  if (context === null) throw new Error("This browser gives no 2D canvas.");
+  return context;
+}
+
+/**
+ * Listens to an event that carries a detail.
+ * @param {EventTarget} target @param {string} kind @param {(detail: any) => void} listener
+ */
+export function listenTo(target, kind, listener) {
+  target.addEventListener(kind, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+}
+
+/** All elements within another that fit a selector. @param {ParentNode} root @param {string} selector @returns {HTMLElement[]} */
+export function all(root, selector) {
+  return [...root.querySelectorAll(selector)].map((one) => /** @type {HTMLElement} */ (one));
+}
+
+/** An element that the page is known to have. @param {string} id @returns {HTMLElement} */
+export function byId(id) {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`The page has no #${id}.`);
+  return found;
 }
 
 /** A form field under its name. */
@@ -73,6 +117,7 @@ function listen(node, listeners) {
   for (const [kind, listener] of Object.entries(listeners)) node.addEventListener(kind, listener);
 }
 
+/** @param {Node | string | null | undefined | false} child @returns {child is Node | string} */
 function isPresent(child) {
   return child !== null && child !== undefined && child !== false;
 }

@@ -3,6 +3,9 @@
 import { make } from "./dom.js";
 import { go } from "./route.js";
 
+/** @typedef {{ keys: string[], words: string, shown?: string[], run?: (event: KeyboardEvent) => unknown }} KeyEntry */
+
+/** @type {KeyEntry[]} */
 const PAGE_KEYS = [
   { keys: ["g s"], words: "Search view", run: () => go("search") },
   { keys: ["g p"], words: "Patient view", run: () => go("patient") },
@@ -10,7 +13,9 @@ const PAGE_KEYS = [
   { keys: ["?"], words: "This list", run: () => showHelp() },
 ];
 
+/** @type {{ title: string, entries: KeyEntry[] }} */
 let viewKeys = { title: "", entries: [] };
+/** @type {string | null} */
 let prefix = null;
 
 /** Sets the keys of the view that is shown: entries of {keys, words, run, shown}. */

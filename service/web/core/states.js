@@ -8,7 +8,10 @@ export function emptyState(sign, title, words, ...actions) {
   return state("empty", sign, title, words, actions);
 }
 
-/** It failed: what the service says, and a way on where asking again can help. */
+/**
+ * It failed: what the service says, and a way on where asking again can help.
+ * @param {any} error @param {(() => any) | null} [retry] @param {string} [words]
+ */
 export function errorState(error, retry = null, words = "Try again") {
   const isLasting = words === "Try again" && error.status >= 400 && error.status < 500 && error.status !== 429;
   const again = retry === null || isLasting ? [] : [button(words, { run: retry, className: "plain" })];

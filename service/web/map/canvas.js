@@ -1,6 +1,6 @@
 // Thousands of points on a canvas: zoom, pan, and which one is under the pointer.
 
-import { make } from "../core/dom.js";
+import { contextOf, make } from "../core/dom.js";
 import { MapDots } from "./dots.js";
 
 const MARGIN_PX = 36;
@@ -18,11 +18,14 @@ export class MapCanvas extends EventTarget {
   #cells = new Map();
   #dots = new MapDots();
   #isStale = true;
+  /** @type {[number, number]} */
   #size = [1, 1];
+  /** @type {[number, number]} */
   #center = [0.5, 0.5];
   #zoom = 1;
   #hovered = null;
   #marked = null;
+  /** @type {{ at: [number, number], moved: number } | null} */
   #press = null;
   #pending = false;
 
@@ -87,7 +90,7 @@ export class MapCanvas extends EventTarget {
   }
 
   /** Zooms about a point of the screen. */
-  zoom(factor, at = [this.#size[0] / 2, this.#size[1] / 2]) {
+  zoom(factor, at = this.#middle()) {
     const before = this.#toMap(at);
     this.#zoom = Math.min(Math.max(this.#zoom * factor, 1), MOST_ZOOM);
     const after = this.#toMap(at);
@@ -96,7 +99,12 @@ export class MapCanvas extends EventTarget {
     this.#settled();
   }
 
-  /** Where a point stands on the canvas. */
+  /** @returns {[number, number]} */
+  #middle() {
+    return [this.#size[0] / 2, this.#size[1] / 2];
+  }
+
+  /** Where a point stands on the canvas. @param {number} place */
   screenOf(place) {
     const { x, y } = this.#points[place];
     return this.#toScreen([x, y]);
@@ -104,7 +112,7 @@ export class MapCanvas extends EventTarget {
 
   /** The nearest shown point in a direction from another; the one in the middle to begin with. */
   walk(from, [dx, dy]) {
-    const start = from === null ? [this.#size[0] / 2, this.#size[1] / 2] : this.screenOf(from);
+    const start = from === null ? this.#middle() : this.screenOf(from);
     let best = null;
     let least = Infinity;
     for (const place of this.#points.keys()) {
@@ -138,11 +146,13 @@ export class MapCanvas extends EventTarget {
     return (Math.min(...this.#size) - 2 * MARGIN_PX) * this.#zoom;
   }
 
+  /** @param {readonly [number, number]} point @returns {[number, number]} */
   #toScreen([x, y]) {
     const scale = this.#scale();
     return [(x - this.#center[0]) * scale + this.#size[0] / 2, (y - this.#center[1]) * scale + this.#size[1] / 2];
   }
 
+  /** @param {readonly [number, number]} at @returns {[number, number]} */
   #toMap([left, top]) {
     const scale = this.#scale();
     return [(left - this.#size[0] / 2) / scale + this.#center[0], (top - this.#size[1] / 2) / scale + this.#center[1]];
@@ -169,7 +179,7 @@ export class MapCanvas extends EventTarget {
     const { element } = this;
     if (this.#isStale) this.#dots.paint(element.width, element.height, radius * devicePixelRatio, this.#visible());
     this.#isStale = false;
-    const context = element.getContext("2d");
+    const context = contextOf(element);
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, width, height);
     const focus = this.#hovered ?? this.#marked;
@@ -234,7 +244,9 @@ export class MapCanvas extends EventTarget {
     this.#press = { at: [event.offsetX, event.offsetY], moved: 0 };
   }
 
+  /** @param {PointerEvent} event */
   #move(event) {
+    /** @type {[number, number]} */
     const at = [event.offsetX, event.offsetY];
     if (this.#press === null) {
       this.hover(this.#nearest(at));

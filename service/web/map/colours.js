@@ -3,6 +3,7 @@
 import { make } from "../core/dom.js";
 import { TYPES, plural, typeColour, typeLabel } from "../core/lesion_facts.js";
 
+/** @type {[number, number, number][]} */
 const SIZE_STOPS = [[63, 95, 208], [47, 168, 201], [95, 208, 138], [215, 227, 90], [255, 214, 140]];
 const SIZE_RANGE_MM = [5, 100];
 const SIZE_TICKS_MM = [5, 10, 20, 50, 100];
@@ -70,6 +71,7 @@ function patientColour(place) {
   return `hsl(${Math.round((place * GOLDEN_ANGLE) % 360)} 62% 66%)`;
 }
 
+/** @param {number[]} colour */
 function rgb([red, green, blue]) {
   return `rgb(${red} ${green} ${blue})`;
 }

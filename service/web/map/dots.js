@@ -1,6 +1,8 @@
 // Dots by the thousand, put together pixel by pixel and kept as one picture: without a GPU the canvas' own
 // drawing of five thousand pictures takes several frames.
 
+import { contextOf } from "../core/dom.js";
+
 const EDGE = "rgba(10, 13, 17, 0.8)";
 
 /** A layer of round dots, painted once for a view and then copied. */
@@ -18,7 +20,7 @@ export class MapDots {
     if (radius !== this.#radius) this.#stamps.clear();
     this.#radius = radius;
     if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height });
-    const context = this.#canvas.getContext("2d");
+    const context = contextOf(this.#canvas);
     const picture = context.createImageData(width, height);
     const pixels = new Uint32Array(picture.data.buffer);
     for (const [left, top, colour] of dots) {
@@ -54,7 +56,7 @@ export class MapDots {
     if (kept !== undefined) return kept;
     const side = 2 * Math.ceil(this.#radius + 1.5) + 1;
     const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
-    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const context = contextOf(canvas, { willReadFrequently: true });
     context.arc(side / 2, side / 2, this.#radius, 0, 2 * Math.PI);
     context.fillStyle = colour;
     context.fill();

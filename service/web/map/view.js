@@ -1,7 +1,7 @@
 // Map: every indexed lesion as a point, near where it looks alike; a click searches from it.
 
 import { getJson } from "../core/api.js";
-import { button, make } from "../core/dom.js";
+import { button, listenTo, make } from "../core/dom.js";
 import { patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { change, go, keep } from "../core/route.js";
 import { emptyState, errorState, loadingState } from "../core/states.js";
@@ -15,8 +15,11 @@ const TIP_HEIGHT = 250;
 
 /** The view; `show` brings it to the state of the URL. */
 export class MapView {
+  /** @type {Record<string, string>} */
   #params = {};
-  #points = null;
+  /** @type {MapPoint[]} */
+  #points = [];
+  #isLoaded = false;
   #method = "";
   #total = 0;
   #loading = false;
@@ -28,8 +31,8 @@ export class MapView {
   constructor() {
     const plot = make("section", { className: "plot", "aria-label": "Map of lesions" }, this.#canvas.element, this.#tip, this.#cover);
     this.element = make("main", { className: "view map", id: "map" }, this.#side, plot);
-    this.#canvas.addEventListener("hover", ({ detail }) => this.#showTip(detail));
-    this.#canvas.addEventListener("pick", ({ detail }) => this.#search(detail));
+    listenTo(this.#canvas, "hover", (place) => this.#showTip(place));
+    listenTo(this.#canvas, "pick", (place) => this.#search(place));
     this.#canvas.addEventListener("settled", () => this.#keepPlace());
   }
 
@@ -52,7 +55,7 @@ export class MapView {
     this.#params = params;
     const place = (params.at ?? "").split(",").map(Number);
     this.#canvas.place = place.length === 3 && place.every(Number.isFinite) ? place : WHOLE;
-    if (this.#points === null) this.#load();
+    if (!this.#isLoaded) this.#load();
     else this.#draw();
   }
 
@@ -63,6 +66,7 @@ export class MapView {
     try {
       const map = await getJson("v1/map");
       this.#points = map.points;
+      this.#isLoaded = true;
       this.#method = map.method;
       this.#total = map.total;
       this.#canvas.setPoints(map.points);
@@ -131,7 +135,6 @@ export class MapView {
   }
 
   #walk(direction) {
-    if (this.#points === null) return;
     const place = this.#canvas.walk(this.#canvas.hovered, direction);
     if (place !== null) this.#canvas.hover(place);
   }
@@ -150,7 +153,7 @@ export class MapView {
   #keepPlace() {
     const [x, y, zoom] = this.#canvas.place;
     const at = zoom === 1 ? null : [x.toFixed(4), y.toFixed(4), zoom.toFixed(2)].join(",");
-    this.#params = { ...this.#params, at };
+    this.#params = { ...this.#params, at: at ?? "" };
     keep({ at });
   }
 

@@ -1,6 +1,6 @@
 // Long diameters over the studies, one line a track in the colour of its type.
 
-import { make, makeSvg } from "../core/dom.js";
+import { all, make, makeSvg } from "../core/dom.js";
 import { sizeText } from "../core/lesion_facts.js";
 import { trackColour } from "./tracks_sheet.js";
 
@@ -25,7 +25,7 @@ export class DiameterPlot {
 
   /** Brings one track forward; null none. */
   light(trackId) {
-    for (const group of this.element.querySelectorAll("[data-track]")) {
+    for (const group of all(this.element, "[data-track]")) {
       group.classList.toggle("lit", group.dataset.track === trackId);
       group.classList.toggle("dim", trackId !== null && group.dataset.track !== trackId);
     }

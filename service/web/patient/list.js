@@ -1,7 +1,7 @@
 // The patients of the index, page by page.
 
 import { getJson } from "../core/api.js";
-import { make } from "../core/dom.js";
+import { all, make } from "../core/dom.js";
 import { plural } from "../core/lesion_facts.js";
 import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
@@ -11,6 +11,7 @@ const PAGE = 100;
 export class PatientList {
   #onPick;
   #chosen = null;
+  /** @type {string | null} */
   #after = null;
   #wanted = make("input", { type: "search", placeholder: "patient id", "aria-label": "Patient", autocomplete: "off" });
   #list = make("div", { className: "rows", role: "listbox", "aria-label": "Patients" });
@@ -43,7 +44,7 @@ export class PatientList {
 
   choose(patientId) {
     this.#chosen = patientId;
-    for (const row of this.#list.querySelectorAll("[data-patient]")) {
+    for (const row of all(this.#list, "[data-patient]")) {
       row.setAttribute("aria-selected", String(row.dataset.patient === patientId));
     }
   }
@@ -53,9 +54,10 @@ export class PatientList {
   }
 
   async #next() {
-    const isFirst = this.#after === null;
-    const query = new URLSearchParams({ limit: PAGE });
-    if (!isFirst) query.set("after", this.#after);
+    const after = this.#after;
+    const isFirst = after === null;
+    const query = new URLSearchParams({ limit: String(PAGE) });
+    if (after !== null) query.set("after", after);
     try {
       const page = await getJson(`v1/patients?${query}`);
       const rows = page.patients.map((patient) => this.#row(patient));
@@ -83,8 +85,8 @@ export class PatientList {
 
   #narrow() {
     const wanted = this.#wanted.value.trim();
-    for (const row of this.#list.querySelectorAll("[data-patient]")) {
-      row.hidden = !row.dataset.patient.includes(wanted);
+    for (const row of all(this.#list, "[data-patient]")) {
+      row.hidden = !(row.dataset.patient ?? "").includes(wanted);
     }
   }
 

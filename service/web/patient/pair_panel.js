@@ -77,17 +77,16 @@ export class PairPanel {
       make("span", { className: "heading-buttons" }, toSearch, place === 0 ? close : null),
     );
     if (place === 0 || lesions.length === 1) this.setWindow(windowForType(lesion.lesion_type));
-    pane.onRetry = () => { this.#shown[place] = ""; this.#showPane(pane, lesion, place, lesions); };
-    const shown = await pane.show(ImageStack.ofLesion(id), { focus: true });
+    const retry = () => { this.#shown[place] = ""; this.#showPane(pane, lesion, place, lesions); };
+    const shown = await pane.show(ImageStack.ofLesion(id), { focus: true }, retry);
     if (!shown || this.#shown[place] !== id) return;
-    pane.viewer.boxes = [{ box: lesion.box, slice: lesion.key_slice_index, colour: SAME_COLOUR }];
+    pane.viewer.showBoxes([{ box: lesion.box, slice: lesion.key_slice_index, colour: SAME_COLOUR }]);
     const [one, other] = this.#panes.map(({ viewer }) => viewer);
     if (this.#shown.every(Boolean) && one.stack !== null && other.stack !== null) {
       this.each((viewer) => viewer.focus());
       const scale = Math.min(one.projection.scale, other.projection.scale);
       this.each((viewer) => viewer.setScale(scale));
     }
-    pane.viewer.paint();
   }
 
   #factsOf(lesions, { link, word, canUndo, error, isBusy }) {

@@ -2,11 +2,13 @@
 
 /** The document of /v1/patients/{id}/tracks with places: a column a study, a row a track. */
 export class TrackMarks {
+  /** @param {TracksOut} document */
   constructor(document) {
     this.document = document;
+    /** @type {Map<string, LesionOut>} */
+    this.lesions = new Map();
     this.columns = new Map(document.studies.map(({ study_id: id }, column) => [id, column]));
     this.places = new Map();
-    this.lesions = new Map();
     for (const [row, track] of document.tracks.entries()) {
       for (const lesion of track.lesions) {
         this.places.set(lesion.lesion_id, { row, column: this.columns.get(lesion.study_id) });
@@ -23,6 +25,11 @@ export class TrackMarks {
     return this.document.links.find(({ earlier, later }) => {
       return (earlier === first && later === second) || (earlier === second && later === first);
     }) ?? null;
+  }
+
+  /** The column of a lesion's study. @param {LesionOut} lesion */
+  columnOf(lesion) {
+    return this.columns.get(lesion.study_id) ?? 0;
   }
 
   /** The lesions of a track by column, the largest first. */

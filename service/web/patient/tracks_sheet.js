@@ -15,7 +15,7 @@ const CATEGORIES = {
 };
 
 /** Draws the sheet; `on` holds onLesion(id), onLink(earlier, later) and onTrack(id or null). */
-export function tracksSheet(marks, { on, selected, track: litTrack }) {
+export function tracksSheet(marks, { on, selected }) {
   const { document } = marks;
   const width = SHEET.label + SHEET.column * document.studies.length;
   const height = SHEET.header + SHEET.row * document.tracks.length;
@@ -23,7 +23,7 @@ export function tracksSheet(marks, { on, selected, track: litTrack }) {
   sheet.append(linkLines(marks, [width, height], selected));
   for (const [column, study] of document.studies.entries()) sheet.append(studyHead(marks, study, column));
   for (const [row, track] of document.tracks.entries()) {
-    sheet.append(trackRow(marks, track, row, { on, selected, isLit: track.track_id === litTrack }));
+    sheet.append(trackRow(marks, track, row, { on, selected }));
   }
   for (const link of marks.drawnLinks()) sheet.append(linkButton(marks, link, on, selected));
   return sheet;
@@ -76,10 +76,9 @@ function sumText(sum, found) {
   return `sum ${sum.toFixed(1)} mm${change === null ? "" : `  ${signed(change, 0, "%")}`}`;
 }
 
-function trackRow(marks, track, row, { on, selected, isLit }) {
+function trackRow(marks, track, row, { on, selected }) {
   const line = make("div", { className: "track-row", dataset: { track: track.track_id } });
   placed(line, 0, SHEET.header + row * SHEET.row);
-  line.classList.toggle("lit", isLit);
   line.addEventListener("pointerenter", () => on.onTrack(track.track_id));
   line.addEventListener("pointerleave", () => on.onTrack(null));
   line.append(trackLabel(marks, track));

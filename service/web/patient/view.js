@@ -1,7 +1,7 @@
 // Patient: lesion tracks over the studies, diameters, response, and a reader's decisions on matches.
 
 import { getJson } from "../core/api.js";
-import { button, make } from "../core/dom.js";
+import { all, button, make } from "../core/dom.js";
 import { plural } from "../core/lesion_facts.js";
 import { change, go } from "../core/route.js";
 import { emptyState, errorState, loadingState, warning } from "../core/states.js";
@@ -15,10 +15,15 @@ import { tracksSheet } from "./tracks_sheet.js";
 
 /** The view; `show` brings it to the state of the URL. */
 export class PatientView {
+  /** @type {Record<string, string>} */
   #params = {};
+  /** @type {string | null} */
   #loaded = null;
+  /** @type {TrackMarks | null} */
   #marks = null;
+  /** @type {Decisions | null} */
   #decisions = null;
+  /** @type {unknown} */
   #error = null;
   #isBusy = false;
   #turn = 0;
@@ -95,6 +100,7 @@ export class PatientView {
 
   #draw() {
     const marks = this.#marks;
+    if (marks === null) return;
     const selected = this.#selected();
     this.#drawHead(marks.document);
     const on = {
@@ -103,19 +109,25 @@ export class PatientView {
       onTrack: (id) => this.plot.light(id),
     };
     const { scrollLeft, scrollTop } = this.sheet;
-    const focused = this.sheet.contains(document.activeElement) ? { ...document.activeElement.dataset } : null;
+    const active = /** @type {HTMLElement | null} */ (document.activeElement);
+    const focused = active !== null && this.sheet.contains(active) ? { ...active.dataset } : null;
     this.sheet.replaceChildren(tracksSheet(marks, { on, selected }));
     this.sheet.scrollTo(scrollLeft, scrollTop);
     if (focused !== null) this.#refocus(focused);
     this.plot.show(marks);
-    this.#drawPanel(selected);
+    this.#drawPanel(marks, selected);
   }
 
   /** The sheet is drawn anew after a click; the focus stays on the same patch or link. */
-  #refocus({ lesion, link }) {
+  #refocus(/** @type {DOMStringMap} */ { lesion, link }) {
     const name = link === undefined ? "lesion" : "link";
-    const same = [...this.sheet.querySelectorAll(`[data-${name}]`)].find((one) => one.dataset[name] === (link ?? lesion));
+    const same = all(this.sheet, `[data-${name}]`).find((one) => one.dataset[name] === (link ?? lesion));
     same?.focus({ preventScroll: true });
+  }
+
+  /** The decisions of this tab on this patient. */
+  get #entries() {
+    return this.#decisions?.entries ?? [];
   }
 
   #drawHead({ patient_id: id, studies, tracks, ordered_by: orderedBy, warnings, response }) {
@@ -131,7 +143,7 @@ export class PatientView {
     );
     choice.value = this.#params.marks ?? "recorded";
     choice.addEventListener("change", () => change({ marks: choice.value === "recorded" ? null : choice.value }));
-    const count = this.#decisions.entries.length;
+    const count = this.#entries.length;
     const undo = count === 0 ? null : button(`Undo (${count})`, { sign: "undo", run: () => this.#undo(), className: "plain small", title: "Take the last decision back (u)" });
     this.head.replaceChildren(
       make("h2", { textContent: `Patient ${id}` }),
@@ -142,18 +154,19 @@ export class PatientView {
     );
   }
 
-  #drawPanel(selected) {
+  /** @param {TrackMarks} marks @param {string[]} selected */
+  #drawPanel(marks, selected) {
     this.panel.element.hidden = selected.length === 0;
     this.element.classList.toggle("comparing", selected.length > 0);
     if (selected.length === 0) return;
     const lesions = selected
-      .map((id) => this.#marks.lesions.get(id))
-      .sort((a, b) => this.#marks.columns.get(a.study_id) - this.#marks.columns.get(b.study_id));
-    const link = selected.length === 2 ? this.#marks.link(...selected) : null;
+      .flatMap((id) => marks.lesions.get(id) ?? [])
+      .sort((a, b) => marks.columnOf(a) - marks.columnOf(b));
+    const link = selected.length === 2 ? marks.link(selected[0], selected[1]) : null;
     this.panel.show(lesions, {
       link,
-      word: selected.length === 2 ? this.#word(link, selected) : null,
-      canUndo: this.#decisions.entries.length > 0,
+      word: selected.length === 2 ? this.#word(link, [selected[0], selected[1]]) : null,
+      canUndo: this.#entries.length > 0,
       error: this.#error,
       isBusy: this.#isBusy,
     });
@@ -162,17 +175,17 @@ export class PatientView {
   /** The lesions of the URL that this patient has. */
   #selected() {
     const { a, b } = this.#params;
-    return [a, b].filter((id) => id && this.#marks.lesions.has(id));
+    return [a, b].filter((id) => id && this.#marks?.lesions.has(id));
   }
 
   #word(link, [first, second]) {
-    return link?.state === "confirmed" ? "confirm" : this.#decisions.of(first, second);
+    return link?.state === "confirmed" ? "confirm" : this.#decisions?.of(first, second) ?? null;
   }
 
   /** The first click chooses a lesion, one on another study the pair, one on the same lets go. */
   #chooseLesion(id) {
     const selected = this.#selected();
-    const studyOf = (one) => this.#marks.lesions.get(one).study_id;
+    const studyOf = (one) => this.#marks?.lesions.get(one)?.study_id;
     if (selected.includes(id)) change({ a: selected.find((one) => one !== id) ?? null, b: null });
     else if (selected.length === 1 && studyOf(selected[0]) !== studyOf(id)) change({ a: selected[0], b: id });
     else change({ a: id, b: null });
@@ -185,17 +198,18 @@ export class PatientView {
   }
 
   #decide(decision) {
-    if (this.#marks === null) return;
-    const pair = this.#selected();
-    if (pair.length < 2) return;
-    const before = this.#word(this.#marks.link(...pair), pair);
+    const [marks, decisions] = [this.#marks, this.#decisions];
+    const [first, second] = this.#selected();
+    if (marks === null || decisions === null || second === undefined) return;
+    const before = this.#word(marks.link(first, second), [first, second]);
     if (before === decision) return;
-    this.#obey(() => this.#decisions.make(...pair, decision, before));
+    this.#obey(() => decisions.make(first, second, decision, before));
   }
 
   #undo() {
-    if (this.#decisions === null || this.#decisions.entries.length === 0) return;
-    this.#obey(() => this.#decisions.undo());
+    const decisions = this.#decisions;
+    if (decisions === null || decisions.entries.length === 0) return;
+    this.#obey(() => decisions.undo());
   }
 
   async #obey(act) {

@@ -1,16 +1,19 @@
 // The right-hand column of the search view: filters, follow-ups, hits, and every state they have.
 
-import { button, make } from "../core/dom.js";
+import { all, button, make } from "../core/dom.js";
 import { emptyState, errorState, loadingState, skeletonCards, warning } from "../core/states.js";
 import { Filters } from "./filters.js";
 import { MOST_HITS } from "./query.js";
-import { followUpList, hitCard, hitsHeading } from "./results.js";
+import { followUpList, hitCard, hitsHeading, recognisedNote } from "./results.js";
 
 /** Shows one answer; `on` holds onFilter, onOpen(lesionId), onPatient, onMore and onRetry. */
 export class Answers {
   #on;
   #body = make("div", { className: "scroll", "aria-live": "polite" });
-  result = null;
+  /** @type {SearchOut | null} */
+  #result = null;
+  /** How many hits were asked for: fewer have come if there are no more. */
+  #asked = 0;
 
   constructor(on) {
     this.#on = on;
@@ -20,7 +23,7 @@ export class Answers {
 
   /** Nothing asked yet. */
   showEmpty(hasImage) {
-    this.result = null;
+    this.#result = null;
     this.#body.replaceChildren(
       hasImage
         ? emptyState("box", "Mark the lesion", "Draw a box (b), the two diameters (r), or let the detector propose lesions (d). The results appear here.")
@@ -28,20 +31,23 @@ export class Answers {
     );
   }
 
-  showLoading() {
+  /** Waits for an answer of up to `asked` hits. @param {number} asked */
+  showLoading(asked) {
+    this.#asked = asked;
     this.#body.replaceChildren(loadingState("Searching"), skeletonCards(6));
   }
 
   showError(error) {
-    this.result = null;
+    this.#result = null;
     this.#body.replaceChildren(errorState(error, this.#on.onRetry));
   }
 
   /** `doubt` is why hits may be of the same patient, null where the patient is known. */
   showResult(result, { openId, doubt }) {
-    this.result = result;
+    this.#result = result;
     const { onOpen, onPatient, onMore, onFilter } = this.#on;
     const parts = result.warnings.map(warning);
+    if (result.recognised !== null) parts.unshift(recognisedNote(result.recognised));
     if (result.recognised && parts.length === 0) parts.push(warning(`This image is indexed already: lesion ${result.recognised.lesion_id}.`));
     if (result.follow_ups.length > 0) parts.push(followUpList(result.follow_ups, { openId, onOpen, onPatient }));
     if (result.hits.length === 0) {
@@ -50,19 +56,22 @@ export class Answers {
     } else {
       const cards = result.hits.map((hit) => hitCard(hit, { isOpen: hit.lesion.lesion_id === openId, onOpen }));
       parts.push(make("section", {}, ...hitsHeading(result, doubt), make("div", { className: "cards" }, ...cards)));
-      if (onMore !== null && result.hits.length === this.asked && this.asked < MOST_HITS) {
+      if (onMore !== null && result.hits.length === this.#asked && this.#asked < MOST_HITS) {
         parts.push(button("More results", { run: onMore, className: "plain wide" }));
       }
     }
     this.#body.replaceChildren(...parts);
   }
 
-  /** How many hits were asked for: fewer have come if there are no more. */
-  asked = 0;
+  /** Whose follow-ups are shown; null without any. */
+  get patient() {
+    const known = this.#result?.follow_ups.find(({ lesion }) => lesion !== null);
+    return known?.lesion?.patient_id ?? null;
+  }
 
   /** Marks the card that is open beside the query. */
   markOpen(openId) {
-    for (const card of this.#body.querySelectorAll("[data-lesion]")) {
+    for (const card of all(this.#body, "[data-lesion]")) {
       const isOpen = card.dataset.lesion === openId;
       card.setAttribute("aria-pressed", String(isOpen));
       if (isOpen) card.scrollIntoView({ block: "nearest" });
@@ -71,17 +80,17 @@ export class Answers {
 
   /** The hit or follow-up of a lesion, as {lesion, hit, followUp}; null if the answer lacks it. */
   find(lesionId) {
-    const hit = this.result?.hits.find(({ lesion }) => lesion.lesion_id === lesionId) ?? null;
-    const followUp = this.result?.follow_ups.find(({ lesion }) => lesion?.lesion_id === lesionId) ?? null;
+    const hit = this.#result?.hits.find(({ lesion }) => lesion.lesion_id === lesionId) ?? null;
+    const followUp = this.#result?.follow_ups.find(({ lesion }) => lesion?.lesion_id === lesionId) ?? null;
     const lesion = hit?.lesion ?? followUp?.lesion ?? null;
     return lesion === null ? null : { lesion, hit, followUp };
   }
 
   /** The id of the result `step` places from the open one, follow-ups before hits; null at an end. */
   neighbour(openId, step) {
-    if (this.result === null) return null;
-    const { follow_ups: followUps, hits } = this.result;
-    const ids = [...followUps, ...hits].filter(({ lesion }) => lesion !== null).map(({ lesion }) => lesion.lesion_id);
+    if (this.#result === null) return null;
+    const { follow_ups: followUps, hits } = this.#result;
+    const ids = [...followUps, ...hits].flatMap(({ lesion }) => (lesion === null ? [] : [lesion.lesion_id]));
     const place = ids.indexOf(openId);
     if (place === -1) return (hits[0] ?? { lesion: { lesion_id: null } }).lesion.lesion_id;
     return ids[place + step] ?? null;

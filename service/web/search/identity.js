@@ -21,7 +21,10 @@ export function sayingOf(identity) {
   return `${said.charAt(0).toUpperCase()}${said.slice(1)} says patient ${identity.patient_id}; ${indexed} indexed.`;
 }
 
-/** A sentence where the URL names another patient or study than the image's own files; else null. */
+/**
+ * A sentence where the URL names another patient or study than the image's own files; else null.
+ * @param {UploadOut | null} facts @param {Record<string, string>} fields
+ */
 export function conflictOf(facts, { patient, study }) {
   const identity = facts?.identity ?? null;
   if (identity === null) return null;
@@ -44,9 +47,12 @@ export function searchedPatient(facts, patient) {
   return isStranger ? null : patient ?? null;
 }
 
-/** What to say above hits of which it is not sure that they are of other patients; null if it is. */
-export function doubtOf(params, facts) {
-  if (params.lesion || searchedPatient(facts, params.patient)) return null;
+/**
+ * What to say above hits of which it is not sure that they are of other patients; null if it is.
+ * @param {Record<string, string>} params @param {UploadOut | null} facts @param {SearchOut} result
+ */
+export function doubtOf(params, facts, result) {
+  if (result.recognised !== null || params.lesion || searchedPatient(facts, params.patient)) return null;
   if (params.patient) return `The index has no lesion of patient ${params.patient} under this id: there is nothing to follow.`;
-  return "It is not known whose image this is: the same patient may be among these, and nothing is followed.";
+  return "It is not known whose image this is: the same patient may be among these. Name the patient to have priors and follow-ups.";
 }

@@ -1,7 +1,7 @@
 // The list of indexed lesions to search from, narrowed by type and patient, page by page.
 
 import { getJson } from "../core/api.js";
-import { make } from "../core/dom.js";
+import { all, make } from "../core/dom.js";
 import { TYPES, croppedPicture, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
@@ -43,7 +43,7 @@ export class Picker {
   /** Marks the lesion that is the query. */
   choose(lesionId) {
     this.#chosen = lesionId;
-    for (const row of this.#list.querySelectorAll("[data-lesion]")) {
+    for (const row of all(this.#list, "[data-lesion]")) {
       row.setAttribute("aria-selected", String(row.dataset.lesion === lesionId));
     }
   }
@@ -71,7 +71,7 @@ export class Picker {
   }
 
   #query() {
-    const query = new URLSearchParams({ limit: PAGE });
+    const query = new URLSearchParams({ limit: String(PAGE) });
     const clauses = [];
     if (this.#type.value) clauses.push(`type=${this.#type.value}`);
     const patient = this.#patient.value.trim();

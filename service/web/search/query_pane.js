@@ -16,12 +16,13 @@ export const QUERY_COLOUR = "#f2cc60";
 
 /** A pane that follows the URL's `lesion` or `upload`; `on` holds onWindow, onMarkable and onPick. */
 export class QueryPane {
-  /** The indexed lesion that is the query, null for an upload or before it is known. */
-  lesion = null;
-  /** Resolves to whether the slices are shown. */
-  ready = Promise.resolve(false);
+  /** @type {LesionOut | null} */
+  #lesion = null;
+  #ready = Promise.resolve(false);
   #on;
+  /** @type {string | null} */
   #source = null;
+  /** @type {Record<string, string>} */
   #params = {};
   #chooseButton;
 
@@ -29,7 +30,16 @@ export class QueryPane {
     this.#chooseButton = chooseButton;
     this.#on = on;
     this.pane = new Pane("query", { label: "query image", colour: QUERY_COLOUR });
-    this.pane.onRetry = () => this.#open();
+  }
+
+  /** The indexed lesion that is the query, null for an upload or before it is known. */
+  get lesion() {
+    return this.#lesion;
+  }
+
+  /** Resolves to whether the slices are shown. */
+  get ready() {
+    return this.#ready;
   }
 
   get viewer() {
@@ -60,14 +70,11 @@ export class QueryPane {
 
   /** Proposals of the detector on one slice; `chosen` is the place of the one searched with. */
   propose(proposals, slice, chosen = null) {
-    const { viewer } = this;
-    viewer.proposals = proposals;
-    viewer.chosenProposal = chosen;
-    viewer.markSlice = slice;
-    viewer.paint();
+    this.viewer.showProposals(proposals, slice, chosen);
   }
 
   /** The box to zoom to: the mark's extent, or undefined for the lesion's own. */
+  /** @returns {import("../viewer/viewport.js").Box | undefined} */
   get markExtent() {
     const { mark } = this.viewer.editor;
     if (mark === null) return undefined;
@@ -78,20 +85,18 @@ export class QueryPane {
   }
 
   #open() {
-    const { viewer, pane } = this;
-    this.lesion = null;
+    const { pane } = this;
+    this.#lesion = null;
     pane.clear();
-    viewer.markSlice = null;
-    viewer.chosenProposal = null;
     pane.heading.replaceChildren();
     this.#on.onMarkable(Boolean(this.#params.upload && !this.#params.lesion));
-    if (this.#params.lesion) this.ready = this.#openLesion(this.#params.lesion);
-    else if (this.#params.upload) this.ready = this.#openUpload(this.#params.upload);
+    if (this.#params.lesion) this.#ready = this.#openLesion(this.#params.lesion);
+    else if (this.#params.upload) this.#ready = this.#openUpload(this.#params.upload);
     else this.#showStart();
   }
 
   #showStart() {
-    this.ready = Promise.resolve(false);
+    this.#ready = Promise.resolve(false);
     this.#setWindow(WINDOWS["soft tissue"]);
     const pick = button("Pick an indexed lesion", { run: () => this.#on.onPick(), className: "plain" });
     this.pane.showCover(emptyState(
@@ -103,15 +108,14 @@ export class QueryPane {
 
   async #openLesion(lesionId) {
     const facts = getJson(lesionPath(lesionId)).catch(() => null);
-    const shown = this.pane.show(ImageStack.ofLesion(lesionId), { focus: true });
+    const shown = this.pane.show(ImageStack.ofLesion(lesionId), { focus: true }, () => this.#open());
     const lesion = await facts;
     if (this.#params.lesion !== lesionId) return false;
-    this.lesion = lesion;
+    this.#lesion = lesion;
     if (lesion !== null) {
       this.pane.heading.replaceChildren(...lesionHeading("Query", lesion), linksOf(lesion));
       this.#setWindow(windowForType(lesion.lesion_type));
-      this.viewer.boxes = [{ box: lesion.box, slice: lesion.key_slice_index, colour: QUERY_COLOUR }];
-      this.viewer.paint();
+      this.viewer.showBoxes([{ box: lesion.box, slice: lesion.key_slice_index, colour: QUERY_COLOUR }]);
     }
     return shown;
   }
@@ -135,7 +139,7 @@ export class QueryPane {
     );
     this.#setWindow(WINDOWS["soft tissue"]);
     const slice = Number(this.#params.slice ?? facts.key_slice_index);
-    const shown = await this.pane.show(Promise.resolve(ImageStack.ofUpload(facts)), { slice, box: null });
+    const shown = await this.pane.show(Promise.resolve(ImageStack.ofUpload(facts)), { slice, box: null }, () => this.#open());
     if (!shown || this.#params.upload !== uploadId) return false;
     this.#showMark();
     return true;
@@ -144,12 +148,10 @@ export class QueryPane {
   #showMark() {
     const { viewer } = this;
     const mark = markOf(this.#params);
-    if (mark !== null || !this.#params.detect) viewer.editor.mark = mark;
-    if (this.#params.slice && mark !== null) {
-      viewer.markSlice = Number(this.#params.slice);
-      if (viewer.slice !== viewer.markSlice) viewer.goTo(viewer.markSlice);
-    }
-    viewer.paint();
+    if (mark === null && this.#params.detect) return;
+    const slice = this.#params.slice && mark !== null ? Number(this.#params.slice) : null;
+    viewer.showMark(mark, slice);
+    if (slice !== null && viewer.slice !== slice) viewer.goTo(slice);
   }
 
   #setWindow(usual) {

@@ -19,7 +19,7 @@ export function uploadFacts(uploadId) {
 /** Takes files and says how far they are; `on` holds onState(node or null) and onReceived(facts). */
 export class Receiver {
   #on;
-  /** Of the files that are being received; a new drop, or another query, aborts it. */
+  /** Of the files that are being received; a new drop, or another query, aborts it. @type {AbortController | null} */
   #aborting = null;
 
   constructor(on) {
@@ -61,6 +61,7 @@ export class Receiver {
       type: "number", min: 0.01, max: 50, step: "any", required: true, className: "number",
       value: kept[place] ?? "", name: `spacing-${axis}`,
     }));
+    const open = make("button", { type: "submit", className: "primary", textContent: "Open" });
     const form = make(
       "form",
       { className: "state spacing" },
@@ -72,7 +73,7 @@ export class Receiver {
         "div",
         { className: "actions" },
         button("Cancel", { run: () => this.#cancel(), className: "plain" }),
-        make("button", { type: "submit", className: "primary", textContent: "Open" }),
+        open,
       ),
     );
     form.addEventListener("submit", (event) => {
@@ -82,7 +83,7 @@ export class Receiver {
       this.#send(files, spacing, mine);
     });
     this.#on.onState(form);
-    (inputs.find((input) => input.value === "") ?? form.querySelector("[type=submit]")).focus();
+    (inputs.find((input) => input.value === "") ?? open).focus();
   }
 
   async #send(files, spacing, mine) {

@@ -11,16 +11,20 @@ const SAME_COLOUR = "#56d364";
 
 /** A pane for one result; `on` holds onNeighbour(step), onSearch, onClose and onShown. */
 export class ResultPane {
-  /** The lesion that is open, null if none is. */
-  opened = null;
+  /** @type {string | null} */
+  #opened = null;
   #on;
   #colour = HIT_COLOUR;
 
   constructor(on) {
     this.#on = on;
     this.pane = new Pane("hit", { label: "result image", colour: HIT_COLOUR });
-    this.pane.onRetry = () => this.#load();
     this.pane.element.hidden = true;
+  }
+
+  /** The lesion that is open, null if none is. */
+  get opened() {
+    return this.#opened;
   }
 
   get viewer() {
@@ -33,8 +37,8 @@ export class ResultPane {
 
   /** Opens a lesion, or nothing with null; `found` is what the answer says of it, null if nothing. */
   open(lesionId, found) {
-    const isNew = lesionId !== this.opened;
-    this.opened = lesionId;
+    const isNew = lesionId !== this.#opened;
+    this.#opened = lesionId;
     this.element.hidden = lesionId === null;
     if (lesionId === null) {
       this.pane.clear();
@@ -48,19 +52,18 @@ export class ResultPane {
   }
 
   async #load() {
-    const lesionId = this.opened;
+    const lesionId = this.#opened;
     this.pane.clear();
-    const shown = await this.pane.show(ImageStack.ofLesion(lesionId), { focus: true });
-    if (!shown || this.opened !== lesionId) return;
+    const shown = await this.pane.show(ImageStack.ofLesion(lesionId), { focus: true }, () => this.#load());
+    if (!shown || this.#opened !== lesionId) return;
     this.#paintBox();
     this.#on.onShown();
   }
 
   #paintBox() {
-    const { viewer } = this;
-    if (viewer.stack === null) return;
-    viewer.boxes = [{ box: viewer.stack.box, slice: viewer.stack.key, colour: this.#colour }];
-    viewer.paint();
+    const { stack } = this.viewer;
+    if (stack === null) return;
+    this.viewer.showBoxes([{ box: stack.box, slice: stack.key, colour: this.#colour }]);
   }
 
   #headingOf(found) {

@@ -1,7 +1,8 @@
 // The answer to a query: cards of similar lesions, and the same patient's follow-ups apart from them.
 
-import { button, make } from "../core/dom.js";
+import { button, icon, make } from "../core/dom.js";
 import { croppedPicture, decimal, patchPicture, plural, signed, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { address } from "../core/route.js";
 
 const SURE_STATES = ["persistent", "merged", "split"];
 const STATE_WORDS = {
@@ -60,6 +61,17 @@ function term(words, title, supports) {
   return make("span", { className: supports ? "term for" : "term", textContent: words, title });
 }
 
+/** The query is in the index already: the very same pixels. */
+export function recognisedNote({ lesion_id: id, iou }) {
+  return make(
+    "p",
+    { className: "recognised", title: `The boxes overlap by ${iou.toFixed(2)} (intersection over union)` },
+    icon("check"),
+    make("span", { textContent: "Already indexed: the same image. " }),
+    make("a", { className: "quiet", href: address("search", { lesion: id }), textContent: id }),
+  );
+}
+
 /** The follow-ups of the query's own patient, one line a study. */
 export function followUpList(followUps, { openId, onOpen, onPatient }) {
   const rows = followUps.map((followUp) => followUpRow(followUp, { openId, onOpen }));
@@ -86,7 +98,7 @@ function followUpRow(followUp, { openId, onOpen }) {
   );
   row.classList.toggle("doubtful", !SURE_STATES.includes(state));
   if (lesion !== null) {
-    row.type = "button";
+    row.setAttribute("type", "button");
     row.dataset.lesion = lesion.lesion_id;
     row.setAttribute("aria-pressed", String(lesion.lesion_id === openId));
     row.addEventListener("click", () => onOpen(lesion.lesion_id));

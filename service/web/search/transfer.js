@@ -8,7 +8,9 @@ const LEAST_MS = 400;
 export class Transfer {
   #bytes;
   #share = 0;
+  /** @type {{ share: number, now: number } | null} */
   #since = null;
+  /** Bytes a second. @type {number | null} */
   #rate = null;
 
   constructor(bytes) {

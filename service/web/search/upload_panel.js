@@ -9,7 +9,7 @@ export class UploadPanel {
 
   constructor(onFiles) {
     this.#chooser.addEventListener("change", () => {
-      onFiles([...this.#chooser.files]);
+      onFiles([...(this.#chooser.files ?? [])]);
       this.#chooser.value = "";
     });
     this.element = make(

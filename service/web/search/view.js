@@ -1,6 +1,7 @@
 // Search: the query beside one of its results, and the list of what was found.
 
-import { button, icon, make } from "../core/dom.js";
+import { messageOf } from "../core/api.js";
+import { button, icon, listenTo, make } from "../core/dom.js";
 import { change, go, keep, readRoute } from "../core/route.js";
 import { loadingState } from "../core/states.js";
 import { markFields } from "../viewer/drawing.js";
@@ -20,10 +21,13 @@ const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diamete
 
 /** The view; `show` brings it to the state of the URL. */
 export class SearchView {
+  /** @type {Record<string, string>} */
   #params = {};
+  /** @type {string | null} */
   #asked = null;
+  /** @type {AbortController | null} */
   #aborting = null;
-  /** An upload that arrived while another view was shown, as fields of the URL. */
+  /** An upload that arrived while another view was shown, as fields of the URL. @type {Record<string, any> | null} */
   #arrived = null;
 
   constructor() {
@@ -35,7 +39,7 @@ export class SearchView {
     this.answers = new Answers({
       onFilter: (patch) => change({ ...patch, open: null, k: null }),
       onOpen: (open) => change({ open: open === this.#params.open ? null : open }),
-      onPatient: () => go("patient", { id: this.query.lesion?.patient_id ?? this.#params.patient }),
+      onPatient: () => go("patient", { id: this.answers.patient ?? this.#params.patient }),
       onMore: () => change({ k: hitCount(this.#params) + 2 * FIRST_HITS }, { replace: true }),
       onRetry: () => this.#search(),
     });
@@ -130,11 +134,11 @@ export class SearchView {
       one.addEventListener("settled", () => keep({ window: windowText(one.window) }));
     }
     viewer.addEventListener("mark", () => {
-      const fields = markFields(viewer.editor.mark, viewer.stack.spacing);
-      viewer.chosenProposal = null;
+      const fields = markFields(viewer.editor.mark, viewer.projection.spacing);
+      viewer.chooseProposal(null);
       change({ ...NO_MARK, ...fields, slice: viewer.slice, open: null });
     });
-    viewer.addEventListener("proposal", ({ detail }) => this.#choose(detail));
+    listenTo(viewer, "proposal", (place) => this.#choose(place));
   }
 
   /** Receives files: from now on nothing of the query before is on the page. */
@@ -189,12 +193,11 @@ export class SearchView {
     this.#aborting = mine;
     const facts = this.#facts();
     this.#hint("");
-    this.answers.showLoading();
-    this.answers.asked = hitCount(params);
+    this.answers.showLoading(hitCount(params));
     try {
       const result = await search(params, facts, mine.signal);
       if (mine.signal.aborted) return;
-      this.answers.showResult(result, { openId: this.#params.open ?? null, doubt: doubtOf(params, facts) });
+      this.answers.showResult(result, { openId: this.#params.open ?? null, doubt: doubtOf(params, facts, result) });
       this.#openResult();
       if (params.upload) await this.#showCandidates(result, mine.signal);
     } catch (error) {
@@ -213,9 +216,9 @@ export class SearchView {
   async #detect() {
     const { viewer } = this.query;
     const { upload } = this.#params;
-    if (!upload || viewer.stack === null || this.toolbar.detect.disabled) return;
+    if (!upload || viewer.stack === null || !this.toolbar.canDetect) return;
     const { slice } = viewer;
-    this.toolbar.detect.disabled = true;
+    this.toolbar.allowDetect(false);
     this.#hint(loadingState("Looking for lesions on this slice"));
     try {
       const { candidates } = await detect(upload, slice);
@@ -225,15 +228,15 @@ export class SearchView {
         ? "The detector found nothing on this slice: draw a box, or try another slice."
         : "Click a proposal to search with it. Numbers are the detector's scores.");
     } catch (error) {
-      this.#hint(error.message, true);
+      this.#hint(messageOf(error), true);
     } finally {
-      this.toolbar.detect.disabled = false;
+      this.toolbar.allowDetect(true);
     }
   }
 
   #choose(place) {
     const { viewer } = this.query;
-    viewer.chosenProposal = place;
+    viewer.chooseProposal(place);
     const box = viewer.proposals[place].box.map((edge) => Math.round(edge * 10) / 10).join(",");
     change({ ...NO_MARK, box, slice: viewer.slice, open: null });
   }

@@ -6,7 +6,9 @@ const DRAWING_TOOLS = ["box", "recist", "point"];
 const CLICK_PX = 3;
 const WHEEL_STEP = 60;
 
-/** Whether a tool draws a mark. */
+/** @typedef {import("./projection.js").Pair} Pair */
+
+/** Whether a tool draws a mark. @param {string} tool @returns {tool is import("./drawing.js").MarkKind} */
 export function isDrawing(tool) {
   return DRAWING_TOOLS.includes(tool);
 }
@@ -14,9 +16,11 @@ export function isDrawing(tool) {
 /** Listens to the canvas of a viewport and calls its methods. */
 export class Gestures {
   #viewer;
+  /** @type {{ kind: string, at: Pair, moved: number } | null} */
   #gesture = null;
   #wheel = 0;
 
+  /** @param {import("./viewport.js").Viewport} viewer */
   constructor(viewer) {
     this.#viewer = viewer;
     const canvas = viewer.element;
@@ -34,8 +38,9 @@ export class Gestures {
     if (viewer.stack === null) return;
     const at = placeOf(event);
     viewer.element.setPointerCapture(event.pointerId);
-    this.#gesture = { kind: this.#kindOf(event, at), at, moved: 0 };
-    if (this.#gesture.kind === "mark") {
+    const kind = this.#kindOf(event, at);
+    this.#gesture = { kind, at, moved: 0 };
+    if (kind === "mark") {
       viewer.beginMark();
       viewer.editor.press(at, viewer.projection);
     }
@@ -82,7 +87,7 @@ export class Gestures {
     const { kind, moved } = this.#gesture;
     this.#gesture = null;
     const proposal = moved < CLICK_PX ? viewer.proposalAt(at) : null;
-    const isMark = kind === "mark" && viewer.editor.release(at, viewer.projection);
+    const isMark = kind === "mark" && viewer.editor.release(at);
     if (isMark) viewer.tell("mark");
     else if (proposal !== null && ["mark", "proposal"].includes(kind)) viewer.tell("proposal", proposal);
     if (kind === "window" && moved > 0) viewer.tell("settled");
@@ -111,6 +116,7 @@ export class Gestures {
   }
 }
 
+/** @param {MouseEvent} event @returns {[number, number]} */
 function placeOf(event) {
   return [event.offsetX, event.offsetY];
 }

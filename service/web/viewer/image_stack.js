@@ -13,6 +13,7 @@ export class ImageStack {
     this.slices = facts.slices;
     this.rows = facts.rows;
     this.columns = facts.columns;
+    /** @type {import("./projection.js").Pair} */
     this.spacing = facts.spacing_mm_px;
     this.interval = facts.slice_interval_mm;
     this.first = facts.first_slice_index;

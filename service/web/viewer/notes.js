@@ -21,6 +21,7 @@ export class CornerNotes {
     this.#slice.textContent = `slice ${slice}${place}`;
   }
 
+  /** @param {import("./windows.js").HuWindow} window */
   showWindow([low, high]) {
     this.#window.textContent = `L ${whole((low + high) / 2)}  W ${whole(high - low)}`;
   }

@@ -1,6 +1,6 @@
 // A viewport with its heading and its slice bar, as the search and the patient view use it.
 
-import { make } from "../core/dom.js";
+import { listenTo, make } from "../core/dom.js";
 import { errorState, loadingState } from "../core/states.js";
 import { Viewport } from "./viewport.js";
 
@@ -15,35 +15,37 @@ export class Pane {
     this.element = make("section", { className: `pane ${kind}`, "aria-label": label }, this.heading, body);
     this.viewer = new Viewport(this.host, { label, colour });
     this.bar.addEventListener("input", () => this.viewer.step(Number(this.bar.value) - this.viewer.slice));
-    this.viewer.addEventListener("moved", () => { this.bar.value = this.viewer.slice; });
-    this.viewer.addEventListener("error", ({ detail }) => this.showCover(errorState(detail)));
+    this.viewer.addEventListener("moved", () => { this.bar.value = String(this.viewer.slice); });
+    listenTo(this.viewer, "error", (error) => this.showCover(errorState(error)));
   }
 
-  /** Shows a stack once it is there; `coming` is a promise of it. Answers whether it was shown. */
-  async show(coming, options) {
+  /**
+   * Shows a stack once it is there; `coming` is a promise of it. Answers whether it was shown; `onRetry` asks again.
+   * @param {Promise<import("./image_stack.js").ImageStack>} coming
+   * @param {{ slice?: number, box?: import("./viewport.js").Box | null, focus?: boolean }} options
+   * @param {(() => any) | null} [onRetry]
+   */
+  async show(coming, options, onRetry = null) {
     this.#coming = coming;
     this.showCover(loadingState("Loading slices"));
     this.bar.hidden = true;
     try {
       const stack = await coming;
       if (this.#coming !== coming) return false;
-      this.bar.min = stack.first;
-      this.bar.max = stack.last;
+      this.bar.min = String(stack.first);
+      this.bar.max = String(stack.last);
       await this.viewer.show(stack, options);
-      this.bar.value = this.viewer.slice;
+      this.bar.value = String(this.viewer.slice);
       this.bar.hidden = stack.slices < 2;
       if (this.cover.querySelector(".loading")) this.showCover(null);
       return true;
     } catch (error) {
       if (this.#coming !== coming) return false;
       this.viewer.clear();
-      this.showCover(errorState(error, this.onRetry));
+      this.showCover(errorState(error, onRetry));
       return false;
     }
   }
-
-  /** What the button of an error does; null shows none. */
-  onRetry = null;
 
   /** Forgets the image, and one that is still on its way. */
   clear() {
@@ -58,5 +60,6 @@ export class Pane {
     this.cover.replaceChildren(...(state === null ? [] : [state]));
   }
 
+  /** @type {Promise<unknown> | null} */
   #coming = null;
 }

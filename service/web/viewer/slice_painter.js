@@ -1,5 +1,6 @@
 // One slice as grey pixels under a window, kept until the slice or the window changes.
 
+import { contextOf } from "../core/dom.js";
 import { greyTable, paintGrey } from "./windows.js";
 
 /** Draws HU slices; `forget` after another slice or window was chosen. */
@@ -24,7 +25,7 @@ export class SlicePainter {
   #render(hu, columns, rows, window) {
     this.#pixels.width = columns;
     this.#pixels.height = rows;
-    const pixels = this.#pixels.getContext("2d");
+    const pixels = contextOf(this.#pixels);
     const grey = pixels.createImageData(columns, rows);
     paintGrey(hu, greyTable(window), grey);
     pixels.putImageData(grey, 0, 0);

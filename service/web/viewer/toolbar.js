@@ -1,6 +1,7 @@
 // The tools of a viewport: what a drag does, the window presets, and how the image lies.
 
 import { button, make } from "../core/dom.js";
+import { isDrawing } from "./gestures.js";
 import { WINDOWS, WINDOW_NAMES, presetOf } from "./windows.js";
 
 export const TOOLS = [
@@ -15,19 +16,26 @@ export const TOOLS = [
 export class Toolbar {
   #tools;
   #presets;
+  #detect;
 
-  constructor({ marks, onTool, onPreset, onFit, onFocus, onDetect }) {
+  /**
+   * @param {{
+   *   marks: boolean, onTool: (name: string) => void, onPreset: (name: string) => void,
+   *   onFit: () => void, onFocus: () => void, onDetect?: (() => void) | null,
+   * }} on
+   */
+  constructor({ marks, onTool, onPreset, onFit, onFocus, onDetect = null }) {
     const shown = TOOLS.filter(({ name }) => marks || ["window", "pan"].includes(name));
     this.#tools = new Map(shown.map((tool) => [tool.name, toolButton(tool, onTool)]));
     this.#presets = new Map(WINDOW_NAMES.map((name, place) => [name, presetButton(name, place, onPreset)]));
-    this.detect = marks
+    this.#detect = marks
       ? button("Detect", { sign: "detect", run: onDetect, className: "tool worded", title: "Let the detector propose lesions (d)" })
       : null;
     this.element = make(
       "div",
       { className: "toolbar", role: "toolbar", "aria-label": "Viewer" },
       make("div", { className: "group" }, ...this.#tools.values()),
-      this.detect === null ? null : make("div", { className: "group" }, this.detect),
+      this.#detect === null ? null : make("div", { className: "group" }, this.#detect),
       make("div", { className: "group segmented" }, ...this.#presets.values()),
       make(
         "div",
@@ -42,6 +50,15 @@ export class Toolbar {
     for (const [name, one] of this.#tools) one.setAttribute("aria-pressed", String(name === chosen));
   }
 
+  /** Whether the detector can be asked now. @param {boolean} allowed */
+  allowDetect(allowed) {
+    if (this.#detect !== null) this.#detect.disabled = !allowed;
+  }
+
+  get canDetect() {
+    return this.#detect !== null && !this.#detect.disabled;
+  }
+
   showWindow(window) {
     const chosen = presetOf(window);
     for (const [name, one] of this.#presets) one.setAttribute("aria-pressed", String(name === chosen));
@@ -49,8 +66,8 @@ export class Toolbar {
 
   /** Only an uploaded image can be marked: the tools that draw are off for an indexed lesion. */
   allowMarks(allowed) {
-    for (const name of ["box", "recist", "point"]) this.#tools.get(name).disabled = !allowed;
-    this.detect.disabled = !allowed;
+    for (const [name, one] of this.#tools) one.disabled = !allowed && isDrawing(name);
+    this.allowDetect(allowed);
   }
 }
 

@@ -1,13 +1,24 @@
 // One viewport on CT: slices, window, zoom and pan, and what is marked. Tells what changed by events.
 
-import { make } from "../core/dom.js";
+import { contextOf, make } from "../core/dom.js";
 import { MarkEditor } from "./drawing.js";
 import { Gestures, isDrawing } from "./gestures.js";
 import { CornerNotes } from "./notes.js";
-import { paintBox, paintMark, paintProposals, paintScale } from "./overlay.js";
+import { paintBox, paintMark, paintScale } from "./overlay.js";
 import { Projection } from "./projection.js";
+import { Proposals } from "./proposals.js";
 import { SlicePainter } from "./slice_painter.js";
 import { WINDOWS } from "./windows.js";
+
+/**
+ * @typedef {import("./drawing.js").Mark} Mark
+ * @typedef {import("./image_stack.js").ImageStack} ImageStack
+ * @typedef {import("./projection.js").Pair} Pair
+ * @typedef {import("./windows.js").HuWindow} HuWindow
+ * @typedef {import("./proposals.js").Box} Box
+ * @typedef {import("./proposals.js").Proposal} Proposal
+ * @typedef {{ box: Box, slice: number, colour: string }} ShownBox
+ */
 
 const FOCUS_LEAST_MM = 80;
 const FOCUS_BOXES = 4;
@@ -18,27 +29,32 @@ const FOCUS_BOXES = 4;
  * complete, `proposal` with the number of the one clicked, `error`.
  */
 export class Viewport extends EventTarget {
-  stack = null;
-  slice = 0;
-  window = WINDOWS["soft tissue"];
-  tool = "window";
-  boxes = [];
-  proposals = [];
-  chosenProposal = null;
-  /** The slice that mark and proposals belong to; null while there is none. */
-  markSlice = null;
-  editor = new MarkEditor();
-  projection = new Projection();
+  /** @type {ImageStack | null} */
+  #stack = null;
+  #slice = 0;
+  /** @type {HuWindow} */
+  #window = WINDOWS["soft tissue"];
+  #tool = "window";
+  /** @type {ShownBox[]} */
+  #boxes = [];
+  #proposals = new Proposals();
+  /** The slice that mark and proposals belong to; null while there is none. @type {number | null} */
+  #markSlice = null;
+  #editor = new MarkEditor();
+  #projection = new Projection();
   #canvas = make("canvas", { tabIndex: 0, role: "img" });
   #painter = new SlicePainter();
   #notes = new CornerNotes();
+  /** @type {Int16Array | null} */
   #hu = null;
-  #hoveredProposal = null;
   #pending = false;
   #colour;
+  /** @type {Box | null} */
   #focusBox = null;
+  /** @type {"fit" | "focus" | "free"} */
   #placed = "fit";
 
+  /** @param {HTMLElement} host @param {{ label: string, colour: string }} look */
   constructor(host, { label, colour }) {
     super();
     this.#colour = colour;
@@ -46,7 +62,7 @@ export class Viewport extends EventTarget {
     host.classList.add("viewport");
     host.append(this.#canvas, ...this.#notes.elements);
     new Gestures(this);
-    this.#canvas.addEventListener("pointerleave", () => this.#notes.showValue([], null));
+    this.#canvas.addEventListener("pointerleave", () => this.#notes.showValue([0, 0], null));
     new ResizeObserver(() => this.#resize()).observe(host);
   }
 
@@ -54,9 +70,68 @@ export class Viewport extends EventTarget {
     return this.#canvas;
   }
 
-  /** Shows a stack at a slice; `box` is what "zoom to the lesion" goes to. */
+  /** The slices that are shown, null for none. */
+  get stack() {
+    return this.#stack;
+  }
+
+  get slice() {
+    return this.#slice;
+  }
+
+  get window() {
+    return this.#window;
+  }
+
+  get tool() {
+    return this.#tool;
+  }
+
+  get editor() {
+    return this.#editor;
+  }
+
+  get projection() {
+    return this.#projection;
+  }
+
+  get proposals() {
+    return this.#proposals.shown;
+  }
+
+  get markSlice() {
+    return this.#markSlice;
+  }
+
+  /** Draws boxes of lesions, each on its slice. @param {ShownBox[]} boxes */
+  showBoxes(boxes) {
+    this.#boxes = boxes;
+    this.paint();
+  }
+
+  /** Draws proposals of the detector on a slice. @param {Proposal[]} proposals @param {number} slice @param {number | null} [chosen] */
+  showProposals(proposals, slice, chosen = null) {
+    this.#proposals.show(proposals, chosen);
+    this.#markSlice = slice;
+    this.paint();
+  }
+
+  /** Marks one proposal as the one searched with, null none. @param {number | null} place */
+  chooseProposal(place) {
+    this.#proposals.choose(place);
+    this.paint();
+  }
+
+  /** Draws a mark, or none; `slice` is where it belongs, null leaves that as it is. @param {Mark | null} mark @param {number | null} [slice] */
+  showMark(mark, slice = null) {
+    this.#editor.setMark(mark);
+    if (slice !== null) this.#markSlice = slice;
+    this.paint();
+  }
+
+  /** Shows a stack at a slice; `box` is what "zoom to the lesion" goes to. @param {ImageStack} stack @param {{ slice?: number, box?: Box | null, focus?: boolean }} [options] */
   async show(stack, { slice = stack.key, box = stack.box, focus = false } = {}) {
-    this.stack = stack;
+    this.#stack = stack;
     this.#focusBox = box;
     this.#hu = null;
     this.#placed = focus && box !== null ? "focus" : "fit";
@@ -66,25 +141,26 @@ export class Viewport extends EventTarget {
 
   /** Forgets the image. */
   clear() {
-    this.stack = null;
+    this.#stack = null;
     this.#hu = null;
-    this.boxes = [];
-    this.proposals = [];
-    this.editor.mark = null;
+    this.#boxes = [];
+    this.#proposals.show([]);
+    this.#markSlice = null;
+    this.#editor.setMark(null);
     this.#notes.clear();
     this.paint();
   }
 
-  /** Goes to a slice of the series, as near as there is one. */
+  /** Goes to a slice of the series, as near as there is one. @param {number} slice */
   async goTo(slice) {
-    const { stack } = this;
+    const stack = this.#stack;
     if (stack === null) return;
-    this.slice = stack.clamp(slice);
+    this.#slice = stack.clamp(slice);
     this.tell("moved");
-    const wanted = this.slice;
+    const wanted = this.#slice;
     try {
       const hu = await stack.slice(wanted);
-      if (this.stack !== stack || this.slice !== wanted) return;
+      if (this.#stack !== stack || this.#slice !== wanted) return;
       this.#hu = hu;
       this.#painter.forget();
       stack.prefetch(wanted);
@@ -94,25 +170,27 @@ export class Viewport extends EventTarget {
     }
   }
 
-  /** One slice on or back, as a reader's step: others are told. */
+  /** One slice on or back, as a reader's step: others are told. @param {number} count */
   step(count) {
-    if (this.stack === null) return;
-    const target = this.stack.clamp(this.slice + count);
-    if (target === this.slice) return;
-    const moved = target - this.slice;
+    if (this.#stack === null) return;
+    const target = this.#stack.clamp(this.#slice + count);
+    if (target === this.#slice) return;
+    const moved = target - this.#slice;
     this.goTo(target);
     this.tell("slice", moved);
   }
 
+  /** @param {HuWindow} window */
   setWindow(window) {
-    this.window = window;
+    this.#window = window;
     this.#painter.forget();
     this.paint();
   }
 
+  /** @param {string} tool */
   setTool(tool) {
-    this.tool = tool;
-    if (isDrawing(tool)) this.editor.tool = tool;
+    this.#tool = tool;
+    if (isDrawing(tool)) this.#editor.setTool(tool);
     this.#canvas.dataset.tool = tool;
     this.paint();
   }
@@ -124,27 +202,27 @@ export class Viewport extends EventTarget {
     this.tell("view");
   }
 
-  /** Shows the lesion large; the mark if one is drawn. */
+  /** Shows the lesion large; the mark if one is drawn. @param {Box | null} [box] */
   focus(box = this.#focusBox) {
-    if (box === null || this.stack === null) return;
+    if (box === null || this.#stack === null) return;
     this.#focusBox = box;
     this.#placed = "focus";
     this.#place();
     this.tell("view");
   }
 
-  /** Zooms about a place of the canvas, its middle if none is given. */
+  /** Zooms about a place of the canvas, its middle if none is given. @param {number} factor @param {Pair} [at] */
   zoom(factor, at) {
     this.#placed = "free";
-    this.projection.zoom(factor, at);
+    this.#projection.zoom(factor, at);
     this.tell("view");
     this.paint();
   }
 
-  /** Moves the slice by screen pixels. */
+  /** Moves the slice by screen pixels. @param {number} dx @param {number} dy */
   pan(dx, dy) {
     this.#placed = "free";
-    this.projection.pan(dx, dy);
+    this.#projection.pan(dx, dy);
     this.tell("view");
     this.paint();
   }
@@ -157,47 +235,46 @@ export class Viewport extends EventTarget {
 
   /** Whether mark and proposals belong to the slice that is shown. */
   get isOnMarkedSlice() {
-    return this.markSlice === null || this.markSlice === this.slice;
+    return this.#markSlice === null || this.#markSlice === this.#slice;
   }
 
   /** Mark and proposals are forgotten if they belong to another slice; a new mark begins here. */
   beginMark() {
     if (!this.isOnMarkedSlice) {
-      this.editor.mark = null;
-      this.proposals = [];
-      this.chosenProposal = null;
+      this.#editor.setMark(null);
+      this.#proposals.show([]);
     }
-    this.markSlice = this.slice;
+    this.#markSlice = this.#slice;
   }
 
-  /** Tells the pixel under the pointer. */
+  /** Tells the pixel under the pointer. @param {Pair} at */
   readAt(at) {
-    const [x, y] = this.projection.toImage(at).map(Math.round);
-    const { columns, rows } = this.stack;
+    if (this.#stack === null) return;
+    const [left, top] = this.#projection.toImage(at);
+    const [x, y] = [Math.round(left), Math.round(top)];
+    const { columns, rows } = this.#stack;
     const inside = this.#hu !== null && x >= 0 && y >= 0 && x < columns && y < rows;
-    this.#notes.showValue([x, y], inside ? this.#hu[y * columns + x] : null);
+    this.#notes.showValue([x, y], inside && this.#hu !== null ? this.#hu[y * columns + x] : null);
   }
 
-  /** Shows what could be taken hold of under the pointer. */
+  /** Shows what could be taken hold of under the pointer. @param {Pair} at */
   hoverAt(at) {
     const hovered = this.proposalAt(at);
-    const grip = isDrawing(this.tool) && this.isOnMarkedSlice ? this.editor.hover(at, this.projection) : null;
+    const grip = isDrawing(this.#tool) && this.isOnMarkedSlice ? this.#editor.hover(at, this.#projection) : null;
     this.#canvas.dataset.over = hovered !== null ? "proposal" : grip ?? "";
-    if (hovered === this.#hoveredProposal) return;
-    this.#hoveredProposal = hovered;
-    this.paint();
+    if (this.#proposals.hover(hovered)) this.paint();
   }
 
-  /** Dispatches one of the events. */
+  /** Dispatches one of the events. @param {string} kind @param {any} [detail] */
   tell(kind, detail = null) {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 
-  /** Shows as many screen pixels a mm as another viewport does, so that sizes compare. */
+  /** Shows as many screen pixels a mm as another viewport does, so that sizes compare. @param {number} scale */
   setScale(scale) {
-    if (this.stack === null) return;
+    if (this.#stack === null) return;
     this.#placed = "free";
-    this.projection.scale = scale;
+    this.#projection.setScale(scale);
     this.paint();
   }
 
@@ -212,16 +289,15 @@ export class Viewport extends EventTarget {
   }
 
   #place() {
-    if (this.stack === null) return;
-    const { columns, rows, spacing } = this.stack;
-    const kept = [this.projection.center, this.projection.scale];
-    this.projection.fit(columns, rows, spacing);
-    if (this.#placed === "free") [this.projection.center, this.projection.scale] = kept;
-    if (this.#placed === "focus") {
+    if (this.#stack === null) return;
+    const { columns, rows, spacing } = this.#stack;
+    if (this.#placed === "free") this.#projection.use(columns, rows, spacing);
+    else this.#projection.fit(columns, rows, spacing);
+    if (this.#placed === "focus" && this.#focusBox !== null) {
       const [x1, y1, x2, y2] = this.#focusBox;
       const extent = Math.max((x2 - x1) * spacing[0], (y2 - y1) * spacing[1]);
       const millimetres = Math.max(FOCUS_LEAST_MM, FOCUS_BOXES * extent);
-      this.projection.focus([(x1 + x2) / 2, (y1 + y2) / 2], millimetres);
+      this.#projection.focus([(x1 + x2) / 2, (y1 + y2) / 2], millimetres);
     }
     this.paint();
   }
@@ -232,49 +308,38 @@ export class Viewport extends EventTarget {
     const ratio = devicePixelRatio;
     this.#canvas.width = Math.round(clientWidth * ratio);
     this.#canvas.height = Math.round(clientHeight * ratio);
-    this.projection.size = [clientWidth, clientHeight];
+    this.#projection.resize([clientWidth, clientHeight]);
     this.#place();
     this.#paintNow();
   }
 
   #paintNow() {
-    const context = this.#canvas.getContext("2d");
+    const context = contextOf(this.#canvas);
     const ratio = devicePixelRatio;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.fillStyle = "#000";
-    context.fillRect(0, 0, ...this.projection.size);
-    if (this.stack === null || this.#hu === null) return;
-    const { columns, rows } = this.stack;
-    this.#painter.paint(context, this.projection, { hu: this.#hu, columns, rows, window: this.window });
-    for (const { box, slice, colour } of this.boxes) {
-      if (slice === this.slice) paintBox(context, this.projection, box, colour);
+    context.fillRect(0, 0, ...this.#projection.size);
+    if (this.#stack === null || this.#hu === null) return;
+    const { columns, rows } = this.#stack;
+    this.#painter.paint(context, this.#projection, { hu: this.#hu, columns, rows, window: this.#window });
+    for (const { box, slice, colour } of this.#boxes) {
+      if (slice === this.#slice) paintBox(context, this.#projection, box, colour);
     }
     if (this.isOnMarkedSlice) this.#paintMarks(context);
-    paintScale(context, this.projection);
-    this.#notes.showSlice(this.slice, this.stack);
-    this.#notes.showWindow(this.window);
+    paintScale(context, this.#projection);
+    this.#notes.showSlice(this.#slice, this.#stack);
+    this.#notes.showWindow(this.#window);
   }
 
+  /** @param {CanvasRenderingContext2D} context */
   #paintMarks(context) {
-    const [colour, hovered, chosen] = [this.#colour, this.#hoveredProposal, this.chosenProposal];
-    paintProposals(context, this.projection, this.proposals, { hovered, chosen, colour });
-    const { mark } = this.editor;
-    if (mark !== null) paintMark(context, this.projection, mark, { colour, withHandles: mark.kind === this.tool });
+    this.#proposals.paint(context, this.#projection, this.#colour);
+    const { mark } = this.#editor;
+    if (mark !== null) paintMark(context, this.#projection, mark, { colour: this.#colour, withHandles: mark.kind === this.#tool });
   }
 
-  /** The smallest proposal under the pointer: one within another can still be clicked. */
+  /** The proposal under the pointer, by its place. @param {Pair} at */
   proposalAt(at) {
-    if (!this.isOnMarkedSlice) return null;
-    const [x, y] = this.projection.toImage(at);
-    let best = null;
-    for (const [place, { box }] of this.proposals.entries()) {
-      if (x < box[0] || x > box[2] || y < box[1] || y > box[3]) continue;
-      if (best === null || area(box) < area(this.proposals[best].box)) best = place;
-    }
-    return best;
+    return this.isOnMarkedSlice ? this.#proposals.at(this.#projection.toImage(at)) : null;
   }
-}
-
-function area([x1, y1, x2, y2]) {
-  return (x2 - x1) * (y2 - y1);
 }

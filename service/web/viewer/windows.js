@@ -1,5 +1,8 @@
 // Display windows in HU. The presets are those of retrieval/image.py.
 
+/** @typedef {readonly [number, number]} HuWindow low and high */
+
+/** @type {Record<string, HuWindow>} */
 export const WINDOWS = {
   lung: [-1350, 150],
   "soft tissue": [-160, 240],
@@ -12,29 +15,29 @@ export const WINDOW_NAMES = Object.keys(WINDOWS);
 const HU_OFFSET = 32768;
 const NARROWEST = 2;
 
-/** The window a reader would choose for a lesion of that type. */
+/** The window a reader would choose for a lesion of that type. @param {string} type */
 export function windowForType(type) {
   return WINDOWS[type] ?? WINDOWS["soft tissue"];
 }
 
-/** The preset's name of [low, high], or null. */
+/** The preset's name of [low, high], or null. @param {HuWindow} window */
 export function presetOf([low, high]) {
   return WINDOW_NAMES.find((name) => WINDOWS[name][0] === low && WINDOWS[name][1] === high) ?? null;
 }
 
-/** A window from the URL: a preset's name or `low..high`; null if it is neither. */
+/** A window from the URL: a preset's name or `low..high`; null if it is neither. @param {string | undefined} text @returns {HuWindow | null} */
 export function parseWindow(text) {
-  if (text in WINDOWS) return WINDOWS[text];
+  if (text !== undefined && text in WINDOWS) return WINDOWS[text];
   const [low, high] = (text ?? "").split("..").map(Number);
   return Number.isFinite(low) && Number.isFinite(high) && high > low ? [low, high] : null;
 }
 
-/** The form of a window in the URL. */
+/** The form of a window in the URL. @param {HuWindow} window */
 export function windowText(window) {
   return presetOf(window) ?? `${Math.round(window[0])}..${Math.round(window[1])}`;
 }
 
-/** The window after a drag of screen pixels: to the right widens it, down raises its level. */
+/** The window after a drag of screen pixels: to the right widens it, down raises its level. @param {HuWindow} window @param {number} dx @param {number} dy @returns {HuWindow} */
 export function draggedWindow([low, high], dx, dy) {
   const width = high - low;
   const step = Math.max(width, 60) / 300;
@@ -43,7 +46,7 @@ export function draggedWindow([low, high], dx, dy) {
   return [Math.round(level - wider / 2), Math.round(level + wider / 2)];
 }
 
-/** Opaque grey of every 16-bit HU, as pixels of a canvas. */
+/** Opaque grey of every 16-bit HU, as pixels of a canvas. @param {HuWindow} window */
 export function greyTable([low, high]) {
   const table = new Uint32Array(65536);
   const scale = 255 / (high - low);

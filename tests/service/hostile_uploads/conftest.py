@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,4 +54,8 @@ def assert_decoders_are_clean(client):
         assert process.is_running()
         folder = process.cmdline()[-2]
         assert "lesion-search-" in folder
+        # The answer is sent before the folder is emptied.
+        until = time.monotonic() + 5
+        while list(Path(folder).iterdir()) and time.monotonic() < until:
+            time.sleep(0.01)
         assert list(Path(folder).iterdir()) == []

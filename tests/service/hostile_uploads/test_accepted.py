@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pydicom
@@ -92,3 +93,34 @@ def test_a_transfer_syntax_gives_the_pixels_of_the_plain_file(client, syntax, si
     assert held.status_code == 201, held.text
     answer = client.get(f"/v1/uploads/{held.json()['upload_id']}/slices/0")
     np.testing.assert_array_equal(np.frombuffer(answer.content, "<i2").reshape(64, 64), h.plane())
+
+
+def zip_of_one_file_twenty_times() -> bytes:
+    """Twenty entries of the directory that share one file's bytes."""
+    single = h.zipped({"1.dcm": h.dicom()})
+    start, end = single.index(b"PK\x01\x02"), single.rindex(b"PK\x05\x06")
+    directory = single[start:end] * 20
+    tail = bytearray(single[end:])
+    struct.pack_into("<HHII", tail, 8, 20, 20, len(directory), start)
+    return single[:start] + directory + bytes(tail)
+
+
+@pytest.mark.parametrize(
+    ("files", "warnings"),
+    [
+        ([h.series(4)[n] for n in (0, 1, 3)], ["2.50 to 5.00 mm apart: of 3, the 2 even ones"]),
+        ([zip_of_one_file_twenty_times()], ["left out: 19 copies of slices (1.dcm, 1.dcm"]),
+        (
+            [h.zipped({"a.dcm": h.dicom(), "DIRFILE": dicomdir(), "README": b"text"})],
+            ["left out: 1 files of other kinds", "left out: 1 media directory"],
+        ),
+    ],
+)
+def test_what_was_left_out_is_told(client, files, warnings):
+    sent = [("files", (f"{number}.dcm", content)) for number, content in enumerate(files)]
+    answer = client.post("/v1/uploads", files=sent)
+    assert answer.status_code == 201, answer.text
+    told = answer.json()["warnings"]
+    assert len(told) == len(warnings)
+    for said, wanted in zip(told, warnings, strict=True):
+        assert wanted in said

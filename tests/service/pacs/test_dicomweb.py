@@ -131,7 +131,7 @@ def test_nobody_there_and_not_a_uid():
     with pytest.raises(PacsUnavailableError, match="cannot be reached"):
         client.study("1.2.3")
     with pytest.raises(PacsError):
-        client.retrieve(ENTRY, "../../patients")
+        client.retrieve(ENTRY, "../../patients", patient_id="MRN-1")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pydicom
 from playwright.sync_api import Locator, Page, expect
 
@@ -50,6 +52,13 @@ def key_slice_file(archive: DeepLesionArchive, lesion: Lesion) -> SentFile:
     """The key slice under the name that DeepLesion's table gives it."""
     path = archive.root / archive.source(lesion).image
     return SentFile(table_file_name(lesion.series_id, lesion.key_slice_index), path.read_bytes())
+
+
+def another_slice(file: SentFile, name: str) -> SentFile:
+    """A slice that is in no index, under a name that says nothing."""
+    pixels = cv2.imdecode(np.frombuffer(file.content, np.uint8), cv2.IMREAD_UNCHANGED)
+    _, content = cv2.imencode(".png", np.roll(pixels, 3, axis=1))
+    return SentFile(name, content.tobytes())
 
 
 def phantom_stranger(archive: DeepLesionArchive, lesion: Lesion) -> SentFile:

@@ -94,7 +94,10 @@ def test_a_proposal_of_the_detector_is_clicked(reader: Reader, phantoms):
     page.wait_for_url("**box=*")
     sent = [float(edge) for edge in page.url.split("box=")[1].split("&")[0].split("%2C")]
     assert sent == pytest.approx(lesion.box.to_list(), abs=0.06)
-    expect(hits(page).first.locator(".similarity .number")).to_have_text("1.000")
+    expect(page.locator(".recognised")).to_contain_text(lesion.lesion_id)
+    expect(page.get_by_text("Similar lesions of other patients")).to_be_visible()
+    expect(page.locator(f".card.hit[data-lesion='{lesion.lesion_id}']")).to_have_count(0)
+    reader.shoot("search_recognised")
 
 
 def test_files_can_be_dropped(reader: Reader, phantoms):

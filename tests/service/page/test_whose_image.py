@@ -15,6 +15,7 @@ from tests.service.browser import reading, serving
 from tests.service.page.hand import drag, hits, query_canvas
 from tests.service.page.patients import (
     Meeting,
+    another_slice,
     drop,
     key_slice_file,
     open_png,
@@ -123,7 +124,7 @@ def test_an_image_that_names_nobody_is_nobodys(reader, meeting):
     drop(page, [meeting.indexed])
     open_png(page, meeting.spacing)
     wait_for_image(page, meeting.lesion.patient_id)
-    drop(page, [type(meeting.indexed)("slice.png", meeting.indexed.content)])
+    drop(page, [another_slice(meeting.indexed, "slice.png")])
     open_png(page, meeting.spacing)
     wait_for_image(page, "slice.png")
     assert "patient=" not in page.url

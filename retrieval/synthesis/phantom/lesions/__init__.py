@@ -1,1 +1,1 @@
-"""Phantom lesions: site, appearance, course over studies, and RECIST mark."""
+"""Phantom lesions: site, appearance, history over studies, and RECIST mark."""

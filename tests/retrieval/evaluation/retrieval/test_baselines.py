@@ -58,13 +58,13 @@ def test_a_baseline_without_numbers_is_left_out_and_a_gap_is_not_a_zero():
 def test_random_baseline_scores_what_chance_says():
     from retrieval.evaluation.retrieval.ranking import (
         match_measure,
-        patient_question,
+        same_patient_task,
         scores_per_query,
     )
 
     cohort = Cohort.of(toy_archive(12))
     random = metadata_baselines(cohort, np.random.default_rng(0))[0]
-    found = scores_per_query(cohort, random, patient_question(cohort), match_measure)
+    found = scores_per_query(cohort, random, same_patient_task(cohort), match_measure)
     assert found["recall@1"].mean() == pytest.approx(2 / 35, abs=0.02)
 
 

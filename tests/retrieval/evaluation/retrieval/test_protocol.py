@@ -21,13 +21,13 @@ from retrieval.evaluation.retrieval.protocol import (
     evaluate_retrieval,
 )
 from retrieval.evaluation.retrieval.ranking import (
-    Question,
+    RankingTask,
     match_measure,
     nearest_rows,
-    patient_question,
+    same_lesion_task,
+    same_patient_task,
     same_type_elsewhere,
     scores_per_query,
-    track_question,
 )
 from retrieval.evaluation.retrieval.report import RetrievalReport
 from retrieval.evaluation.retrieval.splits import SplitProtocol
@@ -118,8 +118,8 @@ def test_the_same_patient_is_never_a_similar_lesion():
     assert precision["location only"].value == pytest.approx(0)
     assert report.score(SAME_PATIENT, "recall@1").estimates["location only"].value == 1
     cohort = Cohort.of(ToyArchive(lesions))
-    question = Question(cohort.typed_rows, cohort.typed_rows, same_type_elsewhere)
-    rows = nearest_rows(cohort, cohort.locations, question, 16)
+    task = RankingTask(cohort.typed_rows, cohort.typed_rows, same_type_elsewhere)
+    rows = nearest_rows(cohort, cohort.locations, task, 16)
     own = cohort.patients[rows] == cohort.patients[:, None]
     assert not (own & (rows >= 0)).any()
     assert (rows >= 0).sum(axis=1).tolist() == [14] * 16
@@ -138,15 +138,15 @@ def test_same_lesion_asks_other_studies_and_ignores_its_twins_here():
         toy_lesion(4, patient=1, study=2, kind=kind, location=(0.9, 0.9, 0.9)),
     ]
     cohort = Cohort.of(ToyArchive(lesions, {"0": "a", "1": "a", "2": "a", "4": "b"}))
-    question = track_question(cohort)
-    assert question.queries.tolist() == [0, 1, 2]
-    relevant, excluded = question.relation(cohort, question.queries, question.gallery)
+    task = same_lesion_task(cohort)
+    assert task.queries.tolist() == [0, 1, 2]
+    relevant, excluded = task.relation(cohort, task.queries, task.gallery)
     assert relevant.tolist()[0] == [False, False, True, False, False]
     assert excluded.tolist()[0] == [True, True, False, False, False]
     baselines = Cohort.of(ToyArchive(lesions)).locations
     from retrieval.evaluation.retrieval.baselines import MethodVectors
 
-    found = scores_per_query(cohort, MethodVectors("z", (baselines,)), question, match_measure)
+    found = scores_per_query(cohort, MethodVectors("z", (baselines,)), task, match_measure)
     # The other patient's lesion lies nearer than the true partner for rows 0, 1 and 2.
     np.testing.assert_allclose(found["MRR"], [0.5, 0.5, 0.5])
 
@@ -154,9 +154,9 @@ def test_same_lesion_asks_other_studies_and_ignores_its_twins_here():
 def test_patients_with_one_lesion_do_not_ask_but_can_be_found():
     kind = LesionType.LUNG
     lesions = [toy_lesion(i, patient=p, kind=kind) for i, p in enumerate([1, 1, 2])]
-    question = patient_question(Cohort.of(ToyArchive(lesions)))
-    assert question.queries.tolist() == [0, 1]
-    assert question.gallery.tolist() == [0, 1, 2]
+    task = same_patient_task(Cohort.of(ToyArchive(lesions)))
+    assert task.queries.tolist() == [0, 1]
+    assert task.gallery.tolist() == [0, 1, 2]
 
 
 def test_a_bare_table_gives_the_baselines_without_pixels():

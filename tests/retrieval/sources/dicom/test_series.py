@@ -7,13 +7,19 @@ import csv
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
 
 from retrieval.image import CTError
-from retrieval.sources.dicom.header import DicomError, read_plane
+from retrieval.sources.dicom.errors import DicomError
+from retrieval.sources.dicom.file import read_dataset
+from retrieval.sources.dicom.parts import SeveralSeriesError
 from retrieval.sources.dicom.series import read_dicom, read_dicom_grid
-from retrieval.sources.importers.masks.placed import place_series
-from retrieval.sources.importers.masks.structures import structure_masks
+from retrieval.sources.importers.structure_set import structure_mask
 
 
 def test_a_series_is_sorted_by_position_and_scaled_to_hu(dicom, stored, tmp_path):
@@ -63,49 +69,80 @@ def test_one_file_alone_takes_its_thickness_for_the_interval(dicom, stored, tmp_
     assert slab.hu.shape == (1, 12, 10)
     assert slab.slice_interval_mm == 5
     lone = dicom.write(tmp_path / "thin", [dicom.image(0, stored[0], SliceThickness=None)])
-    with pytest.raises(DicomError, match="SliceThickness"):
-        read_dicom(lone)
+    slab = read_dicom(lone)
+    np.testing.assert_array_equal(slab.hu[0], stored[0].astype(np.float32) - 1024)
+    assert "without depth" in slab.notes[0]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"Modality": "MR"}, "modality 'MR'"),
+        ({"Modality": "MR"}, "is a MR image: CT slices are read"),
+        ({"Modality": "SR", "PixelData": None}, "is a structured report"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "is a scout"),
+        ({"BurnedInAnnotation": "YES"}, "burned-in text"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "picture of a screen"),
+        ({"SOPClassUID": SecondaryCaptureImageStorage}, "is a secondary capture"),
         ({"PixelSpacing": None}, "no PixelSpacing"),
         ({"PixelSpacing": [0, 0.7]}, "not > 0"),
         ({"ImagePositionPatient": None}, "no ImagePositionPatient"),
         ({"ImageOrientationPatient": None}, "no ImageOrientationPatient"),
-        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, "not axial"),
-        ({"ImageOrientationPatient": [1, 0, 0, 0, 0.9397, 0.342]}, "not axial"),
+        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, "a single sagittal slice"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "a single coronal slice"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 0.5, 0.866]}, "oblique"),
+        ({"ImageOrientationPatient": [0.94, 0.342, 0, -0.342, 0.94, 0]}, r"oblique by 20\.0"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "perpendicular"),
+        ({"Rows": None}, "no Rows"),
+        ({"HighBit": 11}, "contradicts itself: BitsAllocated 16, BitsStored 16, HighBit 11"),
+        ({"BitsStored": 8, "HighBit": 7}, "BitsStored 8 holds 0 to 255, its pixels reach"),
         ({"RescaleSlope": None}, "RescaleSlope"),
         ({"RescaleSlope": 0}, "rescale slope 0"),
-        ({"NumberOfFrames": 2}, "multi-frame"),
+        ({"NumberOfFrames": 2}, "2 frames and no place"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "colour"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "MONOCHROME2"),
         ({"PixelData": None}, "no pixels"),
         ({"PixelData": b"\0" * 20}, "cannot be decoded"),
-        ({"ImagePositionPatient": [0, 0, -297.5]}, "same position"),
-        ({"ImagePositionPatient": [0, 0, -294.0]}, "missing or unevenly spaced"),
-        ({"PixelSpacing": [0.9, 0.7]}, "mixes sizes"),
-        ({"ImageOrientationPatient": [-1, 0, 0, 0, -1, 0]}, "mixes orientations"),
-        ({"SeriesInstanceUID": generate_uid()}, "2 series"),
     ],
 )
 def test_what_is_refused(dicom, stored, tmp_path, changes, message):
-    datasets = dicom.series(stored)
-    datasets[2] = dicom.image(-295, stored[2], **changes)
-    folder = dicom.write(tmp_path / "series", datasets)
-    with pytest.raises(DicomError, match=message) as refused:
-        read_dicom(folder)
+    folder = dicom.write(tmp_path / "one", [dicom.image(-295, stored[2], **changes)])
+    (file,) = folder.iterdir()
+    with pytest.raises(CTError, match=message) as refused:
+        read_dicom(file)
     assert "\n" not in str(refused.value)
     assert "secret" not in str(refused.value)
 
 
-def test_a_missing_slice_is_refused_with_its_gap(dicom, stored, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ImagePositionPatient": [-100, -120, -297.5]}, "2 series"),
+        ({"PixelSpacing": [0.9, 0.7]}, "10 x 12 px of 0.7 mm"),
+        ({"ImageOrientationPatient": [-1, 0, 0, 0, -1, 0]}, "orientation -1,0,0,0,-1,0"),
+        ({"SeriesInstanceUID": generate_uid()}, "2 series"),
+        ({"ImagePositionPatient": [-60, -120, -295]}, "field of view 2, 1 slice"),
+    ],
+)
+def test_what_cannot_stand_in_one_volume_is_listed(dicom, stored, tmp_path, changes, message):
+    datasets = dicom.series(stored)
+    datasets[2] = dicom.image(-295, stored[2], **changes)
+    folder = dicom.write(tmp_path / "series", datasets)
+    with pytest.raises(SeveralSeriesError, match=message) as refused:
+        read_dicom(folder)
+    assert "--series N" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_beside_a_gap_the_even_slices_around_the_key_slice_are_read(dicom, stored, tmp_path):
     datasets = dicom.series(stored)
     del datasets[2]
-    with pytest.raises(DicomError, match=r"5\.00 mm between .* 2\.50 mm elsewhere"):
-        read_dicom(dicom.write(tmp_path / "series", datasets))
+    folder = dicom.write(tmp_path / "series", datasets)
+    for key, kept in ((0, [0, 1]), (3, [3, 4])):
+        slab = read_dicom(folder, key_slice=key)
+        np.testing.assert_array_equal(slab.hu, stored[kept].astype(np.float32) - 1024)
+        assert (slab.key_slice_index, slab.slice_interval_mm) == (key, pytest.approx(2.5))
+        assert "2.50 to 5.00 mm apart: of 4, the 2 even ones" in slab.notes[0]
 
 
 def test_unknown_compression_is_refused(dicom, stored, tmp_path):
@@ -133,14 +170,14 @@ def test_key_slice_outside_and_empty_folder(dicom, stored, tmp_path):
     with pytest.raises(CTError, match="0 to 4"):
         read_dicom(folder, key_slice=5)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DicomError, match="no DICOM file"):
+    with pytest.raises(DicomError, match="no CT slice as DICOM"):
         read_dicom(tmp_path / "empty")
 
 
 def test_nothing_of_the_patient_is_read(dicom, stored, tmp_path):
     file = next(dicom.write(tmp_path / "series", [dicom.image(0, stored[0])]).iterdir())
     assert pydicom.dcmread(file).PatientID == "secret-17"
-    dataset = read_plane(file).dataset
+    dataset = read_dataset(file)
     assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
     assert not any(element.keyword.startswith("Patient") for element in dataset)
 
@@ -150,9 +187,7 @@ def test_a_real_series_agrees_with_its_published_row(real_data):
     with (real_data / "sarcoma_ct" / "index.csv").open() as file:
         row = next(row for row in csv.DictReader(file) if row["patient"] == "STS_007")
     grid = read_dicom_grid(folder / "image")
-    image = place_series("STS_007", sorted((folder / "image").glob("*.dcm")))
-    (region,) = structure_masks(folder / "mask" / "RS.dcm", image)
-    mask = region.mask
+    mask = structure_mask(folder / "mask" / "RS.dcm", grid)
     key = int(row["key_slice"])
     rows, columns = np.nonzero(mask[key])
     assert "x".join(map(str, reversed(grid.hu.shape))) == row["shape"]

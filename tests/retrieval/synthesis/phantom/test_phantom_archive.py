@@ -14,7 +14,6 @@ from retrieval.lesion import Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.synthesis.phantom.archive import PhantomProgress, generate_archive, write_archive
 from retrieval.synthesis.phantom.config import PhantomConfig, PhantomError
-from retrieval.synthesis.phantom.contact_sheet import contact_sheet
 
 SMALL = PhantomConfig(patients=3, seed=11, image_size_px=160, half_depth_mm=6.0)
 
@@ -137,15 +136,3 @@ def test_impossible_archives_are_refused(wrong: dict[str, int], tmp_path: Path) 
     values = {"patients": 1, "seed": 0, **wrong}
     with pytest.raises(PhantomError, match="phantom"):
         write_archive(tmp_path, PhantomConfig(**values))
-
-
-def test_contact_sheet_shows_every_lesion_asked_for(
-    archive: DeepLesionArchive, tmp_path: Path
-) -> None:
-    import cv2
-
-    path = tmp_path / "sheet.png"
-    contact_sheet(archive, path, count=4, seed=0)
-    picture = cv2.imread(str(path))
-    assert picture.shape == (512, 6 * 256, 3)
-    assert all(picture[:256, start : start + 256].std() > 5 for start in range(0, 1536, 256))

@@ -13,7 +13,7 @@ from retrieval.synthesis.phantom.body.points import Points
 from retrieval.synthesis.phantom.body.tissues import Phase
 from retrieval.synthesis.phantom.config import PhantomConfig
 from retrieval.synthesis.phantom.lesions.appearance import Appearance, PhantomLesion, lesion_pixels
-from retrieval.synthesis.phantom.lesions.course import draw_lesion
+from retrieval.synthesis.phantom.lesions.history import draw_lesion
 from retrieval.synthesis.phantom.lesions.marking import mark_lesion
 from retrieval.synthesis.phantom.lesions.sites import draw_site
 from retrieval.synthesis.phantom.patient import make_patient

@@ -47,7 +47,7 @@ def test_search_and_report_over_http(http, pacs, phantom, tmp_path):
     assert found.json()["pacs"]["studies"][0]["source"] == "report"
     client = pacs.client()
     (entry,) = client.series_of(first.labels.study_uid, "SR")
-    kept = client.retrieve(entry, report["sop_instance_uid"])
+    kept = client.retrieve(entry, report["sop_instance_uid"], patient_id=first.labels.patient_id)
     kept.save_as(tmp_path / "stored.dcm", enforce_file_format=True)
     assert "Imaging Measurement Report" in dumped(tmp_path / "stored.dcm")
 

@@ -37,7 +37,9 @@ def test_only_the_slices_that_are_needed_are_retrieved(pacs, phantom, patient, e
     asked = []
     retrieve = client.retrieve
     monkeypatch.setattr(
-        client, "retrieve", lambda series, uid: (asked.append(uid), retrieve(series, uid))[1]
+        client,
+        "retrieve",
+        lambda series, uid, **whose: (asked.append(uid), retrieve(series, uid, **whose))[1],
     )
     mark = next(iter(phantom[2].values()))
     series = find_series(client, mark.reference)
@@ -65,30 +67,6 @@ def test_a_query_by_reference_answers_as_the_engine_does(pacs, phantom, engine):
     assert other.source == "none"
     assert "no detector" in other.note
     assert any("own" in warning for warning in answer.result.warnings)
-
-
-class RememberingEncoder:
-    """The encoder itself, that notes the pixels and the box of every patch."""
-
-    def __init__(self, encoder):
-        self._encoder = encoder
-        self.patches = []
-
-    def __getattr__(self, name):
-        return getattr(self._encoder, name)
-
-    def embed(self, patches, **options):
-        self.patches += [(patch.hu.tobytes(), patch.box) for patch in patches]
-        return self._encoder.embed(patches, **options)
-
-
-def test_the_query_is_embedded_once(pacs, phantom, engine):
-    encoder = RememberingEncoder(engine.encoder)
-    client = pacs.client()
-    mark = next(iter(phantom[2].values()))
-    search_pacs(engine.with_models(encoder, engine.detector), client, mark.query)
-    assert len(encoder.patches) >= 1
-    assert len(set(encoder.patches)) == len(encoder.patches)
 
 
 def test_follow_ups_come_from_stored_reports_and_are_reported_in_turn(
@@ -215,6 +193,8 @@ def test_where_nobody_marked_anything_the_detector_proposes(
 def test_the_pacs_holds_what_was_stored(pacs: Orthanc, phantom):
     mark = phantom[2]["000004_t01"]
     series = find_series(pacs.client(), mark.reference)
-    header: Dataset = pacs.client().header(series.entry, mark.reference.sop_uid)
+    header: Dataset = pacs.client().header(
+        series.entry, mark.reference.sop_uid, patient_id=series.study.patient_id
+    )
     assert header.PatientID == PATIENT
     assert "PixelData" not in header

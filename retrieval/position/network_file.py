@@ -1,0 +1,55 @@
+"""Height networks on disk: half-precision weights with the grid of their pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from retrieval.lesion import LesionSearchError
+from retrieval.position.network import HeightNetwork, HeightNetworkConfig
+from retrieval.position.picture import PictureSpec
+from retrieval.training.model_file import (
+    ModelKind,
+    check_fingerprint,
+    fingerprint_of,
+    read_model,
+    write_model,
+)
+
+
+class PositionModelError(LesionSearchError):
+    """A height network that cannot be read."""
+
+
+KIND = ModelKind("position", PositionModelError)
+
+
+def save_height_network(network: HeightNetwork, spec: PictureSpec, path: Path, *, name: str) -> str:
+    """Rounds the weights to half precision, in place, writes them, returns the fingerprint."""
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.copy_(weights.half().float())
+    return write_model(path, network, _settings(network, spec), name=name, kind=KIND, half=True)
+
+
+def load_height_network(path: Path) -> tuple[HeightNetwork, PictureSpec, dict[str, Any]]:
+    """The network in evaluation mode, its pictures' grid and the file's header.
+
+    Raises:
+        PositionModelError: missing, damaged, changed or of another kind.
+    """
+    header, tensors = read_model(path, KIND)
+    try:
+        network = HeightNetwork(HeightNetworkConfig(**header["network"]))
+        spec = PictureSpec.from_dict(header["picture"])
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise PositionModelError(f"position {path} does not fit this version: {error}") from None
+    check_fingerprint(fingerprint_of(network, _settings(network, spec)), header, path, KIND)
+    return network.eval(), spec, header
+
+
+def _settings(network: HeightNetwork, spec: PictureSpec) -> dict[str, Any]:
+    return {"network": network.config.to_dict(), "picture": spec.to_dict()}

@@ -1,0 +1,185 @@
+"""Stored pixels -> HU: the bits that hold them, rescaling, padding; what is doubtful is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.image import CT_HU
+from retrieval.sources.dicom.codestream import check_codestream
+from retrieval.sources.dicom.errors import DicomError
+from retrieval.sources.dicom.syntaxes import BIG_ENDIAN, NATIVE
+
+if TYPE_CHECKING:
+    from retrieval.sources.dicom.header import DicomPlane
+
+BITS = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+_BROKEN = (RuntimeError, ValueError, AttributeError, NotImplementedError, KeyError, TypeError)
+
+
+def check_bits(name: str, header: Any) -> None:
+    """Raises DicomError where a header contradicts itself about the bits of a pixel.
+
+    HighBit above the last stored bit (old ACR-NEMA files) is no contradiction where the pixels
+    are not compressed: the upper bits are read.
+    """
+    allocated, stored, high, signed = (header.get(keyword) for keyword in BITS)
+    # Of several values the parser makes a list, which is no member of any set.
+    are_numbers = all(isinstance(value, int) for value in (allocated, stored, signed))
+    plain = are_numbers and allocated in {8, 16, 32} and 0 < stored <= allocated
+    if plain and signed in {0, 1}:
+        if high is None or high == stored - 1:
+            return
+        syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
+        if isinstance(high, int) and stored <= high < allocated and syntax in NATIVE:
+            return
+    claims = ", ".join(
+        f"{key} {value}" for key, value in zip(BITS, (allocated, stored, high, signed), strict=True)
+    )
+    raise DicomError(f"{name} contradicts itself: {claims}")
+
+
+def hu_of(plane: DicomPlane) -> NDArray[np.float32]:
+    """One image in HU, (rows, columns), its padding as air; raises DicomError."""
+    stored = _stored(plane)
+    slope, intercept = plane.rescale
+    hu = stored.astype(np.float32)
+    if slope != 1:
+        hu *= np.float32(slope)
+    hu += np.float32(intercept)
+    outside = _padding(plane.dataset, stored)
+    if outside is not None:
+        hu[outside] = CT_HU.padding
+    return hu
+
+
+def forget_pixels(planes: Sequence[DicomPlane]) -> None:
+    """Lets go of what decoding kept beside the datasets: it would double the memory of a series."""
+    for plane in planes:
+        plane.dataset._pixel_array = None
+        plane.dataset._pixel_id = {}
+
+
+def notes_of(planes: Sequence[DicomPlane]) -> tuple[str, ...]:
+    """What is tolerated in the images of a series, a sentence each."""
+    notes = []
+    lossy = [plane for plane in planes if _is_lossy(plane.dataset)]
+    if lossy:
+        ratio = _text(lossy[0].dataset.get("LossyImageCompressionRatio"))
+        extent = f" (ratio {ratio})" if ratio else ""
+        notes.append(
+            f"{len(lossy)} of {len(planes)} slices were compressed with loss{extent}: HU are "
+            "approximate"
+        )
+    upper = [plane for plane in planes if _shift(plane.dataset)]
+    if upper:
+        dataset = upper[0].dataset
+        notes.append(
+            f"HighBit is {dataset.HighBit} with {dataset.BitsStored} bits stored: the upper bits "
+            "were read"
+        )
+    return tuple(notes)
+
+
+def _stored(plane: DicomPlane) -> NDArray[Any]:
+    """(rows, columns) stored values; padding as it lies in the file."""
+    dataset = plane.dataset
+    if str(dataset.file_meta.TransferSyntaxUID) in NATIVE:
+        return _in_stored_bits(plane, _native(plane))
+    if not plane.frame:
+        check_codestream(plane.name, dataset)
+    try:
+        stored = np.asarray(dataset.pixel_array)
+    except _BROKEN as wrong:
+        name = getattr(dataset.file_meta.TransferSyntaxUID, "name", "unknown")
+        reason = str(wrong).splitlines()[0] if str(wrong) else type(wrong).__name__
+        raise DicomError(f"{plane.name} ({name}) cannot be decoded: {reason}") from None
+    if plane.frame is not None and stored.ndim == 3:
+        stored = stored[plane.frame]
+    if stored.shape != plane.size:
+        raise DicomError(
+            f"{plane.name} has pixels of the shape {stored.shape}, not {plane.size}: one slice "
+            "is needed"
+        )
+    return stored
+
+
+def _native(plane: DicomPlane) -> NDArray[Any]:
+    """The image's pixels as they lie in the file; raises DicomError if they are cut off."""
+    dataset = plane.dataset
+    kind = "i" if dataset.PixelRepresentation == 1 else "u"
+    order = ">" if str(dataset.file_meta.TransferSyntaxUID) == BIG_ENDIAN else "<"
+    dtype = np.dtype(f"{order}{kind}{dataset.BitsAllocated // 8}")
+    rows, columns = plane.size
+    try:
+        content = dataset.PixelData
+    except _BROKEN as wrong:
+        raise DicomError(f"{plane.name} cannot be decoded: {wrong}") from None
+    start = (plane.frame or 0) * rows * columns * dtype.itemsize
+    if len(content) < start + rows * columns * dtype.itemsize:
+        raise DicomError(
+            f"{plane.name} cannot be decoded: {len(content)} bytes of pixels are fewer than "
+            f"{rows} x {columns} of {dataset.BitsAllocated} bits need"
+        )
+    pixels = np.frombuffer(content, dtype, rows * columns, start)
+    return pixels.reshape(rows, columns).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _in_stored_bits(plane: DicomPlane, stored: NDArray[Any]) -> NDArray[Any]:
+    """The values that BitsStored and HighBit say.
+
+    Raises DicomError for pixels that BitsStored cannot hold, unless they are padding.
+    """
+    dataset = plane.dataset
+    bits, allocated = int(dataset.BitsStored), int(dataset.BitsAllocated)
+    if bits == allocated:
+        return stored
+    signed = dataset.PixelRepresentation == 1
+    if shift := _shift(dataset):
+        # The shift of a signed type keeps the sign: the high bit is moved to the type's own first.
+        return (stored << (allocated - shift - bits)) >> (allocated - bits)
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    if int(stored.min()) >= low and int(stored.max()) <= high:
+        return stored
+    extended = (stored << (allocated - bits)) >> (allocated - bits) if signed else stored
+    beyond = (stored >> bits != 0) & ((extended != stored) | (not signed))
+    outside = _padding(dataset, stored)
+    if (beyond if outside is None else beyond & ~outside).any():
+        raise DicomError(
+            f"{plane.name} contradicts itself: BitsStored {bits} holds {low} to {high}, its pixels "
+            f"reach from {stored.min()} to {stored.max()}"
+        )
+    return np.where(beyond, stored, extended)
+
+
+def _shift(dataset: Any) -> int:
+    """By how many bits the stored values lie above the lowest."""
+    high, bits = dataset.get("HighBit"), int(dataset.BitsStored)
+    return 0 if high is None else int(high) - (bits - 1)
+
+
+def _is_lossy(dataset: Any) -> bool:
+    if _text(dataset.get("LossyImageCompression")) in {"01", "1"}:
+        return True
+    # JPEG 2000 in general may be lossless: the tag tells. Near-lossless JPEG-LS never is.
+    return str(dataset.file_meta.TransferSyntaxUID) == "1.2.840.10008.1.2.4.81"
+
+
+def _text(value: Any) -> str:
+    return str(value or "").strip()
+
+
+def _padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """The pixels that PixelPaddingValue (and its range limit) calls outside the image.
+
+    Compared as the 16 bits that are stored: the tag's own signedness is often written wrongly.
+    """
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return None
+    limit = dataset.get("PixelPaddingRangeLimit", value)
+    low, high = sorted(int(np.array(int(v)).astype(stored.dtype)) for v in (value, limit))
+    return np.asarray((stored >= low) & (stored <= high), np.bool_)

@@ -1,0 +1,165 @@
+"""A PACS that brings another image than it was asked for, or another patient's, is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from service.pacs.client import PacsClient, SeriesEntry
+from service.pacs.identity import Asked, OtherInstanceError
+from service.pacs.series import PacsReference, find_series, read_slab
+from service.pacs.settings import PacsSettings
+from tests.service.dicom_samples import SeriesLabels, ct_series
+
+LABELS = SeriesLabels("MRN-1", "1", None)
+OTHER = SeriesLabels("MRN-2", "9", None)
+COUNT = 3
+
+
+def images(labels: SeriesLabels) -> list[Dataset]:
+    hu = np.random.default_rng(int(labels.study)).normal(0, 200, (COUNT, 24, 24))
+    return ct_series(hu, labels, spacing_mm_px=(0.8, 0.8), interval_mm=2.5)
+
+
+class Pacs:
+    """Honest about one series; ``lie`` changes an instance or an entry before it is sent."""
+
+    def __init__(self, lie):
+        self.images = images(LABELS)
+        self.lie = lie
+
+    def answer(self, path: str) -> tuple[str, bytes]:
+        parts = path.split("?", maxsplit=1)[0].strip("/").split("/")[1:]
+        if parts[-1] == "metadata":
+            chosen = [one for one in self.images if parts[-2] in (one.SOPInstanceUID, parts[3])]
+            return self._listed(chosen, "header")
+        if len(parts) == 6:
+            (chosen,) = (one for one in self.images if one.SOPInstanceUID == parts[5])
+            return self._multipart(self.lie("instance", copied(chosen)))
+        if parts[-1] == "instances":
+            return self._listed(self.images, "instances")
+        return self._listed(self.images[:1], parts[-1])
+
+    def _listed(self, datasets, what) -> tuple[str, bytes]:
+        entries = []
+        for dataset in datasets:
+            entry = copied(dataset)
+            del entry.PixelData
+            entry = self.lie(what, entry)
+            entries.append(entry.to_json_dict(suppress_invalid_tags=True))
+        return "application/dicom+json", json.dumps(entries).encode()
+
+    def _multipart(self, dataset) -> tuple[str, bytes]:
+        file = io.BytesIO()
+        dataset.save_as(file, enforce_file_format=True)
+        body = b"--limit\r\nContent-Type: application/dicom\r\n\r\n" + file.getvalue()
+        kind = 'multipart/related; type="application/dicom"; boundary=limit'
+        return kind, body + b"\r\n--limit--\r\n"
+
+
+def copied(dataset: Dataset) -> Dataset:
+    same = Dataset()
+    for element in dataset:
+        same.add(element)
+    same.file_meta, same.preamble = dataset.file_meta, dataset.preamble
+    return same
+
+
+@contextmanager
+def client_of(pacs: Pacs):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            kind, body = pacs.answer(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/dicom-web"
+        yield PacsClient(PacsSettings(url=url, timeout_s=10, answer_timeout_s=10))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def slab_from(client: PacsClient):
+    series = find_series(client, PacsReference(LABELS.series_uid, LABELS.study_uid))
+    return read_slab(client, series, 1, half_depth_mm=2.0)
+
+
+def test_an_honest_pacs_is_read():
+    with client_of(Pacs(lambda _, dataset: dataset)) as client:
+        slab = slab_from(client)
+    wanted = np.stack([one.pixel_array for one in images(LABELS)]).astype(np.float32) - 1024
+    np.testing.assert_array_equal(slab.hu, wanted)
+
+
+def changed(what: str, keyword: str, value: str):
+    def lie(asked: str, dataset: Dataset) -> Dataset:
+        if asked == what:
+            setattr(dataset, keyword, value)
+        return dataset
+
+    return lie
+
+
+def other_patients_image(asked: str, dataset: Dataset) -> Dataset:
+    return images(OTHER)[0] if asked == "instance" else dataset
+
+
+@pytest.mark.parametrize(
+    ("lie", "what"),
+    [
+        (changed("instance", "SOPInstanceUID", "1.2.3"), "another instance"),
+        (changed("instance", "SeriesInstanceUID", "1.2.3"), "another series"),
+        (changed("instance", "StudyInstanceUID", "1.2.3"), "another study"),
+        (changed("instance", "PatientID", "MRN-2"), "another patient"),
+        (changed("instance", "PatientID", ""), "another patient"),
+        (other_patients_image, "another study"),
+        (changed("instances", "SeriesInstanceUID", "1.2.3"), "another series"),
+        (changed("instances", "StudyInstanceUID", "1.2.3"), "another study"),
+        (changed("instances", "SOPInstanceUID", "1.2.3"), "twice"),
+        (changed("series", "StudyInstanceUID", "1.2.3"), "another study"),
+    ],
+)
+def test_what_was_not_asked_for_is_refused(lie, what):
+    with client_of(Pacs(lie)) as client, pytest.raises(OtherInstanceError, match=what) as refused:
+        slab_from(client)
+    line = str(refused.value)
+    assert "\n" not in line
+    assert "MRN" not in line
+    assert "1.2.3" not in line
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "SOPInstanceUID", "StudyInstanceUID"])
+def test_attributes_of_another_image_are_refused(keyword):
+    entry = SeriesEntry(LABELS.study_uid, LABELS.series_uid, "CT", "axial", COUNT)
+    uid = LABELS.instance_uid(0)
+    with client_of(Pacs(lambda _, dataset: dataset)) as client:
+        assert client.header(entry, uid, patient_id="MRN-1").SOPInstanceUID == uid
+    liar = Pacs(changed("header", keyword, "1.2.3"))
+    with client_of(liar) as client, pytest.raises(OtherInstanceError):
+        client.header(entry, uid, patient_id="MRN-1")
+
+
+def test_a_list_may_leave_attributes_out_an_instance_may_not():
+    asked = Asked("1.2", "1.2.3", patient_id="MRN-1")
+    asked.check(Dataset(), listed=True)
+    with pytest.raises(OtherInstanceError, match="another study"):
+        asked.check(Dataset())

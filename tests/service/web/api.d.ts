@@ -1,0 +1,432 @@
+// Made from tests/service/http/openapi.json by tests/service/web/api_types.py.
+
+interface CandidateOut {
+  box: (number)[];
+  long_mm?: number | null;
+  score: number;
+}
+
+interface CellOut {
+  change_pct: number | null;
+  lesion_ids: (string)[];
+  notes: (string)[];
+  study_id: string;
+  tone: string;
+  word: string;
+}
+
+interface DetectOut {
+  candidates: (CandidateOut)[];
+  detector: DetectorOut;
+  grid: string;
+  key_slice_index: number;
+  timing_ms: TimingOut;
+  warnings: (string)[];
+}
+
+interface DetectorOut {
+  fingerprint: string;
+  name: string;
+}
+
+interface FileForm {
+  file?: string | null;
+  files?: (string)[];
+  grid?: Grid;
+  key_slice_index?: number | null;
+  spacing?: string | null;
+}
+
+interface FollowUpOut {
+  change_mm: number | null;
+  change_pct: number | null;
+  lesion: LesionOut | null;
+  role: string | null;
+  score: number;
+  similarity: number | null;
+  state: string;
+  study_id: string;
+  terms: Record<string, any> | null;
+}
+
+type Grid = "file" | "display";
+
+interface GrowthOut {
+  change_mm: number | null;
+  change_pct: number | null;
+  growth_mm_per_month: number | null;
+  points: (PointOut)[];
+  track_id: string;
+  volume_doubling_days: number | null;
+}
+
+interface Health {
+  lesions?: number | null;
+  status: string;
+}
+
+interface HitOut {
+  lesion: LesionOut;
+  rank: number;
+  similarity: number;
+  terms: HitTermsOut;
+}
+
+interface HitTermsOut {
+  location_distance: number | null;
+  same_type: boolean | null;
+  size_ratio: number | null;
+}
+
+interface IdentityOut {
+  indexed_lesions: number;
+  patient_id: string | null;
+  series_id: string | null;
+  series_name: string | null;
+  source: "dicom" | "file_name";
+  study_date: string | null;
+  study_id: string | null;
+}
+
+interface ImageForm {
+  file?: string | null;
+  files?: (string)[];
+  grid?: Grid;
+  key_slice_index?: number | null;
+  spacing?: string | null;
+  upload_id?: string | null;
+}
+
+interface LesionForm {
+  box?: string | null;
+  file?: string | null;
+  files?: (string)[];
+  grid?: Grid;
+  key_slice_index?: number | null;
+  lesion_type?: string;
+  patient_id: string;
+  recist?: string | null;
+  series_id?: string | null;
+  spacing?: string | null;
+  study_date?: string | null;
+  study_id: string;
+  tags?: string;
+  upload_id?: string | null;
+}
+
+interface LesionOut {
+  box: (number)[];
+  key_slice_index: number;
+  lesion_id: string;
+  lesion_type: string;
+  location: (number)[] | null;
+  location_error?: (number)[] | null;
+  long_mm: number | null;
+  patient_id: string;
+  series_id: string;
+  short_mm: number | null;
+  split: string;
+  study_date: string | null;
+  study_id: string;
+  tags?: (string)[];
+}
+
+interface LesionPage {
+  lesions: (LesionOut)[];
+  next_after: string | null;
+}
+
+interface LesionSlicesOut {
+  box: (number)[];
+  columns: number;
+  first_slice_index: number;
+  key_slice_index: number;
+  rows: number;
+  slice_interval_mm: number;
+  slices: number;
+  spacing_mm_px: (number)[];
+}
+
+interface LineOut {
+  earlier: string;
+  later: string;
+  score: number | null;
+  state: string | null;
+  tone: string;
+}
+
+interface LinkOut {
+  earlier: string;
+  later: string;
+  score: number;
+  state: "confirmed" | "matched" | "uncertain" | "merged" | "split";
+  terms: Record<string, any>;
+}
+
+interface MapOut {
+  method: "pca" | "umap";
+  points: (MapPoint)[];
+  total: number;
+}
+
+interface MapPoint {
+  lesion_id: string;
+  lesion_type: string;
+  long_mm: number | null;
+  patient_id: string;
+  x: number;
+  y: number;
+}
+
+type MarkPolicy = "recorded" | "complete" | "incomplete";
+
+interface MarksIn {
+  complete: boolean;
+  patient_id: string;
+  study_id: string;
+}
+
+interface MarksOut {
+  marks: "complete" | "incomplete";
+  patient_id: string;
+  study_id: string;
+}
+
+interface MatchIn {
+  decision: "confirm" | "reject" | "remove";
+  lesion_a: string;
+  lesion_b: string;
+}
+
+interface MatchOut {
+  lesion_a: string;
+  lesion_b: string;
+  verdict: "confirmed" | "rejected" | null;
+}
+
+interface PacsOut {
+  identifiers: "own" | "pseudonyms";
+  studies: (PacsStudyOut)[];
+}
+
+interface PacsReportIn {
+  all_tracks?: boolean;
+  box?: (number)[] | null;
+  key_slice_index?: number | null;
+  point?: (number)[] | null;
+  recist?: (number)[] | null;
+  series_instance_uid: string;
+  sop_instance_uid?: string | null;
+  study_instance_uid?: string | null;
+}
+
+interface PacsReportOut {
+  left_out: number;
+  measurements: number;
+  reports: (StoredReportOut)[];
+  stored: boolean;
+}
+
+interface PacsSearchIn {
+  box?: (number)[] | null;
+  k?: number;
+  key_slice_index?: number | null;
+  point?: (number)[] | null;
+  recist?: (number)[] | null;
+  series_instance_uid: string;
+  sop_instance_uid?: string | null;
+  study_instance_uid?: string | null;
+  where?: string | null;
+}
+
+interface PacsSearchOut {
+  box: (number)[] | null;
+  box_source: string | null;
+  candidates: (CandidateOut)[];
+  encoder: Record<string, any>;
+  follow_ups: (FollowUpOut)[];
+  grid: string;
+  hits: (HitOut)[];
+  index: Record<string, any>;
+  pacs: PacsOut;
+  query: LesionOut;
+  recognised: RecognisedOut | null;
+  timing_ms: TimingOut;
+  warnings: (string)[];
+}
+
+interface PacsStudyOut {
+  lesions: number;
+  note: string | null;
+  source: "index" | "report" | "detector" | "none";
+  study_date: string | null;
+  study_id: string;
+}
+
+interface PatientOut {
+  lesions: number;
+  patient_id: string;
+  studies: number;
+}
+
+interface PatientPage {
+  next_after: string | null;
+  patients: (PatientOut)[];
+}
+
+interface PointOut {
+  lesion_id: string;
+  long_mm: number | null;
+  short_mm: number | null;
+  study_date: string | null;
+  study_id: string;
+}
+
+interface Problem {
+  detail: string;
+  request_id?: string | null;
+  status: number;
+  title: string;
+  type: string;
+}
+
+interface RecognisedOut {
+  iou: number;
+  lesion_id: string;
+}
+
+interface ResponseOut {
+  baseline_study: string;
+  baseline_sum_mm: number | null;
+  growth: (GrowthOut)[];
+  guideline: string;
+  not_assessed: string;
+  notice: string;
+  ordered_by: string;
+  patient_id: string;
+  policy: Record<string, string>;
+  studies: (StudyResponseOut)[];
+  targets: (TargetOut)[];
+}
+
+interface RowOut {
+  cells: (CellOut)[];
+  lines: (LineOut)[];
+  track_id: string;
+}
+
+interface SearchForm {
+  box?: string | null;
+  file?: string | null;
+  files?: (string)[];
+  grid?: Grid;
+  k?: number;
+  key_slice_index?: number | null;
+  lesion_id?: string | null;
+  patient_id?: string | null;
+  point?: string | null;
+  recist?: string | null;
+  spacing?: string | null;
+  study_id?: string | null;
+  upload_id?: string | null;
+  vector?: string | null;
+  where?: string | null;
+}
+
+interface SearchOut {
+  box: (number)[] | null;
+  box_source: string | null;
+  candidates: (CandidateOut)[];
+  encoder: Record<string, any>;
+  follow_ups: (FollowUpOut)[];
+  grid: string;
+  hits: (HitOut)[];
+  index: Record<string, any>;
+  recognised: RecognisedOut | null;
+  timing_ms: TimingOut;
+  warnings: (string)[];
+}
+
+interface StoredReportOut {
+  series_instance_uid: string;
+  sop_instance_uid: string;
+  study_instance_uid: string;
+}
+
+interface StudyOut {
+  marks: "complete" | "incomplete";
+  study_date: string | null;
+  study_id: string;
+}
+
+interface StudyResponseOut {
+  category: "CR" | "PR" | "SD" | "PD" | "NE" | null;
+  change_from_baseline_pct: number | null;
+  change_from_nadir_mm: number | null;
+  change_from_nadir_pct: number | null;
+  nadir_mm: number | null;
+  new_tracks: (string)[];
+  not_evaluable_tracks: (string)[];
+  possibly_new_tracks: (string)[];
+  reason: string;
+  study_date: string | null;
+  study_id: string;
+  sum_mm: number | null;
+}
+
+interface TargetOut {
+  axis: "long" | "short";
+  baseline_mm: number;
+  organ: string;
+  track_id: string;
+}
+
+interface TimelineOut {
+  joins: (LineOut)[];
+  rows: (RowOut)[];
+}
+
+interface TimingOut {
+  detect: number;
+  encode: number;
+  patch: number;
+  read: number;
+  search: number;
+  total: number;
+}
+
+interface TrackOut {
+  lesions: (LesionOut)[];
+  merged_into: string | null;
+  new_in: string | null;
+  split_from: string | null;
+  track_id: string;
+  vanished_in: string | null;
+}
+
+interface TracksOut {
+  links: (LinkOut)[];
+  notice: string;
+  ordered_by: "study_date" | "study_number";
+  patient_id: string;
+  response: ResponseOut;
+  studies: (StudyOut)[];
+  timeline: TimelineOut;
+  tracks: (TrackOut)[];
+  warnings: (string)[];
+}
+
+interface UploadOut {
+  columns: number;
+  expires_in_s: number;
+  first_slice_index: number;
+  grid: string;
+  identity: IdentityOut | null;
+  key_slice_index: number;
+  rows: number;
+  slice_interval_mm: number;
+  slices: number;
+  spacing_mm_px: (number)[];
+  upload_id: string;
+  warnings: (string)[];
+}
