@@ -25,7 +25,7 @@ from service.pacs.follow_ups import (
     pacs_lesion,
 )
 from service.pacs.patient import PatientInPacs
-from service.pacs.proposals import QueryPlace, body_height
+from service.pacs.proposals import QueryPlace
 from service.pacs.series import PacsReference, PacsSeries, find_series, read_slab
 
 OWN_IDS = (
@@ -96,7 +96,7 @@ def search_pacs(engine: SearchEngine, pacs: PacsClient, query: PacsQuery) -> Pac
     asked = replace(query.lesion, patient_id=patient.patient_id, study_id=study_id)
     found = engine.embed(asked, slab)
     found = found.under_names(_named(found, pacs_lesion(patient, series, position, found.box)))
-    lesions = _collect(engine, patient, series, (slab, found.node))
+    lesions = _collect(engine, patient, series, (slab, found))
     found = found.among([one.lesion for one in lesions.nodes])
     node = _remeasured(found.known, found.node.lesion) if asked.recist is not None else found.known
     found = replace(found, known=node)
@@ -148,8 +148,9 @@ def _collect(
     engine: SearchEngine,
     patient: PatientInPacs,
     series: PacsSeries,
-    query: tuple[Slab, TrackNode],
+    query: tuple[Slab, EmbeddedQuery],
 ) -> PatientLesions:
-    slab, node = query
-    place = QueryPlace.of(slab, node.lesion.box, body_height(engine, slab, node.lesion.box))
+    slab, found = query
+    assert found.body_height is not None
+    place = QueryPlace.of(slab, found.box, found.body_height)
     return FollowUpFinder(engine, patient).collect(series, place)
