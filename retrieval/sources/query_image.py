@@ -1,11 +1,9 @@
-"""Opens whatever a user points at as CT: PNG slices, DICOM or NIfTI, decided by content."""
+"""Opens whatever a user points at as CT: PNG slices, DICOM or a volume, decided by content."""
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
-import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -15,24 +13,31 @@ import numpy as np
 
 from retrieval.grid import GridMap
 from retrieval.image import CTError, Slab
-from retrieval.sources.deeplesion import coding
+from retrieval.sources.deeplesion.layout import table_of_series
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.table import read_lesion_table
 from retrieval.sources.dicom.file import is_dicom, is_dicom_head
 from retrieval.sources.dicom.series import read_dicom
-from retrieval.sources.nifti import read_nifti
+from retrieval.sources.intensity.judgement import require_hu
+from retrieval.sources.volumes.reading import (
+    VolumeKind,
+    header_of,
+    refuse_analyze,
+    volume_kind,
+    volume_slab,
+)
 
 SpacingMm = tuple[float, float, float]
 """Millimetres along x, along y and from slice to slice."""
 
 ACCEPTED = (
     "a 16-bit PNG holding HU + 32768, a folder of them, a DICOM file, a folder of one DICOM "
-    "series, or NIfTI"
+    "series, or a volume as NIfTI, NRRD or MetaImage"
 )
 NEIGHBOUR_DEPTH_MM = 10.0
 """PNG neighbours are read this far from the key slice; decoding them is what takes the time."""
 
-_SNIFFED_BYTES = 352
+_SNIFFED_BYTES = 132
 
 
 class QueryImageError(CTError):
@@ -44,8 +49,15 @@ class ImageKind(StrEnum):
 
     PNG = "PNG"
     DICOM = "DICOM"
-    NIFTI = "NIfTI"
+    NIFTI = VolumeKind.NIFTI.value
+    NRRD = VolumeKind.NRRD.value
+    META_IMAGE = VolumeKind.META_IMAGE.value
     UNKNOWN = "unknown"
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether one file, or a header with its data file, holds the whole image."""
+        return self in {ImageKind.NIFTI, ImageKind.NRRD, ImageKind.META_IMAGE}
 
 
 def open_query_image(
@@ -55,32 +67,38 @@ def open_query_image(
     spacing_mm: SpacingMm | None = None,
     half_depth_mm: float = NEIGHBOUR_DEPTH_MM,
     series: str | None = None,
+    assume_hu: bool = False,
 ) -> Slab:
     """CT from a file or a folder.
 
     Args:
         path: a 16-bit PNG in DeepLesion's coding, a folder of them, a DICOM file, a folder with
-            DICOM in it or in its folders, or a NIfTI file; file names decide nothing but a PNG's
-            number.
-        key_slice_index: for a folder of PNGs the number in the file's name, for DICOM and NIfTI
-            the position among the sorted slices from 0; the default is the middle. A PNG file is
-            its own key slice.
+            DICOM in it or in its folders, or a volume (NIfTI, NRRD, MetaImage; of a pair either
+            file); file names decide nothing but a PNG's number and which data file belongs to a
+            header.
+        key_slice_index: for a folder of PNGs the number in the file's name, for DICOM the
+            position among the sorted slices from 0, for volumes the file's own index; the default
+            is the middle. A PNG file is its own key slice.
         spacing_mm: of PNGs, which carry none. Not needed where the PNG lies in an archive whose
-            table has its series; refused for DICOM and NIfTI, which say it themselves.
+            table has its series; refused for others, which say it themselves.
         half_depth_mm: how far from the key slice PNG neighbours are read.
         series: which one of several DICOM series: its number in the list that the error shows, or
             its UID.
+        assume_hu: the values are HU, whatever header and histogram say: noted, not refused.
 
     Raises:
         QueryImageError: nothing there, no known kind, or no spacing.
+        NotHounsfieldError: the values are no HU.
         CTError, ArchiveError: of that kind, but not readable as CT.
     """
-    asked = _Asked(key_slice_index, spacing_mm, half_depth_mm, series)
+    asked = _Asked(key_slice_index, spacing_mm, half_depth_mm, series, assume_hu)
     if path.is_dir():
         return _open_folder(path, asked)
     if not path.is_file():
         raise QueryImageError(f"{path} does not exist: give {ACCEPTED}")
     kind = kind_of(path)
+    if kind is ImageKind.UNKNOWN and (header := header_of(path)) is not None:
+        path, kind = header, kind_of(header)
     if kind is ImageKind.PNG:
         return _open_png(path, asked)
     return _open_volume(kind, path, asked)
@@ -94,6 +112,7 @@ class _Asked:
     spacing_mm: SpacingMm | None
     half_depth_mm: float
     series: str | None
+    assume_hu: bool
 
 
 def kind_of(path: Path) -> ImageKind:
@@ -104,14 +123,8 @@ def kind_of(path: Path) -> ImageKind:
         return ImageKind.PNG
     if is_dicom_head(head):
         return ImageKind.DICOM
-    if head.startswith(b"\x1f\x8b"):
-        try:
-            with gzip.open(path) as stream:
-                head = stream.read(_SNIFFED_BYTES)
-        except (OSError, EOFError, zlib.error):
-            return ImageKind.UNKNOWN
-    is_nifti = head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] == b"n+2\0"
-    return ImageKind.NIFTI if is_nifti else ImageKind.UNKNOWN
+    volume = volume_kind(path)
+    return ImageKind.UNKNOWN if volume is None else ImageKind(volume.value)
 
 
 def _open_folder(folder: Path, asked: _Asked) -> Slab:
@@ -133,10 +146,9 @@ def _open_folder(folder: Path, asked: _Asked) -> Slab:
         numbered = _numbered(paths)
         key = _key_number(numbered, asked.key_slice_index, folder)
         return _slab_of_pngs(numbered, key, asked, _archive_spacing(folder))
-    if kind is ImageKind.NIFTI and len(paths) > 1:
-        raise QueryImageError(f"folder {folder} holds {len(paths)} NIfTI files: give one file")
-    target = folder if kind is ImageKind.DICOM else paths[0]
-    return _open_volume(kind, target, asked)
+    if kind.is_volume and len(paths) > 1:
+        raise QueryImageError(f"folder {folder} holds {len(paths)} {kind} files: give one file")
+    return _open_volume(kind, folder if kind is ImageKind.DICOM else paths[0], asked)
 
 
 def _holds_dicom(folder: Path) -> bool:
@@ -145,15 +157,17 @@ def _holds_dicom(folder: Path) -> bool:
 
 
 def _open_volume(kind: ImageKind, path: Path, asked: _Asked) -> Slab:
-    if kind is ImageKind.UNKNOWN:
-        raise QueryImageError(f"{path} is of no kind that is read: give {ACCEPTED}")
-    if asked.spacing_mm is not None:
+    if asked.spacing_mm is not None and kind is not ImageKind.UNKNOWN:
         raise QueryImageError(f"{path} is {kind} and says its spacing itself: leave it out")
+    key, assume_hu = asked.key_slice_index, asked.assume_hu
     if kind is ImageKind.DICOM:
-        return read_dicom(path, key_slice=asked.key_slice_index, series=asked.series)
+        return read_dicom(path, key_slice=key, series=asked.series, assume_hu=assume_hu)
+    if kind is ImageKind.UNKNOWN:
+        refuse_analyze(path)
+        raise QueryImageError(f"{path} is of no kind that is read: give {ACCEPTED}")
     if asked.series is not None:
         raise QueryImageError(f"{path} is {kind} and holds one series: leave the series out")
-    return read_nifti(path, key_slice=asked.key_slice_index)
+    return volume_slab(path, key_slice=key, assume_hu=assume_hu)
 
 
 def _open_png(path: Path, asked: _Asked) -> Slab:
@@ -199,7 +213,8 @@ def _slab_of_pngs(
         for number in range(last, first - 1, -1)
     ]
     grid = GridMap.from_last_slice(last)
-    return Slab(np.stack(planes), spacing_mm[:2], spacing_mm[2], last - key, grid)
+    slab = Slab(np.stack(planes), spacing_mm[:2], spacing_mm[2], last - key, grid)
+    return require_hu(slab, numbered[key].name, assume_hu=asked.assume_hu)
 
 
 def _numbered(paths: list[Path]) -> dict[int, Path]:
@@ -241,8 +256,8 @@ def _key_number(numbered: dict[int, Path], asked: int | None, folder: Path) -> i
 
 def _archive_spacing(folder: Path) -> SpacingMm | None:
     """The spacing that the archive's table states for a folder of its PNGs."""
-    table = folder.resolve().parent.parent / coding.TABLE_NAME
-    if folder.resolve().parent.name != coding.IMAGE_FOLDER or not table.is_file():
+    table = table_of_series(folder)
+    if table is None:
         return None
     return _spacing_by_series(table, table.stat().st_mtime_ns).get(folder.resolve().name)
 

@@ -6,9 +6,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from retrieval.lesion import LesionSearchError
+from retrieval.training.bounds import beyond
+
+MAX_CHARACTERS = 1 << 20
+MAX_ITEMS = 64
+MAX_NUMBER = 10**18
 
 _Config = TypeVar("_Config")
 
@@ -25,7 +30,8 @@ def read_config(
     ``changes`` are ``section.key`` to value, applied last; the recipe's name is the file's.
 
     Raises:
-        RecipeError: no such recipe, a key the recipe does not have, or a value of another kind.
+        RecipeError: no such recipe, a key the recipe does not have, a value of another kind or
+            beyond its bounds.
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
@@ -34,16 +40,24 @@ def read_config(
         known = ", ".join(sorted(recipe.stem for recipe in bundled.glob("*.toml")))
         raise RecipeError(f"recipe {str(name_or_path)!r} is not a file nor one of {known}")
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(_text(path))
         for key, value in changes.items():
             _set(table, key.split("."), value)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise RecipeError(f"recipe {path} is nested too deeply to be a recipe") from None
     return build_config(kind, {"name": path.stem, **table}, where=path.name)
 
 
-def build_config(kind: type[_Config], table: Mapping[str, Any], *, where: str) -> _Config:
-    """A frozen dataclass of nested dataclasses from a table; raises RecipeError with the path."""
+def build_config(
+    kind: type[_Config], table: Mapping[str, Any], *, where: str, section: str = ""
+) -> _Config:
+    """A frozen dataclass of nested dataclasses from a table; raises RecipeError with the path.
+
+    ``section`` is the table's place in the recipe, with a dot at its end; numbers must lie within
+    ``retrieval.training.bounds``.
+    """
     hints = get_type_hints(kind)
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(table) - known):
@@ -55,26 +69,55 @@ def build_config(kind: type[_Config], table: Mapping[str, Any], *, where: str) -
         if isinstance(hint, type) and is_dataclass(hint):
             if not isinstance(value, dict):
                 raise RecipeError(f"{path} is {value!r}: a table [{key}] is needed")
-            values[key] = build_config(hint, value, where=path)
-        else:
-            values[key] = _plain(hint, value, path)
-    return kind(**values)
+            values[key] = build_config(hint, value, where=path, section=f"{section}{key}.")
+            continue
+        values[key] = _plain(hint, value, path)
+        wrong = beyond(section + key, values[key])
+        if wrong is not None:
+            raise RecipeError(f"{path}{wrong}")
+    try:
+        return kind(**values)
+    except RecipeError:
+        raise
+    except LesionSearchError as error:
+        raise RecipeError(f"{where}: {error}") from None
+
+
+def _text(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        text = file.read(MAX_CHARACTERS + 1)
+    if len(text) > MAX_CHARACTERS:
+        raise RecipeError(f"recipe {path} has more than {MAX_CHARACTERS} characters: not a recipe")
+    return text
 
 
 def _plain(hint: Any, value: Any, path: str) -> Any:
     if get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise RecipeError(f"{path} is {value!r}: a list is needed")
-        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
+        return _list(get_args(hint), value, path)
     if get_origin(hint) is dict:
         if not isinstance(value, dict):
             raise RecipeError(f"{path} is {value!r}: a table of numbers is needed")
         return {key: _plain(float, number, f"{path}.{key}") for key, number in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > MAX_NUMBER:
+            raise RecipeError(f"{path} is a number of {len(str(value))} digits: not a recipe's")
         return float(value)
     if hint in (int, float, bool, str) and type(value) is not hint:
         raise RecipeError(f"{path} is {value!r}: {hint.__name__} is needed")
     return value
+
+
+def _list(hints: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
+    """A list whose items are of one kind (``tuple[float, ...]``) or of one each."""
+    if not isinstance(value, list):
+        raise RecipeError(f"{path} is {value!r}: a list is needed")
+    if len(value) > MAX_ITEMS:
+        raise RecipeError(f"{path} has {len(value)} items: at most {MAX_ITEMS} are accepted")
+    kinds = hints[:1] * len(value) if hints[-1] is ... else hints
+    if len(value) != len(kinds):
+        raise RecipeError(f"{path} has {len(value)} items: {len(kinds)} are needed")
+    numbered = enumerate(zip(kinds, value, strict=True))
+    return tuple(_plain(kind, item, f"{path}[{n}]") for n, (kind, item) in numbered)
 
 
 def _set(table: dict[str, Any], keys: list[str], text: str) -> None:

@@ -13,7 +13,7 @@ from retrieval.grid import Grid
 from retrieval.lesion import Box, LesionSearchError
 from service.commands.option_groups import with_groups
 from service.commands.options import DetectorOption, ImageOptions, JsonFlag
-from service.console import answer, answer_json, progress_bar, say
+from service.console import answer, answer_json, progress_bar, say, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +48,7 @@ def detect(
         Path,
         typer.Argument(
             help="A 16-bit PNG (HU + 32768) or a folder of them, a DICOM file or a folder with "
-            "one series, or NIfTI."
+            "one series, or a volume: NIfTI, NRRD, MetaImage."
         ),
     ],
     reading: ImageOptions,
@@ -87,12 +87,15 @@ def detect(
         key_slice_index=choice.key_slice_index,
         spacing_mm=choice.spacing_mm,
         half_depth_mm=WHOLE_SERIES_MM if all_slices else proposer.half_depth_mm,
+        assume_hu=choice.assume_hu,
     )
     read = ReadSlab(slab, (time.perf_counter() - start) * 1000)
     if all_slices:
         document, found, boxes = _scanned(proposer, read, limit, min_score)
     else:
         document, found, boxes = _on_key_slice(proposer, read, limit, min_score)
+    warn(slab.notes)
+    document["warnings"] = list(slab.notes)
     if figure is not None:
         _save_figure(slab, boxes, proposer.name, figure)
     answer_json(document) if as_json else answer(found, _footer(document))

@@ -62,6 +62,14 @@ ApproximateFlag = Annotated[
 SpacingOption = Annotated[
     str | None, typer.Option(help="x,y,interval in mm, for PNGs outside an archive.")
 ]
+AssumeHuFlag = Annotated[
+    bool,
+    typer.Option(
+        "--assume-hu",
+        help="Take the values for Hounsfield units where they do not look like it; a warning "
+        "says so.",
+    ),
+]
 
 ResamplesOption = Annotated[
     int,
@@ -122,13 +130,17 @@ class ImageOptions:
         str | None,
         typer.Option(help="Which DICOM series of a folder: its number in the list, or its UID."),
     ] = None
+    assume_hu: AssumeHuFlag = False
 
     def choice(self) -> ImageChoice:
         """The options parsed; raises LesionError."""
         from service.engine.query import ImageChoice
 
         return ImageChoice.parse(
-            key_slice_index=self.key_slice, spacing=self.spacing, series=self.series
+            key_slice_index=self.key_slice,
+            spacing=self.spacing,
+            series=self.series,
+            assume_hu=self.assume_hu,
         )
 
 

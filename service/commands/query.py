@@ -56,7 +56,7 @@ def query(
         Path | None,
         typer.Argument(
             help="A 16-bit PNG (HU + 32768) or a folder of them, a DICOM file or a folder with "
-            "one series, or NIfTI."
+            "one series, or a volume: NIfTI, NRRD, MetaImage."
         ),
     ] = None,
     lesion: Annotated[str | None, typer.Option(help="Search with an indexed lesion.")] = None,
@@ -90,6 +90,7 @@ def query(
         key_slice_index=reading.key_slice,
         spacing=reading.spacing,
         series=reading.series,
+        assume_hu=reading.assume_hu,
     )
     detecting = image is not None and not asked.is_marked
     engine = engine_of(index, models, vectors, detecting=detecting)
@@ -118,6 +119,7 @@ def search_image(engine: SearchEngine, asked: LesionQuery, path: Path) -> Answer
         spacing_mm=asked.image.spacing_mm,
         half_depth_mm=engine.half_depth_mm(detecting=not asked.is_marked),
         series=asked.image.series,
+        assume_hu=asked.image.assume_hu,
     )
     read_ms = (time.perf_counter() - start) * 1000
     return Answered(engine.search(asked, slab).with_read_time(read_ms), slab)

@@ -180,6 +180,7 @@ class Decoder:
             "half_depth_mm": options.half_depth_mm,
             "names": options.names,
             "series": options.series,
+            "assume_hu": options.assume_hu,
         }
         send_message(self._channel, document, _chunks(files), sum(sizes))
 

@@ -18,6 +18,7 @@ from retrieval.sources.query_image import (
     kind_of,
     open_query_image,
 )
+from retrieval.sources.volumes.reading import data_file_name
 from service.decoding.identity import IdentifiedImage, identity_of
 from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.screening import screen
@@ -38,7 +39,13 @@ _STORED_NAME = re.compile(r"(?<![\w.-])(\d{4,5})\.(?:dcm|png|nii|nrrd|mha)(?![\w
 _MAX_HU = 1e6
 """Metal reaches some ten thousand."""
 
-_SUFFIX = {ImageKind.PNG: ".png", ImageKind.DICOM: ".dcm", ImageKind.NIFTI: ".nii"}
+_SUFFIX = {
+    ImageKind.PNG: ".png",
+    ImageKind.DICOM: ".dcm",
+    ImageKind.NIFTI: ".nii",
+    ImageKind.NRRD: ".nrrd",
+    ImageKind.META_IMAGE: ".mha",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class UploadOptions:
     ``spacing_mm`` is along x, along y and from slice to slice; PNG has no geometry of its own.
     ``half_depth_mm`` is how far from the key slice PNG neighbours are read. ``names`` is what the
     client calls its files: they may say whose images these are, and are never paths. ``series``
-    chooses one of several DICOM series.
+    chooses one of several DICOM series. ``assume_hu`` takes values for HU that do not look like
+    it.
     """
 
     key_slice_index: int | None = None
@@ -56,6 +64,7 @@ class UploadOptions:
     half_depth_mm: float = NEIGHBOUR_DEPTH_MM
     names: tuple[str, ...] = ()
     series: str | None = None
+    assume_hu: bool = False
 
 
 def read_folder(
@@ -74,7 +83,7 @@ def read_folder(
     """
     try:
         files, others = _unpacked(folder, limits)
-        files = [_named_by_content(file) for file in files]
+        files = _with_data_file(files) or [_named_by_content(file) for file in files]
         _check_one_kind(files)
         screen(files, limits)
         if len(files) > 1:
@@ -88,6 +97,7 @@ def read_folder(
             spacing_mm=options.spacing_mm,
             half_depth_mm=options.half_depth_mm,
             series=options.series,
+            assume_hu=options.assume_hu,
         )
         _check_plausible(slab)
         notes = [f"left out: {others} files of other kinds"] if others else []
@@ -175,6 +185,25 @@ def _unpacked(folder: Path, limits: DecodeLimits) -> tuple[list[Path], int]:
     return files, others
 
 
+def _with_data_file(files: list[Path]) -> list[Path]:
+    """A volume's header alone, its data file laid beside it; nothing for any other upload."""
+    kinds = [kind_of(path) for path in files]
+    if len(files) != 2 or not {ImageKind.UNKNOWN} < set(kinds):
+        return []
+    header, data = files if kinds[1] is ImageKind.UNKNOWN else files[::-1]
+    named = data_file_name(header) if kind_of(header).is_volume else None
+    if named is None:
+        return []
+    folder = header.parent / "volume"
+    folder.mkdir()
+    header = header.rename(folder / header.name)
+    target = folder / named
+    # The name is the upload's own text: one that is no plain name is left to the reader to refuse.
+    if target.parent == folder and named not in {"", ".", "..", header.name}:
+        data.rename(target)
+    return [header]
+
+
 def _named_by_content(path: Path) -> Path:
     kind = kind_of(path)
     if kind is ImageKind.UNKNOWN:
@@ -185,8 +214,11 @@ def _named_by_content(path: Path) -> Path:
 
 
 def _check_one_kind(files: list[Path]) -> None:
+    if len(files) == 1:
+        return
     kinds = {path.suffix: 1 for path in files}
     if len(kinds) > 1:
         raise UploadError(f"the upload mixes {len(kinds)} kinds of image: send one of them alone")
-    if len(files) > 1 and files[0].suffix == _SUFFIX[ImageKind.NIFTI]:
-        raise UploadError(f"{len(files)} NIfTI files were sent: send one")
+    kind = next(kind for kind, suffix in _SUFFIX.items() if suffix == files[0].suffix)
+    if kind.is_volume:
+        raise UploadError(f"{len(files)} {kind} files were sent: send one")

@@ -9,16 +9,17 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import nibabel as nib
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
+from retrieval.image import CTError
 from retrieval.lesion import LesionSearchError
 from retrieval.sources.dicom.file import with_syntax
 from retrieval.sources.dicom.objects import stray_kind
 from retrieval.sources.dicom.syntaxes import check_syntax
 from retrieval.sources.dicom.values import BITS, check_bits
 from retrieval.sources.query_image import ImageKind, kind_of
+from retrieval.sources.volumes.reading import claimed_shape
 from service.decoding.limits import DecodeLimits, UploadError
 
 BYTES_PER_VOXEL = 4
@@ -59,8 +60,8 @@ def screen(files: Sequence[Path], limits: DecodeLimits) -> None:
             _screen_png(file, len(files), limits)
     elif kind is ImageKind.DICOM:
         _screen_series([_screen_dicom(file, limits) for file in files], limits)
-    elif kind is ImageKind.NIFTI:
-        _screen_nifti(files[0], limits)
+    elif kind.is_volume:
+        _screen_volume(files[0], kind, limits)
 
 
 def _screen_series(claimed: Sequence[tuple[int, int, int]], limits: DecodeLimits) -> None:
@@ -143,13 +144,13 @@ def _ascending_until_pixels(name: str) -> Callable[[BaseTag, str | None, int], b
     return reached
 
 
-def _screen_nifti(path: Path, limits: DecodeLimits) -> None:
+def _screen_volume(path: Path, kind: ImageKind, limits: DecodeLimits) -> None:
     try:
-        shape = [int(length) for length in nib.load(path).shape]  # type: ignore[attr-defined]
-    except MemoryError:
+        shape = list(claimed_shape(path))
+    except (MemoryError, CTError):
         raise
     except Exception as wrong:
-        raise UploadError(f"{path.name} is not a readable NIfTI file: {wrong}") from None
+        raise UploadError(f"{path.name} is not a readable {kind} file: {wrong}") from None
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     if len(shape) != 3:

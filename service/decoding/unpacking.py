@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from retrieval.image import CTError
 from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.file import plain_dicom
 from retrieval.sources.query_image import ImageKind, kind_of
+from retrieval.sources.volumes.reading import data_file_name
 from service.decoding.limits import DecodeLimits, UploadError
 
 GZIP = b"\x1f\x8b"
@@ -106,7 +108,8 @@ def expand_zip(
 ) -> tuple[list[Path], int]:
     """Writes the images of a zip under numbers of our own, in order; counts the other files.
 
-    What is of no kind that is read (a README) is left out.
+    What is of no kind that is read (a README) is left out; the data file of a volume's header is
+    kept beside it.
 
     Raises:
         UploadError: too many entries, encrypted, links, names that leave the archive, another
@@ -126,15 +129,12 @@ def expand_zip(
                 target = folder / f"{number:05d}"
                 _copy_entry(opened, entry, target, budget)
                 _refuse_archive(target, "a zip")
-                if kind_of(target) is not ImageKind.UNKNOWN:
-                    found.append(target)
-                else:
-                    target.unlink()
+                found.append(target)
     except _BROKEN as wrong:
         raise UploadError(f"the zip cannot be unpacked: {wrong}") from None
-    if not found:
+    if not (images := _images_of(found)):
         raise UploadError(f"the zip holds {len(entries)} files, none of them CT: send one series")
-    return found, len(entries) - len(found)
+    return images, len(entries) - len(images)
 
 
 def entry_names(source: Path, limits: DecodeLimits) -> list[str]:
@@ -213,6 +213,21 @@ def _copy_entry(
             f"the zip cannot be unpacked: an entry declares {entry.file_size} bytes and has "
             f"{written_bytes}"
         )
+
+
+def _images_of(found: list[Path]) -> list[Path]:
+    """The images, and the data file of a volume whose header has one; the others are removed."""
+    images = [path for path in found if kind_of(path) is not ImageKind.UNKNOWN]
+    others = [path for path in found if path not in images]
+    if len(images) == len(others) == 1 and kind_of(images[0]).is_volume:
+        try:
+            if data_file_name(images[0]) is not None:
+                return found
+        except CTError as wrong:
+            raise UploadError(str(wrong)) from None
+    for path in others:
+        path.unlink()
+    return images
 
 
 def _refuse_archive(path: Path, where: str) -> None:

@@ -76,6 +76,7 @@ def _serve_one(
         request["half_depth_mm"],
         tuple(request["names"]),
         request["series"],
+        request["assume_hu"],
     )
     sound = True
     try:

@@ -36,6 +36,7 @@ class QueryFields(TypedDict, total=False):
     key_slice_index: int | None
     spacing: Numbers | None
     series: str | None
+    assume_hu: bool
     patient_id: str | None
     study_id: str | None
     k: int
@@ -51,11 +52,13 @@ class ImageChoice:
         key_slice_index: the series' own number of the key slice; None for the middle one.
         spacing_mm: for images whose files hold no spacing, as PNGs outside an archive.
         series: which one of several DICOM series, by its number in the list or its UID.
+        assume_hu: the user's word that the values are HU, whatever they look like.
     """
 
     key_slice_index: int | None = None
     spacing_mm: SpacingMm | None = None
     series: str | None = None
+    assume_hu: bool = False
 
     @classmethod
     def parse(
@@ -64,13 +67,14 @@ class ImageChoice:
         key_slice_index: int | None = None,
         spacing: Numbers | None = None,
         series: str | None = None,
+        assume_hu: bool = False,
     ) -> Self:
         """The choice as a user writes it; raises LesionError for a spacing that is none."""
         if spacing is None:
-            return cls(key_slice_index, series=series)
+            return cls(key_slice_index, series=series, assume_hu=assume_hu)
         text = _text(spacing)
         x, y, interval = parse_numbers(text, count=3, name="spacing", form="x,y,interval in mm")
-        return cls(key_slice_index, (x, y, interval), series)
+        return cls(key_slice_index, (x, y, interval), series, assume_hu)
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ class LesionQuery:
                 key_slice_index=fields.get("key_slice_index"),
                 spacing=fields.get("spacing"),
                 series=fields.get("series"),
+                assume_hu=fields.get("assume_hu", False),
             ),
         )
 

@@ -32,6 +32,11 @@ class FileForm(RequestModel):
         default=None, description="mm: x,y,slice interval; for PNG", examples=["0.8,0.8,5"]
     )
 
+    assume_hu: bool = Field(
+        default=False,
+        description="take the values for Hounsfield units where they do not look like it; the "
+        "answer's `warnings` say so",
+    )
     grid: Grid = Field(
         default=Grid.FILE,
         description="what key_slice_index, box, recist and point are in, and the answer: the "
@@ -54,7 +59,10 @@ class FileForm(RequestModel):
     def choice(self) -> ImageChoice:
         """Which slice is meant, and what the files do not tell; raises LesionError."""
         return ImageChoice.parse(
-            key_slice_index=self.key_slice_index, spacing=self.spacing, series=self.series
+            key_slice_index=self.key_slice_index,
+            spacing=self.spacing,
+            series=self.series,
+            assume_hu=self.assume_hu,
         )
 
 
@@ -90,6 +98,7 @@ class SearchForm(ImageForm):
             key_slice_index=self.key_slice_index,
             spacing=self.spacing,
             series=self.series,
+            assume_hu=self.assume_hu,
             patient_id=self.patient_id,
             study_id=self.study_id,
             k=self.k,

@@ -59,6 +59,7 @@ class BulkOptions:
         batch_size: patches embedded at once.
         attempts: workers a shard may cost before its lesions are left out by name.
         patience_s: how long none may be ready before the job gives up.
+        assume_hu: images are HU whatever their values look like.
     """
 
     workers: int | None = None
@@ -67,6 +68,7 @@ class BulkOptions:
     batch_size: int = 32
     attempts: int = 3
     patience_s: float = 600.0
+    assume_hu: bool = False
 
 
 @dataclass
@@ -129,6 +131,7 @@ def index_archive_on_cluster(
         fingerprint=index.binding.fingerprint,
         batch_size=options.batch_size,
         device="cuda" if options.gpus_per_worker > 0 else "cpu",
+        assume_hu=options.assume_hu,
     )
     encoder = cluster.share(encoder_file.read_bytes())
     crew = _Crew(cluster, order, encoder, options, shards, report)
@@ -265,7 +268,7 @@ class _Crew:
     def _given_up(self, shard: _Shard, reason: str) -> EmbeddedGroup:
         why = f"{shard.deaths} workers died over the shard it is in, the last so: {reason}"
         failed = [FailedLesion(lesion_id, why) for lesion_id in shard.lesion_ids]
-        return EmbeddedGroup([], np.empty((0, 0), np.float32), [], 0, failed)
+        return EmbeddedGroup([], np.empty((0, 0), np.float32), [], 0, 0, failed)
 
 
 def _cut_shards(lesion_ids: Sequence[str], workers: int, largest: int) -> deque[_Shard]:

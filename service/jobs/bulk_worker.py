@@ -24,6 +24,7 @@ class WorkOrder:
         fingerprint: of the encoder.
         batch_size: patches embedded at once.
         device: where the encoder runs, ``cpu`` or ``cuda``.
+        assume_hu: images are HU whatever their values look like.
     """
 
     archive: Path
@@ -31,6 +32,7 @@ class WorkOrder:
     fingerprint: str
     batch_size: int
     device: str
+    assume_hu: bool = False
 
 
 class EmbeddingWorker:
@@ -53,7 +55,11 @@ class EmbeddingWorker:
 
     def embed(self, lesion_ids: Sequence[str]) -> EmbeddedGroup:
         """The lesions of a shard with their vectors, those that cannot be read by name."""
-        options = IndexingOptions(batch_size=self._order.batch_size, commit_every=len(lesion_ids))
+        options = IndexingOptions(
+            batch_size=self._order.batch_size,
+            commit_every=len(lesion_ids),
+            assume_hu=self._order.assume_hu,
+        )
         lesions = [self._lesions[lesion_id] for lesion_id in lesion_ids]
         (group,) = embedded_groups(self._archive, lesions, self._encoder, options=options)
         return group

@@ -20,6 +20,7 @@ from retrieval.patch import Patch, extract_patch
 from retrieval.pixel_hash import pixel_hash
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
+from retrieval.sources.intensity.judgement import require_hu
 from service.engine.lesion_location import LesionLocator, located
 
 
@@ -34,12 +35,14 @@ class IndexingOptions:
         commit_every: lesions stored in one transaction; what is lost when a job is killed.
         locator: estimates the body position of lesions whose location is not given; it is kept
             in the index with its error. None leaves them without.
+        assume_hu: images are HU whatever their values look like.
     """
 
     readers: int = 2
     batch_size: int = 32
     commit_every: int = 256
     locator: LesionLocator | None = None
+    assume_hu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,14 @@ class IndexingReport:
         already_there: lesions of the archive that the index held before.
         with_repeated_slices: lesions whose patch reached beyond the slices on disk, where the
             nearest slice stands for the missing one.
+        doubtful_hu: lesions on images whose values may be no HU, or were taken for them.
         failed: lesions that could not be read, each with its reason.
     """
 
     added: int = 0
     already_there: int = 0
     with_repeated_slices: int = 0
+    doubtful_hu: int = 0
     failed: list[FailedLesion] = field(default_factory=list)
 
     @property
@@ -82,6 +87,7 @@ class IndexingReport:
             "added": self.added,
             "already_there": self.already_there,
             "with_repeated_slices": self.with_repeated_slices,
+            "doubtful_hu": self.doubtful_hu,
             "failed": [failure.to_json() for failure in self.failed],
         }
 
@@ -95,6 +101,7 @@ class EmbeddedGroup:
         vectors: (n, dimension) float32, one for each of them.
         pixel_hashes: of the key slice, one for each of them.
         with_repeated_slices: how many of them lacked a neighbour slice on disk.
+        doubtful_hu: how many lie on images whose values may be no HU.
         failed: those that could not be read.
     """
 
@@ -102,6 +109,7 @@ class EmbeddedGroup:
     vectors: NDArray[np.float32]
     pixel_hashes: Sequence[str]
     with_repeated_slices: int
+    doubtful_hu: int
     failed: Sequence[FailedLesion]
 
 
@@ -156,6 +164,7 @@ def embedded_groups(
             vectors=encoder.embed(patches, batch_size=options.batch_size).vectors,
             pixel_hashes=[piece.pixels for piece in sound],
             with_repeated_slices=sum(piece.repeats_slices for piece in sound),
+            doubtful_hu=sum(piece.is_doubtful for piece in sound),
             failed=[_failure(piece) for piece in group if isinstance(piece.outcome, Exception)],
         )
 
@@ -172,6 +181,7 @@ def store_group(
     )
     report.added += len(group.lesions)
     report.with_repeated_slices += group.with_repeated_slices
+    report.doubtful_hu += group.doubtful_hu
     report.failed += group.failed
 
 
@@ -181,6 +191,7 @@ class _CutPatch:
     outcome: Patch | LesionSearchError
     repeats_slices: bool = False
     pixels: str = ""
+    is_doubtful: bool = False
 
 
 def _cut_patches(
@@ -192,10 +203,12 @@ def _cut_patches(
     def cut(lesion: Lesion) -> _CutPatch:
         try:
             slab = archive.slab(lesion, half_depth_mm=spec.half_depth_mm)
+            slab = require_hu(slab, f"slice {lesion.key_slice_index}", assume_hu=options.assume_hu)
             patch = extract_patch(slab, lesion.box, spec)
             repeats = bool(slab.filled_slices) or patch.repeated_slices > 0
             pixels = pixel_hash(slab.hu[slab.key_slice])
-            return _CutPatch(located(lesion, slab, options.locator), patch, repeats, pixels)
+            lesion = located(lesion, slab, options.locator)
+            return _CutPatch(lesion, patch, repeats, pixels, bool(slab.notes))
         except LesionSearchError as mistake:
             return _CutPatch(lesion, mistake)
 

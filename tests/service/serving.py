@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -21,7 +22,9 @@ START_S = 240.0
 class ServiceProcess:
     """``lesion-search serve`` as a process; ``url`` is where it answers."""
 
-    def __init__(self, index: Path, encoder: Path, log: Path) -> None:
+    def __init__(
+        self, index: Path, encoder: Path, log: Path, *, descriptors: int | None = None
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -31,6 +34,8 @@ class ServiceProcess:
         command = [sys.executable, "-m", "service.cli", *(str(word) for word in words)]
         with log.open("w") as written:
             self.process = subprocess.Popen(command, stderr=written)
+        if descriptors is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
     def wait_until_ready(self) -> dict[str, Any]:
         """What ``readyz`` says when it says yes."""
@@ -60,9 +65,11 @@ class ServiceProcess:
 
 
 @contextmanager
-def service_process(index: Path, encoder: Path, folder: Path) -> Iterator[ServiceProcess]:
-    """A service that was asked to start; killed at the end if it still runs."""
-    service = ServiceProcess(index, encoder, folder / "service.log")
+def service_process(
+    index: Path, encoder: Path, folder: Path, *, descriptors: int | None = None
+) -> Iterator[ServiceProcess]:
+    """A service that was asked to start, with so many descriptors; killed at the end."""
+    service = ServiceProcess(index, encoder, folder / "service.log", descriptors=descriptors)
     try:
         yield service
     finally:

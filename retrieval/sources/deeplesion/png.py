@@ -23,6 +23,9 @@ from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError
 MAX_SIDE_PX = 4096
 """CT slices have 512 pixels a side, rarely 1024."""
 
+MAX_FILE_BYTES = 2 * MAX_SIDE_PX**2 + (1 << 20)
+"""The largest slice as it is, uncompressed, and a megabyte of what else a PNG may hold."""
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = 0
 
@@ -42,13 +45,23 @@ def read_deeplesion_png(
     """
     path = Path(path)
     try:
-        encoded = path.read_bytes()
+        encoded = _read_bounded(path)
     except FileNotFoundError:
         raise RowError(ProblemReason.MISSING_FILE, f"{path} does not exist") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise RowError(ProblemReason.UNDECODABLE_IMAGE, f"{path}: {reason}") from None
     return decode_deeplesion_png(encoded, name=str(path), image_size=image_size)
+
+
+def _read_bounded(path: Path) -> bytes:
+    with path.open("rb") as file:
+        encoded = file.read(MAX_FILE_BYTES + 1)
+    if len(encoded) > MAX_FILE_BYTES:
+        # Its header may say why; beyond that nothing of such a file is looked at.
+        _read_header(encoded, str(path)).check(str(path), None)
+        raise _undecodable(str(path), f"it has more than {MAX_FILE_BYTES >> 20} MB")
+    return encoded
 
 
 def decode_deeplesion_png(

@@ -21,7 +21,9 @@ from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.header import DicomPlane
 from retrieval.sources.dicom.parts import SeriesPart, chosen_part
 from retrieval.sources.dicom.placing import EvenRun, SlicePlacing, even_run, placing_of
-from retrieval.sources.dicom.values import forget_pixels, hu_of, notes_of
+from retrieval.sources.dicom.values import declared_of, forget_pixels, hu_of, notes_of
+from retrieval.sources.intensity.declared import UNDECLARED, DeclaredIntensity
+from retrieval.sources.intensity.judgement import require_hu
 
 ALONE_MM = 5.0
 """Stands for the interval of a slice that has no neighbours and no thickness; nothing is drawn from
@@ -42,6 +44,7 @@ class DicomGrid:
         first_slice: position of the first slice among all of the series.
         key_slice: position of the key slice among all of the series.
         notes: what a reader should know of how the files were read.
+        declared: what the files say of their values.
     """
 
     hu: NDArray[np.float32]
@@ -53,6 +56,7 @@ class DicomGrid:
     first_slice: int
     key_slice: int
     notes: tuple[str, ...] = ()
+    declared: DeclaredIntensity = UNDECLARED
 
     @property
     def steps_mm(self) -> NDArray[np.float64]:
@@ -61,7 +65,13 @@ class DicomGrid:
         return np.asarray(self.axes * lengths[:, None], np.float64)
 
 
-def read_dicom(path: Path, *, key_slice: int | None = None, series: str | None = None) -> Slab:
+def read_dicom(
+    path: Path,
+    *,
+    key_slice: int | None = None,
+    series: str | None = None,
+    assume_hu: bool = False,
+) -> Slab:
     """A file, or one series of a folder and its folders, as CT.
 
     Args:
@@ -70,17 +80,19 @@ def read_dicom(path: Path, *, key_slice: int | None = None, series: str | None =
         series: which one of several: its number in the list that the error shows, or its UID.
 
     Raises:
-        DicomError: whatever keeps the files from being CT in HU with a known geometry, in one
-            line; several series and none named, listed.
+        DicomError: whatever keeps the files from being CT with a known geometry, in one line;
+            several series and none named, listed.
+        NotHounsfieldError: its values are no HU, unless ``assume_hu``.
     """
-    return slab_of(read_dicom_grid(path, key_slice=key_slice, series=series))
+    return slab_of(read_dicom_grid(path, key_slice=key_slice, series=series), assume_hu=assume_hu)
 
 
-def slab_of(grid: DicomGrid) -> Slab:
-    """The slices as CT on their key slice."""
+def slab_of(grid: DicomGrid, *, assume_hu: bool = False) -> Slab:
+    """The slices as CT on their key slice; raises NotHounsfieldError unless ``assume_hu``."""
     volume = to_display("the series", grid.hu, grid.steps_mm)
     volume = replace(volume, grid=volume.grid.with_slices_from(grid.first_slice))
-    return volume.slab("the series", key_slice=grid.key_slice, notes=grid.notes)
+    slab = volume.slab("the series", key_slice=grid.key_slice, notes=grid.notes)
+    return require_hu(slab, "the series", declared=grid.declared, assume_hu=assume_hu)
 
 
 def read_dicom_grid(
@@ -118,6 +130,7 @@ def grid_of(part: SeriesPart, *, key_slice: int | None = None) -> DicomGrid:
         run.first,
         key,
         (*part.notes, *placing.notes, *_run_notes(planes, run, depths), *alone, *notes_of(used)),
+        declared_of(used),
     )
 
 

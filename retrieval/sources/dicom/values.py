@@ -12,6 +12,8 @@ from retrieval.image import CT_HU
 from retrieval.sources.dicom.codestream import check_codestream
 from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.syntaxes import BIG_ENDIAN, NATIVE
+from retrieval.sources.intensity.declared import DeclaredIntensity, judge_declared
+from retrieval.sources.intensity.histogram import IntensityKind
 
 if TYPE_CHECKING:
     from retrieval.sources.dicom.header import DicomPlane
@@ -54,6 +56,27 @@ def hu_of(plane: DicomPlane) -> NDArray[np.float32]:
     if outside is not None:
         hu[outside] = CT_HU.padding
     return hu
+
+
+def declared_of(planes: Sequence[DicomPlane]) -> DeclaredIntensity:
+    """What the first file says of its values, or the first one that says something against HU."""
+    said = [_declared_by(plane) for plane in planes]
+    against = (one for one in said if judge_declared(one).kind is not IntensityKind.HOUNSFIELD)
+    return next(against, said[0])
+
+
+def _declared_by(plane: DicomPlane) -> DeclaredIntensity:
+    dataset = plane.dataset
+    image_type = dataset.get("ImageType") or ()
+    values = (image_type,) if isinstance(image_type, str) else tuple(map(str, image_type))
+    stored_bits = dataset.get("BitsStored")
+    return DeclaredIntensity(
+        modality=str(dataset.get("Modality") or ""),
+        rescale_type=str(dataset.get("RescaleType") or ""),
+        image_type=values,
+        stored_bits=stored_bits if isinstance(stored_bits, int) else None,
+        is_scaled=plane.rescale[0] != 1,
+    )
 
 
 def forget_pixels(planes: Sequence[DicomPlane]) -> None:

@@ -27,7 +27,7 @@ from retrieval.sources.importers.source import (
     source_file,
 )
 from retrieval.sources.importers.splits import split_patients
-from retrieval.sources.nifti import read_nifti, read_nifti_volume
+from retrieval.sources.volumes.reading import read_volume, volume_slab
 
 SPLIT_SOURCE = "lung_nodules"
 PATIENT_BASE = 110_000
@@ -98,10 +98,10 @@ class NoduleSource:
         return cls(folder, nodules_of, splits, key_slices, ratings)
 
     def nodule(self, patient_name: str, name: str) -> Nodule:
-        """Reads one nodule's pixels; raises NiftiError or ImporterError."""
+        """Reads one nodule's pixels; raises VolumeError or ImporterError."""
         image = source_file(self.folder / "image" / f"{name}.nii.gz")
-        slab = read_nifti(image, key_slice=self._key_slices[name])
-        mask = read_nifti_volume(source_file(self.folder / "mask" / f"{name}.nii.gz"))
+        slab = volume_slab(image, key_slice=self._key_slices[name])
+        mask = read_volume(source_file(self.folder / "mask" / f"{name}.nii.gz")).display()
         if mask.values.shape != slab.hu.shape:
             raise ImporterError(
                 f"{name}: mask {mask.values.shape} and image {slab.hu.shape} differ"
@@ -120,7 +120,7 @@ def import_lung_nodules(
 
     Raises:
         ImporterError: the folder is not this collection.
-        NiftiError: a file of it cannot be read.
+        VolumeError: a file of it cannot be read.
     """
     nodules = NoduleSource.open(source)
     total = len(nodules.nodules_of)

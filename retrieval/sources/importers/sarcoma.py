@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
 from retrieval.progress import ReportProgress
-from retrieval.sources.axes import on_display
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
-from retrieval.sources.dicom.series import read_dicom_grid, slab_of
 from retrieval.sources.importers.mask_marks import recist_of_mask
+from retrieval.sources.importers.masks.placed import place_series
+from retrieval.sources.importers.masks.structures import structure_masks
 from retrieval.sources.importers.source import ImporterError, ImportReport, counted, source_file
 from retrieval.sources.importers.splits import split_patients
-from retrieval.sources.importers.structure_set import structure_mask
-from retrieval.sources.nifti import read_nifti, read_nifti_volume
+from retrieval.sources.volumes.reading import read_volume, volume_slab
 
 PATIENT_BASE = 120_000
 FIRST_SLICE = 1
@@ -49,7 +48,7 @@ def import_sarcoma(
 
     Raises:
         ImporterError: the folder is not this collection.
-        NiftiError, DicomError: a file of it cannot be read.
+        VolumeError, DicomError: a file of it cannot be read.
     """
     names = sarcoma_patients(source)
     splits = split_patients(names, source="sarcoma_ct")
@@ -77,14 +76,17 @@ def read_sarcoma(source: Path, name: str) -> Sarcoma:
     """One patient's CT and mask, from NIfTI or from DICOM with its structure set."""
     folder = source / "nifti" / name
     if folder.is_dir():
-        slab = read_nifti(source_file(folder / "CT_image.nii.gz"))
-        mask = read_nifti_volume(source_file(folder / "CT_mask.nii.gz")).values != 0
+        slab = volume_slab(source_file(folder / "CT_image.nii.gz"))
+        mask = read_volume(source_file(folder / "CT_mask.nii.gz")).display().values != 0
     else:
         folder = source / "dicom" / name / "CT"
-        grid = read_dicom_grid(folder / "image")
-        slab = slab_of(grid)
-        stored = structure_mask(source_file(folder / "mask" / "RS.dcm"), grid)
-        mask = on_display(stored, slab.grid)
+        image = place_series(name, sorted((folder / "image").glob("*.dcm")))
+        regions = list(structure_masks(source_file(folder / "mask" / "RS.dcm"), image))
+        if len(regions) != 1:
+            raise ImporterError(
+                f"{name}: its structure set holds {len(regions)} regions: 1 is read"
+            )
+        slab, mask = image.slab, image.on_display(regions[0].mask)
     if mask.shape != slab.hu.shape or not mask.any():
         raise ImporterError(f"{name}: mask {mask.shape} is empty or not on the CT {slab.hu.shape}")
     return Sarcoma(slab, mask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ from service.commands.indexing.marks import marks
 from service.commands.indexing.sync import sync
 from service.commands.options import (
     ArchiveOption,
+    AssumeHuFlag,
     CollectionOption,
     EncoderOption,
     IndexOption,
@@ -67,10 +68,12 @@ def build(
     readers: Readers = 2,
     ray: RayOption = None,
     ray_gpus: RayGpus = 0.0,
+    assume_hu: AssumeHuFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Index every lesion of an archive. Run again, it goes on where it was."""
-    _fill(archive, out, encoder, readers=readers, ray=ray, ray_gpus=ray_gpus, as_json=as_json)
+    options = IndexOptions(readers, ray, ray_gpus, assume_hu)
+    _fill(archive, out, encoder, options, as_json=as_json)
 
 
 def add(
@@ -80,38 +83,46 @@ def add(
     readers: Readers = 2,
     ray: RayOption = None,
     ray_gpus: RayGpus = 0.0,
+    assume_hu: AssumeHuFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Add an archive's lesions to an index that exists."""
     from index.lesion_index import LesionIndex
 
     LesionIndex.open(index, read_only=True).close()
-    _fill(archive, index, encoder, readers=readers, ray=ray, ray_gpus=ray_gpus, as_json=as_json)
+    options = IndexOptions(readers, ray, ray_gpus, assume_hu)
+    _fill(archive, index, encoder, options, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How an index is filled: threads, or a cluster of Ray; ``assume_hu`` judges no values."""
+
+    readers: int = 2
+    ray: str | None = None
+    ray_gpus: float = 0.0
+    assume_hu: bool = False
+
+
+IN_TWO_THREADS = IndexOptions()
 
 
 def _fill(
-    archive: Path,
-    out: Path,
-    encoder: Path | None,
-    *,
-    readers: int,
-    ray: str | None,
-    ray_gpus: float,
-    as_json: bool,
+    archive: Path, out: Path, encoder: Path | None, options: IndexOptions, *, as_json: bool
 ) -> None:
     from retrieval.embedding.encoder import BUNDLED_ENCODER, LesionEncoder
 
     report: IndexingReport | BulkReport
-    if ray is None:
-        report = build_index(archive, out, LesionEncoder.load(encoder), readers=readers)
+    if options.ray is None:
+        report = build_index(archive, out, LesionEncoder.load(encoder), options)
     else:
         file = BUNDLED_ENCODER if encoder is None else encoder
-        report = build_index_on_cluster(archive, out, file, ray=ray, gpus=ray_gpus)
+        report = build_index_on_cluster(archive, out, file, options)
     _show_indexing(report.to_json(), out, as_json=as_json)
 
 
 def build_index(
-    archive: Path, out: Path, encoder: LesionEncoder, *, readers: int = 2
+    archive: Path, out: Path, encoder: LesionEncoder, chosen: IndexOptions = IN_TWO_THREADS
 ) -> IndexingReport:
     """Fills the index at ``out`` from an archive, with a progress bar; makes it if it is new.
 
@@ -121,7 +132,7 @@ def build_index(
     from service.jobs.indexing import IndexingOptions, index_archive
 
     source = _opened_archive(archive)
-    options = IndexingOptions(readers=readers)
+    options = IndexingOptions(readers=chosen.readers, assume_hu=chosen.assume_hu)
     with (
         _opened_index(out, binding_of(encoder)) as opened,
         progress_bar("lesions") as progress,
@@ -132,7 +143,7 @@ def build_index(
 
 
 def build_index_on_cluster(
-    archive: Path, out: Path, encoder_file: Path, *, ray: str, gpus: float = 0.0
+    archive: Path, out: Path, encoder_file: Path, chosen: IndexOptions
 ) -> BulkReport:
     """``build_index`` with the embedding done on a Ray cluster, joined before ``out`` is made."""
     from retrieval.embedding.encoder import LesionEncoder
@@ -142,9 +153,9 @@ def build_index_on_cluster(
 
     source = _opened_archive(archive)
     binding = binding_of(LesionEncoder.load(encoder_file))
-    options = BulkOptions(gpus_per_worker=gpus)
+    options = BulkOptions(gpus_per_worker=chosen.ray_gpus, assume_hu=chosen.assume_hu)
     with (
-        connected(ray) as cluster,
+        connected(str(chosen.ray)) as cluster,
         _opened_index(out, binding) as opened,
         progress_bar("lesions") as progress,
     ):

@@ -49,7 +49,12 @@ def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -
     names = tuple(told_name(upload.filename or "") for upload in form.uploads)
     choice = form.choice()
     reading = UploadOptions(
-        choice.key_slice_index, choice.spacing_mm, half_depth_mm, names, choice.series
+        choice.key_slice_index,
+        choice.spacing_mm,
+        half_depth_mm,
+        names,
+        choice.series,
+        choice.assume_hu,
     )
     files = [upload.file for upload in form.uploads]
     if form.grid is Grid.FILE or choice.key_slice_index is None:

@@ -265,7 +265,7 @@ def test_removing_what_is_not_there_removes_nothing(refused, built_index, archiv
 def test_misused_options(refused, built_index, image):
     assert "--lesion" in refused("query", "--index", built_index)
     assert "--nosuch" in refused("query", image, "--index", built_index, "--nosuch", "1")
-    assert "unknown" in refused("import", "nothing", "a", "b")
+    assert "No such command 'nothing'" in refused("import", "nothing", "a", "b")
     assert "--dls" in refused("evaluate", "tracking")
     assert "did you mean 000003" in refused("track", "--index", built_index, "--patient", "3")
     assert "split" in refused("evaluate", "retrieval", "--archive", image, "--split", "half")

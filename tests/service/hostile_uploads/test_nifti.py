@@ -37,7 +37,7 @@ NIFTIS = {
     "complex values": (h.nifti_with(datatype=32, bitpix=64), ""),
     "colours": (h.nifti_with(datatype=128, bitpix=24), ""),
     "values of a type there is none of": (h.nifti_with(datatype=999), ""),
-    "eight bits": (h.nifti(np.zeros((64, 64, 3), np.uint8)), "16 bits"),
+    "eight bits": (h.nifti(np.zeros((64, 64, 3), np.uint8)), "8 bits"),
     "no orientation": (h.nifti_with(qform_code=0, sform_code=0), "orientation"),
     "an affine of zeros": (_affine([0] * 4, [0] * 4, [0] * 4), ""),
     "an affine that is no number": (_affine([np.nan] * 4, [0, 1, 0, 0], [0, 0, 1, 0]), ""),

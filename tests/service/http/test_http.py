@@ -95,7 +95,8 @@ def test_several_slices_make_one_slab(client, engine, archive, query):
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_nifti_file_is_read_plain_and_compressed(client, compress, tmp_path):
-    volume = np.zeros((40, 40, 5), np.int16)
+    volume = np.full((40, 40, 5), -1000, np.int16)
+    volume[5:35, 5:35] = 40
     volume[10:20, 10:20] = 60
     nib.Nifti1Image(volume, np.diag([-1.0, -1.0, 2.0, 1.0])).to_filename(tmp_path / "a.nii")
     content = (tmp_path / "a.nii").read_bytes()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 
+import psutil
 import pytest
 
 from tests.service.serving import multipart, service_process
@@ -96,9 +98,31 @@ def test_an_index_that_is_not_there_ends_the_service_in_one_line(tmp_path, encod
     assert "Traceback" not in ended.stderr
 
 
-def test_endless_headers_are_cut_off(own_index, encoder_file, tmp_path):
-    with service_process(own_index, encoder_file, tmp_path) as service:
+@contextmanager
+def idle_connections(port, count):
+    """Connections that say nothing; this process may open that many as well."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, count + 500)), hard))
+    try:
+        with ExitStack() as held:
+            for _ in range(count):
+                held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_floods_of_headers_and_of_connections(own_index, encoder_file, archive, form, tmp_path):
+    """1,100 idle connections at a limit of 1,024 descriptors: nobody else was served."""
+    with service_process(own_index, encoder_file, tmp_path, descriptors=1024) as service:
         service.wait_until_ready()
+        query = {name: form[name] for name in ("file", "box", "spacing")}
+        with idle_connections(service.port, 1100):
+            assert service.ask("GET", "/healthz")[0] == 200
+            assert service.ask("GET", "/readyz")[0] == 200
+            assert service.ask("POST", "/v1/search", query)[0] == 200
+            assert service.ask("POST", "/v1/lesions", form)[0] == 201
+            assert psutil.Process(service.process.pid).num_fds() < 900
         with socket.create_connection(("127.0.0.1", service.port), timeout=30) as stranger:
             stranger.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
             answer = b""

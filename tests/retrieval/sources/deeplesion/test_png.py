@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import struct
 import zlib
 from pathlib import Path
@@ -104,3 +105,21 @@ def test_size_and_presence_are_checked(tmp_path: Path) -> None:
     assert caught.value.reason is ProblemReason.MISSING_FILE
     with pytest.raises(RowError, match="directory"):
         read_deeplesion_png(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sides", "words"), [((39_000, 39_000), "claims 39000 x 39000"), ((64, 64), "more than 33 MB")]
+)
+def test_of_a_file_of_gigabytes_only_the_beginning_is_read(
+    tmp_path: Path, sides: tuple[int, int], words: str
+) -> None:
+    """3 GB in an archive took 3 GB of memory before its header was looked at."""
+    path = tmp_path / "slice.png"
+    path.write_bytes(with_header(encode(GREY16), *sides))
+    with path.open("r+b") as file:
+        file.truncate(3 << 30)  # without blocks on the disk
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RowError, match=words):
+        read_deeplesion_png(path)
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
+    assert grown_mb < 100

@@ -19,7 +19,8 @@ from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.file import read_dataset
 from retrieval.sources.dicom.parts import SeveralSeriesError
 from retrieval.sources.dicom.series import read_dicom, read_dicom_grid
-from retrieval.sources.importers.structure_set import structure_mask
+from retrieval.sources.importers.masks.placed import place_series
+from retrieval.sources.importers.masks.structures import structure_masks
 
 
 def test_a_series_is_sorted_by_position_and_scaled_to_hu(dicom, stored, tmp_path):
@@ -187,7 +188,9 @@ def test_a_real_series_agrees_with_its_published_row(real_data):
     with (real_data / "sarcoma_ct" / "index.csv").open() as file:
         row = next(row for row in csv.DictReader(file) if row["patient"] == "STS_007")
     grid = read_dicom_grid(folder / "image")
-    mask = structure_mask(folder / "mask" / "RS.dcm", grid)
+    image = place_series("STS_007", sorted((folder / "image").glob("*.dcm")))
+    (region,) = structure_masks(folder / "mask" / "RS.dcm", image)
+    mask = region.mask
     key = int(row["key_slice"])
     rows, columns = np.nonzero(mask[key])
     assert "x".join(map(str, reversed(grid.hu.shape))) == row["shape"]

@@ -69,6 +69,30 @@ def test_a_query_by_reference_answers_as_the_engine_does(pacs, phantom, engine):
     assert any("own" in warning for warning in answer.result.warnings)
 
 
+class RememberingEncoder:
+    """The encoder itself, that notes the pixels and the box of every patch."""
+
+    def __init__(self, encoder):
+        self._encoder = encoder
+        self.patches = []
+
+    def __getattr__(self, name):
+        return getattr(self._encoder, name)
+
+    def embed(self, patches, **options):
+        self.patches += [(patch.hu.tobytes(), patch.box) for patch in patches]
+        return self._encoder.embed(patches, **options)
+
+
+def test_the_query_is_embedded_once(pacs, phantom, engine):
+    encoder = RememberingEncoder(engine.encoder)
+    client = pacs.client()
+    mark = next(iter(phantom[2].values()))
+    search_pacs(engine.with_models(encoder, engine.detector), client, mark.query)
+    assert len(encoder.patches) >= 1
+    assert len(set(encoder.patches)) == len(encoder.patches)
+
+
 def test_follow_ups_come_from_stored_reports_and_are_reported_in_turn(
     pacs, phantom, engine, tmp_path
 ):
