@@ -8,7 +8,6 @@ bytes after the last pixel go along.
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -28,9 +27,11 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from retrieval.lesion import LesionSearchError
 from retrieval.sources.dicom.objects import SCREEN_WORDS
+from service.deid.burned_in import shows_text
+from service.deid.numbers import plain_numbers
 from service.deid.pseudonyms import PseudonymError, PseudonymKey
 
-METHOD = "Lesion Search allow-list 1; pseudonyms HMAC-SHA256"
+METHOD = "Lesion Search allow-list 2; pseudonyms HMAC-SHA256"
 IMPLEMENTATION_UID = "2.25.12467360734912357392478160221704035455"
 
 
@@ -41,7 +42,7 @@ class Rule(StrEnum):
     STANDARD_UID = "kept: a UID of the standard"
     PATIENT = "pseudonym"
     DATE = "moved by the patient's own number of days"
-    NUMBER = "kept if it is made of numbers"
+    NUMBER = "kept within its range, to the decimals that it needs"
     CODE = "kept if it is one of the known words"
 
 
@@ -62,6 +63,7 @@ ALLOWED: Mapping[str, Rule] = {
     "PatientPosition": Rule.CODE,
     "PhotometricInterpretation": Rule.CODE,
     "LossyImageCompression": Rule.CODE,
+    "RecognizableVisualFeatures": Rule.CODE,
     "SeriesNumber": Rule.NUMBER,
     "AcquisitionNumber": Rule.NUMBER,
     "InstanceNumber": Rule.NUMBER,
@@ -99,9 +101,14 @@ KNOWN_WORDS: Mapping[str, frozenset[str]] = {
     "PatientPosition": frozenset({"HFS", "HFP", "FFS", "FFP", "HFDR", "HFDL", "FFDR", "FFDL"}),
     "PhotometricInterpretation": frozenset({"MONOCHROME1", "MONOCHROME2"}),
     "LossyImageCompression": frozenset({"00", "01"}),
+    "RecognizableVisualFeatures": frozenset({"YES", "NO"}),
 }
 
-_NUMBER = re.compile(r"[+-]?(\d++\.?\d*+|\.\d++)([eE][+-]?\d++)?")
+TEXT_SEEN = "text seems to be burned into the pixels near the border: look at it"
+FACE = "a face may be recognised on a reconstruction of these slices: deface them before sharing"
+HEAD_PARTS = frozenset({"HEAD", "BRAIN", "SKULL", "FACE", "SINUS", "ORBIT", "JAW", "HEADNECK"})
+"""Values of BodyPartExamined (PS3.16 Annex L) whose slices may show a face."""
+
 _UNDECODABLE = (RuntimeError, ValueError, AttributeError, NotImplementedError, KeyError, TypeError)
 
 
@@ -155,7 +162,10 @@ def deidentify(dataset: Dataset, key: PseudonymKey) -> Deidentified:
         else:
             made.add(DataElement(tag, _vr(dataset, tag), value))
     kept = tuple(element.keyword for element in made)
-    _put_pixels(dataset, made)
+    if shows_text(_put_pixels(dataset, made)):
+        flags = (*flags, TEXT_SEEN)
+    if _shows_a_face(dataset):
+        flags = (*flags, FACE)
     _declare(made, key.patient(patient_id))
     return Deidentified(made, kept, dict(dropped), flags)
 
@@ -226,11 +236,11 @@ def _pass_date(_: str, value: Any, key: PseudonymKey, patient_id: str) -> str | 
         return None
 
 
-def _pass_number(_: str, value: Any, __: PseudonymKey, ___: str) -> Any:
-    texts = _texts(value)
-    if not texts or not all(_NUMBER.fullmatch(text) for text in texts):
-        return None
-    return value
+def _pass_number(keyword: str, value: Any, _: PseudonymKey, __: str) -> list[Any] | None:
+    plain = plain_numbers(keyword, _texts(value))
+    if plain is None or dictionary_VR(keyword) in {"DS", "IS"}:
+        return plain
+    return [int(text) for text in plain]
 
 
 def _pass_code(keyword: str, value: Any, _: PseudonymKey, __: str) -> list[str] | None:
@@ -268,8 +278,18 @@ def _vr(dataset: Dataset, tag: BaseTag) -> str:
     return vr
 
 
-def _put_pixels(dataset: Dataset, made: Dataset) -> None:
-    """The pixels as 16 (or 8) bits, little-endian, nothing in the bits that are not stored."""
+def _shows_a_face(dataset: Dataset) -> bool:
+    """Whether the image says so, or is of a head and does not say that it shows none."""
+    stated = str(dataset.get("RecognizableVisualFeatures") or "").strip().upper()
+    part = str(dataset.get("BodyPartExamined") or "").strip().upper()
+    return stated == "YES" or (stated != "NO" and part in HEAD_PARTS)
+
+
+def _put_pixels(dataset: Dataset, made: Dataset) -> NDArray[np.int32]:
+    """The pixels as 16 (or 8) bits, little-endian, nothing in the bits that are not stored.
+
+    Returns them as (rows, columns).
+    """
     stored, allocated = int(made.get("BitsStored", 0)), int(made.get("BitsAllocated", 0))
     if allocated not in (8, 16) or not 1 <= stored <= allocated:
         raise DeidentifyError(f"{stored} of {allocated} bits a pixel: 8 or 16 are read")
@@ -286,6 +306,7 @@ def _put_pixels(dataset: Dataset, made: Dataset) -> None:
     raw = values.astype(kind).tobytes()
     made.PixelData = raw + b"\0" * (len(raw) % 2)
     made["PixelData"].VR = "OW" if allocated == 16 else "OB"
+    return values
 
 
 def _decoded(dataset: Dataset) -> NDArray[Any]:
