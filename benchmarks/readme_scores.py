@@ -41,10 +41,10 @@ ENCODER_ROWS = (
         "location and size",
     ),
     Row(
-        "the same, mean reciprocal rank",
+        "the same, with the lesion's own study left out",
         "deeplesion_sample",
-        "same patient among all lesions",
-        "MRR",
+        "same patient among all lesions, the query's own study left out",
+        "recall@1",
         "location and size",
     ),
     Row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -29,7 +29,9 @@ from retrieval.evaluation.retrieval.ranking import (
     Measure,
     RankingTask,
     match_measure,
+    other_study_task,
     same_lesion_task,
+    same_lesion_without_study,
     same_patient_task,
     same_type_elsewhere,
     scores_per_query,
@@ -54,6 +56,7 @@ CLUSTERS = "clusters against types"
 CLASSIFIED = "type accuracy from seeds"
 SAME_PATIENT = "same patient among all lesions"
 SAME_LESION = "same lesion in other studies among all lesions"
+OWN_STUDY_LEFT_OUT = ", the query's own study left out"
 
 _LOWER_IS_BETTER = (LOCATION_ERROR, SIZE_ERROR)
 
@@ -166,10 +169,23 @@ class _Scorer:
         return scores
 
     def match_scores(self) -> list[Score]:
-        """The same patient, and where tracks are known the same lesion, among all lesions."""
+        """The same patient, and where tracks are known the same lesion, among all lesions.
+
+        Both are asked twice: of all lesions, and without the query's own study, for a scan is
+        easier to recognise than a lesion.
+        """
+        lesion_task = same_lesion_task(self.cohort)
         return [
             *self._ranking(SAME_PATIENT, same_patient_task(self.cohort), match_measure),
-            *self._ranking(SAME_LESION, same_lesion_task(self.cohort), match_measure),
+            *self._ranking(
+                SAME_PATIENT + OWN_STUDY_LEFT_OUT, other_study_task(self.cohort), match_measure
+            ),
+            *self._ranking(SAME_LESION, lesion_task, match_measure),
+            *self._ranking(
+                SAME_LESION + OWN_STUDY_LEFT_OUT,
+                replace(lesion_task, relation=same_lesion_without_study),
+                match_measure,
+            ),
         ]
 
     def _ranking(self, section: str, task: RankingTask, measure: Measure) -> list[Score]:

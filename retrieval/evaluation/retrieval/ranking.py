@@ -92,6 +92,35 @@ def same_lesion_elsewhere(
     return same_track & ~same_study, same_track & same_study
 
 
+def same_patient_elsewhere(
+    cohort: Cohort, queries: IntArray, gallery: IntArray
+) -> tuple[BoolArray, BoolArray]:
+    """Relevant: the patient's lesions in other studies. Excluded: the query's whole study.
+
+    A study's lesions share scanner, contrast and field of view, so that within it a method can
+    score by recognising the scan instead of the lesion.
+    """
+    excluded = _equal(cohort.studies, queries, gallery)
+    return _equal(cohort.patients, queries, gallery) & ~excluded, excluded
+
+
+def same_lesion_without_study(
+    cohort: Cohort, queries: IntArray, gallery: IntArray
+) -> tuple[BoolArray, BoolArray]:
+    """Relevant: the same lesion track in another study. Excluded: the query's whole study."""
+    relevant, _ = same_lesion_elsewhere(cohort, queries, gallery)
+    return relevant, _equal(cohort.studies, queries, gallery)
+
+
+def other_study_task(cohort: Cohort) -> RankingTask:
+    """Lesions of patients with several studies, among all lesions but those of their study."""
+    everyone = np.arange(len(cohort))
+    pairs = np.unique(np.stack([cohort.patients, cohort.studies]), axis=1)
+    patients, studies = np.unique(pairs[0], return_counts=True)
+    queries = everyone[np.isin(cohort.patients, patients[studies > 1])]
+    return RankingTask(queries, everyone, same_patient_elsewhere)
+
+
 def same_patient_task(cohort: Cohort) -> RankingTask:
     """Lesions of patients with at least two, among all lesions."""
     everyone = np.arange(len(cohort))

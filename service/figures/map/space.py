@@ -20,7 +20,7 @@ Rows = NDArray[np.int64]
 
 
 class SpaceError(LesionSearchError):
-    """A task the embedding space cannot answer."""
+    """Something asked of the embedding space that it cannot answer."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ import math
 import numpy as np
 import pytest
 
-from retrieval.evaluation.retrieval.baselines import RawPixels
+from retrieval.evaluation.retrieval.baselines import MethodVectors, RawPixels
 from retrieval.evaluation.retrieval.cohort import Cohort, EvaluationError
 from retrieval.evaluation.retrieval.pixels import has_images
 from retrieval.evaluation.retrieval.protocol import (
     CLASSIFIED,
     CLUSTERS,
+    OWN_STUDY_LEFT_OUT,
     SAME_LESION,
     SAME_PATIENT,
     SIMILAR,
@@ -24,6 +25,7 @@ from retrieval.evaluation.retrieval.ranking import (
     RankingTask,
     match_measure,
     nearest_rows,
+    other_study_task,
     same_lesion_task,
     same_patient_task,
     same_type_elsewhere,
@@ -106,6 +108,25 @@ def test_an_encoder_that_knows_types_stands_above_its_baselines():
     assert report.score(SAME_LESION, "recall@1").estimates["encoder"].queries == 24
 
 
+def test_a_method_that_knows_the_scan_alone_scores_nothing_without_the_own_study():
+    """Two lesions a study, two studies a patient; the vector says which study, and nothing else."""
+    lesions = [
+        toy_lesion(number, patient=number // 4, study=number // 2, kind=LesionType.LIVER)
+        for number in range(16)
+    ]
+    cohort = Cohort.of(ToyArchive(lesions))
+    studies = np.eye(8)[cohort.studies]
+    scan = MethodVectors("scan", (studies,))
+    own = scores_per_query(cohort, scan, same_patient_task(cohort), match_measure)
+    other = scores_per_query(cohort, scan, other_study_task(cohort), match_measure)
+    assert own["recall@1"].tolist() == [1] * 16
+    assert other["MRR"].mean() < 0.6
+    patients = np.eye(4)[cohort.patients]
+    person = MethodVectors("person", (patients,))
+    known = scores_per_query(cohort, person, other_study_task(cohort), match_measure)
+    assert known["recall@1"].tolist() == [1] * 16
+
+
 def test_the_same_patient_is_never_a_similar_lesion():
     # Each lesion's only near neighbours are its own patient's; type accuracy must not see them.
     lesions = [
@@ -178,7 +199,12 @@ def test_an_archive_without_types_keeps_the_patient_scores():
         for lesion in archive.lesions
     ]
     report = evaluate_retrieval(archive, None, SPEC, QUICK_TABLE)
-    assert {score.section for score in report.scores} == {SAME_PATIENT, SAME_LESION}
+    assert {score.section for score in report.scores} == {
+        SAME_PATIENT,
+        SAME_PATIENT + OWN_STUDY_LEFT_OUT,
+        SAME_LESION,
+        SAME_LESION + OWN_STUDY_LEFT_OUT,
+    }
     assert report.methods == ["random", "size only"]
 
 
