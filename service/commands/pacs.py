@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from service.engine.query import QueryFields
     from service.engine.search_engine import SearchEngine
     from service.pacs.client import PacsClient
-    from service.pacs.report import PacsReports
+    from service.pacs.reports.tracks import PacsReports
     from service.pacs.search import PacsQuery
 
 
@@ -196,7 +196,7 @@ def report(
 def _reports(
     engine: SearchEngine, client: PacsClient, asked: PacsQuery, *, all_tracks: bool
 ) -> PacsReports:
-    from service.pacs.report import report_of_patient, report_of_query
+    from service.pacs.reports.tracks import report_of_patient, report_of_query
     from service.pacs.search import search_pacs
 
     if all_tracks:

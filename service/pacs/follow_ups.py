@@ -25,8 +25,8 @@ from service.pacs.client import StudyEntry
 from service.pacs.errors import PacsError
 from service.pacs.patient import PatientInPacs
 from service.pacs.proposals import QueryPlace, propose_at
+from service.pacs.reports.marks import ReportedMark, marks_of
 from service.pacs.series import PacsReference, PacsSeries, read_slab
-from service.pacs.structured_marks import ReportedMark, marks_of
 
 MOST_MARKS = 60
 """Marks of stored reports that one query embeds, each a retrieval of some slices."""

@@ -65,7 +65,7 @@ def reports(service: Service, asked: PacsReportIn) -> dict[str, Any]:
     """Store a lesion and its follow-ups in the PACS as a structured report (TID 1500)."""
     pacs = service.pacs.client()
     note("series", asked.series_instance_uid)
-    from service.pacs.report import report_of_patient, report_of_query
+    from service.pacs.reports.tracks import report_of_patient, report_of_query
     from service.pacs.search import search_pacs
 
     query = _query(asked, asked.query())

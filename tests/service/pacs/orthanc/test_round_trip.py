@@ -15,10 +15,10 @@ from retrieval.tracking.states import FollowUpState
 from service.deid.pseudonyms import PseudonymKey
 from service.engine.query import LesionQuery
 from service.pacs.indexing import index_lesion
-from service.pacs.report import report_of_patient, report_of_query
+from service.pacs.reports.marks import marks_of
+from service.pacs.reports.tracks import report_of_patient, report_of_query
 from service.pacs.search import search_pacs
 from service.pacs.series import find_series, read_slab
-from service.pacs.structured_marks import marks_of
 from tests.service.dicom_samples import SeriesLabels, ct_series
 from tests.service.pacs.orthanc.phantom_study import (
     DAYS,

@@ -12,9 +12,9 @@ import pytest
 from pydicom.sr.codedict import codes as dictionary
 
 from retrieval.lesion import Box, LesionType, Recist
-from service.pacs import structured_codes as codes
-from service.pacs.structured_marks import marks_of
-from service.pacs.structured_report import (
+from service.pacs.reports import codes
+from service.pacs.reports.marks import marks_of
+from service.pacs.reports.writing import (
     Measured,
     MeasuredTrack,
     ReportError,

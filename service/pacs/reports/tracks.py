@@ -15,15 +15,15 @@ from service.pacs.client import PacsClient
 from service.pacs.errors import PacsError
 from service.pacs.follow_ups import PacsLesion
 from service.pacs.patient import PatientInPacs
-from service.pacs.search import PacsAnswer
-from service.pacs.series import PacsReference, PacsSeries, find_series
-from service.pacs.structured_report import (
+from service.pacs.reports.writing import (
     Measured,
     MeasuredTrack,
     ReportError,
     reports_of,
     track_uid,
 )
+from service.pacs.search import PacsAnswer
+from service.pacs.series import PacsReference, PacsSeries, find_series
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from retrieval.lesion import Box, LesionError, LesionType, Recist
-from service.pacs import structured_codes as codes
-from service.pacs.structured_report import PIXEL_CENTRE
+from service.pacs.reports import codes
+from service.pacs.reports.writing import PIXEL_CENTRE
 
 TRACKING_UID, GROUP = "112040", "125007"
 FINDING_SITES = frozenset({"363698007", "G-C0E3"})

@@ -24,7 +24,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from retrieval.lesion import Box, LesionSearchError, LesionType, Recist
-from service.pacs import structured_codes as codes
+from service.pacs.reports import codes
 
 DEVICE_UID = "2.25.232569121898527054193324816377826306503"
 DEVICE_NAME = "Lesion Search"
