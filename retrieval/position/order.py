@@ -17,8 +17,12 @@ from scipy.stats import theilslopes
 LEAST_SPAN_MM = 25.0
 """Over a shorter series the slope is noise."""
 
-CLEAR_SLOPE = 0.35
-"""A slope nearer to 0 than this tells no order."""
+CLEAR_SLOPE, CLEAR_MM = 0.35, 60.0
+"""A slope nearer to 0, or a climb of fewer millimetres from end to end, tells no order: over a
+few centimetres an unusual body may seem to run the other way."""
+
+SHORT_MM = 150.0
+"""A shorter series takes its slope from the interval it states, not from its scores."""
 
 SOUND_SLOPES = (0.55, 1.7)
 """Of small and large bodies; outside, the slice interval is in doubt."""
@@ -69,7 +73,8 @@ def check_series(scores_mm: NDArray[np.float64], heights_mm: NDArray[np.float64]
         return SeriesCheck(SliceOrder.UNCLEAR, float("nan"))
     thin = np.unique(np.linspace(0, len(heights) - 1, MOST_SLICES).round().astype(int))
     slope = float(theilslopes(scores_mm[thin], heights[thin])[0])
-    if abs(slope) < CLEAR_SLOPE:
+    climb = abs(slope) * (heights[-1] - heights[0])
+    if abs(slope) < CLEAR_SLOPE or climb < CLEAR_MM:
         order = SliceOrder.UNCLEAR
     else:
         order = SliceOrder.FEET_FIRST if slope > 0 else SliceOrder.HEAD_FIRST
@@ -82,13 +87,20 @@ def check_series(scores_mm: NDArray[np.float64], heights_mm: NDArray[np.float64]
 def level_scores(
     scores_mm: NDArray[np.float64], heights_mm: NDArray[np.float64], check: SeriesCheck
 ) -> NDArray[np.float64]:
-    """Scores moved onto the series' own line, where it is sound and its order clear.
+    """Scores moved onto the series' own line, where the series is sound.
 
-    One slice alone is off by centimetres; the line takes the median of all.
+    One slice alone is off by centimetres; the line takes the median of all. It climbs as the
+    scores do, or over a short series as the stated interval does.
     """
-    if not check.is_sound or check.order is SliceOrder.UNCLEAR:
+    if not check.is_sound or len(scores_mm) == 0:
         return scores_mm
-    line = check.slope * heights_mm
+    if heights_mm[-1] - heights_mm[0] < SHORT_MM:
+        slope = -1.0 if check.order is SliceOrder.HEAD_FIRST else 1.0
+    elif check.order is SliceOrder.UNCLEAR:
+        return scores_mm
+    else:
+        slope = check.slope
+    line = slope * heights_mm
     return np.asarray(line + np.median(scores_mm - line))
 
 

@@ -61,3 +61,22 @@ def test_levelling_takes_the_noise_out_of_a_sound_series_alone():
     broken[25:] += 120
     kept = level_scores(broken, HEIGHTS, check_series(broken, HEIGHTS))
     np.testing.assert_array_equal(kept, broken)
+
+
+def test_a_few_centimetres_against_the_stated_order_are_not_believed():
+    """An unusual body: the scores fall by 50 mm where they should rise by 60."""
+    heights = np.arange(13) * 5.0
+    scores = -130 - 0.8 * heights
+    check = check_series(scores, heights)
+    assert check.order is SliceOrder.UNCLEAR
+    level = level_scores(scores, heights, check)
+    np.testing.assert_allclose(np.diff(level), 5.0)
+    assert np.median(level - heights) == pytest.approx(np.median(scores - heights))
+
+
+def test_a_short_series_turned_over_keeps_its_own_order():
+    heights = np.arange(19) * 5.0
+    scores = noisy(heights)[::-1]
+    check = check_series(scores, heights)
+    assert check.order is SliceOrder.HEAD_FIRST
+    np.testing.assert_allclose(np.diff(level_scores(scores, heights, check)), -5.0)
