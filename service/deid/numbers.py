@@ -21,7 +21,7 @@ ORTHONORMAL = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class NumberRange:
+class AllowedNumbers:
     """What an attribute may hold.
 
     Attributes:
@@ -36,30 +36,30 @@ class NumberRange:
     count: int = 1
 
 
-RANGES: Mapping[str, NumberRange] = {
-    "SeriesNumber": NumberRange(0, 9999),
-    "AcquisitionNumber": NumberRange(0, 9999),
-    "InstanceNumber": NumberRange(0, 9999),
-    "SliceThickness": NumberRange(0, 100, 3),
-    "SpacingBetweenSlices": NumberRange(-100, 100, 4),
-    "SliceLocation": NumberRange(-5000, 5000, 4),
-    "ImagePositionPatient": NumberRange(-5000, 5000, 4, 3),
-    "ImageOrientationPatient": NumberRange(-1, 1, 6, 6),
-    "PixelSpacing": NumberRange(0.01, 10, 7, 2),
-    "KVP": NumberRange(20, 300),
-    "SamplesPerPixel": NumberRange(1, 1),
-    "Rows": NumberRange(1, 8192),
-    "Columns": NumberRange(1, 8192),
-    "BitsAllocated": NumberRange(8, 16),
-    "BitsStored": NumberRange(1, 16),
-    "HighBit": NumberRange(0, 15),
-    "PixelRepresentation": NumberRange(0, 1),
-    "PixelPaddingValue": NumberRange(-32768, 65535),
-    "PixelPaddingRangeLimit": NumberRange(-32768, 65535),
-    "RescaleIntercept": NumberRange(-32768, 32767, 4),
-    "RescaleSlope": NumberRange(1e-6, 1000, 6),
-    "WindowCenter": NumberRange(-32768, 32767, 1, 4),
-    "WindowWidth": NumberRange(0, 65535, 1, 4),
+RANGES: Mapping[str, AllowedNumbers] = {
+    "SeriesNumber": AllowedNumbers(0, 9999),
+    "AcquisitionNumber": AllowedNumbers(0, 9999),
+    "InstanceNumber": AllowedNumbers(0, 9999),
+    "SliceThickness": AllowedNumbers(0, 100, 3),
+    "SpacingBetweenSlices": AllowedNumbers(-100, 100, 4),
+    "SliceLocation": AllowedNumbers(-5000, 5000, 4),
+    "ImagePositionPatient": AllowedNumbers(-5000, 5000, 4, 3),
+    "ImageOrientationPatient": AllowedNumbers(-1, 1, 6, 6),
+    "PixelSpacing": AllowedNumbers(0.01, 10, 7, 2),
+    "KVP": AllowedNumbers(20, 300),
+    "SamplesPerPixel": AllowedNumbers(1, 1),
+    "Rows": AllowedNumbers(1, 8192),
+    "Columns": AllowedNumbers(1, 8192),
+    "BitsAllocated": AllowedNumbers(8, 16),
+    "BitsStored": AllowedNumbers(1, 16),
+    "HighBit": AllowedNumbers(0, 15),
+    "PixelRepresentation": AllowedNumbers(0, 1),
+    "PixelPaddingValue": AllowedNumbers(-32768, 65535),
+    "PixelPaddingRangeLimit": AllowedNumbers(-32768, 65535),
+    "RescaleIntercept": AllowedNumbers(-32768, 32767, 4),
+    "RescaleSlope": AllowedNumbers(1e-6, 1000, 6),
+    "WindowCenter": AllowedNumbers(-32768, 32767, 1, 4),
+    "WindowWidth": AllowedNumbers(0, 65535, 1, 4),
 }
 """By keyword. Decimals beyond these are below a micrometre, or a tenth of a Hounsfield unit."""
 

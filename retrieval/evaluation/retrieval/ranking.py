@@ -47,7 +47,7 @@ class RankingTask:
 
 
 @dataclass(frozen=True)
-class Block:
+class RankedBlock:
     """Some queries against the whole gallery; matrices are (queries, gallery)."""
 
     cohort: Cohort
@@ -63,7 +63,7 @@ class Block:
         return np.where(found < 0, -1, self.gallery[found])
 
 
-Measure = Callable[[Block], dict[str, FloatArray]]
+Measure = Callable[[RankedBlock], dict[str, FloatArray]]
 """A block to named scores, each (queries,)."""
 
 
@@ -152,7 +152,7 @@ def scores_per_query(
     return {name: np.mean([scores[name] for scores in joined], axis=0) for name in joined[0]}
 
 
-def similar_lesion_measure(block: Block) -> dict[str, FloatArray]:
+def similar_lesion_measure(block: RankedBlock) -> dict[str, FloatArray]:
     """Precision and average precision of the ranking; errors of the NEIGHBOURS nearest."""
     ranked = ranked_relevance(block.similarity, block.relevant, block.excluded)
     rows = block.nearest_rows(NEIGHBOURS)
@@ -170,7 +170,7 @@ def similar_lesion_measure(block: Block) -> dict[str, FloatArray]:
     }
 
 
-def match_measure(block: Block) -> dict[str, FloatArray]:
+def match_measure(block: RankedBlock) -> dict[str, FloatArray]:
     """How early the first relevant lesion comes."""
     ranks = first_relevant_rank(block.similarity, block.relevant, block.excluded)
     return {"recall@1": recall_at_k(ranks, 1), "MRR": reciprocal_rank(ranks)}
@@ -182,14 +182,14 @@ def nearest_rows(cohort: Cohort, vectors: Vectors, task: RankingTask, k: int) ->
     return np.concatenate(parts) if parts else np.empty((0, k), np.int64)
 
 
-def blocks(cohort: Cohort, vectors: Vectors, task: RankingTask) -> Iterator[Block]:
+def blocks(cohort: Cohort, vectors: Vectors, task: RankingTask) -> Iterator[RankedBlock]:
     """The question's queries, BLOCK at a time, with their similarities and masks."""
     gallery = task.gallery
     for start in range(0, len(task.queries), BLOCK):
         queries = task.queries[start : start + BLOCK]
         relevant, excluded = task.relation(cohort, queries, gallery)
         similarity = similarity_block(vectors, queries, gallery)
-        yield Block(cohort, queries, gallery, similarity, relevant, excluded)
+        yield RankedBlock(cohort, queries, gallery, similarity, relevant, excluded)
 
 
 def _equal(labels: IntArray, queries: IntArray, gallery: IntArray) -> BoolArray:
