@@ -87,6 +87,7 @@ def detect(
         key_slice_index=choice.key_slice_index,
         spacing_mm=choice.spacing_mm,
         half_depth_mm=WHOLE_SERIES_MM if all_slices else proposer.half_depth_mm,
+        series=choice.series,
         assume_hu=choice.assume_hu,
     )
     read = ReadSlab(slab, (time.perf_counter() - start) * 1000)

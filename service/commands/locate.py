@@ -40,24 +40,18 @@ def locate(
         Path,
         typer.Argument(
             help="A 16-bit PNG (HU + 32768) or a folder of them, a DICOM file or a folder with "
-            "one series, NIfTI, or with --assume-hu one 8-bit PNG."
+            "one series, a volume (NIfTI, NRRD, MetaImage), or with --assume-hu one 8-bit PNG."
         ),
     ],
     reading: ImageOptions,
-    assume_hu: Annotated[
-        bool,
-        typer.Option(
-            "--assume-hu",
-            help="Take an 8-bit picture's black for -175 HU and its white for 275 HU.",
-        ),
-    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Tell where in the body each slice lies: DeepLesion's x, y, z in [0, 1], z from head to feet.
 
     x and y are those of the middle of the body on the slice. Half of all estimates lie within the
     stated error of the truth, nine of ten within the second one. Slices that run against the
-    order that the image states are reported as reversed.
+    order that the image states are reported as reversed. With --assume-hu an 8-bit picture's black
+    is taken for -175 HU and its white for 275 HU.
     """
     from retrieval.position.grey_picture import is_grey_picture
     from retrieval.position.locator import BodyLocator
@@ -65,17 +59,15 @@ def locate(
 
     choice, warnings = reading.choice(), list[str]()
     if is_grey_picture(image):
-        slab = _assumed(image, choice.spacing_mm, warnings, assume_hu=assume_hu)
+        slab = _assumed(image, choice.spacing_mm, warnings, assume_hu=choice.assume_hu)
     else:
-        if assume_hu:
-            raise LocateCommandError(
-                f"{image.name} is no 8-bit PNG and holds its own HU: leave --assume-hu out"
-            )
         slab = open_query_image(
             image,
             key_slice_index=choice.key_slice_index,
             spacing_mm=choice.spacing_mm,
             half_depth_mm=WHOLE_SERIES_MM,
+            series=choice.series,
+            assume_hu=choice.assume_hu,
         )
     locator = BodyLocator.load()
     with progress_bar("slices") as progress:

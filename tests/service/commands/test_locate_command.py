@@ -49,9 +49,6 @@ def test_hu_and_its_8_bit_picture_have_nearly_one_height(run, picture, tmp_path)
         assert status == 0, err
         heights.append(json.loads(out)["slices"][0]["location"][2])
     assert heights[0] == pytest.approx(heights[1], abs=0.01)
-    status, _, err = run("locate", hu, "--spacing", SPACING, "--assume-hu")
-    assert status == 2
-    assert "leave --assume-hu out" in err
 
 
 def test_a_colour_picture_is_refused(run, tmp_path):

@@ -38,11 +38,11 @@ def _of_volume(volume: StoredVolume, image: PlacedImage) -> list[LabelMask]:
             f"{volume.name} holds {len(values)} different values: a mask has 0 outside and a whole "
             "number for each label"
         )
-    if (values != np.rint(values)).any():
-        example = next(float(value) for value in values if value != np.rint(value))
+    wrong = values[(values != np.rint(values)) | (values < 0)]
+    if wrong.size:
         raise ImporterError(
-            f"{volume.name} holds {example:g}: a mask has 0 outside and a whole number for each "
-            "label; cut probabilities at 0.5 first"
+            f"{volume.name} holds {float(wrong[0]):g}: a mask has 0 outside and a whole "
+            "number for each label; cut probabilities at 0.5 first"
         )
     laid = laid_on(image, volume)
     names = volume.label_names
