@@ -120,7 +120,7 @@ def _check_image(name: str, dataset: Any) -> None:
     if not dataset.get("Modality"):
         raise DicomError(f"{name} has no modality: CT is read")
     if "PixelData" not in dataset:
-        raise DicomError(f"{name} holds no pixels")
+        raise DicomError(f"{name} holds no pixels: export it again, with them")
     check_syntax(name, dataset.file_meta.get("TransferSyntaxUID"))
     samples = dataset.get("SamplesPerPixel", 1)
     photometric = str(dataset.get("PhotometricInterpretation", ""))
