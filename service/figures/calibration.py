@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from retrieval.evaluation.reporting.tables import NOTICE
 from retrieval.evaluation.tracking.matching import CalibrationBin
 from retrieval.evaluation.tracking.report import MATCHER, TrackingReport
-from service.figures.query import BACKGROUND, FAINT, HIT_COLOUR, PANEL_EDGE, QUERY_COLOUR, TEXT
+from service.figures.colours import HIT_COLOUR, QUERY_COLOUR
+from service.figures.query import BACKGROUND, FAINT, PANEL_EDGE, TEXT
 
 IN_FOLDS = f"{MATCHER}, fitted in folds"
 COLOURS = {MATCHER: QUERY_COLOUR, IN_FOLDS: HIT_COLOUR}

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from retrieval.image import DISPLAY_WINDOWS, Slab, apply_window
 from retrieval.lesion import Box
 from retrieval.tissue import body_mask
+from service.figures.colours import HIT_COLOUR, QUERY_COLOUR
 from service.figures.query import (
     BACKGROUND,
     FAINT,
     GAP,
-    HIT_COLOUR,
     MARGIN,
     PANEL_EDGE,
-    QUERY_COLOUR,
     SCALE_BAR_MM,
     TOP,
     Sheet,

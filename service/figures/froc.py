@@ -10,16 +10,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from retrieval.evaluation.detection.froc import FrocScores
 from retrieval.evaluation.detection.report import DetectionReport
 from retrieval.evaluation.reporting.tables import NOTICE
-from service.figures.query import (
-    BACKGROUND,
-    DOUBT_COLOUR,
-    FAINT,
-    FOLLOW_UP_COLOUR,
-    HIT_COLOUR,
-    PANEL_EDGE,
-    QUERY_COLOUR,
-    TEXT,
-)
+from service.figures.colours import DOUBT_COLOUR, FOLLOW_UP_COLOUR, HIT_COLOUR, QUERY_COLOUR
+from service.figures.query import BACKGROUND, FAINT, PANEL_EDGE, TEXT
 
 BASELINE_COLOURS = (DOUBT_COLOUR, HIT_COLOUR, FOLLOW_UP_COLOUR)
 

@@ -9,9 +9,10 @@ from index.lesion_index import LesionIndex
 from retrieval.grid import GridMap
 from retrieval.image import Slab, apply_window
 from retrieval.patch import extract_patch
+from service.figures.colours import HIT_COLOUR
 from service.figures.etags import etag_of, file_version
 from service.figures.indexed_pixels import IndexedPixels, PictureError
-from service.figures.query import DISPLAY_SPEC, HIT_COLOUR, display_window
+from service.figures.query import DISPLAY_SPEC, display_window
 
 DRAWN_AS = "120 mm, 240 px, box, type's window"
 """Changes with how pictures are drawn, so that browsers do not show older ones."""

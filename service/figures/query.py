@@ -16,6 +16,8 @@ from matplotlib.patches import Rectangle
 from retrieval.image import DISPLAY_WINDOWS, Slab, apply_window
 from retrieval.lesion import Box, LesionSearchError, LesionType
 from retrieval.patch import PatchSpec, extract_patch
+from service.figures.colours import HIT_COLOUR
+from service.figures.vocabulary import window_of
 
 DISPLAY_SPEC = PatchSpec(size_px=240, mm_px=0.5, slices=1)
 """Every panel shows 120 mm, so that sizes can be compared by eye."""
@@ -32,10 +34,6 @@ BACKGROUND = "#0d1117"
 PANEL_EDGE = "#30363d"
 TEXT = "#e6edf3"
 FAINT = "#9aa4af"
-QUERY_COLOUR = "#f2cc60"
-HIT_COLOUR = "#58a6ff"
-FOLLOW_UP_COLOUR = "#56d364"
-DOUBT_COLOUR = "#8b949e"
 
 
 class FigureError(LesionSearchError):
@@ -65,11 +63,7 @@ class Panel:
 
 def display_window(lesion_type: LesionType) -> tuple[str, tuple[float, float]]:
     """Name and (low, high) HU of the window a reader would choose for that type."""
-    name = {
-        LesionType.LUNG: "lung",
-        LesionType.LIVER: "liver",
-        LesionType.BONE: "bone",
-    }.get(lesion_type, "soft tissue")
+    name = window_of(lesion_type)
     return name, DISPLAY_WINDOWS[name]
 
 

@@ -11,15 +11,8 @@ from retrieval.tracking.response.recist import (
     ResponseCategory,
     StudyResponse,
 )
-from service.figures.query import (
-    BACKGROUND,
-    DOUBT_COLOUR,
-    FAINT,
-    MARGIN,
-    PANEL_EDGE,
-    QUERY_COLOUR,
-    TEXT,
-)
+from service.figures.colours import DOUBT_COLOUR, QUERY_COLOUR
+from service.figures.query import BACKGROUND, FAINT, MARGIN, PANEL_EDGE, TEXT
 from service.figures.timeline_sheet import COLUMN, LABELS, TimelineSheet
 
 CATEGORY_COLOURS = {

@@ -11,15 +11,9 @@ from retrieval.lesion import Lesion, LesionType
 from retrieval.tracking.states import FOLLOW_UP_WORDS, ROLE_WORDS, Tone
 from retrieval.tracking.track_types import FollowUp
 from service.engine.results import Hit, SearchResult
+from service.figures.colours import DOUBT_COLOUR, FOLLOW_UP_COLOUR, QUERY_COLOUR
 from service.figures.pictures import LesionPictures
-from service.figures.query import (
-    DOUBT_COLOUR,
-    FOLLOW_UP_COLOUR,
-    QUERY_COLOUR,
-    FigureError,
-    Panel,
-    draw_query_figure,
-)
+from service.figures.query import FigureError, Panel, draw_query_figure
 
 SHOWN_HITS = 8
 SURE_TONES = {Tone.SURE, Tone.JOINT}

@@ -10,17 +10,12 @@ from retrieval.tracking.states import LinkState, OrderedBy, Tone
 from retrieval.tracking.timeline_table import TimelineCell, TimelineLine
 from retrieval.tracking.track_types import PatientTracks, StudyOrder, Track
 from service.engine.patient_tracks import PatientReport
-from service.figures.pictures import LesionPictures
-from service.figures.query import (
-    DOUBT_COLOUR,
-    FAINT,
-    FOLLOW_UP_COLOUR,
-    HIT_COLOUR,
-    MARGIN,
+from service.figures.colours import (
     QUERY_COLOUR,
-    Panel,
-    display_window,
+    TONE_COLOURS,
 )
+from service.figures.pictures import LesionPictures
+from service.figures.query import FAINT, MARGIN, Panel, display_window
 from service.figures.response_chart import draw_response
 from service.figures.result_panels import size_text
 from service.figures.timeline_sheet import COLUMN, HEADER, PICTURE, ROW, Place, TimelineSheet
@@ -30,15 +25,6 @@ MOST_ROWS = 12
 
 PICTURE_WIDTHS_MM = (80, 120, 200)
 PICTURE_PX = 160
-
-TONE_COLOURS = {
-    Tone.SURE: FOLLOW_UP_COLOUR,
-    Tone.NEW: HIT_COLOUR,
-    Tone.JOINT: "#bc8cff",
-    Tone.DOUBT: DOUBT_COLOUR,
-    Tone.ABSENT: DOUBT_COLOUR,
-    Tone.UNKNOWN: FAINT,
-}
 
 
 def draw_timeline(report: PatientReport, pictures: LesionPictures) -> Figure:

@@ -12,7 +12,7 @@ from service.engine.search_engine import SearchEngine
 from service.http.guards.install import install_guards
 from service.http.metrics import ServiceMetrics
 from service.http.observing import ObserveRequests
-from service.http.openapi import with_examples
+from service.http.openapi import operation_id, with_examples
 from service.http.problems import install_problem_handlers
 from service.http.routes.detection import detection_router
 from service.http.routes.health import health_router
@@ -24,6 +24,7 @@ from service.http.routes.search import router
 from service.http.routes.tracks import track_router
 from service.http.routes.uploads import upload_router
 from service.http.routes.viewer import viewer_router
+from service.http.routes.vocabulary import vocabulary_router
 from service.http.settings import Settings
 from service.http.startup import OnFailure, log_failure, serving
 
@@ -35,6 +36,7 @@ ROUTERS = (
     upload_router,
     viewer_router,
     map_router,
+    vocabulary_router,
     health_router,
     page_router,
 )
@@ -67,6 +69,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.metrics = ServiceMetrics()
     for part in ROUTERS:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.figures.vocabulary import vocabulary
+
 LESION: dict[str, Any] = {
     "lesion_id": "000123_02_01_109_x226_y204",
     "patient_id": "000123",
@@ -46,6 +48,7 @@ TERMS: dict[str, Any] = {
     "similarity": 0.86,
     "in_plane_mm": 4.2,
     "height_mm": 6.0,
+    "location_error_mm": 0.0,
     "location_source": "given",
     "log_size_ratio": -0.28,
     "same_type": True,
@@ -228,6 +231,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "lesion_b": LATER["lesion_id"],
         "verdict": "confirmed",
     },
+    "VocabularyOut": vocabulary(),
     "Health": {"status": "ready", "lesions": 32735},
     "Problem": {
         "type": "about:blank",

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from index.reports import Neighbour
 from retrieval.lesion import Lesion, LesionType
+from service.figures.colours import QUERY_COLOUR
 from service.figures.map.projection import EmbeddingMap, MapError
 from service.figures.map.space import EmbeddingSpace
 from service.figures.pictures import LesionPictures
-from service.figures.query import QUERY_COLOUR, Panel, draw_query_figure
+from service.figures.query import Panel, draw_query_figure
 from service.figures.result_panels import size_text
 
 TYPE_COLOURS = {

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from service.pacs.search import PacsQuery
 
 dicomweb_router = APIRouter(
+    tags=["dicomweb"],
     responses={
         **PROBLEMS,
         404: {"model": Problem, "description": "The PACS does not have it"},
         502: {"model": Problem, "description": "The PACS does not answer"},
-    }
+    },
 )
 
 

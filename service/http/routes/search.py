@@ -32,7 +32,7 @@ from service.http.uploads.query_images import image_of
 router = APIRouter(responses=PROBLEMS)
 
 
-@router.post("/v1/search", response_model=SearchOut)
+@router.post("/v1/search", tags=["search"], response_model=SearchOut)
 def search(
     service: Service, form: Annotated[SearchForm, Form(media_type="multipart/form-data")]
 ) -> Response:
@@ -55,7 +55,7 @@ def search(
     return _answer(found.with_read_time(image.read_ms))
 
 
-@router.get("/v1/lesions", response_model=LesionPage)
+@router.get("/v1/lesions", tags=["lesions"], response_model=LesionPage)
 def lesions(
     service: Service, where: Where = None, after: After = "", limit: Limit = 50
 ) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def lesions(
     }
 
 
-@router.get("/v1/lesions/{lesion_id}", response_model=LesionOut)
+@router.get("/v1/lesions/{lesion_id}", tags=["lesions"], response_model=LesionOut)
 def lesion(service: Service, lesion_id: str) -> dict[str, Any]:
     """One indexed lesion."""
     found = service.engine.index.get(lesion_id).lesion
@@ -76,7 +76,7 @@ def lesion(service: Service, lesion_id: str) -> dict[str, Any]:
     return found.to_json()
 
 
-@router.get("/v1/lesions/{lesion_id}/similar", response_model=SearchOut)
+@router.get("/v1/lesions/{lesion_id}/similar", tags=["lesions"], response_model=SearchOut)
 def similar(
     service: Service, lesion_id: str, k: Annotated[int, Query(ge=1)] = 10, where: Where = None
 ) -> Response:
@@ -88,6 +88,7 @@ def similar(
 
 @router.get(
     "/v1/lesions/{lesion_id}/image.png",
+    tags=["lesions"],
     response_class=Response,
     responses={
         200: {"content": {"image/png": {}}},

@@ -19,7 +19,7 @@ from service.http.guards.audit import note
 from service.http.schemas.search import Problem
 from service.http.schemas.tracks import MarksIn, MarksOut, MatchIn, MatchOut, TracksOut
 
-track_router = APIRouter(responses=PROBLEMS)
+track_router = APIRouter(responses=PROBLEMS, tags=["patients"])
 
 Marks = Annotated[
     MarkPolicy,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from retrieval.grid import Grid
 from service.http.schemas.search import CandidateOut, TimingOut
 
 
@@ -17,7 +18,7 @@ class DetectorOut(BaseModel):
 class DetectOut(BaseModel):
     """Where lesions may be on one slice."""
 
-    grid: str = Field(description="what boxes and key slice are in: file or display")
+    grid: Grid = Field(description="what boxes and key slice are in: file or display")
     candidates: list[CandidateOut]
     detector: DetectorOut
     key_slice_index: int

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from retrieval.tracking.response.growth import DiameterPoint, TrackGrowth
+from retrieval.tracking.response.recist import PatientResponse, StudyResponse
+from retrieval.tracking.response.targets import Target
+from retrieval.tracking.timeline_table import (
+    TimelineCell,
+    TimelineLine,
+    TimelineRow,
+    TimelineTable,
+)
+from retrieval.tracking.track_types import Track, TrackLink
+from service.http.schemas.answer import answer_of
 from service.http.schemas.request import RequestModel
-from service.http.schemas.search import LesionOut
+from service.http.schemas.search import LesionOut, MatchTermsOut
 
 
 class StudyOut(BaseModel):
@@ -20,126 +31,72 @@ class StudyOut(BaseModel):
     )
 
 
+@answer_of(Track)
 class TrackOut(BaseModel):
-    """One physical lesion: its appearances in study order."""
-
-    track_id: str
-    new_in: str | None = Field(
-        description="study of its first appearance, if a complete earlier one lacks it"
-    )
-    vanished_in: str | None = Field(description="first complete study after its last appearance")
-    merged_into: str | None
-    split_from: str | None
     lesions: list[LesionOut]
 
 
+@answer_of(TrackLink)
 class LinkOut(BaseModel):
-    """Two lesions of different studies, and why they were linked."""
-
-    earlier: str
-    later: str
-    state: Literal["confirmed", "matched", "uncertain", "merged", "split"]
-    score: float = Field(description="calibrated probability of being the same lesion")
-    terms: dict[str, Any]
+    terms: MatchTermsOut
 
 
+@answer_of(Target, omit=["nodal"])
 class TargetOut(BaseModel):
-    """A target lesion at the baseline."""
-
-    track_id: str
-    organ: str
-    axis: Literal["long", "short"]
-    baseline_mm: float
+    axis: Literal["long", "short"] = Field(description="the diameter that counts")
 
 
+@answer_of(StudyResponse)
 class StudyResponseOut(BaseModel):
-    """RECIST 1.1 of one study after the baseline."""
-
-    study_id: str
-    study_date: str | None
-    category: Literal["CR", "PR", "SD", "PD", "NE"] | None
-    reason: str
-    sum_mm: float | None = Field(description="null where no target was measured")
-    nadir_mm: float | None
-    change_from_baseline_pct: float | None
-    change_from_nadir_mm: float | None
-    change_from_nadir_pct: float | None
-    new_tracks: list[str]
-    possibly_new_tracks: list[str]
-    not_evaluable_tracks: list[str]
+    pass
 
 
+@answer_of(DiameterPoint)
 class PointOut(BaseModel):
-    """A track's diameters in one study."""
-
-    study_id: str
-    study_date: str | None
-    lesion_id: str
-    long_mm: float | None
-    short_mm: float | None
+    pass
 
 
+@answer_of(TrackGrowth)
 class GrowthOut(BaseModel):
-    """How one track grew; what needs dates is null without them."""
-
-    track_id: str
-    points: list[PointOut]
-    change_mm: float | None
-    change_pct: float | None
-    growth_mm_per_month: float | None
-    volume_doubling_days: float | None = Field(description="negative: days to half the volume")
+    pass
 
 
+class PolicyOut(BaseModel):
+    """What RECIST leaves to a reader, as it was decided."""
+
+    nodes: str
+    organs: str
+    marks: Literal["complete", "partly complete", "incomplete"]
+
+
+@answer_of(PatientResponse, omit=["tracks"])
 class ResponseOut(BaseModel):
-    """The patient's RECIST 1.1 response over time."""
-
     notice: str
     guideline: str
-    policy: dict[str, str]
+    policy: PolicyOut
     not_assessed: str
     patient_id: str
-    ordered_by: str
-    baseline_study: str
-    baseline_sum_mm: float | None
-    targets: list[TargetOut]
-    studies: list[StudyResponseOut]
-    growth: list[GrowthOut]
+    ordered_by: Literal["study_date", "study_number"]
 
 
+@answer_of(TimelineCell, omit=["lesions"])
 class CellOut(BaseModel):
-    """One track in one study; no lesion where it is not marked there."""
-
-    study_id: str
-    word: str = Field(description="to show; empty where nothing needs saying")
-    tone: str = Field(description="sure, new, absent, joint, doubt or unknown")
     lesion_ids: list[str]
-    change_pct: float | None
-    notes: list[str]
 
 
+@answer_of(TimelineLine)
 class LineOut(BaseModel):
-    """A line between two marks."""
-
-    earlier: str
-    later: str
-    tone: str
-    state: str | None
-    score: float | None
+    pass
 
 
+@answer_of(TimelineRow)
 class RowOut(BaseModel):
-    """One track: a cell for every study in order, and the lines between its marks."""
-
-    track_id: str
-    cells: list[CellOut]
-    lines: list[LineOut]
+    pass
 
 
+@answer_of(TimelineTable, omit=["study_ids"])
 class TimelineOut(BaseModel):
-    """What a drawing of the patient's timeline shows."""
-
-    rows: list[RowOut]
-    joins: list[LineOut] = Field(description="lines between rows")
+    pass
 
 
 class TracksOut(BaseModel):

@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.http.schemas.search import Numbers
+from retrieval.grid import Grid
+from retrieval.lesion import LesionType
+from service.http.schemas.answer import Numbers
 
 
 class SlicesOut(BaseModel):
@@ -36,7 +38,7 @@ class IdentityOut(BaseModel):
 class UploadOut(SlicesOut):
     """A held upload."""
 
-    grid: str = Field(description="what rows, columns and slice numbers are in: file or display")
+    grid: Grid = Field(description="what rows, columns and slice numbers are in: file or display")
     warnings: list[str] = Field(description="what to know of how the files were read")
     upload_id: str
     identity: IdentityOut | None = Field(description="null where the files say nothing of it")
@@ -70,7 +72,7 @@ class MapPoint(BaseModel):
     lesion_id: str
     x: float = Field(ge=0, le=1)
     y: float = Field(ge=0, le=1)
-    lesion_type: str
+    lesion_type: LesionType
     long_mm: float | None
     patient_id: str
 

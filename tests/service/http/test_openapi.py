@@ -35,8 +35,9 @@ DESIGN = {
     "/v1/lesions/{lesion_id}/slices": {"get"},
     "/v1/lesions/{lesion_id}/slices/{slice_index}": {"get"},
     "/v1/patients": {"get"},
+    "/v1/vocabulary": {"get"},
 }
-MODULES = ("search", "viewer", "tracks", "detection")
+MODULES = ("search", "viewer", "tracks", "detection", "vocabulary")
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,13 @@
 
 interface CandidateOut {
   box: (number)[];
-  long_mm?: number | null;
+  long_mm: number | null;
   score: number;
+}
+
+interface CategoryOut {
+  colour: string;
+  label: string;
 }
 
 interface CellOut {
@@ -11,14 +16,14 @@ interface CellOut {
   lesion_ids: (string)[];
   notes: (string)[];
   study_id: string;
-  tone: string;
+  tone: "sure" | "new" | "absent" | "joint" | "doubt" | "unknown";
   word: string;
 }
 
 interface DetectOut {
   candidates: (CandidateOut)[];
   detector: DetectorOut;
-  grid: string;
+  grid: Grid;
   key_slice_index: number;
   timing_ms: TimingOut;
   warnings: (string)[];
@@ -29,11 +34,19 @@ interface DetectorOut {
   name: string;
 }
 
+interface EncoderOut {
+  dimension: number;
+  fingerprint: string;
+  name: string;
+}
+
 interface FileForm {
+  assume_hu?: boolean;
   file?: string | null;
   files?: (string)[];
   grid?: Grid;
   key_slice_index?: number | null;
+  series?: string | null;
   spacing?: string | null;
 }
 
@@ -41,12 +54,12 @@ interface FollowUpOut {
   change_mm: number | null;
   change_pct: number | null;
   lesion: LesionOut | null;
-  role: string | null;
+  role: "prior" | "current" | null;
   score: number;
   similarity: number | null;
-  state: string;
+  state: "persistent" | "new" | "vanished" | "not marked" | "merged" | "split" | "uncertain";
   study_id: string;
-  terms: Record<string, any> | null;
+  terms: MatchTermsOut | null;
 }
 
 type Grid = "file" | "display";
@@ -89,15 +102,18 @@ interface IdentityOut {
 }
 
 interface ImageForm {
+  assume_hu?: boolean;
   file?: string | null;
   files?: (string)[];
   grid?: Grid;
   key_slice_index?: number | null;
+  series?: string | null;
   spacing?: string | null;
   upload_id?: string | null;
 }
 
 interface LesionForm {
+  assume_hu?: boolean;
   box?: string | null;
   file?: string | null;
   files?: (string)[];
@@ -106,6 +122,7 @@ interface LesionForm {
   lesion_type?: string;
   patient_id: string;
   recist?: string | null;
+  series?: string | null;
   series_id?: string | null;
   spacing?: string | null;
   study_date?: string | null;
@@ -118,17 +135,17 @@ interface LesionOut {
   box: (number)[];
   key_slice_index: number;
   lesion_id: string;
-  lesion_type: string;
+  lesion_type: "bone" | "abdomen" | "mediastinum" | "liver" | "lung" | "kidney" | "soft tissue" | "pelvis" | "unknown";
   location: (number)[] | null;
-  location_error?: (number)[] | null;
+  location_error: (number)[] | null;
   long_mm: number | null;
   patient_id: string;
   series_id: string;
   short_mm: number | null;
-  split: string;
+  split: "train" | "val" | "test" | "unknown";
   study_date: string | null;
   study_id: string;
-  tags?: (string)[];
+  tags: (string)[];
 }
 
 interface LesionPage {
@@ -147,12 +164,14 @@ interface LesionSlicesOut {
   spacing_mm_px: (number)[];
 }
 
+type LesionType = "bone" | "abdomen" | "mediastinum" | "liver" | "lung" | "kidney" | "soft tissue" | "pelvis" | "unknown";
+
 interface LineOut {
   earlier: string;
   later: string;
   score: number | null;
-  state: string | null;
-  tone: string;
+  state: "confirmed" | "matched" | "uncertain" | "merged" | "split" | null;
+  tone: "sure" | "new" | "absent" | "joint" | "doubt" | "unknown";
 }
 
 interface LinkOut {
@@ -160,7 +179,7 @@ interface LinkOut {
   later: string;
   score: number;
   state: "confirmed" | "matched" | "uncertain" | "merged" | "split";
-  terms: Record<string, any>;
+  terms: MatchTermsOut;
 }
 
 interface MapOut {
@@ -171,7 +190,7 @@ interface MapOut {
 
 interface MapPoint {
   lesion_id: string;
-  lesion_type: string;
+  lesion_type: LesionType;
   long_mm: number | null;
   patient_id: string;
   x: number;
@@ -202,6 +221,17 @@ interface MatchOut {
   lesion_a: string;
   lesion_b: string;
   verdict: "confirmed" | "rejected" | null;
+}
+
+interface MatchTermsOut {
+  contributions: Record<string, number>;
+  height_mm: number | null;
+  in_plane_mm: number | null;
+  location_error_mm: number | null;
+  location_source: "given" | "estimated" | "absent";
+  log_size_ratio: number | null;
+  same_type: boolean | null;
+  similarity: number;
 }
 
 interface PacsOut {
@@ -241,13 +271,13 @@ interface PacsSearchIn {
 
 interface PacsSearchOut {
   box: (number)[] | null;
-  box_source: string | null;
+  box_source: "given" | "recist" | "detected" | null;
   candidates: (CandidateOut)[];
-  encoder: Record<string, any>;
+  encoder: EncoderOut;
   follow_ups: (FollowUpOut)[];
-  grid: string;
+  grid: "file" | "display";
   hits: (HitOut)[];
-  index: Record<string, any>;
+  index: SearchedOut;
   pacs: PacsOut;
   query: LesionOut;
   recognised: RecognisedOut | null;
@@ -282,6 +312,12 @@ interface PointOut {
   study_id: string;
 }
 
+interface PolicyOut {
+  marks: "complete" | "partly complete" | "incomplete";
+  nodes: string;
+  organs: string;
+}
+
 interface Problem {
   detail: string;
   request_id?: string | null;
@@ -302,9 +338,9 @@ interface ResponseOut {
   guideline: string;
   not_assessed: string;
   notice: string;
-  ordered_by: string;
+  ordered_by: "study_date" | "study_number";
   patient_id: string;
-  policy: Record<string, string>;
+  policy: PolicyOut;
   studies: (StudyResponseOut)[];
   targets: (TargetOut)[];
 }
@@ -316,6 +352,7 @@ interface RowOut {
 }
 
 interface SearchForm {
+  assume_hu?: boolean;
   box?: string | null;
   file?: string | null;
   files?: (string)[];
@@ -326,6 +363,7 @@ interface SearchForm {
   patient_id?: string | null;
   point?: string | null;
   recist?: string | null;
+  series?: string | null;
   spacing?: string | null;
   study_id?: string | null;
   upload_id?: string | null;
@@ -335,16 +373,26 @@ interface SearchForm {
 
 interface SearchOut {
   box: (number)[] | null;
-  box_source: string | null;
+  box_source: "given" | "recist" | "detected" | null;
   candidates: (CandidateOut)[];
-  encoder: Record<string, any>;
+  encoder: EncoderOut;
   follow_ups: (FollowUpOut)[];
-  grid: string;
+  grid: "file" | "display";
   hits: (HitOut)[];
-  index: Record<string, any>;
+  index: SearchedOut;
   recognised: RecognisedOut | null;
   timing_ms: TimingOut;
   warnings: (string)[];
+}
+
+interface SearchedOut {
+  lesions: number;
+}
+
+interface StateWordsOut {
+  label: string;
+  meaning: string;
+  tone: "sure" | "new" | "absent" | "joint" | "doubt" | "unknown";
 }
 
 interface StoredReportOut {
@@ -377,7 +425,7 @@ interface StudyResponseOut {
 interface TargetOut {
   axis: "long" | "short";
   baseline_mm: number;
-  organ: string;
+  organ: "bone" | "abdomen" | "mediastinum" | "liver" | "lung" | "kidney" | "soft tissue" | "pelvis" | "unknown";
   track_id: string;
 }
 
@@ -393,6 +441,10 @@ interface TimingOut {
   read: number;
   search: number;
   total: number;
+}
+
+interface ToneOut {
+  colour: string;
 }
 
 interface TrackOut {
@@ -416,11 +468,16 @@ interface TracksOut {
   warnings: (string)[];
 }
 
+interface TypeOut {
+  colour: string;
+  window: string;
+}
+
 interface UploadOut {
   columns: number;
   expires_in_s: number;
   first_slice_index: number;
-  grid: string;
+  grid: Grid;
   identity: IdentityOut | null;
   key_slice_index: number;
   rows: number;
@@ -429,4 +486,22 @@ interface UploadOut {
   spacing_mm_px: (number)[];
   upload_id: string;
   warnings: (string)[];
+}
+
+interface VocabularyOut {
+  follow_up_states: Record<string, StateWordsOut>;
+  lesion_types: Record<string, TypeOut>;
+  link_states: Record<string, StateWordsOut>;
+  position_estimated: string;
+  response_categories: Record<string, CategoryOut>;
+  roles: Record<string, string>;
+  splits: (string)[];
+  tones: Record<string, ToneOut>;
+  usual_window: string;
+  windows: Record<string, WindowOut>;
+}
+
+interface WindowOut {
+  high_hu: number;
+  low_hu: number;
 }
