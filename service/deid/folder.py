@@ -93,6 +93,9 @@ def deidentify_folder(
         DeidentifyFolderError: no source, or one folder lies inside the other.
     """
     files = _files(source, target)
+    # What is made here is its owner's alone; who shares it decides so.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.mkdir(mode=0o700, exist_ok=True)
     root = source if source.is_dir() else source.parent
     for done, file in enumerate(files, start=1):
         yield _one(file, str(file.relative_to(root)), target, key)

@@ -126,7 +126,9 @@ class DeepLesionWriter:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
-        self.root.mkdir(parents=True, exist_ok=True)
+        # CT is its owner's alone: nobody else looks into a folder that is made here.
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, exist_ok=True)
         self._rows = _read_rows(self.root / coding.TABLE_NAME, coding.COLUMNS)
         self._done = {int(cells[1]) for cells in self._rows}
         self._tracks = self._read_tracks()

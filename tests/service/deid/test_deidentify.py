@@ -222,6 +222,7 @@ def test_a_folder_file_by_file_and_again(images, tmp_path, key_file, capsys):
     assert by_name["DOE_JANE_2.dcm"]["flags"]
     assert by_name["DOE_JANE_0.dcm"]["dropped"]["public"] >= 5
     assert len(report.read_text().splitlines()) == 4
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
     outputs = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(outputs) == 2
     for output in outputs:

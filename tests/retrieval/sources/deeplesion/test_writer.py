@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import stat
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -275,3 +277,12 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     (tmp_path / "DL_info.csv").write_text("something,else\n")
     with pytest.raises(ArchiveError, match="other columns"):
         DeepLesionWriter(tmp_path)
+
+
+def test_an_archive_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        DeepLesionWriter(tmp_path / "made")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o700
