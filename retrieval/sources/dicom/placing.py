@@ -164,9 +164,8 @@ def placing_of(planes: Sequence[DicomPlane]) -> SlicePlacing:
                 "single slice, or resample the series"
             )
         axes = np.stack([across, down, normal])
-        cause = f"the gantry is tilted by {tilt:.1f}" if tilt > 0.5 else "the slices are sheared by"
-        words = f"{cause} degrees" if tilt > 0.5 else f"{cause} {shear:.1f} degrees"
-        note = f"{words}: each next slice is shifted a little against the one before"
+        cause = "the gantry is tilted" if tilt > 0.5 else "the slices are sheared"
+        note = f"{cause} by {shear:.1f} degrees: each next slice is shifted a little"
         return SlicePlacing(axes, share, (note,) if shear > 0.5 else ())
     if not _is_gantry(across, normal, tilt):
         raise DicomError(

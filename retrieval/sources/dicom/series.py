@@ -42,7 +42,7 @@ class DicomGrid:
         positions: (slices, 3), mm, the centre of each slice's top-left pixel.
         axes: (3, 3): directions of columns, rows and slices by which the picture is turned.
         first_slice: position of the first slice among all of the series.
-        key_slice: position of the key slice among all of the series.
+        key_slice: the key slice in the file grid; None for the middle one.
         notes: what a reader should know of how the files were read.
         declared: what the files say of their values.
     """
@@ -54,7 +54,7 @@ class DicomGrid:
     positions: NDArray[np.float64]
     axes: NDArray[np.float64]
     first_slice: int
-    key_slice: int
+    key_slice: int | None
     notes: tuple[str, ...] = ()
     declared: DeclaredIntensity = UNDECLARED
 
@@ -76,7 +76,8 @@ def read_dicom(
 
     Args:
         path: the file or folder.
-        key_slice: position in the sorted series, from 0; the default is the middle.
+        key_slice: position in the sorted series, from 0; the default is the middle. Of a series
+            that is not axial, the row or column that an axial slice runs along.
         series: which one of several: its number in the list that the error shows, or its UID.
 
     Raises:
@@ -108,12 +109,18 @@ def read_dicom_grid(
 def grid_of(part: SeriesPart, *, key_slice: int | None = None) -> DicomGrid:
     """The part of a series around its key slice in which slices lie evenly; raises DicomError."""
     planes = sorted(part.planes, key=lambda plane: plane.depth_mm)
-    key = len(planes) // 2 if key_slice is None else key_slice
+    placing = placing_of(planes)
+    is_axial = int(np.abs(placing.axes[2]).argmax()) == 2
+    key = key_slice if is_axial and key_slice is not None else len(planes) // 2
     if not 0 <= key < len(planes):
         raise DicomError(f"key slice {key} is not in the series: 0 to {len(planes) - 1}")
-    placing = placing_of(planes)
     depths = np.array([plane.depth_mm for plane in planes])
     run = even_run(depths, key)
+    if run.count < len(planes) and not is_axial:
+        raise DicomError(
+            f"the {len(planes)} slices are not axial and lie {np.diff(depths).min():.2f} to "
+            f"{np.diff(depths).max():.2f} mm apart: axial slices cannot be made of them"
+        )
     used = planes[run.first : run.first + run.count]
     interval, alone = _interval(used, run, placing)
     hu = np.empty((len(used), *used[0].size), np.float32)
@@ -128,7 +135,7 @@ def grid_of(part: SeriesPart, *, key_slice: int | None = None) -> DicomGrid:
         np.stack([plane.position for plane in used]),
         placing.axes,
         run.first,
-        key,
+        key if is_axial else key_slice,
         (*part.notes, *placing.notes, *_run_notes(planes, run, depths), *alone, *notes_of(used)),
         declared_of(used),
     )
