@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from retrieval.lesion import LesionSearchError
+from service.interruption import interruptible
 from service.logs import quiet_libraries
 
 COMMANDS = {
@@ -88,8 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with quiet_libraries():
-        return _run(given)
+    with quiet_libraries(), interruptible() as interruption:
+        try:
+            status = _run(given)
+        except (KeyboardInterrupt, typer.Abort):
+            return interruption.tell()
+        # Typer makes an exit status of a KeyboardInterrupt, and says nothing.
+        return interruption.tell() if status == INTERRUPTED else status
 
 
 def _run(given: list[str]) -> int:
@@ -112,9 +118,6 @@ def _run(given: list[str]) -> int:
         if problem.errno in _DENIED:
             return _refuse(f"{problem.filename}: {problem.strerror}: choose a folder you may use")
         raise
-    except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("interrupted\n")
-        return INTERRUPTED
     return outcome if isinstance(outcome, int) else 0
 
 

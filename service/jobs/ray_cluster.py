@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import signal
 import socket
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from retrieval.lesion import LesionSearchError
@@ -18,6 +23,14 @@ LOCAL = "local"
 CONNECT_TIMEOUT_S = 5.0
 LOCAL_OBJECT_STORE_BYTES = 128 << 20
 """An encoder and a few shards; Ray would take a third of the memory."""
+
+
+REMOVAL_S = 15.0
+"""How long Ray's folder is tried to be removed."""
+
+_SCRATCH = "lesion-ray-"
+
+logger = logging.getLogger(__name__)
 
 
 class RayClusterError(LesionSearchError):
@@ -108,9 +121,10 @@ def connected(address: str) -> Iterator[RayCluster]:
         ) from None
     if ray.is_initialized():
         raise RayClusterError("this process is connected to a Ray cluster: leave it first")
-    with tempfile.TemporaryDirectory(prefix="lesion-ray-", ignore_cleanup_errors=True) as scratch:
+    handler = signal.getsignal(signal.SIGTERM)
+    with _scratch_folder() as scratch:
         try:
-            ray.init(**_settings(ray, address, scratch))
+            ray.init(**_settings(ray, address, str(scratch)))
         except (OSError, RuntimeError, ValueError) as error:
             if isinstance(error, RayClusterError):
                 raise
@@ -118,10 +132,47 @@ def connected(address: str) -> Iterator[RayCluster]:
                 f"the Ray cluster {address} cannot be joined ({_first_line(error)}): the command "
                 "runs on one of its machines, with the same versions of Python and Ray"
             ) from error
+        finally:
+            _restore(handler)
         try:
             yield RayCluster(ray)
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    """A folder for Ray's sockets and logs, gone at the end; what killed jobs left goes as well.
+
+    Ray makes its own folder open to everybody (0777): it lies in one that is the owner's alone.
+    """
+    _sweep()
+    outer = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
+    try:
+        yield outer / "r"
+    finally:
+        # Ray's processes end a moment after it says that they have, and write until then.
+        deadline = time.monotonic() + REMOVAL_S
+        while outer.exists() and time.monotonic() < deadline:
+            shutil.rmtree(outer, ignore_errors=True)
+            time.sleep(0.1)
+        if outer.exists():
+            logger.warning("Ray's folder %s could not be removed", outer)
+
+
+def _sweep() -> None:
+    """Removes folders of this account's jobs that are no longer there."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*"):
+        number = folder.name.removeprefix(_SCRATCH).partition("-")[0]
+        is_ours = not folder.is_symlink() and folder.lstat().st_uid == os.getuid()
+        if is_ours and number.isdecimal() and not Path(f"/proc/{number}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _restore(handler: Any) -> None:
+    """Takes SIGTERM back: ``ray.init`` handles it by an exit without a word."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _settings(ray: Any, address: str, scratch: str) -> dict[str, Any]:

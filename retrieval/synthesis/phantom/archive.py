@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -87,5 +88,11 @@ def _made(config: PhantomConfig, numbers: list[int], workers: int) -> Iterator[P
         return
     # Spawned, not forked: the caller may hold threads (torch, OpenCV) that a fork would break.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with context.Pool(workers, initializer=_begin_work) as pool:
         yield from pool.imap(partial(make_patient, config), numbers)
+
+
+def _begin_work() -> None:
+    """One thread each; Ctrl-C is for the process that started them, which ends them."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
