@@ -120,7 +120,11 @@ class OwnImages:
         return PurePosixPath(IMAGES, folder.name)
 
     def forget(self, names: Iterable[str]) -> int:
-        """Removes the folders of these names; returns how many were there."""
+        """Removes the folders of these names; returns how many were there.
+
+        Raises nothing: the catalog has forgotten them already. What cannot be removed now is by
+        the next sweep.
+        """
         removed = 0
         for name in names:
             folder = self._images / name
@@ -129,8 +133,18 @@ class OwnImages:
             shutil.rmtree(folder, onerror=_say_left)
             removed += not folder.exists()
         if removed:
-            sync_folder(self._images)
+            try:
+                sync_folder(self._images)
+            except OSError as error:
+                _log.warning("a removal of pixels is not on the disk yet: %s", error)
         return removed
+
+    def forget_unnamed(self, names: Iterable[str]) -> int:
+        """Removes those of the folders that no lesion names; returns how many.
+
+        For an addition that failed: its lesion may be in the catalog all the same.
+        """
+        return self.forget(set(names) - set(self._named()))
 
     def sweep(self) -> int:
         """Removes every folder of pixels that no lesion names; returns how many.

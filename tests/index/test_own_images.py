@@ -348,3 +348,27 @@ def test_an_export_of_own_pixels_is_an_archive_to_another_index_and_their_own_to
     assert len(kept(index)) == 1
     index.remove([lesion_id])
     assert kept(index) == []
+
+
+def test_a_disk_that_fails_after_the_commit_takes_no_pixels_of_the_lesion(
+    index, samples, monkeypatch
+):
+    """The old pixels cannot be forgotten on the disk; the new ones are the lesion's."""
+    add(index, samples, 1)
+    fsync = os.fsync
+    names: list[str] = []
+
+    def failing(descriptor: int) -> None:
+        names.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        if names.count("Images_png") > 1:
+            raise OSError(5, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    record = add(index, samples, 1, seed=1)
+    assert names.count("Images_png") == 2
+    assert kept(index) == [Path(record.source.image).parent.name]
+    assert index.images.path_of(index.get(record.lesion.lesion_id).source).is_file()
+    name = Path(record.source.image).parent.name
+    assert index.images.forget_unnamed([name]) == 0
+    assert kept(index) == [name]

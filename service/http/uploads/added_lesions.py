@@ -116,7 +116,7 @@ class AddedLesions:
             try:
                 index.add([LesionRecord(lesion, prepared.vector, source)])
             except BaseException:
-                index.images.forget([folder.name])
+                index.images.forget_unnamed([folder.name])
                 raise
         return lesion
 

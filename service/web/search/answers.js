@@ -48,7 +48,6 @@ export class Answers {
     const { onOpen, onPatient, onMore, onFilter } = this.#on;
     const parts = result.warnings.map(warning);
     if (result.recognised !== null) parts.unshift(recognisedNote(result.recognised));
-    if (result.recognised && parts.length === 0) parts.push(warning(`This image is indexed already: lesion ${result.recognised.lesion_id}.`));
     if (result.follow_ups.length > 0) parts.push(followUpList(result.follow_ups, { openId, onOpen, onPatient }));
     if (result.hits.length === 0) {
       const clear = button("Clear the filter", { run: () => onFilter({ type: null, min: null, max: null, split: null, where: null }), className: "plain" });
