@@ -33,20 +33,6 @@ MatcherOption = Annotated[
     typer.Option("--matcher", help="A matcher's weights (.json). Default: the bundled ones."),
 ]
 
-MilvusOption = Annotated[
-    str | None,
-    typer.Option(
-        "--milvus",
-        envvar="LESION_SEARCH_MILVUS_URI",
-        help="Search the vectors on the Milvus server at http://HOST:PORT.",
-    ),
-]
-CollectionOption = Annotated[
-    str,
-    typer.Option(
-        "--collection", envvar="LESION_SEARCH_MILVUS_COLLECTION", help="The Milvus collection."
-    ),
-]
 DetectorOption = Annotated[
     Path | None,
     typer.Option("--detector", help="A detector (.safetensors). Default: the bundled one."),
@@ -109,11 +95,34 @@ class ModelOptions(EncodingOptions):
 
 
 @dataclass(frozen=True)
-class VectorOptions:
+class MilvusOptions:
+    """The Milvus server that the vectors lie on, where there is one."""
+
+    milvus: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LESION_SEARCH_MILVUS_URI",
+            help="Search the vectors on the Milvus server at http://HOST:PORT.",
+        ),
+    ] = None
+    collection: Annotated[
+        str, typer.Option(envvar="LESION_SEARCH_MILVUS_COLLECTION", help="The Milvus collection.")
+    ] = "lesions"
+
+    def settings(self) -> MilvusSettings | None:
+        """The server, with the token of the environment; None where none is named."""
+        from index.milvus.client import MilvusSettings
+
+        if not self.milvus:
+            return None
+        token = os.environ.get("LESION_SEARCH_MILVUS_TOKEN", "")
+        return MilvusSettings(self.milvus, self.collection, token)
+
+
+@dataclass(frozen=True)
+class VectorOptions(MilvusOptions):
     """Where and how the vectors of an index are searched."""
 
-    milvus: MilvusOption = None
-    collection: CollectionOption = "lesions"
     approximate: ApproximateFlag = False
 
 
@@ -205,18 +214,9 @@ def engine_of(
     return open_engine(
         index,
         replace(files, detecting=detecting or files.detector is not None),
-        milvus=milvus_settings(vectors.milvus, vectors.collection),
+        milvus=vectors.settings(),
         approximate=vectors.approximate,
     )
-
-
-def milvus_settings(uri: str | None, collection: str) -> MilvusSettings | None:
-    """The server a ``--milvus`` names, with the token of the environment; None without one."""
-    from index.milvus.client import MilvusSettings
-
-    if not uri:
-        return None
-    return MilvusSettings(uri, collection, os.environ.get("LESION_SEARCH_MILVUS_TOKEN", ""))
 
 
 class SplitOptionError(LesionSearchError):

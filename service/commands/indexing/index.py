@@ -13,15 +13,14 @@ from retrieval.lesion import LesionSearchError
 from service.commands.indexing.approximate import approximate
 from service.commands.indexing.marks import marks
 from service.commands.indexing.sync import sync
+from service.commands.option_groups import with_groups
 from service.commands.options import (
     ArchiveOption,
     AssumeHuFlag,
-    CollectionOption,
     EncoderOption,
     IndexOption,
     JsonFlag,
-    MilvusOption,
-    milvus_settings,
+    MilvusOptions,
 )
 from service.console import answer, answer_fields, answer_json, progress_bar, say
 
@@ -53,9 +52,9 @@ def register(app: typer.Typer) -> None:
     """Adds the group of commands."""
     group = typer.Typer(help="Build an index of lesions and keep it.", rich_markup_mode=None)
     for command in (build, add, remove, info, verify, export):
-        group.command()(command)
+        group.command()(with_groups(command))
     group.command("import")(import_)
-    group.command()(sync)
+    group.command()(with_groups(sync))
     group.command()(marks)
     group.command()(approximate)
     app.add_typer(group, name="index")
@@ -240,9 +239,9 @@ def info(index: IndexOption, as_json: JsonFlag = False) -> None:
 
 
 def verify(
+    *,
     index: IndexOption,
-    milvus: MilvusOption = None,
-    collection: CollectionOption = "lesions",
+    milvus: MilvusOptions,
     pixels: Annotated[
         bool, typer.Option(help="Read every key slice and compare it with its hash.")
     ] = True,
@@ -256,7 +255,7 @@ def verify(
     from index.lesion_index import LesionIndex
     from service.jobs.pixel_check import PixelReport, compare_pixels
 
-    with LesionIndex.open(index, milvus=milvus_settings(milvus, collection)) as opened:
+    with LesionIndex.open(index, milvus=milvus.settings()) as opened:
         report = opened.verify()
         compared = PixelReport()
         if pixels:

@@ -7,13 +7,7 @@ from typing import Annotated
 import typer
 
 from retrieval.lesion import LesionSearchError
-from service.commands.options import (
-    CollectionOption,
-    IndexOption,
-    JsonFlag,
-    MilvusOption,
-    milvus_settings,
-)
+from service.commands.options import IndexOption, JsonFlag, MilvusOptions
 from service.console import answer, answer_json, progress_bar
 
 
@@ -22,9 +16,9 @@ class SyncCommandError(LesionSearchError):
 
 
 def sync(
+    *,
     index: IndexOption,
-    milvus: MilvusOption = None,
-    collection: CollectionOption = "lesions",
+    milvus: MilvusOptions,
     replace: Annotated[
         bool,
         typer.Option("--replace", help="Drop what another index or encoder filled, and fill anew."),
@@ -34,7 +28,7 @@ def sync(
     """Bring a Milvus collection level with an index. Run again, it goes on where it was."""
     from index.milvus.storage import sync_index
 
-    settings = milvus_settings(milvus, collection)
+    settings = milvus.settings()
     if settings is None:
         raise SyncCommandError(
             "no Milvus server is named: give --milvus http://HOST:19530, or set "
