@@ -19,7 +19,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLED_VOXELS = 40_000
+SAMPLED_VOXELS = 16_000
 """Judged at most, spread evenly: enough for shares of a hundredth, and a millisecond's work."""
 
 WIDE_MM = 100.0
@@ -79,6 +79,8 @@ def sampled(
     # A step that shares no divisor with a row's length visits every column.
     while math.gcd(step, values.shape[-1]) > 1 and step > 1:
         step += 1
+    if values.flags.c_contiguous:
+        return np.asarray(values.reshape(-1)[::step], dtype=np.float32)
     places = np.unravel_index(np.arange(0, values.size, step), values.shape)
     return np.asarray(values[places], dtype=np.float32)
 
