@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from retrieval.lesion import Lesion
 from retrieval.tracking.track_types import RESEARCH_USE
 from service.figures.colours import QUERY_COLOUR
+from service.figures.mistakes.links import LinkMistake, MistakeKind
 from service.figures.pictures import LesionPictures
 from service.figures.query import GAP, MARGIN, PANEL, ROW, TOP, Panel, Sheet
 from service.figures.result_panels import size_text
-from service.figures.track_mistakes import LinkMistake, MistakeKind
 
 PAIRS_PER_ROW = 2
 PAIR_GAP = 0.5

@@ -9,7 +9,7 @@ from index.catalog.reader import EncoderBinding, LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, ImageSource, Lesion
 from retrieval.tracking.errors import TrackingError
-from service.figures.track_mistakes import MistakeKind, check_links, example_patient, known_tracks
+from service.figures.mistakes.links import MistakeKind, check_links, example_patient, known_tracks
 
 
 def record(name: str, study: int, turn: float, patient: str = "p") -> LesionRecord:
