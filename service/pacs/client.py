@@ -37,7 +37,18 @@ PIXEL_DATA = "7FE00010"
 """The tag of Pixel Data in DICOM JSON."""
 
 _PLACE = ["ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "Rows", "Columns"]
-_UNREADABLE = (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, EOFError)
+_UNREADABLE = (
+    InvalidDicomError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    ArithmeticError,
+    NotImplementedError,
+    RecursionError,
+)
+"""What libraries raise on an answer that is none; JSON nested too deeply is the last of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +288,8 @@ def _only(found: Sequence[Entry], what: str) -> Entry:
 def _study(found: dict[str, Any]) -> StudyEntry:
     dataset = Dataset.from_json(found)
     return StudyEntry(
-        str(dataset.StudyInstanceUID),
-        str(dataset.get("PatientID") or "").strip(),
+        _whole(dataset.StudyInstanceUID),
+        _whole(dataset.get("PatientID")),
         _day(dataset),
     )
 
@@ -288,10 +299,10 @@ def _series(found: dict[str, Any], asked: Asked) -> SeriesEntry:
     asked.check(dataset, listed=True)
     count = dataset.get("NumberOfSeriesRelatedInstances")
     return SeriesEntry(
-        str(dataset.get("StudyInstanceUID") or asked.study_uid or ""),
-        str(dataset.SeriesInstanceUID),
-        str(dataset.get("Modality") or ""),
-        str(dataset.get("SeriesDescription") or ""),
+        _whole(dataset.get("StudyInstanceUID") or asked.study_uid),
+        _whole(dataset.SeriesInstanceUID),
+        _whole(dataset.get("Modality")),
+        _whole(dataset.get("SeriesDescription")),
         None if count is None else int(count),
     )
 
@@ -301,12 +312,19 @@ def _instance(found: dict[str, Any], asked: Asked) -> InstanceEntry:
     asked.check(dataset, listed=True)
     number = dataset.get("InstanceNumber")
     return InstanceEntry(
-        str(dataset.SOPInstanceUID),
+        _whole(dataset.SOPInstanceUID),
         None if number is None else int(number),
         _numbers(dataset, "ImagePositionPatient", 3),
         _numbers(dataset, "ImageOrientationPatient", 6),
         int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0),
     )
+
+
+def _whole(value: Any) -> str:
+    """A text of the PACS; raises UnicodeEncodeError for half a character (a lone surrogate)."""
+    text = str(value or "").strip()
+    text.encode()
+    return text
 
 
 def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:

@@ -139,9 +139,15 @@ def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: in
         part = chosen_part([plane_of(name, image) for name, image in images])
         return slab_of(grid_of(part, key_slice=key_slice))
     files = []
-    for _, image in images:
+    for name, image in images:
         file = BytesIO()
-        image.save_as(file, enforce_file_format=True)
+        try:
+            image.save_as(file, enforce_file_format=True)
+        except (ValueError, LookupError, TypeError, AttributeError, NotImplementedError):
+            raise PacsImageError(
+                f"{name} is no whole DICOM instance: its SOP class, or another attribute that a "
+                "file needs, is missing or of another kind"
+            ) from None
         files.append(BytesIO(file.getvalue()))
     return pacs.decoders.decode(files, UploadOptions(key_slice_index=key_slice)).slab
 

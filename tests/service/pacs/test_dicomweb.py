@@ -83,6 +83,10 @@ def drip(handler):
         pass
 
 
+STUDY_UID = b'"0020000D": {"vr": "UI", "Value": ["1.2.3"]}'
+HALF = b"{" + STUDY_UID + b', "00100020": {"vr": "LO", "Value": ["\\ud800"]}}'
+DEEP = b'[{"00081110": {"vr": "SQ", "Value": [' * 20_000
+
 BOMB = gzip.compress(b" " * (3 << 20))
 
 
@@ -92,6 +96,9 @@ BOMB = gzip.compress(b" " * (3 << 20))
         (lambda h: send(h, b"[]"), UnknownReferenceError, "no study"),
         (lambda h: send(h, b"not JSON"), PacsError, "not readable DICOMweb"),
         (lambda h: send(h, b'[{"0020000D": 7}]'), PacsError, "not readable DICOMweb"),
+        (lambda h: send(h, b"[" * 100_000), PacsError, "not readable DICOMweb"),
+        (lambda h: send(h, DEEP), PacsError, "not readable DICOMweb"),
+        (lambda h: send(h, b"[" + HALF + b"]"), PacsError, "not readable DICOMweb"),
         (lambda h: send(h, b"{}", status=401), PacsError, "credentials"),
         (lambda h: send(h, b"{}", status=404), UnknownReferenceError, "check the UIDs"),
         (lambda h: send(h, b"{}", status=500), PacsUnavailableError, r"failed \(500\)"),
@@ -106,6 +113,9 @@ BOMB = gzip.compress(b" " * (3 << 20))
         "none",
         "text",
         "numbers",
+        "brackets",
+        "deep",
+        "half a character",
         "401",
         "404",
         "500",

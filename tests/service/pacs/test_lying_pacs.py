@@ -10,11 +10,14 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from service.decoding.limits import DecodeLimits
+from service.decoding.pool import DecoderPool
 from service.pacs.client import PacsClient, SeriesEntry
 from service.pacs.identity import Asked, OtherInstanceError
-from service.pacs.series import PacsReference, find_series, read_slab
+from service.pacs.series import PacsImageError, PacsReference, find_series, read_slab
 from service.pacs.settings import PacsSettings
 from tests.service.dicom_samples import SeriesLabels, ct_series
 
@@ -163,3 +166,27 @@ def test_a_list_may_leave_attributes_out_an_instance_may_not():
     asked.check(Dataset(), listed=True)
     with pytest.raises(OtherInstanceError, match="another study"):
         asked.check(Dataset())
+
+
+class PacsOfHalfInstances(Pacs):
+    """Sends instances without a SOP class, in their attributes and in their file's header."""
+
+    def _multipart(self, dataset) -> tuple[str, bytes]:
+        kind, whole = super()._multipart(dataset)
+        start = whole.index(b"\r\n\r\n") + 4
+        sent = dcmread(io.BytesIO(whole[start : -len(b"\r\n--limit--\r\n")]))
+        del sent.SOPClassUID
+        del sent.file_meta.MediaStorageSOPClassUID
+        file = io.BytesIO()
+        sent.save_as(file, enforce_file_format=False)
+        return kind, whole[:start] + file.getvalue() + b"\r\n--limit--\r\n"
+
+
+def test_an_instance_without_a_sop_class_is_one_line():
+    """It ended a request with 500: the copy for the decoder could not be written."""
+    pacs = PacsOfHalfInstances(lambda _, dataset: dataset)
+    with client_of(pacs) as client, DecoderPool(DecodeLimits(), size=1) as decoders:
+        client.decoders = decoders
+        with pytest.raises(PacsImageError, match="slice 0") as refused:
+            slab_from(client)
+    assert "MRN" not in str(refused.value)
