@@ -36,7 +36,8 @@ class SeriesImages:
     Attributes:
         patient: the patient's number, from 1; likewise ``study`` and ``series``.
         first_slice: the series' own number of ``hu[0]``.
-        hu: (slices, rows, columns), Hounsfield units; written rounded to whole HU.
+        hu: (slices, rows, columns), Hounsfield units, from the head to the feet as DeepLesion
+            numbers its slices: a slab the other way round; written rounded to whole HU.
     """
 
     patient: int

@@ -160,7 +160,9 @@ def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], spl
     slab = nodule.slab
     # One study for all: a patient's second scan says nothing of whether the first one's nodules
     # are still there, and another study number would claim that they vanished.
-    writer.write_slices(SeriesImages(patient, 1, series, FIRST_SLICE, slab.hu))
+    # DeepLesion counts its slices from the head to the feet.
+    last = FIRST_SLICE + len(slab.hu) - 1
+    writer.write_slices(SeriesImages(patient, 1, series, FIRST_SLICE, slab.hu[::-1]))
     following = next_slice_of(nodule.mask, slab.key_slice, upward=(patient + series) % 2 == 0)
     slices = [(slab.key_slice, 0.0)] + ([(following, 1.0)] if following is not None else [])
     for position, is_next in slices:
@@ -169,7 +171,7 @@ def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], spl
             "patient": patient,
             "study": 1,
             "series": series,
-            "key_slice": FIRST_SLICE + position,
+            "key_slice": last - position,
             "recist": recist,
             "box": recist.box(),
             "location": None,
@@ -177,7 +179,7 @@ def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], spl
             "split": split,
             "spacing_mm_px": slab.spacing_mm_px,
             "slice_interval_mm": slab.slice_interval_mm,
-            "slice_range": (FIRST_SLICE, FIRST_SLICE + len(slab.hu) - 1),
+            "slice_range": (FIRST_SLICE, last),
             "image_size": (slab.rows, slab.columns),
             "window": (-1350.0, 150.0),
         }

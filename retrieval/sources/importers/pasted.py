@@ -199,12 +199,14 @@ def _scene(
 def _write(writer: DeepLesionWriter, patient: int, nodule: Nodule, scenes: Sequence[Scene]) -> None:
     for study, scene in enumerate(scenes, start=1):
         slab = scene.slab
-        writer.write_slices(SeriesImages(patient, study, 1, FIRST_SLICE, slab.hu))
+        # DeepLesion counts its slices from the head to the feet.
+        last = FIRST_SLICE + len(slab.hu) - 1
+        writer.write_slices(SeriesImages(patient, study, 1, FIRST_SLICE, slab.hu[::-1]))
         row = ArchiveRow(
             patient=patient,
             study=study,
             series=1,
-            key_slice=FIRST_SLICE + slab.key_slice,
+            key_slice=last - slab.key_slice,
             recist=scene.recist,
             box=scene.recist.box(),
             location=None,
@@ -212,7 +214,7 @@ def _write(writer: DeepLesionWriter, patient: int, nodule: Nodule, scenes: Seque
             split=Split.TRAIN,
             spacing_mm_px=slab.spacing_mm_px,
             slice_interval_mm=slab.slice_interval_mm,
-            slice_range=(FIRST_SLICE, FIRST_SLICE + len(slab.hu) - 1),
+            slice_range=(FIRST_SLICE, last),
             image_size=(slab.rows, slab.columns),
             window=(-1350.0, 150.0),
         )

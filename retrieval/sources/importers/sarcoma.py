@@ -113,7 +113,9 @@ def _write(writer: DeepLesionWriter, name: str, sarcoma: Sarcoma, split: Split) 
     slab, patient = sarcoma.slab, patient_number(name)
     areas = sarcoma.mask.sum(axis=(1, 2))
     largest = int(areas.argmax())
-    writer.write_slices(SeriesImages(patient, 1, 1, FIRST_SLICE, slab.hu))
+    # DeepLesion counts its slices from the head to the feet.
+    last = FIRST_SLICE + len(slab.hu) - 1
+    writer.write_slices(SeriesImages(patient, 1, 1, FIRST_SLICE, slab.hu[::-1]))
     positions = key_slices_of(sarcoma.mask, slab.slice_interval_mm)
     for position in positions:
         recist = recist_of_mask(sarcoma.mask[position], slab.spacing_mm_px)
@@ -121,7 +123,7 @@ def _write(writer: DeepLesionWriter, name: str, sarcoma: Sarcoma, split: Split) 
             patient=patient,
             study=1,
             series=1,
-            key_slice=FIRST_SLICE + position,
+            key_slice=last - position,
             recist=recist,
             box=recist.box(),
             location=None,
@@ -129,7 +131,7 @@ def _write(writer: DeepLesionWriter, name: str, sarcoma: Sarcoma, split: Split) 
             split=split,
             spacing_mm_px=slab.spacing_mm_px,
             slice_interval_mm=slab.slice_interval_mm,
-            slice_range=(FIRST_SLICE, FIRST_SLICE + len(slab.hu) - 1),
+            slice_range=(FIRST_SLICE, last),
             image_size=(slab.rows, slab.columns),
         )
         attributes = {

@@ -131,12 +131,15 @@ def test_sarcomas_from_nifti_and_dicom(real_data, tmp_path):
         for lesion in archive.lesions
         if lesion.patient_id == "120007" and archive.attributes[lesion.lesion_id]["offset_mm"] == 0
     ]
-    assert [lesion.key_slice_index for lesion in largest] == [35]  # index.csv: 34, from 0
+    assert [lesion.key_slice_index for lesion in largest] == [36]  # index.csv: 34 from 0 at the feet, of 70
     volume = nib.load(source / "nifti" / "STS_008" / "CT_image.nii.gz").get_fdata()
     lesion = next(lesion for lesion in archive.lesions if lesion.patient_id == "120008")
-    slab = archive.slab(lesion, half_depth_mm=0)
-    expected = volume[:, :, lesion.key_slice_index - 1].T
-    np.testing.assert_allclose(slab.hu[slab.key_slice], expected, atol=0.5)
+    slab = archive.slab(lesion, half_depth_mm=6)
+    position = volume.shape[2] - lesion.key_slice_index
+    np.testing.assert_allclose(slab.hu[slab.key_slice], volume[:, :, position].T, atol=0.5)
+    # The next slice of a slab lies towards the head, as in the volume.
+    above = slab.hu[slab.key_slice + 1]
+    np.testing.assert_allclose(above, volume[:, :, position + 1].T, atol=0.5)
 
 
 def test_positions_lie_in_the_body_each_with_a_track_of_its_own(real_data, tmp_path):
