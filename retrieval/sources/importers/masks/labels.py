@@ -46,8 +46,12 @@ def _of_volume(volume: StoredVolume, image: PlacedImage) -> list[LabelMask]:
         )
     laid = laid_on(image, volume)
     names = volume.label_names
+    note = ""
+    if volume.values.shape != image.shape:
+        sizes = (" x ".join(map(str, shape[::-1])) for shape in (volume.values.shape, image.shape))
+        note = f"{volume.name} has {next(sizes)} voxels, {image.name} {next(sizes)}"
     return [
-        LabelMask(names.get(int(value), str(int(value))), laid == value)
+        LabelMask(names.get(int(value), str(int(value))), laid == value, note)
         for value in values
         if value != 0
     ]

@@ -18,7 +18,7 @@ _MASK_WORDS = re.compile(
     r"[_\-. ]?\d*$",
     re.IGNORECASE,
 )
-_IS_MASK = re.compile(r"(mask|seg|label|roi)", re.IGNORECASE)
+_MASK_PREFIX = re.compile(r"^(mask|segmentation|seg|labels?|roi|gt)[_\-. ]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ def pair(images: Sequence[FoundImage], masks: Sequence[FoundMask], *, one_tree: 
 
     Args:
         images, masks: as they were found.
-        one_tree: both were given as the same folder: files with mask, seg, label or roi in their
-            name are masks and the others images.
+        one_tree: both were given as the same folder: files whose name begins or ends with mask,
+            seg, label, roi, gt, lesion, tumour or nodule are masks and the others images.
     """
     if one_tree:
-        images = [one for one in images if one.series_uid or not _IS_MASK.search(one.name.name)]
+        images = [one for one in images if one.series_uid or not _is_mask(one.name)]
         names = {one.name for one in images}
         masks = [mask for mask in masks if mask.name not in names]
     if len(images) == 1 and len(masks) == 1:
@@ -101,8 +101,19 @@ def _image_key(image: FoundImage) -> tuple[str, ...]:
 
 def _key(name: Path, words: re.Pattern[str]) -> tuple[str, ...]:
     """Folders and bare name, in small letters."""
-    bare = _VOLUME_ENDINGS.sub("", name.name)
-    return (*(part.lower() for part in name.parent.parts), words.sub("", bare).lower())
+    bare = _bare(name)
+    if words is _MASK_WORDS:
+        bare = _MASK_PREFIX.sub("", bare)
+    return (*(part.lower() for part in name.parent.parts), (words.sub("", bare) or bare).lower())
+
+
+def _bare(name: Path) -> str:
+    return _VOLUME_ENDINGS.sub("", name.name)
+
+
+def _is_mask(name: Path) -> bool:
+    bare = _bare(name)
+    return bool(_MASK_WORDS.search(bare) or _MASK_PREFIX.search(bare) or ".seg." in name.name)
 
 
 def _begins(mask: str, image: str) -> bool:

@@ -131,7 +131,9 @@ def test_sarcomas_from_nifti_and_dicom(real_data, tmp_path):
         for lesion in archive.lesions
         if lesion.patient_id == "120007" and archive.attributes[lesion.lesion_id]["offset_mm"] == 0
     ]
-    assert [lesion.key_slice_index for lesion in largest] == [36]  # index.csv: 34 from 0 at the feet, of 70
+    assert [lesion.key_slice_index for lesion in largest] == [
+        36
+    ]  # index.csv: 34 from 0 at the feet, of 70
     volume = nib.load(source / "nifti" / "STS_008" / "CT_image.nii.gz").get_fdata()
     lesion = next(lesion for lesion in archive.lesions if lesion.patient_id == "120008")
     slab = archive.slab(lesion, half_depth_mm=6)

@@ -115,6 +115,35 @@ def test_a_mask_of_a_part_of_the_image_is_laid_in_its_place(tmp_path: Path) -> N
     written(image, tmp_path / "whole_mask.nii.gz")
     second = imported(tmp_path, tmp_path, tmp_path / "all")
     assert [v.lesion_id for v in first.verdicts] == [v.lesion_id for v in second.verdicts]
+    assert "whole_mask.nii.gz has 44 x 45 x 7 voxels, whole.nii.gz 64 x 60 x 9" in (
+        first.verdicts[0].reason
+    )
+    assert second.verdicts[0].reason == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("a.nii.gz", "mask_a.nii.gz"),
+        ("a.nii.gz", "a-label.nii.gz"),
+        ("lesion_ct.nii.gz", "lesion_ct_tumor.nii.gz"),
+        ("a_0000.nii.gz", "a_gt.nii.gz"),
+        ("CT.nrrd", "CT.seg.nrrd"),
+        ("P1/CT.nii", "P1/GTV_mask.mha"),
+    ],
+)
+def test_images_and_masks_of_one_folder_are_told_apart_by_their_names(
+    tmp_path, image, mask
+) -> None:
+    for number, name in enumerate(("other.nii", image)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        written(stored_image(body(number, size=SIZE)), tmp_path / name)
+    written(stored_image(mask_of(0)), tmp_path / mask)
+    report = imported(tmp_path, tmp_path, tmp_path / "out")
+    assert report.lesions == 1
+    archive = DeepLesionArchive.open(tmp_path / "out")
+    key = archive.slab(archive.lesions[0], half_depth_mm=0).hu[0]
+    np.testing.assert_array_equal(key, body(1, size=SIZE)[LESIONS[0][0][0]])
 
 
 @pytest.mark.parametrize(
