@@ -36,6 +36,7 @@ from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.query_image import open_query_image
 from retrieval.tracking.states import FollowUpState
 from retrieval.tracking.track_types import FollowUp
+from service.engine.lesion_location import PositionLocator
 from service.engine.query import ImageChoice, LesionQuery
 from service.engine.search_engine import SearchEngine, binding_of
 from service.jobs.indexing import IndexingOptions, index_archive
@@ -214,7 +215,7 @@ def measure(data: Path) -> dict[str, Any]:
         LesionIndex.create(Path(folder) / "index", binding_of(encoder)) as index,
     ):
         index_archive(archive, index, encoder, options=IndexingOptions())
-        engine = SearchEngine(encoder, index)
+        engine = SearchEngine(encoder, index, locator=PositionLocator())
         lesions = list(several_studies(archive))
         by_id: Links = {}
         for lesion in lesions:

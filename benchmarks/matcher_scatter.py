@@ -4,9 +4,10 @@
 
 The same lesion in two studies: linked pairs of the calibration half of the Deep Longitudinal Study.
 Different lesions of one patient: pairs within a series of DeepLesion's validation and test rows,
-without the patients of the study and of the samples. Sizes of boxes: fitted on validation rows,
-measured on test rows. The numbers stand in ``retrieval/tracking/scatter.py`` and
-``retrieval/tracking/lesion_size.py``. Writes benchmarks/results/matcher_scatter.json.
+without the patients of the study and of the samples. Sizes of boxes and locations of types:
+fitted on validation rows, sizes measured on test rows. The numbers stand in
+``retrieval/tracking/scatter.py`` and ``retrieval/tracking/lesion_size.py``; types are written to
+retrieval/weights/type_by_position.json, everything to benchmarks/results/matcher_scatter.json.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ from dls_matching import EVALUATED_ELSEWHERE, Patients, halves, labelled
 from numpy.typing import NDArray
 from scipy import stats
 
-from retrieval.lesion import BOX_PADDING_PX, Lesion, Split
+from retrieval.lesion import BOX_PADDING_PX, Lesion, LesionType, Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.tracking.edges import NOMINAL_BODY_MM
 from retrieval.tracking.lesion_size import measured_size
+from retrieval.tracking.type_by_position import TYPES
 
 FloatArray = NDArray[np.float64]
 
 RESULT = Path(__file__).parent / "results" / "matcher_scatter.json"
+TYPES_FILE = Path(__file__).parents[1] / "retrieval" / "weights" / "type_by_position.json"
 SAMPLES = {1, 2, 9, 10, 15, 47, 53, 78, 88, 2648, 3599, 3657, 4416}
 """Patients of the evaluation sample and of the development checks."""
 
@@ -109,6 +112,23 @@ def box_sizes(archive: DeepLesionArchive) -> dict[str, Any]:
     }
 
 
+def type_positions(lesions: Iterable[Lesion]) -> dict[str, Any]:
+    """Share, mean location and covariance of each lesion type on the validation rows."""
+    by_type: dict[LesionType, list[tuple[float, float, float]]] = {}
+    for lesion in lesions:
+        if lesion.location is not None and lesion.split is Split.VALIDATION:
+            by_type.setdefault(lesion.lesion_type, []).append(lesion.location)
+    total = sum(len(some) for kind, some in by_type.items() if kind in TYPES)
+    return {
+        kind.value: {
+            "share": len(by_type[kind]) / total,
+            "mean": np.mean(by_type[kind], axis=0).round(5).tolist(),
+            "cov": np.cov(np.array(by_type[kind]).T).round(7).tolist(),
+        }
+        for kind in TYPES
+    }
+
+
 def main(dls: Path, table: Path) -> None:
     """Measures, writes and prints."""
     patients = labelled(dls, table)
@@ -125,6 +145,8 @@ def main(dls: Path, table: Path) -> None:
         "different_lesions": scatter(of_one_series(others)),
         "size_of_a_box": box_sizes(archive),
     }
+    types = {"fitted_on": "DeepLesion's validation rows", "types": type_positions(others)}
+    TYPES_FILE.write_text(json.dumps(types, indent=1) + "\n", encoding="utf-8")
     RESULT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(document, indent=1))
 

@@ -21,6 +21,7 @@ from retrieval.lesion import Lesion, LesionType
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.lesion_size import LesionSize, measured_size
 from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel
+from retrieval.tracking.type_by_position import type_by_position
 
 FloatArray = NDArray[np.float64]
 
@@ -91,8 +92,9 @@ class PairTerms:
     """The terms of every pair of n lesions; NaN where a term is not known for a pair.
 
     ``similarity``, ``log_size_ratio`` (of column over row), ``log_size_error`` and
-    ``type_agreement`` (1 same, -1 different) are (n, n); ``offset_mm`` and ``offset_error_mm``
-    (n, n, 3) are nominal mm along x, y, z; ``source`` (n, n) numbers LocationSource.
+    ``type_agreement`` (1 same, -1 different, of known types) are (n, n); ``offset_mm`` and
+    ``offset_error_mm`` (n, n, 3) are nominal mm along x, y, z; ``type_likelihood`` (n, 8) is what
+    is known of each lesion's type; ``source`` (n, n) numbers LocationSource.
     """
 
     similarity: FloatArray
@@ -101,6 +103,7 @@ class PairTerms:
     log_size_ratio: FloatArray
     log_size_error: FloatArray
     type_agreement: FloatArray
+    type_likelihood: FloatArray
     source: NDArray[np.int8]
 
     @classmethod
@@ -111,6 +114,7 @@ class PairTerms:
         sizes = [node.known_size or LesionSize(math.nan) for node in nodes]
         log_size = np.array([size.log_mm for size in sizes])
         size_error = np.array([size.error for size in sizes])
+        types = type_by_position()
         kinds = np.array([node.lesion.lesion_type.code for node in nodes])
         known = (kinds[:, None] != LesionType.UNKNOWN.code) & (kinds != LesionType.UNKNOWN.code)
         agreement = np.where(kinds[:, None] == kinds, 1.0, -1.0)
@@ -121,18 +125,19 @@ class PairTerms:
             log_size_ratio=log_size[None, :] - log_size[:, None],
             log_size_error=np.hypot(size_error[:, None], size_error[None, :]),
             type_agreement=np.where(known, agreement, np.nan),
+            type_likelihood=np.stack([types.likelihood(node.lesion) for node in nodes]),
             source=np.maximum(source[:, None], source[None, :]),
         )
 
     def features(self, model: MatcherModel) -> FloatArray:
         """(n, n, 4): the terms as the model weighs them, in TERM_NAMES' order."""
-        scatter = model.scatter
+        scatter, types = model.scatter, type_by_position()
         return np.stack(
             [
                 self.similarity - model.similarity_centre,
                 scatter.location_ratio(self.offset_mm, self.offset_error_mm),
                 scatter.size_ratio(self.log_size_ratio, self.log_size_error),
-                scatter.type_ratio(self.type_agreement),
+                scatter.type_ratio(self.type_likelihood, types.share, types.apart),
             ],
             axis=-1,
         )

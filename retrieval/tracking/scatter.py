@@ -87,13 +87,22 @@ class PairScatter:
         )
         return np.nan_to_num(same - different, nan=0.0)
 
-    def type_ratio(self, agreement: FloatArray) -> FloatArray:
-        """Log-likelihood ratios of type agreements: 1 the same, -1 another, NaN not known."""
-        same, different = self.same_types_agree, self.different_types_agree
-        agree = math.log(same / different)
-        disagree = math.log((1.0 - same) / (1.0 - different))
-        ratio = np.where(agreement > 0, agree, disagree)
-        return np.where(np.isnan(agreement), 0.0, ratio)
+    def type_ratio(
+        self, likelihood: FloatArray, share: FloatArray, apart: FloatArray
+    ) -> FloatArray:
+        """(n, n) log-likelihood ratios of the types of n lesions.
+
+        ``likelihood`` (n, types) is that of each lesion's evidence under each type, zero but for
+        one where the type is known; ``share`` (types,) how common each is, and ``apart`` (types,
+        types) how common each pair of unequal ones. Lesions of which nothing is known have the
+        ratio 0 with any other.
+        """
+
+        def joint(agree: float) -> FloatArray:
+            both = agree * np.diag(share) + (1.0 - agree) * apart
+            return np.asarray(likelihood @ both @ likelihood.T)
+
+        return np.log(joint(self.same_types_agree) / joint(self.different_types_agree))
 
     def to_json(self) -> dict[str, Any]:
         """Every number by its name."""

@@ -9,7 +9,14 @@ from typing import Any
 
 from retrieval.lesion import Lesion
 from retrieval.tracking.edges import MatchTerms
-from retrieval.tracking.states import ComparisonRole, FollowUpState, LinkState, OrderedBy
+from retrieval.tracking.matcher import LocationSource
+from retrieval.tracking.states import (
+    POSITION_ESTIMATED,
+    ComparisonRole,
+    FollowUpState,
+    LinkState,
+    OrderedBy,
+)
 
 RESEARCH_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
 """Stands in every document that tracking writes."""
@@ -189,6 +196,14 @@ class FollowUp:
     terms: MatchTerms | None
     lesion: Lesion | None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of the comparison, in words."""
+        estimated = self.terms is not None and (
+            self.terms.location_source is LocationSource.ESTIMATED
+        )
+        return (POSITION_ESTIMATED,) if estimated else ()
+
     def to_json(self) -> dict[str, Any]:
         """The follow-up under DESIGN.md's JSON names."""
         return {
@@ -200,5 +215,6 @@ class FollowUp:
             "change_mm": None if self.change_mm is None else round(self.change_mm, 2),
             "change_pct": None if self.change_pct is None else round(self.change_pct, 1),
             "terms": None if self.terms is None else self.terms.to_json(),
+            "notes": list(self.notes),
             "lesion": None if self.lesion is None else self.lesion.to_json(),
         }

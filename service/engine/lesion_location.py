@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from retrieval.image import Slab
 from retrieval.lesion import Box, Lesion
 
+if TYPE_CHECKING:
+    from retrieval.position.locator import BodyLocator
+
 Triple = tuple[float, float, float]
+
+DEVIATIONS_OF_90_PERCENT = 1.645
+"""Standard deviations of a normal distribution within which nine of ten values lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,31 @@ class LesionLocator(Protocol):
     def locate_lesion(self, slab: Slab, box: Box) -> LocationEstimate | None:
         """The position of a box of the display grid on the key slice, None without a body."""
         ...
+
+
+class PositionLocator:
+    """The bundled body position network, loaded when it is first asked.
+
+    Its errors have heavy tails: the standard error is that of the normal distribution whose nine
+    of ten values lie as near, which is the wider of what half and nine tenths of them say.
+    """
+
+    @cached_property
+    def _body(self) -> BodyLocator:
+        from retrieval.position.locator import BodyLocator
+
+        return BodyLocator.load()
+
+    def locate_lesion(self, slab: Slab, box: Box) -> LocationEstimate | None:
+        """The position of a box of the display grid on the key slice, None without a body."""
+        from retrieval.position.locator import NoBodyError
+
+        try:
+            found = self._body.locate_box(slab, box)
+        except NoBodyError:
+            return None
+        x, y, z = (error / DEVIATIONS_OF_90_PERCENT for error in found.location_error_90)
+        return LocationEstimate(found.location, (x, y, z))
 
 
 def located(lesion: Lesion, slab: Slab, locator: LesionLocator | None) -> Lesion:

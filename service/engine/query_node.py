@@ -39,8 +39,6 @@ class EmbeddedQuery:
         notes: what a reader should know of how the image was read.
         shown_in: the image's map if the answer is wanted in its display grid; None for the file's.
         recognition: what the index knows of the image.
-        body_height: the encoder's estimate of z as ``Lesion.location`` has it, made with the
-            vector; None for an indexed lesion.
     """
 
     query: LesionQuery
@@ -53,7 +51,6 @@ class EmbeddedQuery:
     notes: tuple[str, ...] = ()
     shown_in: GridMap | None = None
     recognition: Recognition = UNKNOWN_SLICE
-    body_height: float | None = None
 
     @classmethod
     def of(
@@ -87,7 +84,6 @@ class EmbeddedQuery:
             marked.source,
             estimated_long_mm=marked.estimated_long_mm,
             notes=slab.notes,
-            body_height=float(embedding.locations[0, 2]),
         )
 
     @property

@@ -13,6 +13,8 @@ from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.track_types import FollowUp
 from service.engine.recognition import RecognisedMark
 
+Triple = tuple[float, float, float]
+
 
 class BoxSource(StrEnum):
     """Where the box of a query came from."""
@@ -156,6 +158,8 @@ class SearchResult:
         warnings: what a reader should know before trusting the numbers.
         grid: what the boxes of the query are in.
         recognised: the indexed lesion that the query image and box are, None if they are none.
+        location: the body position that the lesion was searched with, None if none is known.
+        location_error: the standard error of each coordinate; None where the position was given.
     """
 
     box: Box | None
@@ -169,6 +173,8 @@ class SearchResult:
     warnings: tuple[str, ...] = ()
     grid: Grid = Grid.FILE
     recognised: RecognisedMark | None = None
+    location: Triple | None = None
+    location_error: Triple | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result under DESIGN.md's names."""
@@ -184,6 +190,8 @@ class SearchResult:
             "timing_ms": self.timing_ms.to_json(),
             "warnings": list(self.warnings),
             "recognised": None if self.recognised is None else self.recognised.to_json(),
+            "location": None if self.location is None else list(self.location),
+            "location_error": None if self.location_error is None else list(self.location_error),
         }
 
     def on_display(self, grid: GridMap) -> SearchResult:

@@ -22,7 +22,7 @@ from retrieval.tracking.track_types import FollowUp
 from retrieval.tracking.tracks import follow_ups
 from service.engine.approximate_form import recall_notice
 from service.engine.detectors import detector_in_use
-from service.engine.lesion_location import LesionLocator
+from service.engine.lesion_location import LesionLocator, PositionLocator
 from service.engine.model_files import ModelFiles
 from service.engine.patient_tracks import PatientCase
 from service.engine.query import LesionQuery, QueryError
@@ -233,6 +233,8 @@ class SearchEngine:
             timing_ms=replace(Timing() if asked is None else asked.timing, search=spent),
             warnings=told if warning is None else (*told, warning),
             recognised=recognition.mark,
+            location=None if asked is None else asked.known.lesion.location,
+            location_error=None if asked is None else asked.known.lesion.location_error,
         )
         if asked is None or asked.shown_in is None:
             return result
@@ -269,7 +271,14 @@ def open_engine(
         index, binding=binding_of(loaded), milvus=milvus, write_timeout_s=write_wait_s
     )
     try:
-        return SearchEngine(loaded, opened, proposer, matcher=model, approximate=approximate)
+        return SearchEngine(
+            loaded,
+            opened,
+            proposer,
+            matcher=model,
+            locator=PositionLocator(),
+            approximate=approximate,
+        )
     except BaseException:
         opened.close()
         raise

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from retrieval.image import Slab
 from retrieval.lesion import Lesion, LesionType
-from retrieval.tracking.states import FOLLOW_UP_WORDS, ROLE_WORDS, Tone
+from retrieval.tracking.states import FOLLOW_UP_WORDS, POSITION_ESTIMATED, ROLE_WORDS, Tone
 from retrieval.tracking.track_types import FollowUp
 from service.engine.results import Hit, SearchResult
 from service.figures.colours import DOUBT_COLOUR, FOLLOW_UP_COLOUR, QUERY_COLOUR
@@ -74,7 +74,8 @@ def _commonest_type(result: SearchResult) -> LesionType:
 
 def _query_words(result: SearchResult, lesion: Lesion | None) -> tuple[str, ...]:
     if lesion is None:
-        return (f"box {result.box_source}",)
+        estimated = (POSITION_ESTIMATED,) if result.location_error is not None else ()
+        return (f"box {result.box_source}", *estimated)
     return (
         f"{lesion.lesion_type} · {size_text(lesion)}",
         f"patient {lesion.patient_id}, study {lesion.study_id}",
@@ -106,6 +107,7 @@ def _follow_up_panel(
         (
             f"{size_text(lesion)}{f'   {change}' if change else ''}",
             f"similarity {follow_up.similarity:.3f} · score {follow_up.score:.2f}",
+            *follow_up.notes,
         ),
         pictures.slab(lesion.lesion_id),
         lesion.box,

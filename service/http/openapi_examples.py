@@ -90,6 +90,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "change_mm": -4.5,
                 "change_pct": -24.5,
                 "terms": TERMS,
+                "notes": [],
                 "lesion": LATER,
             }
         ],
@@ -98,6 +99,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "timing_ms": TIMING,
         "warnings": [],
         "recognised": {"lesion_id": LESION["lesion_id"], "iou": 0.93},
+        "location": LESION["location"],
+        "location_error": None,
     },
     "DetectOut": {
         "grid": "file",

@@ -11,6 +11,7 @@ from pathlib import Path
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.lesion import LesionSearchError
 from retrieval.sources.archive import open_archive
+from service.engine.lesion_location import PositionLocator
 from service.jobs.indexing import EmbeddedGroup, IndexingOptions, embedded_groups
 
 
@@ -59,6 +60,7 @@ class EmbeddingWorker:
             batch_size=self._order.batch_size,
             commit_every=len(lesion_ids),
             assume_hu=self._order.assume_hu,
+            locator=PositionLocator(),
         )
         lesions = [self._lesions[lesion_id] for lesion_id in lesion_ids]
         (group,) = embedded_groups(self._archive, lesions, self._encoder, options=options)

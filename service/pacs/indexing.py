@@ -6,6 +6,7 @@ from index.catalog.reader import LesionRecord
 from index.reports import AddReport
 from retrieval.lesion import ImageSource, Lesion, LesionType
 from retrieval.pixel_hash import pixel_hash
+from service.engine.lesion_location import located
 from service.engine.query import QueryError
 from service.engine.query_box import MarkedBox, embed_boxes
 from service.engine.recognition import PACS_ARCHIVE
@@ -41,6 +42,7 @@ def index_lesion(
         short_mm=marked.short_mm,
         lesion_type=lesion_type,
     )
+    lesion = located(lesion, slab, engine.locator)
     source = ImageSource(
         PACS_ARCHIVE,
         lesion.series_id,

@@ -1,7 +1,7 @@
 """Where nobody marked a lesion: the detector's proposals on the slices at the same body height.
 
-No registration is done. The encoder tells the body height of patches at the query's place on a
-few slices; a robust line through them says which slice is level with the query.
+No registration is done. The engine's locator tells the body height of the query's place on a few
+slices; a robust line through them says which slice is level with the query.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from scipy.stats import theilslopes
 
 from retrieval.image import Slab
 from retrieval.lesion import Box
-from service.engine.query_box import embed_boxes
 from service.engine.results import Candidate
 from service.engine.search_engine import SearchEngine
 from service.pacs.client import PacsClient
@@ -22,12 +21,15 @@ from service.pacs.series import PacsSeries, read_slab
 
 REACH_MM = 20.0
 """Slices this far from the level of the query are shown to the detector: breathing, and the
-encoder's error."""
+locator's error."""
 
 STEP_MM = 5.0
 """Every slice would be the same lesion again and again."""
 
 SAMPLES = 9
+LEAST_SAMPLES = 3
+"""With a height, of those: fewer tell no line."""
+
 LEAST_CLIMB = 0.02
 """Of body height over all samples: a flatter line tells nothing."""
 
@@ -48,15 +50,15 @@ class QueryPlace:
     """Where the query lies in its image: for the same place in another series.
 
     ``offset_mm`` is the box centre's distance (x, y) from the middle of the image; ``size_mm`` the
-    longer side; ``height`` the encoder's estimate of body height.
+    longer side; ``height`` its body height as ``Lesion.location`` has it, None if not known.
     """
 
     offset_mm: tuple[float, float]
     size_mm: float
-    height: float
+    height: float | None
 
     @classmethod
-    def of(cls, slab: Slab, box: Box, height: float) -> QueryPlace:
+    def of(cls, slab: Slab, box: Box, height: float | None) -> QueryPlace:
         """The place of a box of the file grid on a slab."""
         box = slab.grid.to_display_box(box)
         (x, y), (x_mm, y_mm) = box.center, slab.spacing_mm_px
@@ -109,11 +111,17 @@ def level_of(
     depths = np.array([image.depth_mm for image in series.images])
     if depths[-1] - depths[0] <= 2 * REACH_MM:
         return len(depths) // 2
-    samples = np.unique(np.linspace(0, len(depths) - 1, SAMPLES).round().astype(int))
-    heights = []
-    for position in samples:
+    seen: list[int] = []
+    heights: list[float] = []
+    for position in np.unique(np.linspace(0, len(depths) - 1, SAMPLES).round().astype(int)):
         slab = read_slab(pacs, series, int(position), half_depth_mm=0.0)
-        heights.append(body_height(engine, slab, place.box_on(slab)))
+        height = body_height(engine, slab, place.box_on(slab))
+        if height is not None:
+            seen.append(int(position))
+            heights.append(height)
+    if place.height is None or len(heights) < LEAST_SAMPLES:
+        return None
+    samples = np.array(seen)
     slope = float(theilslopes(heights, depths[samples])[0])
     # SciPy's own intercept goes through the two medians, which one outlier moves.
     start = float(np.median(np.asarray(heights) - slope * depths[samples]))
@@ -125,10 +133,12 @@ def level_of(
     return int(np.abs(depths - level).argmin())
 
 
-def body_height(engine: SearchEngine, slab: Slab, box: Box) -> float:
-    """The encoder's estimate of the body height of a box, in units of ``Lesion.location``."""
-    embedding, _ = embed_boxes(engine.encoder, slab, [box])
-    return float(embedding.locations[0, 2])
+def body_height(engine: SearchEngine, slab: Slab, box: Box) -> float | None:
+    """The body height of a box as ``Lesion.location`` has it, None where it cannot be told."""
+    if engine.locator is None:
+        return None
+    found = engine.locator.locate_lesion(slab, slab.display_box(box))
+    return None if found is None else found.location[2]
 
 
 def _once(found: Sequence[ProposedSlice]) -> list[ProposedSlice]:

@@ -151,6 +151,6 @@ def _collect(
     query: tuple[Slab, EmbeddedQuery],
 ) -> PatientLesions:
     slab, found = query
-    assert found.body_height is not None
-    place = QueryPlace.of(slab, found.box, found.body_height)
+    location = found.node.lesion.location
+    place = QueryPlace.of(slab, found.box, None if location is None else location[2])
     return FollowUpFinder(engine, patient).collect(series, place)

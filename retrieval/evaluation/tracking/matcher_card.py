@@ -9,10 +9,9 @@ from retrieval.evaluation.tracking.report import MATCHER, TrackingReport
 from retrieval.tracking.matcher import TERM_NAMES, MatcherModel
 
 HOW = (
-    "`retrieval.tracking.fitting.fit.fit_matcher`: logistic regression over pairs, "
-    "then slope and intercept set so that probabilities are calibrated while lesions compete; "
-    "location, size and type as log-likelihood ratios weighed by their errors, their weights at "
-    "most 1"
+    "`retrieval.tracking.fitting.fit.fit_matcher`: location, size and type as log-likelihood "
+    "ratios measured on real patients; the cosine's weight by logistic regression over pairs, then "
+    "the intercept set so that probabilities are calibrated while lesions compete"
 )
 
 

@@ -1,10 +1,11 @@
 """Fits the matcher's weights to patients whose lesion tracks are known. An offline step.
 
-First a logistic regression over all pairs of lesions of different studies. A term's weight is never
-negative, and that of a log-likelihood ratio never above 1: it was measured on real patients, and
-phantoms must not make it louder. Then, since a lesion has at most one partner, slope and intercept
-are set again so that the probabilities are calibrated while all lesions of two studies compete.
-Last, the abstention band is laid around the least certain decisions.
+The log-likelihood ratios of location, size and type were measured on real patients and count as
+they are; what is fitted is how much the cosine counts, and how likely a match is beforehand. First
+a logistic regression over all pairs of lesions of different studies, the ratios given. Then, since
+a lesion has at most one partner, the intercept is set again so that the probabilities are
+calibrated while all lesions of two studies compete. Last, the abstention band is laid around the
+least certain decisions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 
 from retrieval.tracking.association import match_marginals
@@ -25,19 +26,14 @@ from retrieval.tracking.matcher import TERM_NAMES, MatcherModel
 
 FloatArray = NDArray[np.float64]
 
-MOST_RATIO_WEIGHT = 1.0
-"""The largest weight of a log-likelihood ratio: that at which it counts for what was measured."""
-
-RIDGE = 0.5
-"""Weight of the squared weights beside the logistic loss: separable pairs would send them off."""
+MOST_SHIFT = 10.0
+"""The intercept is looked for this far from the regression's, in log-odds."""
 
 LEAST_CERTAIN_SHARE = 0.1
 """Share of the decisions on either side that the abstention band shall hold."""
 
 BAND_LIMITS = (0.2, 0.8)
 """The band never reaches beyond these, so that a sure matcher stays sure."""
-
-SLOPE_PULL = 2.0
 
 _SMALLEST = 1e-9
 
@@ -114,24 +110,21 @@ def _logistic(pairs: Sequence[_StudyPair], used: NDArray[np.bool_]) -> MatcherMo
             "of pairs are needed to fit a matcher"
         )
     centre = float((features[same, 0].mean() + features[~same, 0].mean()) / 2)
-    features[:, 0] -= centre
+    cosine = features[:, 0] - centre
+    ratios = np.where(used[1:], features[:, 1:], 0.0).sum(axis=1)
     sign = np.where(same, 1.0, -1.0)
 
     def loss(values: FloatArray) -> tuple[float, FloatArray]:
-        odds = values[0] + features @ values[1:]
-        missed = float(np.logaddexp(0.0, -sign * odds).sum())
+        odds = values[0] + values[1] * cosine + ratios
         pull = -sign * expit(-sign * odds)
-        slope = np.concatenate([[pull.sum()], pull @ features])
-        ridge = np.concatenate([[0.0], values[1:]])
-        return missed + RIDGE * float(ridge @ ridge), slope + 2 * RIDGE * ridge
+        missed = float(np.logaddexp(0.0, -sign * odds).sum())
+        return missed, np.array([pull.sum(), float(pull @ cosine)])
 
-    bounds: list[tuple[float | None, float | None]] = [(None, None)]
-    for name, is_used in zip(TERM_NAMES, used, strict=True):
-        most = None if name == "similarity" else MOST_RATIO_WEIGHT
-        bounds.append((0.0, most if is_used else 0.0))
-    start = np.concatenate([[0.0], np.where(used, 0.5, 0.0)])
+    bounds = [(None, None), (0.0, None if used[0] else 0.0)]
+    start = np.array([0.0, 1.0 if used[0] else 0.0])
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-    return MatcherModel(float(found[0]), _tuple(found[1:]), centre)
+    weights = np.concatenate([[found[1]], used[1:].astype(np.float64)])
+    return MatcherModel(float(found[0]), _tuple(weights), centre)
 
 
 def _log_odds(pair: _StudyPair, model: MatcherModel) -> FloatArray:
@@ -140,7 +133,7 @@ def _log_odds(pair: _StudyPair, model: MatcherModel) -> FloatArray:
 
 
 def _calibrated(pairs: Sequence[_StudyPair], model: MatcherModel) -> MatcherModel:
-    """The same terms with the slope and intercept that suit the competition best.
+    """The same weights with the intercept that suits the competition best.
 
     Studies in which one lesion was marked twice are left out: no pairing could be right there.
     """
@@ -157,23 +150,16 @@ def _calibrated(pairs: Sequence[_StudyPair], model: MatcherModel) -> MatcherMode
         for batch in _of_like_size(pairs)
     ]
 
-    def loss(slope_and_shift: FloatArray) -> float:
-        slope, shift = max(float(slope_and_shift[0]), _SMALLEST), float(slope_and_shift[1])
+    def loss(shift: float) -> float:
         missed = 0.0
         for log_odds, same in batches:
-            marginal = match_marginals(slope * log_odds + shift)
+            marginal = match_marginals(log_odds + shift)
             right = np.where(same, marginal, 1.0 - marginal)
             missed -= float(np.log(np.maximum(right, _SMALLEST)).sum())
-        # A weak pull to the regression's own scale: separable pairs would send it to infinity.
-        return missed + SLOPE_PULL * float(np.log(slope) ** 2 + shift**2)
+        return missed
 
-    slope, shift = minimize(
-        loss, np.array([1.0, 0.0]), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 0.05}
-    ).x
-    weights = slope * np.array(model.weights)
-    # By TERM_NAMES the cosine comes first; all others are log-likelihood ratios.
-    weights[1:] = np.minimum(weights[1:], MOST_RATIO_WEIGHT)
-    return replace(model, intercept=float(slope * model.intercept + shift), weights=_tuple(weights))
+    shift = minimize_scalar(loss, bounds=(-MOST_SHIFT, MOST_SHIFT), method="bounded").x
+    return replace(model, intercept=model.intercept + float(shift))
 
 
 def _of_like_size(pairs: Sequence[_StudyPair]) -> list[list[_StudyPair]]:

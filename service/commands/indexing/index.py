@@ -127,11 +127,14 @@ def build_index(
 
     The archive is opened first: a wrong folder leaves no empty index behind.
     """
+    from service.engine.lesion_location import PositionLocator
     from service.engine.search_engine import binding_of
     from service.jobs.indexing import IndexingOptions, index_archive
 
     source = _opened_archive(archive)
-    options = IndexingOptions(readers=chosen.readers, assume_hu=chosen.assume_hu)
+    options = IndexingOptions(
+        readers=chosen.readers, assume_hu=chosen.assume_hu, locator=PositionLocator()
+    )
     with (
         _opened_index(out, binding_of(encoder)) as opened,
         progress_bar("lesions") as progress,

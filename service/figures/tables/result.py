@@ -8,6 +8,8 @@ from rich.table import Table
 
 from retrieval.detection.volumes import Candidate3D
 from retrieval.lesion import Box, Lesion
+from retrieval.tracking.states import FOLLOW_UP_WORDS, ROLE_WORDS
+from retrieval.tracking.track_types import FollowUp
 from service.console import answer
 from service.engine.results import Candidate, SearchResult
 
@@ -17,8 +19,6 @@ SHOWN_PROPOSALS = 5
 
 def show_result(result: SearchResult) -> None:
     """The proposals if any, the hits, the follow-ups in time order, and the time it took."""
-    from service.figures.result_panels import change_text
-
     if result.candidates and result.box is not None:
         chosen = [candidate.box for candidate in result.candidates].index(result.box) + 1
         answer(candidate_table(result.candidates[: max(chosen, SHOWN_PROPOSALS)]))
@@ -47,24 +47,31 @@ def show_result(result: SearchResult) -> None:
         )
     answer(hits)
     if result.follow_ups:
-        course = Table(title="The patient's other studies, in time order", title_justify="left")
-        for name in ("study", "state", "score", "similarity", "long mm", "change", "lesion"):
-            right = name in {"score", "similarity", "long mm", "change"}
-            course.add_column(name, justify="right" if right else "left", overflow="fold")
-        for follow_up in result.follow_ups:
-            partner = follow_up.lesion
-            similarity = follow_up.similarity
-            course.add_row(
-                follow_up.study_id,
-                follow_up.state.value,
-                f"{follow_up.score:.2f}",
-                "" if similarity is None else f"{similarity:.3f}",
-                "" if partner is None else _millimetres(partner),
-                change_text(follow_up),
-                "none" if partner is None else partner.lesion_id,
-            )
-        answer(course)
+        answer(_follow_up_table(result.follow_ups))
     answer(_footer(result))
+
+
+def _follow_up_table(follow_ups: Sequence[FollowUp]) -> Table:
+    """One row a study, with its role in the comparison and what to know of it below its state."""
+    from service.figures.result_panels import change_text
+
+    table = Table(title="The patient's other studies, in time order", title_justify="left")
+    for name in ("study", "role", "state", "score", "similarity", "long mm", "change", "lesion"):
+        right = name in {"score", "similarity", "long mm", "change"}
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for follow_up in follow_ups:
+        partner, similarity = follow_up.lesion, follow_up.similarity
+        table.add_row(
+            follow_up.study_id,
+            "" if follow_up.role is None else ROLE_WORDS[follow_up.role],
+            "\n".join((FOLLOW_UP_WORDS[follow_up.state].label, *follow_up.notes)),
+            f"{follow_up.score:.2f}",
+            "" if similarity is None else f"{similarity:.3f}",
+            "" if partner is None else _millimetres(partner),
+            change_text(follow_up),
+            "none" if partner is None else partner.lesion_id,
+        )
+    return table
 
 
 def _footer(result: SearchResult) -> str:

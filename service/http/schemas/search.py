@@ -39,7 +39,7 @@ class MatchTermsOut(BaseModel):
 
 @answer_of(FollowUp)
 class FollowUpOut(BaseModel):
-    pass
+    notes: list[str] = Field(description="what to know of the comparison: position estimated")
 
 
 @answer_of(Timing)

@@ -28,6 +28,7 @@ from retrieval.sources.deeplesion.coding import (
     slice_file_name,
     to_pixels,
 )
+from service.engine.lesion_location import located
 from service.engine.query import LesionQuery, QueryError
 from service.engine.query_box import MarkedBox, embed_boxes
 from service.engine.search_engine import SearchEngine
@@ -95,7 +96,7 @@ class AddedLesions:
         if marked is None:
             raise QueryError("no lesion is marked: give its `box` or its `recist` mark")
         embedding, _ = embed_boxes(self._engine.encoder, slab, [marked.box])
-        lesion = _lesion(slab, fields, marked)
+        lesion = located(_lesion(slab, fields, marked), slab, self._engine.locator)
         return PreparedLesion(lesion, embedding.vectors[0], _png_files(slab), _source(slab))
 
     def store(self, prepared: PreparedLesion) -> Lesion:

@@ -16,6 +16,7 @@ from retrieval.tracking.edges import NOMINAL_BODY_MM, PairTerms, TrackNode
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.fitting.simulated_patients import SimulationSettings, simulate_patients
+from retrieval.tracking.fitting.views import PatientView, seen_as
 from retrieval.tracking.lesion_size import LesionSize
 from retrieval.tracking.matcher import (
     TERM_NAMES,
@@ -151,16 +152,26 @@ def fitted() -> MatcherModel:
     return fit_matcher(simulate_patients(60, np.random.default_rng(4)), encoder="e", fitted_on="x")
 
 
-def test_no_likelihood_ratio_counts_for_more_than_was_measured(fitted: MatcherModel) -> None:
+def test_likelihood_ratios_count_as_measured_and_the_cosine_as_fitted(
+    fitted: MatcherModel,
+) -> None:
     assert fitted.weights[0] > 0
-    assert all(0 <= weight <= 1 for weight in fitted.weights[1:])
-    assert fitted.weights[1] > 0
+    assert fitted.weights[1:] == (1.0, 1.0, 1.0)
     assert (fitted.encoder, fitted.fitted_on) == ("e", "x")
 
 
-def test_scores_of_unseen_patients_are_probabilities(fitted: MatcherModel) -> None:
+def test_scores_of_unseen_patients_are_probabilities() -> None:
+    """Lesions that hardly look like themselves, so that many pairs are in doubt."""
+    vague = SimulationSettings(noise=3.0, own_part=0.5)
+
+    def seen(count: int, seed: int) -> list[LabelledPatient]:
+        generator = np.random.default_rng(seed)
+        patients = simulate_patients(count, generator, vague)
+        return [seen_as(one, PatientView.ESTIMATED, generator) for one in patients]
+
+    fitted = fit_matcher(seen(60, 4))
     scores, truths = [], []
-    for one in simulate_patients(80, np.random.default_rng(5)):
+    for one in seen(80, 5):
         for (a, b), score in match_scores(one.nodes, model=fitted).items():
             scores.append(score)
             truths.append(one.track_of[a] == one.track_of[b])
@@ -168,10 +179,7 @@ def test_scores_of_unseen_patients_are_probabilities(fitted: MatcherModel) -> No
     for low, high in ((0.0, 0.2), (0.2, 0.8), (0.8, 1.01)):
         inside = (score >= low) & (score < high)
         assert inside.sum() > 20
-        assert score[inside].mean() < true[inside].mean() + 0.15, "never surer than right"
-        if low != 0.2:
-            # Between, weights that are held to what real patients showed are too modest here.
-            assert score[inside].mean() == pytest.approx(true[inside].mean(), abs=0.15)
+        assert score[inside].mean() == pytest.approx(true[inside].mean(), abs=0.15)
 
 
 def test_a_baseline_uses_its_terms_alone() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from retrieval.tracking.scatter import PairScatter
+from retrieval.tracking.type_by_position import unequal_pairs
 
 SCATTER = PairScatter()
 MM = st.floats(-400, 400)
@@ -60,10 +61,20 @@ def test_sizes_and_types() -> None:
     assert size(math.log(2.0)) < 0 < size(math.log(1.1))
     assert size(math.log(1.5)) == pytest.approx(size(-math.log(1.5)))
     assert 0 < size(0.0, 0.3) < size(0.0)
-    agree, disagree, unknown = SCATTER.type_ratio(np.array([1.0, -1.0, np.nan]))
-    assert agree == pytest.approx(math.log(0.992 / 0.5))
-    assert disagree == pytest.approx(math.log(0.008 / 0.5))
-    assert unknown == 0.0
+    share = np.array([0.2, 0.35, 0.45])
+    apart = unequal_pairs(share)
+    assert apart.sum(axis=0) == pytest.approx(share)
+    assert apart.sum(axis=1) == pytest.approx(share)
+    assert np.diag(apart).tolist() == [0.0] * 3
+    likely = np.array([[1.0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [1, 1, 1], [1.0, 0.2, 0.1]])
+    ratio = SCATTER.type_ratio(likely, share, apart)
+    assert ratio[0, 1] == pytest.approx(math.log(0.992 / 0.5))
+    assert ratio[0, 2] == pytest.approx(math.log(0.008 / 0.5))
+    assert ratio[3, :] == pytest.approx(0.0, abs=1e-8), "nothing known says nothing"
+    assert ratio[:, 3] == pytest.approx(0.0, abs=1e-8)
+    assert 0 < ratio[0, 4] < ratio[0, 1], "a likely type says less than a known one"
+    assert ratio[0, 2] < ratio[2, 4] < 0
+    assert ratio == pytest.approx(ratio.T)
 
 
 def test_what_is_not_known_says_nothing() -> None:

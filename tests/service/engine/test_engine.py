@@ -139,6 +139,8 @@ def test_json_has_the_stable_names(engine, query):
         "timing_ms",
         "warnings",
         "recognised",
+        "location",
+        "location_error",
     ]
     assert document["box_source"] == "given"
     assert set(document["hits"][0]) == {"rank", "similarity", "terms", "lesion"}

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from retrieval.embedding.encoder import Embedding
 from retrieval.image import Slab
 from retrieval.lesion import Box
 from service.cli import main
+from service.engine.lesion_location import LocationEstimate
 from service.extras import Extra, MissingExtraError, need_extra
 from service.http.app import create_app
 from service.http.settings import Settings
@@ -223,37 +223,34 @@ def test_slices_within_a_depth(half_depth_mm, wanted):
     assert series.within(19, 0.0) == range(18, 20)
 
 
-class HeightEncoder:
-    """Tells the body height that the pixels spell, with noise and one outlier."""
+class HeightLocator:
+    """Tells the body height that the pixels spell, with one outlier; None for the first slice."""
 
-    def __init__(self, spec):
-        self.spec = spec
-
-    def embed(self, patches, *, batch_size=32):
-        heights = [float(patch.hu.mean()) / 1000 for patch in patches]
-        wrong = [0.9 if abs(height - 0.5) < 0.02 else height for height in heights]
-        vectors = np.ones((len(patches), 4), np.float32)
-        locations = np.array([[0.5, 0.5, height] for height in wrong], np.float32)
-        return Embedding(vectors, locations)
+    def locate_lesion(self, slab, box):
+        height = float(slab.hu.mean()) / 1000
+        if height < 0.101:
+            return None
+        wrong = 0.9 if abs(height - 0.5) < 0.02 else height
+        return LocationEstimate((0.5, 0.5, wrong), (0.05, 0.08, 0.02))
 
 
 class HeightEngine:
-    def __init__(self, spec):
-        self.encoder = HeightEncoder(spec)
+    def __init__(self, locator):
+        self.locator = locator
 
 
 @pytest.mark.parametrize(("height", "position"), [(0.3, 40), (0.62, 104), (0.5, 80)])
 def test_the_level_of_the_query_is_found_in_another_series(monkeypatch, height, position):
     """Height rises by 0.005 a slice of 2.5 mm, from 0.1; one sample is far off."""
-    from retrieval.patch import PatchSpec
-
     series = PacsSeries(STUDY, ENTRY, tuple(entry(2.5 * k) for k in range(161)))
     monkeypatch.setattr("service.pacs.proposals.read_slab", spelled)
     place = QueryPlace((3.0, -4.0), 20.0, height)
-    engine = HeightEngine(PatchSpec(size_px=32, mm_px=1.5))
+    engine = HeightEngine(HeightLocator())
     found = level_of(engine, None, series, place)
     assert abs(found - position) <= 2
     assert level_of(engine, None, series, replace(place, height=2.0)) is None
+    assert level_of(engine, None, series, replace(place, height=None)) is None
+    assert level_of(HeightEngine(None), None, series, place) is None
     short = PacsSeries(STUDY, ENTRY, series.images[:9])
     assert level_of(engine, None, short, place) == 4
 
