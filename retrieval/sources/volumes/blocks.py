@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.sources.volumes.stored import VolumeError
+from retrieval.sources.volumes.stored import VolumeError, one_line
 
 GZIP_MARK = b"\x1f\x8b"
 _CHUNK = 1 << 18
@@ -102,7 +102,9 @@ def read_block(path: Path, block: Block, *, has_header: bool) -> NDArray[Any]:
         with opened(path) if has_header else path.open("rb") as file:
             content = _content(path, file, block)
     except (OSError, EOFError, ValueError, zlib.error) as wrong:
-        raise VolumeError(f"{path.name} is damaged: {wrong}; copy or export it again") from None
+        raise VolumeError(
+            f"{path.name} is damaged: {one_line(wrong)}; copy or export it again"
+        ) from None
     values = np.frombuffer(content, block.dtype).reshape(block.shape)
     return np.asarray(values, dtype=block.dtype.newbyteorder("="))
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import struct
 import zlib
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nibabel.fileholders import FileHolder
+from nibabel.imageglobals import logger as nibabel_logger
 from numpy.typing import NDArray
 
 from retrieval.sources.intensity.declared import DeclaredIntensity
 from retrieval.sources.volumes.beside import partner
 from retrieval.sources.volumes.blocks import head_of, opened
 from retrieval.sources.volumes.nifti_axes import placed
-from retrieval.sources.volumes.stored import StoredVolume, VolumeError
+from retrieval.sources.volumes.stored import StoredVolume, VolumeError, one_line
 
 SNIFFED_BYTES = 352
 _NO_INTENTS = {"none", "estimate", "label"}
@@ -95,9 +97,21 @@ def _load(path: Path, stack: ExitStack) -> Any:
         files["header"] = files["image"]
         files["image"] = FileHolder(fileobj=_stream(stack, _data_file(path)))
     try:
-        return _IMAGES[mark].from_file_map(files)
+        # The library mends headers and logs what it mended; what matters is checked here.
+        with _quiet():
+            return _IMAGES[mark].from_file_map(files)
     except _UNREADABLE as wrong:
-        raise VolumeError(f"{path.name} is not a readable NIfTI file: {wrong}") from None
+        raise VolumeError(f"{path.name} is not a readable NIfTI file: {one_line(wrong)}") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    before = nibabel_logger.disabled
+    nibabel_logger.disabled = True
+    try:
+        yield
+    finally:
+        nibabel_logger.disabled = before
 
 
 def _stream(stack: ExitStack, path: Path) -> Any:
@@ -110,6 +124,7 @@ _UNREADABLE = (
     OSError,
     EOFError,
     ValueError,
+    OverflowError,
     zlib.error,
 )
 
@@ -134,10 +149,9 @@ def _data_file(header: Path) -> Path:
 def _values(path: Path, loaded: Any) -> NDArray[Any]:
     try:
         return np.asarray(loaded.dataobj)
-    except _UNREADABLE as wrong:
-        raise VolumeError(
-            f"{path.name} is cut short or damaged: {wrong}; copy or export it again"
-        ) from None
+    except _UNREADABLE:
+        # The library's own words name the file's place on disk, over two lines.
+        raise VolumeError(f"{path.name} is cut short or damaged; copy or export it again") from None
 
 
 def _declared(header: Any, dtype: np.dtype[Any]) -> DeclaredIntensity:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.sources.volumes.stored import VolumeError
+from retrieval.sources.volumes.stored import VolumeError, one_line
 
 MAX_LENGTH_DIFFERENCE = 0.01
 """Voxel sizes of qform, sform and pixdim may differ by this part."""
@@ -33,7 +33,7 @@ def placed(name: str, header: Any) -> Placed:
         VolumeError: no orientation, sform and qform contradict each other, two voxel sizes, or
             another unit than mm.
     """
-    unit = str(header.get_xyzt_units()[0])
+    unit = _unit(header)
     if unit not in {"mm", "unknown"}:
         raise VolumeError(f"{name} measures in {unit!r}: millimetres are read; convert it")
     sform, s_code = header.get_sform(coded=True)
@@ -50,11 +50,18 @@ def placed(name: str, header: Any) -> Placed:
     return steps, affine[:3, 3] * _TO_LPS, notes
 
 
+def _unit(header: Any) -> str:
+    try:
+        return str(header.get_xyzt_units()[0])
+    except KeyError:
+        return f"unit {int(header['xyzt_units'])}"
+
+
 def _qform(name: str, header: Any) -> tuple[Any, int]:
     try:
         affine, code = header.get_qform(coded=True)
     except ValueError as wrong:
-        raise VolumeError(f"{name} has a qform that is no rotation: {wrong}") from None
+        raise VolumeError(f"{name} has a qform that is no rotation: {one_line(wrong)}") from None
     return affine, int(code)
 
 

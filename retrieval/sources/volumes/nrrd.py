@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from retrieval.sources.intensity.declared import DeclaredIntensity
 from retrieval.sources.volumes.beside import data_file_beside
 from retrieval.sources.volumes.blocks import Block, Packing, head_of, read_block
-from retrieval.sources.volumes.stored import StoredVolume, VolumeError
+from retrieval.sources.volumes.stored import StoredVolume, VolumeError, one_line
 
 MARK = b"NRRD000"
 _MAX_HEADER = 1 << 20
@@ -87,7 +87,7 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
     try:
         parsed = nrrd.read_header(io.BytesIO(head[: place + length] or b"\n"))
     except (nrrd.NRRDError, ValueError, TypeError, KeyError, IndexError, StopIteration) as wrong:
-        raise VolumeError(f"{path.name} is not a readable NRRD file: {_one_line(wrong)}") from None
+        raise VolumeError(f"{path.name} is not a readable NRRD file: {one_line(wrong)}") from None
     fields = {str(key).lower(): value for key, value in parsed.items()}
     return NrrdHeader(path, fields, place + length, _shape(path, fields))
 
@@ -137,11 +137,11 @@ def _geometry(header: NrrdHeader) -> tuple[NDArray[np.float64], NDArray[np.float
     units = {str(unit).strip().strip('"').lower() for unit in fields.get("space units", [])}
     if units - {"mm", "millimeter", "millimeters", "millimetre", ""}:
         raise VolumeError(f"{name} measures in {', '.join(sorted(units))}: millimetres are read")
-    directions = np.atleast_2d(np.asarray(fields.get("space directions", []), np.float64))
+    directions = np.atleast_2d(_numbers(fields.get("space directions", [])))
     if directions.shape[-1:] != (3,) or len(directions) < 3:
         raise VolumeError(f"{name} has no space directions of three axes: its geometry is unknown")
     steps = directions[:3]
-    origin = np.asarray(fields.get("space origin", np.zeros(3)), np.float64)
+    origin = _numbers(fields.get("space origin", np.zeros(3)))
     if not (np.isfinite(steps).all() and origin.shape == (3,) and np.isfinite(origin).all()):
         raise VolumeError(
             f"{name} has the space directions {steps.tolist()} and origin {origin.tolist()}: "
@@ -149,6 +149,14 @@ def _geometry(header: NrrdHeader) -> tuple[NDArray[np.float64], NDArray[np.float
         )
     signs = np.asarray(_SPACES[space], np.float64)
     return steps * signs, origin * signs
+
+
+def _numbers(value: Any) -> NDArray[np.float64]:
+    """What pynrrd parsed as numbers; empty where it left text."""
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return np.zeros(0)
 
 
 def _block(header: NrrdHeader) -> tuple[Block, Path]:
@@ -214,7 +222,3 @@ def _label_names(fields: dict[str, Any]) -> dict[int, str]:
         if number and number.isdigit() and str(value).strip():
             names[int(number)] = str(value).strip()
     return names
-
-
-def _one_line(wrong: Exception) -> str:
-    return " ".join(str(wrong).split())[:200] or type(wrong).__name__

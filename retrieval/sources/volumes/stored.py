@@ -19,6 +19,11 @@ class VolumeError(CTError):
     """A NIfTI, NRRD or MetaImage file that cannot be read as one axial CT in HU."""
 
 
+def one_line(wrong: Exception) -> str:
+    """What a library says of a file, in one line of bounded length."""
+    return " ".join(str(wrong).split())[:200] or type(wrong).__name__
+
+
 @dataclass(frozen=True)
 class StoredVolume:
     """One 3D volume as its file stores it, CT or mask.

@@ -242,3 +242,44 @@ def test_labels_of_3d_slicer_have_their_names(tmp_path: Path) -> None:
     }
     nrrd.write(str(tmp_path / "m.seg.nrrd"), np.zeros((3, 4, 5), np.uint8), header)
     assert read_volume(tmp_path / "m.seg.nrrd").label_names == {2: "Tumour"}
+
+
+SEEDS = [(".nii", False), (".nii.gz", True), (".nrrd", True), (".nhdr", False), (".mha", False)]
+
+
+def mutated(content: bytes, changes: list[tuple[int, bytes, bool]]) -> bytes:
+    """Some bytes of a header replaced, or others put in."""
+    for place, piece, replaces in changes:
+        start = place % max(min(len(content), 600), 1)
+        content = content[:start] + piece + content[start + (len(piece) if replaces else 0) :]
+    return content
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.sampled_from(SEEDS),
+    changes=st.lists(
+        st.tuples(
+            st.integers(0, 600),
+            st.one_of(
+                st.binary(min_size=1, max_size=4),
+                st.sampled_from([b"9" * 14, b"-1", b"nan", b"1e400", b"\n\n", b"(", b"none"]),
+            ),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+)
+def test_a_spoilt_header_is_read_or_refused_in_one_line(tmp_path_factory, seed, changes) -> None:
+    ending, packed = seed
+    folder = tmp_path_factory.mktemp("spoilt")
+    path = written(stored_image(body(size=(3, 12, 14))), folder / f"ct{ending}", packed=packed)
+    path.write_bytes(mutated(path.read_bytes(), changes))
+    try:
+        open_query_image(path)
+    except CTError as refused:
+        words = str(refused)
+    else:
+        return
+    assert len(words.splitlines()) == 1
