@@ -6,6 +6,8 @@ import { askForKey } from "./core/key_dialog.js";
 import { showHelp, useKeys } from "./core/keyboard.js";
 import { plural } from "./core/lesion_facts.js";
 import { address, go, onRoute, readRoute } from "./core/route.js";
+import { errorState } from "./core/states.js";
+import { loadVocabulary } from "./core/vocabulary.js";
 import { MapView } from "./map/view.js";
 import { PatientView } from "./patient/view.js";
 import { acceptDrops } from "./search/dropped_files.js";
@@ -52,11 +54,24 @@ async function showFacts() {
   }
 }
 
+/** Makes the page once its words are there; until then it says why there is nothing to see. */
+async function start() {
+  const home = byId("views");
+  try {
+    await loadVocabulary();
+  } catch (error) {
+    home.replaceChildren(errorState(error, start));
+    return;
+  }
+  home.replaceChildren();
+  onRoute(showRoute);
+  acceptDrops((files) => {
+    if (readRoute().view !== "search") go("search");
+    views.get("search").take(files);
+  });
+  showFacts();
+}
+
 onKeyWanted(askForKey);
 byId("keys").addEventListener("click", showHelp);
-onRoute(showRoute);
-acceptDrops((files) => {
-  if (readRoute().view !== "search") go("search");
-  views.get("search").take(files);
-});
-showFacts();
+start();

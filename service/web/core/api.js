@@ -68,7 +68,7 @@ export async function sendFiles(path, files, fields, { onProgress, signal }) {
 
 /** Puts a picture of the service into an img; with a key it has to be fetched by hand. */
 export async function showPicture(image, path) {
-  image.addEventListener("error", () => image.classList.add("missing"), { once: true });
+  image.addEventListener("error", () => tellMissing(image), { once: true });
   if (!hasKey()) {
     image.src = path;
     return;
@@ -78,8 +78,17 @@ export async function showPicture(image, path) {
     image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
     image.src = address;
   } catch {
-    image.classList.add("missing");
+    tellMissing(image);
   }
+}
+
+/** A picture that is gone says so instead of staying black. @param {HTMLImageElement} image */
+function tellMissing(image) {
+  const words = document.createElement("span");
+  words.className = "no-image";
+  words.textContent = "image not found";
+  words.title = image.alt;
+  image.replaceWith(words);
 }
 
 /** The path of one lesion's resource. */

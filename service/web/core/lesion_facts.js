@@ -1,30 +1,12 @@
-// How lesions are told in every view: type colours, sizes, numbers with their units.
+// How lesions are told in every view: types, sizes, numbers with their units, pictures.
 
 import { lesionPath, showPicture } from "./api.js";
 import { make } from "./dom.js";
-
-/** Lesion types in DeepLesion's order; each keeps its colour in all views. */
-export const TYPE_COLOURS = {
-  bone: "#c8a27c",
-  abdomen: "#f0b429",
-  mediastinum: "#ea6fae",
-  liver: "#f2695c",
-  lung: "#5ea8f2",
-  kidney: "#a98bfa",
-  "soft tissue": "#4fc48f",
-  pelvis: "#5fd3e0",
-  unknown: "#a4adb8",
-};
+import { typeColour } from "./vocabulary.js";
 
 const PICTURE_MM = 120;
 const CROP_DIAMETERS = 3.2;
 const MOST_CROP = 2.4;
-
-export const TYPES = Object.keys(TYPE_COLOURS);
-
-export function typeColour(type) {
-  return TYPE_COLOURS[type] ?? TYPE_COLOURS.unknown;
-}
 
 /** The type with its dot. */
 export function typeLabel(type) {
@@ -37,6 +19,18 @@ export function sizeText(lesion) {
   if (lesion.long_mm === null) return "size unknown";
   const short = lesion.short_mm === null ? "" : ` × ${lesion.short_mm.toFixed(1)}`;
   return `${lesion.long_mm.toFixed(1)}${short} mm`;
+}
+
+/**
+ * `21.1 → 13.0 mm (−38 %)` from the prior to the current study, or what is known of it.
+ * @param {FollowUpOut} followUp
+ */
+export function changeText({ role, change_mm: change, change_pct: percent, lesion }) {
+  if (lesion === null) return "";
+  const here = lesion.long_mm;
+  if (here === null || change === null || percent === null || role === null) return sizeText(lesion);
+  const [prior, current] = role === "prior" ? [here, here + change] : [here - change, here];
+  return `${prior.toFixed(1)} → ${current.toFixed(1)} mm (${signed(percent, 0, "%")})`;
 }
 
 /** A number with its sign, a true minus, and its unit. */

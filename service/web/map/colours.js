@@ -1,7 +1,8 @@
 // The three colourings of the map and their legends.
 
 import { make } from "../core/dom.js";
-import { TYPES, plural, typeColour, typeLabel } from "../core/lesion_facts.js";
+import { plural, typeLabel } from "../core/lesion_facts.js";
+import { lesionTypes, typeColour } from "../core/vocabulary.js";
 
 /** @type {[number, number, number][]} */
 const SIZE_STOPS = [[63, 95, 208], [47, 168, 201], [95, 208, 138], [215, 227, 90], [255, 214, 140]];
@@ -28,7 +29,7 @@ export function legendOf(points, colouring, { hidden, onToggle }) {
   if (colouring === "patient") return patientLegend(points);
   const counts = new Map();
   for (const { lesion_type: type } of points) counts.set(type, (counts.get(type) ?? 0) + 1);
-  const rows = TYPES.filter((type) => counts.has(type)).map((type) => {
+  const rows = lesionTypes().filter((type) => counts.has(type)).map((type) => {
     const count = make("span", { className: "number faint", textContent: counts.get(type).toLocaleString("en") });
     const row = make("button", { type: "button", className: "legend-row", on: { click: () => onToggle(type) } }, typeLabel(type), count);
     row.setAttribute("aria-pressed", String(!hidden.has(type)));

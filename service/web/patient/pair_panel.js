@@ -3,20 +3,21 @@
 import { button, make } from "../core/dom.js";
 import { decimal, sizeText } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
+import { linkWords, toneColour } from "../core/vocabulary.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { linkViewers } from "../viewer/linking.js";
 import { Pane } from "../viewer/pane.js";
 import { Toolbar } from "../viewer/toolbar.js";
-import { WINDOWS, windowForType } from "../viewer/windows.js";
+import { windowForType, windowOf } from "../viewer/windows.js";
 
 const SAME_COLOUR = "#56d364";
-const TERM_WORDS = { similarity: "looks", in_plane: "place in the slice", height: "height in the body", size: "size", type: "type" };
+const TERM_WORDS = { similarity: "appearance", in_plane: "in-plane position", height: "craniocaudal position", size: "size", type: "type" };
 
 /** The drawer; `on` holds onDecide(decision), onUndo and onClose. */
 export class PairPanel {
   #on;
   #shown = ["", ""];
-  #panes = [0, 1].map((place) => new Pane("followup", { label: place === 0 ? "earlier lesion" : "later lesion", colour: SAME_COLOUR }));
+  #panes = [0, 1].map((place) => new Pane("followup", { label: place === 0 ? "prior" : "current", colour: SAME_COLOUR }));
   #facts = make("div", { className: "pair-facts" });
 
   constructor(on) {
@@ -26,7 +27,7 @@ export class PairPanel {
     this.toolbar = new Toolbar({
       marks: false,
       onTool: (name) => this.#useTool(name),
-      onPreset: (name) => this.setWindow(WINDOWS[name]),
+      onPreset: (name) => this.setWindow(windowOf(name)),
       onFit: () => this.each((viewer) => viewer.fit()),
       onFocus: () => this.each((viewer) => viewer.focus()),
     });
@@ -62,6 +63,7 @@ export class PairPanel {
 
   async #showPane(pane, lesion, place, lesions) {
     pane.element.hidden = lesion === null;
+    if (lesion !== null) pane.heading.replaceChildren(...this.#headingOf(lesion, place, lesions.length));
     const id = lesion?.lesion_id ?? "";
     if (this.#shown[place] === id) return;
     this.#shown[place] = id;
@@ -69,13 +71,6 @@ export class PairPanel {
       pane.clear();
       return;
     }
-    const toSearch = make("a", { className: "quiet", href: address("search", { lesion: id }), textContent: "Search", title: "Search from this lesion" });
-    const close = button("", { sign: "close", run: () => this.#on.onClose(), className: "tool", title: "Close (Esc)", "aria-label": "Close" });
-    pane.heading.replaceChildren(
-      make("b", { textContent: lesion.study_id }),
-      make("span", { className: "number", textContent: sizeText(lesion) }),
-      make("span", { className: "heading-buttons" }, toSearch, place === 0 ? close : null),
-    );
     if (place === 0 || lesions.length === 1) this.setWindow(windowForType(lesion.lesion_type));
     const retry = () => { this.#shown[place] = ""; this.#showPane(pane, lesion, place, lesions); };
     const shown = await pane.show(ImageStack.ofLesion(id), { focus: true }, retry);
@@ -87,6 +82,17 @@ export class PairPanel {
       const scale = Math.min(one.projection.scale, other.projection.scale);
       this.each((viewer) => viewer.setScale(scale));
     }
+  }
+
+  #headingOf(lesion, place, count) {
+    const toSearch = make("a", { className: "quiet", href: address("search", { lesion: lesion.lesion_id }), textContent: "Search", title: "Search from this lesion" });
+    const close = button("", { sign: "close", run: () => this.#on.onClose(), className: "tool", title: "Close (Esc)", "aria-label": "Close" });
+    const role = count < 2 ? "" : place === 0 ? "Prior  " : "Current  ";
+    return [
+      make("b", { textContent: `${role}${lesion.study_id}` }),
+      make("span", { className: "number", textContent: sizeText(lesion) }),
+      make("span", { className: "heading-buttons" }, toSearch, place === 0 ? close : null),
+    ];
   }
 
   #factsOf(lesions, { link, word, canUndo, error, isBusy }) {
@@ -119,8 +125,9 @@ function verdict(link, word) {
     const words = word === "reject" ? "A reader said: two different lesions." : "The matcher made no link between these two.";
     return [make("p", { className: "faint", textContent: words })];
   }
+  const { label, meaning, tone } = linkWords(link.state);
   const said = link.state === "confirmed" ? "A reader confirmed: the same lesion." : `Same lesion with probability ${link.score.toFixed(2)}`;
-  const head = make("p", { className: "line" }, make("span", { textContent: said }), make("span", { className: `badge ${link.state}`, textContent: link.state }));
+  const head = make("p", { className: "line" }, make("span", { textContent: said }), make("span", { className: "badge", style: { color: toneColour(tone) }, textContent: label, title: meaning }));
   return [head, termBars(link.terms)];
 }
 

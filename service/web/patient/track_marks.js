@@ -32,44 +32,19 @@ export class TrackMarks {
     return this.columns.get(lesion.study_id) ?? 0;
   }
 
-  /** The lesions of a track by column, the largest first. */
-  byColumn(track) {
-    const cells = new Map();
-    for (const lesion of track.lesions) {
-      const column = this.columns.get(lesion.study_id);
-      cells.set(column, [...(cells.get(column) ?? []), lesion]);
-    }
-    for (const lesions of cells.values()) lesions.sort((a, b) => (b.long_mm ?? 0) - (a.long_mm ?? 0));
-    return new Map([...cells].sort(([a], [b]) => a - b));
+  /** The cells of a track with their lesions and columns; the service has decided word and tone. */
+  cells(/** @type {TrackOut} */ track) {
+    const row = this.document.timeline.rows.find(({ track_id: id }) => id === track.track_id);
+    return (row?.cells ?? []).map((cell, column) => ({
+      ...cell, column, lesions: cell.lesion_ids.flatMap((id) => this.lesions.get(id) ?? []),
+    }));
   }
 
-  /** Links to draw: between neighbours of a track, and between tracks where one was in doubt or joined. */
-  drawnLinks() {
-    const neighbours = new Set();
-    for (const track of this.document.tracks) {
-      const cells = [...this.byColumn(track).values()];
-      for (let place = 1; place < cells.length; place += 1) {
-        neighbours.add(`${cells[place - 1][0].lesion_id} ${cells[place][0].lesion_id}`);
-      }
-    }
-    return this.document.links.filter(({ earlier, later, state }) => {
-      if (neighbours.has(`${earlier} ${later}`)) return true;
-      const [from, to] = [this.places.get(earlier), this.places.get(later)];
-      return from.row !== to.row && ["uncertain", "merged", "split"].includes(state) && to.column - from.column === 1;
-    });
-  }
-
-  /** The word over a lesion: new, split, merged, uncertain, confirmed, or "" for an ordinary one. */
-  stateOf(track, lesion, previous) {
-    if (previous === null) {
-      if (track.split_from !== null) return "split";
-      return track.new_in === lesion.study_id ? "new" : "";
-    }
-    const arriving = this.document.links.filter(({ later }) => later === lesion.lesion_id);
-    if (arriving.some(({ state }) => state === "merged")) return "merged";
-    const link = this.link(previous.lesion_id, lesion.lesion_id);
-    if (link === null || link.state === "uncertain") return "uncertain";
-    return link.state === "confirmed" ? "confirmed" : "";
+  /** Lines to draw, each with the tone that gives it its colour. @returns {LineOut[]} */
+  drawnLines() {
+    const { rows, joins } = this.document.timeline;
+    const near = joins.filter(({ earlier, later }) => this.places.get(later).column - this.places.get(earlier).column === 1);
+    return [...rows.flatMap(({ lines }) => lines), ...near];
   }
 }
 

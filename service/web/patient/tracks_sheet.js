@@ -1,18 +1,11 @@
 // The sheet of a patient: studies from left to right, one line a lesion track, patches along it.
 
 import { make, makeSvg } from "../core/dom.js";
-import { croppedPicture, signed, sizeText, typeColour, typeLabel } from "../core/lesion_facts.js";
+import { croppedPicture, signed, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { linkWords, toneColour, typeColour, vocabulary } from "../core/vocabulary.js";
 import { daysBetween } from "./track_marks.js";
 
 export const SHEET = { label: 172, column: 164, row: 154, header: 92, patch: 92, top: 24 };
-
-const CATEGORIES = {
-  CR: "complete response",
-  PR: "partial response",
-  SD: "stable disease",
-  PD: "progressive disease",
-  NE: "not evaluable",
-};
 
 /** Draws the sheet; `on` holds onLesion(id), onLink(earlier, later) and onTrack(id or null). */
 export function tracksSheet(marks, { on, selected }) {
@@ -25,7 +18,9 @@ export function tracksSheet(marks, { on, selected }) {
   for (const [row, track] of document.tracks.entries()) {
     sheet.append(trackRow(marks, track, row, { on, selected }));
   }
-  for (const link of marks.drawnLinks()) sheet.append(linkButton(marks, link, on, selected));
+  for (const line of marks.drawnLines()) {
+    if (line.state !== null) sheet.append(linkButton(marks, line, on, selected));
+  }
   return sheet;
 }
 
@@ -63,11 +58,13 @@ function studyHead(marks, study, column) {
 }
 
 function responseBadge(found) {
-  if (found.category === null) {
-    return make("span", { className: "response", title: found.reason }, make("span", { className: "badge", textContent: "no category" }));
+  const { category, reason } = found;
+  if (category === null) {
+    return make("span", { className: "response", title: reason }, make("span", { className: "badge", textContent: "no category" }));
   }
-  const title = `${CATEGORIES[found.category]}: ${found.reason}`;
-  return make("span", { className: "response", title }, make("span", { className: `badge category ${found.category}`, textContent: found.category }), make("span", { textContent: CATEGORIES[found.category] }));
+  const { label, colour } = vocabulary().response_categories[category];
+  const badge = make("span", { className: "badge category", style: { background: colour }, textContent: category });
+  return make("span", { className: "response", title: `${label}: ${reason}` }, badge, make("span", { textContent: label }));
 }
 
 function sumText(sum, found) {
@@ -82,14 +79,17 @@ function trackRow(marks, track, row, { on, selected }) {
   line.addEventListener("pointerenter", () => on.onTrack(track.track_id));
   line.addEventListener("pointerleave", () => on.onTrack(null));
   line.append(trackLabel(marks, track));
-  const cells = marks.byColumn(track);
-  let previous = null;
-  for (const [column, lesions] of cells) {
-    line.append(appearance(marks, track, lesions, { column, previous, on, selected }));
-    [previous] = lesions;
+  const cells = marks.cells(track);
+  for (const cell of cells) {
+    if (cell.lesions.length > 0) line.append(appearance(cell, before(cells, cell), { on, selected }));
+    else if (cell.word !== "") line.append(note(cell));
   }
-  line.append(...gaps(cells), ...trackEnd(marks, track, Math.max(...cells.keys())));
   return line;
+}
+
+/** The mark before a cell's, null for the first. */
+function before(cells, cell) {
+  return cells.slice(0, cell.column).findLast(({ lesions }) => lesions.length > 0)?.lesions[0] ?? null;
 }
 
 function trackLabel(marks, track) {
@@ -104,58 +104,46 @@ function trackLabel(marks, track) {
   return make("div", { className: "track-label" }, name, typeLabel(track.lesions[0].lesion_type), ...words.map((text) => make("span", { className: "faint", textContent: text })));
 }
 
-function appearance(marks, track, lesions, { column, previous, on, selected }) {
-  const [lesion] = lesions;
-  const state = marks.stateOf(track, lesion, previous);
+function appearance(cell, previous, { on, selected }) {
+  const [lesion] = cell.lesions;
+  const colour = toneColour(cell.tone);
   const picture = make(
     "button",
-    { type: "button", className: `track-patch ${state}`, title: `${lesion.lesion_id}: look at it`, dataset: { lesion: lesion.lesion_id }, on: { click: () => on.onLesion(lesion.lesion_id) } },
+    { type: "button", className: `track-patch ${cell.tone}`, style: { "border-color": colour }, title: `${lesion.lesion_id}: look at it`, dataset: { lesion: lesion.lesion_id }, on: { click: () => on.onLesion(lesion.lesion_id) } },
     croppedPicture(lesion, SHEET.patch - 4),
   );
-  picture.setAttribute("aria-pressed", String(lesions.some(({ lesion_id: id }) => selected.includes(id))));
-  const word = state === "split" ? `split from ${track.split_from}` : state;
-  const change = previous?.long_mm && lesion.long_mm !== null ? signed(100 * (lesion.long_mm / previous.long_mm - 1), 0, "%") : "";
-  const more = lesions.length > 1 ? `${lesions.length} marks` : change;
-  const cell = make(
+  picture.setAttribute("aria-pressed", String(cell.lesions.some(({ lesion_id: id }) => selected.includes(id))));
+  const facts = [previous === null ? null : changeBetween(previous, cell), ...cell.notes].filter(Boolean);
+  const body = make(
     "div",
     { className: "appearance" },
-    make("span", { className: `state-word ${state}`, textContent: word }),
+    make("span", { className: `state-word ${cell.tone}`, style: { color: colour }, textContent: cell.word }),
     picture,
     make("span", { textContent: sizeText(lesion) }),
-    make("span", { className: "faint", textContent: more }),
+    make("span", { className: "faint", textContent: facts[0] ?? "", title: facts.join("; ") }),
   );
-  return placed(cell, SHEET.label + column * SHEET.column, 0);
+  return placed(body, SHEET.label + cell.column * SHEET.column, 0);
 }
 
-/** Studies between two appearances in which the lesion was not marked. */
-function gaps(cells) {
-  const columns = [...cells.keys()];
-  const between = [];
-  for (let column = columns[0] + 1; column < columns.at(-1); column += 1) {
-    if (!cells.has(column)) between.push(note("not marked", "", column));
-  }
-  return between;
+/** `21.1 → 13.0 mm (−38 %)` from the mark before. */
+function changeBetween(previous, { lesions: [lesion], change_pct: percent }) {
+  if (percent === null || previous.long_mm === null || lesion.long_mm === null) return null;
+  return `${previous.long_mm.toFixed(1)} → ${lesion.long_mm.toFixed(1)} (${signed(percent, 0, "%")})`;
 }
 
-function trackEnd(marks, track, last) {
-  if (last + 1 >= marks.document.studies.length) return [];
-  if (track.merged_into !== null) return [note(`merged into ${track.merged_into}`, "merged", last + 1)];
-  if (track.vanished_in !== null) return [note("vanished", "vanished", last + 1)];
-  return [];
-}
-
-function note(words, kind, column) {
-  const text = make("span", { className: `gap ${kind}` }, make("i", {}), make("span", { textContent: words }));
+/** A study in which the lesion is not marked: why, as far as it is known. */
+function note({ word, tone, column }) {
+  const text = make("span", { className: "gap", style: { color: toneColour(tone) } }, make("i", {}), make("span", { textContent: word }));
   return placed(text, SHEET.label + column * SHEET.column, SHEET.top + SHEET.patch / 2 - 6);
 }
 
 function linkLines(marks, [width, height], selected) {
-  const lines = marks.drawnLinks().map((link) => {
-    const { from, to } = ends(marks, link);
+  const lines = marks.drawnLines().map((line) => {
+    const { from, to } = ends(marks, line);
     const bend = (to[0] - from[0]) / 2;
     const d = `M${from} C${from[0] + bend} ${from[1]} ${to[0] - bend} ${to[1]} ${to}`;
-    const isChosen = selected.includes(link.earlier) && selected.includes(link.later);
-    return makeSvg("path", { d, class: `link ${link.state}${isChosen ? " chosen" : ""}` });
+    const isChosen = selected.includes(line.earlier) && selected.includes(line.later);
+    return makeSvg("path", { d, stroke: toneColour(line.tone), class: `link ${line.tone} ${line.state ?? ""}${isChosen ? " chosen" : ""}` });
   });
   const vanishing = marks.document.tracks.filter((track) => track.vanished_in !== null).map((track) => {
     const { row, column } = marks.places.get(track.lesions.at(-1).lesion_id);
@@ -179,10 +167,11 @@ function linkButton(marks, link, on, selected) {
   const gap = SHEET.column - SHEET.patch;
   const x = from[1] === to[1] ? to[0] - gap / 2 : (from[0] + to[0]) / 2;
   const y = (from[1] + to[1]) / 2;
+  const { label, tone } = linkWords(link.state);
   const words = link.state === "confirmed" ? "✓" : link.score.toFixed(2);
   const pill = make("button", {
-    type: "button", className: `link-score ${link.state}`, textContent: words,
-    title: `${link.state}: probability ${link.score.toFixed(2)}. Compare, confirm or reject`,
+    type: "button", className: `link-score ${tone} ${link.state}`, style: { "border-color": toneColour(tone) }, textContent: words,
+    title: `${label}: probability ${link.score.toFixed(2)}. Compare, confirm or reject`,
     dataset: { link: `${link.earlier} ${link.later}` },
     on: { click: () => on.onLink(link.earlier, link.later) },
   });

@@ -1,9 +1,8 @@
 // Filters of hits and of the list of lesions: the URL's fields, and the service's `where` of them.
 
 import { make } from "../core/dom.js";
-import { TYPES, typeLabel } from "../core/lesion_facts.js";
-
-const SPLITS = ["train", "val", "test"];
+import { typeLabel } from "../core/lesion_facts.js";
+import { lesionTypes, vocabulary } from "../core/vocabulary.js";
 
 /** The service's filter of the URL's fields `type`, `min`, `max`, `split`, `where`. */
 export function whereOf(fields) {
@@ -22,7 +21,7 @@ export class Filters {
   #summary = make("span", { className: "filter-summary" });
 
   constructor(onChange) {
-    const types = TYPES.map((type) => {
+    const types = lesionTypes().map((type) => {
       const box = make("input", { type: "checkbox", value: type });
       this.#types.set(type, box);
       box.addEventListener("change", () => onChange({ type: this.#chosenTypes() }));
@@ -31,7 +30,7 @@ export class Filters {
     this.#inputs = {
       min: sizeInput("at least"),
       max: sizeInput("at most"),
-      split: make("select", { "aria-label": "Split" }, new Option("any split", ""), ...SPLITS.map((name) => new Option(name, name))),
+      split: make("select", { "aria-label": "Split" }, new Option("any split", ""), ...vocabulary().splits.map((name) => new Option(name, name))),
       where: make("input", { placeholder: "patient!=000053 and z=0.4..0.6", "aria-label": "Further conditions", spellcheck: false, autocomplete: "off" }),
     };
     for (const [name, input] of Object.entries(this.#inputs)) {

@@ -2,7 +2,8 @@
 
 import { getJson } from "../core/api.js";
 import { all, make } from "../core/dom.js";
-import { TYPES, croppedPicture, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { croppedPicture, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { lesionTypes } from "../core/vocabulary.js";
 import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
 const PAGE = 40;
@@ -12,7 +13,7 @@ export class Picker {
   #onPick;
   #list = make("div", { className: "rows lesion-rows", role: "listbox", "aria-label": "Indexed lesions" });
   #more = make("button", { type: "button", className: "plain wide", textContent: "More lesions", hidden: true });
-  #type = make("select", { "aria-label": "Lesion type" }, new Option("all types", ""), ...TYPES.map((name) => new Option(name, name)));
+  #type = make("select", { "aria-label": "Lesion type" }, new Option("all types", ""), ...lesionTypes().map((name) => new Option(name, name)));
   #patient = make("input", { type: "search", placeholder: "patient", "aria-label": "Patient", autocomplete: "off" });
   #after = "";
   #chosen = null;

@@ -8,7 +8,7 @@ import { emptyState } from "../core/states.js";
 import { markOf } from "../viewer/drawing.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
-import { WINDOWS, parseWindow, windowForType } from "../viewer/windows.js";
+import { parseWindow, usualWindow, windowForType } from "../viewer/windows.js";
 import { sourceOf } from "./identity.js";
 import { uploadFacts } from "./receiving.js";
 
@@ -97,7 +97,7 @@ export class QueryPane {
 
   #showStart() {
     this.#ready = Promise.resolve(false);
-    this.#setWindow(WINDOWS["soft tissue"]);
+    this.#setWindow(usualWindow());
     const pick = button("Pick an indexed lesion", { run: () => this.#on.onPick(), className: "plain" });
     this.pane.showCover(emptyState(
       "upload", "Which lesion?",
@@ -137,7 +137,7 @@ export class QueryPane {
       ...identityWords(facts.identity),
       make("span", { className: "faint number", textContent: size }),
     );
-    this.#setWindow(WINDOWS["soft tissue"]);
+    this.#setWindow(usualWindow());
     const slice = Number(this.#params.slice ?? facts.key_slice_index);
     const shown = await this.pane.show(Promise.resolve(ImageStack.ofUpload(facts)), { slice, box: null }, () => this.#open());
     if (!shown || this.#params.upload !== uploadId) return false;

@@ -1,19 +1,9 @@
 // The answer to a query: cards of similar lesions, and the same patient's follow-ups apart from them.
 
 import { button, icon, make } from "../core/dom.js";
-import { croppedPicture, decimal, patchPicture, plural, signed, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { changeText, croppedPicture, decimal, patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
-
-const SURE_STATES = ["persistent", "merged", "split"];
-const STATE_WORDS = {
-  persistent: "same lesion",
-  new: "not yet there",
-  vanished: "gone",
-  "not marked": "no mark there is this lesion; it may be there all the same",
-  merged: "merged",
-  split: "split",
-  uncertain: "uncertain",
-};
+import { stateWords, toneColour, vocabulary } from "../core/vocabulary.js";
 
 /** One similar lesion; `onOpen` shows it beside the query. */
 export function hitCard(hit, { isOpen, onOpen }) {
@@ -39,7 +29,7 @@ function similarityBar(similarity) {
   return make("span", { className: "similarity", title: "Similarity: cosine, 1 is alike" }, bar, number);
 }
 
-/** What speaks for the hit beside its looks: type, size, place in the body. */
+/** What speaks for the hit beside its appearance: type, size, position in the body. */
 function termsLine(terms) {
   if (!terms) return null;
   const parts = [];
@@ -52,7 +42,7 @@ function termsLine(terms) {
   }
   if (typeof terms.location_distance === "number") {
     const near = terms.location_distance < 0.15;
-    parts.push(term(`place ${terms.location_distance.toFixed(2)} off`, "Distance of the normalised body positions", near));
+    parts.push(term(`position ${terms.location_distance.toFixed(2)} off`, "Distance of the normalised body positions", near));
   }
   return parts.length === 0 ? null : make("span", { className: "terms" }, ...parts);
 }
@@ -78,25 +68,29 @@ export function followUpList(followUps, { openId, onOpen, onPatient }) {
   const heading = make(
     "header",
     { className: "section-heading" },
-    make("h2", { textContent: "Same patient, other studies" }),
+    make("h2", { textContent: "Priors and follow-ups of the same patient" }),
     button("Patient", { sign: "person", run: onPatient, className: "plain small", title: "All lesion tracks of this patient" }),
   );
   return make("section", { className: "follow-ups" }, heading, make("div", { className: "rows" }, ...rows));
 }
 
+/** @param {FollowUpOut} followUp @param {{ openId: string | null, onOpen: (id: string) => void }} on */
 function followUpRow(followUp, { openId, onOpen }) {
   const { lesion, state } = followUp;
+  const words = stateWords(state);
   const picture = lesion === null ? make("span", { className: "no-patch" }) : croppedPicture(lesion, 52);
-  const badge = make("span", { className: `badge ${state.replace(" ", "-")}`, textContent: state, title: STATE_WORDS[state] });
-  const facts = lesion === null ? "no partner marked" : `${sizeText(lesion)}${changeText(followUp)}`;
+  const badge = make("span", { className: "badge", style: { color: toneColour(words.tone) }, textContent: words.label, title: words.meaning });
+  const facts = lesion === null ? "no mark is this lesion" : changeText(followUp);
   const score = make("span", { className: "number", title: "Probability of being the same lesion", textContent: `p ${followUp.score.toFixed(2)}` });
+  const role = followUp.role === null ? "" : `${vocabulary().roles[followUp.role]} `;
+  const when = [`${role}${followUp.study_id}`, lesion?.study_date].filter(Boolean).join(" · ");
   const row = make(
     lesion === null ? "div" : "button",
     { className: "row follow-up" },
     picture,
-    make("span", { className: "row-words" }, make("span", { className: "line" }, make("span", { textContent: followUp.study_id }), badge), make("span", { className: "line faint" }, make("span", { textContent: facts }), score)),
+    make("span", { className: "row-words" }, make("span", { className: "line" }, make("span", { textContent: when }), badge), make("span", { className: "line faint" }, make("span", { textContent: facts }), score)),
   );
-  row.classList.toggle("doubtful", !SURE_STATES.includes(state));
+  row.classList.toggle("doubtful", words.tone !== "sure" && words.tone !== "joint");
   if (lesion !== null) {
     row.setAttribute("type", "button");
     row.dataset.lesion = lesion.lesion_id;
@@ -104,10 +98,6 @@ function followUpRow(followUp, { openId, onOpen }) {
     row.addEventListener("click", () => onOpen(lesion.lesion_id));
   }
   return row;
-}
-
-function changeText({ change_pct: percent }) {
-  return percent === null ? "" : `   ${signed(percent, 0, "%")}`;
 }
 
 /** The heading above the hits with the time the service took; `doubt` tells why they may be the same patient's. */

@@ -7,7 +7,7 @@ import { loadingState } from "../core/states.js";
 import { markFields } from "../viewer/drawing.js";
 import { linkViewers } from "../viewer/linking.js";
 import { TOOLS, Toolbar } from "../viewer/toolbar.js";
-import { WINDOWS, WINDOW_NAMES, windowText } from "../viewer/windows.js";
+import { namedWindows, windowOf, windowText } from "../viewer/windows.js";
 import { Answers } from "./answers.js";
 import { FIRST_HITS, detect, hitCount, isAsked, questionOf, search } from "./query.js";
 import { QueryPane } from "./query_pane.js";
@@ -46,7 +46,7 @@ export class SearchView {
     this.toolbar = new Toolbar({
       marks: true,
       onTool: (name) => this.#useTool(name),
-      onPreset: (name) => this.#setWindow(WINDOWS[name]),
+      onPreset: (name) => this.#setWindow(windowOf(name)),
       onFit: () => this.#both((viewer) => viewer.fit()),
       onFocus: () => this.#focusBoth(),
       onDetect: () => this.#detect(),
@@ -80,12 +80,14 @@ export class SearchView {
   /** Keys of this view. */
   keys() {
     const tools = TOOLS.map(({ name, words, key }) => ({ keys: [key], words, run: () => this.#useTool(name) }));
-    const presets = WINDOW_NAMES.map((name, place) => ({
-      keys: [String(place + 1)], words: `${name} window`, run: () => this.#setWindow(WINDOWS[name]),
+    const presets = Object.keys(namedWindows()).map((name, place) => ({
+      keys: [String(place + 1)], words: `${name} window`, run: () => this.#setWindow(windowOf(name)),
     }));
     return [
       { keys: ["ArrowUp"], shown: ["↑"], words: "Slice before (or wheel)", run: () => this.query.viewer.step(-1) },
       { keys: ["ArrowDown"], shown: ["↓"], words: "Slice after", run: () => this.query.viewer.step(1) },
+      { keys: ["PageUp", "PageDown"], shown: ["PgUp", "PgDn"], words: "Ten slices before, after", run: ({ key }) => this.query.viewer.step(key === "PageUp" ? -10 : 10) },
+      { keys: ["Home", "End"], words: "First, last slice", run: ({ key }) => this.query.viewer.step(key === "Home" ? -Infinity : Infinity) },
       ...presets,
       ...tools,
       { keys: ["d"], words: "Let the detector propose lesions", run: () => this.#detect() },
@@ -226,7 +228,7 @@ export class SearchView {
       this.query.propose(candidates, slice);
       this.#hint(candidates.length === 0
         ? "The detector found nothing on this slice: draw a box, or try another slice."
-        : "Click a proposal to search with it. Numbers are the detector's scores.");
+        : this.#proposalHint());
     } catch (error) {
       this.#hint(messageOf(error), true);
     } finally {
@@ -234,10 +236,22 @@ export class SearchView {
     }
   }
 
+  /** What to do with proposals, and a slider for the least score of those that are shown. */
+  #proposalHint() {
+    const slider = make("input", { type: "range", min: "0", max: "1", step: "0.01", value: "0", className: "score-slider", "aria-label": "Least score of a proposal" });
+    const told = make("span", { className: "number", textContent: "0.00" });
+    slider.addEventListener("input", () => {
+      told.textContent = Number(slider.value).toFixed(2);
+      this.query.viewer.setLeastScore(Number(slider.value));
+    });
+    this.query.viewer.setLeastScore(0);
+    return make("span", { className: "proposal-hint" }, "Click a proposal to search with it: the five best, by the detector's score. Score at least", slider, told);
+  }
+
   #choose(place) {
     const { viewer } = this.query;
-    viewer.chooseProposal(place);
     const box = viewer.proposals[place].box.map((edge) => Math.round(edge * 10) / 10).join(",");
+    viewer.chooseProposal(place);
     change({ ...NO_MARK, box, slice: viewer.slice, open: null });
   }
 

@@ -1,24 +1,37 @@
-// What stands in the corners of a viewport: slice, window, and the value under the pointer.
+// What stands in the corners of a viewport: slice, window, the value under the pointer, and the sides.
 
 import { make } from "../core/dom.js";
+import { signed } from "../core/lesion_facts.js";
+
+/** Sides of the display grid: the patient's right is on the left of the picture, the front up. */
+const SIDES = { left: "R", right: "L", top: "A", bottom: "P" };
+const SIDE_WORDS = { R: "right", L: "left", A: "anterior", P: "posterior" };
 
 /** The corner texts of one viewport. */
 export class CornerNotes {
   #slice = make("p", { className: "note top-right" });
   #window = make("p", { className: "note bottom-left" });
   #value = make("p", { className: "note bottom-middle" });
+  #sides = Object.entries(SIDES).map(([edge, side]) => make("p", { className: `note side-letter ${edge}`, title: `Patient's ${SIDE_WORDS[side]}`, textContent: side, hidden: true }));
 
   get elements() {
-    return [this.#slice, this.#window, this.#value];
+    return [this.#slice, this.#window, this.#value, ...this.#sides];
   }
 
   clear() {
-    for (const note of this.elements) note.textContent = "";
+    for (const note of [this.#slice, this.#window, this.#value]) note.textContent = "";
+    for (const side of this.#sides) side.hidden = true;
   }
 
-  showSlice(slice, { slices, first }) {
-    const place = slices > 1 ? ` (${slice - first + 1} of ${slices})` : "";
-    this.#slice.textContent = `slice ${slice}${place}`;
+  /** @param {number} slice @param {import("./image_stack.js").ImageStack} stack */
+  showSlice(slice, { slices, first, key, interval }) {
+    for (const side of this.#sides) side.hidden = false;
+    if (slices === 1) {
+      this.#slice.textContent = `image 1 of 1\nslice ${slice}`;
+      return;
+    }
+    const away = slice === key ? "key slice" : `${signed((slice - key) * interval, 1, "mm")} from the key slice`;
+    this.#slice.textContent = `image ${slice - first + 1} of ${slices}\nslice ${slice} · ${away}`;
   }
 
   /** @param {import("./windows.js").HuWindow} window */

@@ -54,7 +54,9 @@ export function paintProposals(context, projection, proposals, { hovered, chosen
     context.setLineDash(strong ? [] : [5, 4]);
     stroke(context, colour, strong ? 2 : 1.25, () => context.rect(left, top, right - left, bottom - top));
     context.setLineDash([]);
-    label(context, `${place + 1}  ${proposal.score.toFixed(2)}`, [left, top - 8], colour, projection.size);
+    if (right < 0 || bottom < 0 || left > projection.size[0] || top > projection.size[1]) continue;
+    const words = chosen === place ? proposal.score.toFixed(2) : `${place + 1}  ${proposal.score.toFixed(2)}`;
+    label(context, words, [left, top - 8], colour, projection.size);
   }
 }
 

@@ -2,6 +2,9 @@
 
 import { paintProposals } from "./overlay.js";
 
+/** More of them hide the image; the rest are seldom lesions. */
+const MOST_SHOWN = 5;
+
 /**
  * @typedef {[number, number, number, number]} Box x1, y1, x2, y2 in pixels
  * @typedef {{ box: Box, score: number }} Proposal
@@ -10,19 +13,27 @@ import { paintProposals } from "./overlay.js";
 /** Proposals in the detector's order, best first. */
 export class Proposals {
   /** @type {Proposal[]} */
-  #shown = [];
+  #all = [];
+  #least = 0;
   /** @type {number | null} */
   #chosen = null;
   /** @type {number | null} */
   #hovered = null;
 
+  /** The best few that reach the least score; once one was taken, only that one. */
   get shown() {
-    return this.#shown;
+    if (this.#chosen !== null) return this.#all.slice(this.#chosen, this.#chosen + 1);
+    return this.#all.slice(0, MOST_SHOWN).filter(({ score }) => score >= this.#least);
+  }
+
+  /** Shows only those that reach a score. @param {number} score */
+  setLeast(score) {
+    this.#least = score;
   }
 
   /** Other proposals; `chosen` is the place of the one searched with. @param {Proposal[]} proposals @param {number | null} [chosen] */
   show(proposals, chosen = null) {
-    this.#shown = proposals;
+    this.#all = proposals;
     this.#chosen = chosen;
     this.#hovered = null;
   }
@@ -43,16 +54,16 @@ export class Proposals {
   at([x, y]) {
     /** @type {number | null} */
     let best = null;
-    for (const [place, { box }] of this.#shown.entries()) {
+    for (const [place, { box }] of this.shown.entries()) {
       if (x < box[0] || x > box[2] || y < box[1] || y > box[3]) continue;
-      if (best === null || area(box) < area(this.#shown[best].box)) best = place;
+      if (best === null || area(box) < area(this.shown[best].box)) best = place;
     }
     return best;
   }
 
   /** @param {CanvasRenderingContext2D} context @param {import("./projection.js").Projection} projection @param {string} colour */
   paint(context, projection, colour) {
-    paintProposals(context, projection, this.#shown, { hovered: this.#hovered, chosen: this.#chosen, colour });
+    paintProposals(context, projection, this.shown, { hovered: this.#hovered, chosen: this.#chosen === null ? null : 0, colour });
   }
 }
 

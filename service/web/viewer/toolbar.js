@@ -2,7 +2,7 @@
 
 import { button, make } from "../core/dom.js";
 import { isDrawing } from "./gestures.js";
-import { WINDOWS, WINDOW_NAMES, presetOf } from "./windows.js";
+import { namedWindows, presetOf, windowOf } from "./windows.js";
 
 export const TOOLS = [
   { name: "window", words: "Window and level: drag", key: "w" },
@@ -27,7 +27,7 @@ export class Toolbar {
   constructor({ marks, onTool, onPreset, onFit, onFocus, onDetect = null }) {
     const shown = TOOLS.filter(({ name }) => marks || ["window", "pan"].includes(name));
     this.#tools = new Map(shown.map((tool) => [tool.name, toolButton(tool, onTool)]));
-    this.#presets = new Map(WINDOW_NAMES.map((name, place) => [name, presetButton(name, place, onPreset)]));
+    this.#presets = new Map(Object.keys(namedWindows()).map((name, place) => [name, presetButton(name, place, onPreset)]));
     this.#detect = marks
       ? button("Detect", { sign: "detect", run: onDetect, className: "tool worded", title: "Let the detector propose lesions (d)" })
       : null;
@@ -77,7 +77,7 @@ function toolButton({ name, words, key }, onTool) {
 }
 
 function presetButton(name, place, onPreset) {
-  const [low, high] = WINDOWS[name];
+  const [low, high] = windowOf(name);
   const words = name.charAt(0).toUpperCase() + name.slice(1);
   const title = `${words} window, ${String(low).replace("-", "−")} to ${high} HU (${place + 1})`;
   return button(words, { run: () => onPreset(name), className: "preset", title, "aria-pressed": "false" });

@@ -8,7 +8,7 @@ import { paintBox, paintMark, paintScale } from "./overlay.js";
 import { Projection } from "./projection.js";
 import { Proposals } from "./proposals.js";
 import { SlicePainter } from "./slice_painter.js";
-import { WINDOWS } from "./windows.js";
+import { usualWindow } from "./windows.js";
 
 /**
  * @typedef {import("./drawing.js").Mark} Mark
@@ -33,7 +33,7 @@ export class Viewport extends EventTarget {
   #stack = null;
   #slice = 0;
   /** @type {HuWindow} */
-  #window = WINDOWS["soft tissue"];
+  #window = usualWindow();
   #tool = "window";
   /** @type {ShownBox[]} */
   #boxes = [];
@@ -75,17 +75,11 @@ export class Viewport extends EventTarget {
     return this.#stack;
   }
 
-  get slice() {
-    return this.#slice;
-  }
+  get slice() { return this.#slice; }
 
-  get window() {
-    return this.#window;
-  }
+  get window() { return this.#window; }
 
-  get tool() {
-    return this.#tool;
-  }
+  get tool() { return this.#tool; }
 
   get editor() {
     return this.#editor;
@@ -113,6 +107,12 @@ export class Viewport extends EventTarget {
   showProposals(proposals, slice, chosen = null) {
     this.#proposals.show(proposals, chosen);
     this.#markSlice = slice;
+    this.paint();
+  }
+
+  /** Shows only proposals that reach a score. @param {number} score */
+  setLeastScore(score) {
+    this.#proposals.setLeast(score);
     this.paint();
   }
 

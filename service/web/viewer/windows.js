@@ -1,33 +1,43 @@
-// Display windows in HU. The presets are those of retrieval/image.py.
+// Display windows in HU: the service's presets, what a drag makes of them, and their grey values.
+
+import { vocabulary } from "../core/vocabulary.js";
 
 /** @typedef {readonly [number, number]} HuWindow low and high */
 
-/** @type {Record<string, HuWindow>} */
-export const WINDOWS = {
-  lung: [-1350, 150],
-  "soft tissue": [-160, 240],
-  liver: [-15, 165],
-  bone: [-450, 1050],
-};
+/** The display windows that the service names, as [low, high]. @returns {Record<string, HuWindow>} */
+export function namedWindows() {
+  return Object.fromEntries(Object.entries(vocabulary().windows).map(([name, window]) => [name, [window.low_hu, window.high_hu]]));
+}
 
-export const WINDOW_NAMES = Object.keys(WINDOWS);
+/** A window by its name. @param {string} name @returns {HuWindow} */
+export function windowOf(name) {
+  const { low_hu: low, high_hu: high } = vocabulary().windows[name];
+  return [low, high];
+}
+
+/** The window for an image of which nothing is known. */
+export function usualWindow() {
+  return windowOf(vocabulary().usual_window);
+}
 
 const HU_OFFSET = 32768;
 const NARROWEST = 2;
 
 /** The window a reader would choose for a lesion of that type. @param {string} type */
 export function windowForType(type) {
-  return WINDOWS[type] ?? WINDOWS["soft tissue"];
+  const { lesion_types: types, usual_window: usual } = vocabulary();
+  return windowOf(types[type]?.window ?? usual);
 }
 
 /** The preset's name of [low, high], or null. @param {HuWindow} window */
 export function presetOf([low, high]) {
-  return WINDOW_NAMES.find((name) => WINDOWS[name][0] === low && WINDOWS[name][1] === high) ?? null;
+  const found = Object.entries(namedWindows()).find(([, window]) => window[0] === low && window[1] === high);
+  return found?.[0] ?? null;
 }
 
 /** A window from the URL: a preset's name or `low..high`; null if it is neither. @param {string | undefined} text @returns {HuWindow | null} */
 export function parseWindow(text) {
-  if (text !== undefined && text in WINDOWS) return WINDOWS[text];
+  if (text !== undefined && text in namedWindows()) return windowOf(text);
   const [low, high] = (text ?? "").split("..").map(Number);
   return Number.isFinite(low) && Number.isFinite(high) && high > low ? [low, high] : null;
 }

@@ -21,11 +21,11 @@ def test_a_patients_match_is_confirmed_and_taken_back(reader: Reader, engine, co
     for note in page.locator(".drawer .note.top-right").all():
         expect(note).to_contain_text("slice")
     page.get_by_role("button", name="Same lesion").click()
-    expect(page.locator(".state-word.confirmed").first).to_be_visible()
+    expect(page.locator(".state-word", has_text="confirmed").first).to_be_visible()
     assert [match.verdict for match in engine.index.matches(patient)] == ["confirmed"]
     reader.shoot("patient_confirmed")
     page.keyboard.press("u")
-    expect(page.locator(".state-word.confirmed")).to_have_count(0)
+    expect(page.locator(".state-word", has_text="confirmed")).to_have_count(0)
     assert engine.index.matches(patient) == []
     page.keyboard.press("n")
     expect(page.get_by_text("A reader said: two different lesions.")).to_be_visible()

@@ -75,6 +75,24 @@ def test_slices_are_scrolled_by_wheel_and_keys(reader: Reader, phantoms, course)
     page.mouse.wheel(0, 120)
     expect(shown).to_contain_text(f"slice {key + 1} ")
     expect(page.locator(".pane.query .note.bottom-middle")).to_contain_text("HU")
+    page.keyboard.press("Home")
+    expect(shown).to_contain_text("image 1 of ")
+    count = int(shown.inner_text().splitlines()[0].split()[-1])
+    page.keyboard.press("End")
+    expect(shown).to_contain_text(f"image {count} of {count}")
+    expect(shown).to_contain_text("mm from the key slice")
+    page.keyboard.press("PageUp")
+    expect(shown).to_contain_text(f"image {max(count - 10, 1)} of {count}")
+    sides = page.locator(".pane.query .side-letter").all_inner_texts()
+    assert sides == ["R", "L", "A", "P"]
+
+
+def test_a_picture_that_is_gone_says_so(reader: Reader, course):
+    reader.refusals = {404}
+    page = reader.page
+    page.route("**/image.png", lambda route: route.fulfill(status=404, body=""))
+    reader.open(f"#/search?lesion={course[1].lesion_id}")
+    expect(page.locator(".card .no-image").first).to_have_text("image not found")
 
 
 def test_a_proposal_of_the_detector_is_clicked(reader: Reader, phantoms):
@@ -83,6 +101,8 @@ def test_a_proposal_of_the_detector_is_clicked(reader: Reader, phantoms):
     upload(page, phantoms, lesion)
     page.keyboard.press("d")
     expect(page.get_by_text("Click a proposal")).to_be_visible()
+    slider = page.get_by_label("Least score of a proposal")
+    expect(slider).to_have_value("0")
     reader.shoot("search_proposals")
     columns = int(page.locator(".pane.query .pane-heading").inner_text().split("×")[0].split()[-1])
     area = query_canvas(page).bounding_box()

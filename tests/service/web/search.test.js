@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { changeText } from "../../../service/web/core/lesion_facts.js";
 import { inOrder, namesOf } from "../../../service/web/search/dropped_files.js";
 import { conflictOf, doubtOf, fieldsOf, searchedPatient } from "../../../service/web/search/identity.js";
 import { Transfer } from "../../../service/web/search/transfer.js";
@@ -58,4 +59,13 @@ test("an upload tells how much has left and how fast", () => {
   transfer.reach(1, 3000);
   assert.equal(transfer.words(), "Reading 8.0 MB");
   assert.ok(transfer.isSent);
+});
+
+test("a change is told from the prior to the current study, whichever of them is the query's", () => {
+  const change = { change_mm: -8.1, change_pct: -38.4 };
+  const text = "21.1 → 13.0 mm (−38 %)";
+  assert.equal(changeText({ ...change, role: "prior", lesion: { long_mm: 21.1, short_mm: 9 } }), text);
+  assert.equal(changeText({ ...change, role: "current", lesion: { long_mm: 13.0, short_mm: 9 } }), text);
+  assert.equal(changeText({ role: null, change_mm: null, change_pct: null, lesion: { long_mm: 13, short_mm: 9 } }), "13.0 × 9.0 mm");
+  assert.equal(changeText({ role: "prior", change_mm: null, change_pct: null, lesion: null }), "");
 });

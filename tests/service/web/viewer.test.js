@@ -6,7 +6,11 @@ import { test } from "node:test";
 import { MarkEditor, markFields, markOf, markSize } from "../../../service/web/viewer/drawing.js";
 import { linkViewers } from "../../../service/web/viewer/linking.js";
 import { Projection, distanceMm } from "../../../service/web/viewer/projection.js";
-import { WINDOWS, draggedWindow, greyTable, parseWindow, windowText } from "../../../service/web/viewer/windows.js";
+import { Proposals } from "../../../service/web/viewer/proposals.js";
+import { draggedWindow, greyTable, parseWindow, windowOf, windowText } from "../../../service/web/viewer/windows.js";
+import { useWords } from "./words.js";
+
+useWords();
 
 const FLAT = [0.5, 2];
 
@@ -70,7 +74,7 @@ test("a zoom leaves the point under the pointer where it is", () => {
 });
 
 test("a drag to the right widens the window, a drag down raises its level", () => {
-  const [low, high] = WINDOWS["soft tissue"];
+  const [low, high] = windowOf("soft tissue");
   const wide = draggedWindow([low, high], 30, 0);
   assert.ok(wide[1] - wide[0] > high - low);
   assert.equal(wide[0] + wide[1], low + high);
@@ -87,7 +91,7 @@ test("a window is dark below, white above and grey between", () => {
 });
 
 test("a window survives the URL under its name or as numbers", () => {
-  assert.equal(windowText(WINDOWS.lung), "lung");
+  assert.equal(windowText(windowOf("lung")), "lung");
   assert.deepEqual(parseWindow(windowText([-37, 411])), [-37, 411]);
   assert.equal(parseWindow("5..5"), null);
 });
@@ -150,4 +154,24 @@ test("a press without a drag changes no mark", () => {
   editor.press([5, 5], made);
   assert.equal(editor.release([6, 5]), false);
   assert.equal(editor.mark, before);
+});
+
+test("the five best proposals that reach the score are shown, and only the one that was taken", () => {
+  const proposals = new Proposals();
+  const scores = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
+  proposals.show(scores.map((score, place) => ({ box: [10 * place, 0, 10 * place + 8, 8], score })));
+  assert.deepEqual(proposals.shown.map(({ score }) => score), scores.slice(0, 5));
+  proposals.setLeast(0.65);
+  assert.equal(proposals.shown.length, 3);
+  assert.equal(proposals.at([21, 4]), 2);
+  assert.equal(proposals.at([31, 4]), null);
+  proposals.choose(1);
+  assert.deepEqual(proposals.shown.map(({ score }) => score), [0.8]);
+});
+
+test("of two proposals, one within the other, the smaller is meant", () => {
+  const proposals = new Proposals();
+  proposals.show([{ box: [0, 0, 50, 50], score: 0.9 }, { box: [10, 10, 20, 20], score: 0.5 }]);
+  assert.equal(proposals.at([15, 15]), 1);
+  assert.equal(proposals.at([40, 40]), 0);
 });
