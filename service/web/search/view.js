@@ -245,7 +245,7 @@ export class SearchView {
       this.query.viewer.setLeastScore(Number(slider.value));
     });
     this.query.viewer.setLeastScore(0);
-    return make("span", { className: "proposal-hint" }, "Click a proposal to search with it: the five best, by the detector's score. Score at least", slider, told);
+    return make("span", { className: "proposal-hint" }, "Click a proposal to search with it. The five best, with a score of at least", slider, told);
   }
 
   #choose(place) {

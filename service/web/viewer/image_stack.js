@@ -9,7 +9,7 @@ export class ImageStack {
   #pathOf;
   #kept = new Map();
 
-  constructor(facts, pathOf) {
+  constructor(facts, pathOf, { isNumbered }) {
     this.slices = facts.slices;
     this.rows = facts.rows;
     this.columns = facts.columns;
@@ -20,18 +20,20 @@ export class ImageStack {
     this.last = facts.first_slice_index + facts.slices - 1;
     this.key = facts.key_slice_index;
     this.box = facts.box ?? null;
+    /** Whether the slice numbers are the series' own; an upload's are places in the display grid. */
+    this.isNumbered = isNumbered;
     this.#pathOf = pathOf;
   }
 
   /** The slices about an indexed lesion. */
   static async ofLesion(lesionId) {
     const facts = await getJson(lesionPath(lesionId, "/slices"));
-    return new ImageStack(facts, (slice) => lesionPath(lesionId, `/slices/${slice}`));
+    return new ImageStack(facts, (slice) => lesionPath(lesionId, `/slices/${slice}`), { isNumbered: true });
   }
 
   /** The slices of what was uploaded. */
   static ofUpload(facts) {
-    return new ImageStack(facts, (slice) => `v1/uploads/${facts.upload_id}/slices/${slice}?grid=display`);
+    return new ImageStack(facts, (slice) => `v1/uploads/${facts.upload_id}/slices/${slice}?grid=display`, { isNumbered: false });
   }
 
   clamp(slice) {

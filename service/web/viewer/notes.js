@@ -24,14 +24,13 @@ export class CornerNotes {
   }
 
   /** @param {number} slice @param {import("./image_stack.js").ImageStack} stack */
-  showSlice(slice, { slices, first, key, interval }) {
+  showSlice(slice, { slices, first, key, interval, isNumbered }) {
     for (const side of this.#sides) side.hidden = false;
-    if (slices === 1) {
-      this.#slice.textContent = `image 1 of 1\nslice ${slice}`;
-      return;
-    }
-    const away = slice === key ? "key slice" : `${signed((slice - key) * interval, 1, "mm")} from the key slice`;
-    this.#slice.textContent = `image ${slice - first + 1} of ${slices}\nslice ${slice} · ${away}`;
+    const away = signed((slice - key) * interval, 1, "mm");
+    const where = isNumbered
+      ? `slice ${slice} · ${slice === key ? "key slice" : `${away} from the key slice`}`
+      : slices > 1 ? `${((slice - first) * interval).toFixed(1)} mm from the first` : "";
+    this.#slice.textContent = [`image ${slice - first + 1} of ${slices}`, where].filter(Boolean).join("\n");
   }
 
   /** @param {import("./windows.js").HuWindow} window */

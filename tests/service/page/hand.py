@@ -23,7 +23,7 @@ def upload(page: Page, phantoms, lesion) -> None:
     ):
         page.locator(f"[name=spacing-{axis}]").fill(str(spacing))
     page.get_by_role("button", name="Open", exact=True).click()
-    expect(page.locator(".pane.query .note.top-right")).to_contain_text("slice")
+    expect(page.locator(".pane.query .note.top-right")).to_contain_text("image 1 of 1")
 
 
 def drag(page: Page, canvas: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
