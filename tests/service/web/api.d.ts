@@ -54,6 +54,7 @@ interface FollowUpOut {
   change_mm: number | null;
   change_pct: number | null;
   lesion: LesionOut | null;
+  notes: (string)[];
   role: "prior" | "current" | null;
   score: number;
   similarity: number | null;
@@ -278,6 +279,8 @@ interface PacsSearchOut {
   grid: "file" | "display";
   hits: (HitOut)[];
   index: SearchedOut;
+  location: (number)[] | null;
+  location_error: (number)[] | null;
   pacs: PacsOut;
   query: LesionOut;
   recognised: RecognisedOut | null;
@@ -380,6 +383,8 @@ interface SearchOut {
   grid: "file" | "display";
   hits: (HitOut)[];
   index: SearchedOut;
+  location: (number)[] | null;
+  location_error: (number)[] | null;
   recognised: RecognisedOut | null;
   timing_ms: TimingOut;
   warnings: (string)[];
