@@ -106,7 +106,7 @@ def flat_index(state: StoreState) -> faiss.Index:
 def flat_state(index: Any, entry: SnapshotEntry, *, removed_rows: NDArray[np.int64]) -> StoreState:
     """The state that ``flat_index`` was written at, on the index's own memory, not a copy."""
     flat: Any = faiss.downcast_index(index.index)
-    rows: NDArray[np.int64] = faiss.vector_to_array(index.id_map)
+    rows = _ids(index)
     matrix = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
     part = Part(Segment(matrix, rows, owner=index), 0, len(rows))
     parts = (part,) if len(rows) else ()
@@ -117,6 +117,18 @@ def flat_state(index: Any, entry: SnapshotEntry, *, removed_rows: NDArray[np.int
             f"{entry.file} holds {state.live} vectors, {entry.lesion_count} were written"
         )
     return state
+
+
+def _ids(index: Any) -> NDArray[np.int64]:
+    """The row numbers of an IndexIDMap.
+
+    Programs wrapped by SWIG share one table of C++ types: where SimpleITK is loaded after FAISS,
+    a vector of FAISS comes in SimpleITK's class, which FAISS itself does not take back.
+    """
+    ids = index.id_map
+    if type(ids).__module__.startswith("faiss"):
+        return np.asarray(faiss.vector_to_array(ids), np.int64)
+    return np.fromiter(ids, np.int64, count=len(ids))
 
 
 def delete_unnamed(folder: Path, named: set[str]) -> None:

@@ -182,8 +182,12 @@ def test_a_mark_that_cannot_be(query_refused, image):
     assert "RECIST" in query_refused(image, "--recist", "1,2,3,4")
 
 
-def test_an_unknown_patient(query_refused, image):
-    line = query_refused(image, "--box", BOX, "--patient", "3")
+def test_an_unknown_patient(query_refused, image, tmp_path):
+    """Of an image that is not indexed: of one that is, the conflict is told instead."""
+    pixels = cv2.imread(str(image), cv2.IMREAD_UNCHANGED)
+    other = tmp_path / "011.png"
+    cv2.imwrite(str(other), pixels + 1)
+    line = query_refused(other, "--box", BOX, "--spacing", SPACING, "--patient", "3")
     assert "'3'" in line
     assert "000003" in line
 
