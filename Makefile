@@ -6,7 +6,7 @@ SOAK := tests/service/http/test_soak.py
 TESTS ?=
 export LESION_SEARCH_REAL_DATA ?=
 
-.PHONY: setup demo check test wheel clean
+.PHONY: setup demo check test wheel audit clean
 
 ## What a user needs. Bytecode is compiled once: where Python may not write it, every start would.
 .venv/.user: pyproject.toml constraints.txt
@@ -53,5 +53,11 @@ test: check
 wheel: setup
 	bash .ci/wheel
 
+## Known vulnerabilities of what is installed; a package that cannot be looked up fails it as well.
+audit: setup
+	test -x .audit/bin/pip-audit || ($(PYTHON) -m venv .audit && .audit/bin/pip install --quiet pip-audit)
+	.audit/bin/pip-audit --strict --skip-editable --progress-spinner off \
+	  --path $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
 clean:
-	rm -rf .venv .wheel node_modules demo
+	rm -rf .venv .wheel .audit node_modules demo

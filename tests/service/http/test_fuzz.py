@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import psutil
 import pytest
@@ -16,10 +18,14 @@ from tests.service import hostile as h
 from tests.service.http.fuzzing import (
     ForgetfulDetector,
     FuzzReport,
+    OverTheWire,
     fuzz_files,
     fuzz_schema,
     honest_files,
 )
+from tests.service.http.fuzzing_text import fuzz_characters, fuzz_filters
+from tests.service.http.guards.listening import free_port, listening, until
+from tests.service.http.slow_clients import SlowClients
 from tests.service.samples import ToyEncoder
 
 
@@ -71,3 +77,43 @@ def test_whatever_the_schema_allows(client, honest):
     fuzz_schema(client.request, report, document=document, examples=12, seeded=3)
     assert report.failures == []
     assert sum(report.statuses.values()) > 8 * len(document["paths"])
+
+
+def test_filters_of_every_kind(client, honest):
+    report = FuzzReport()
+    fuzz_filters(client.request, report, count=300, rng=np.random.default_rng(8))
+    assert report.failures == []
+    assert report.statuses[422] > 100
+    assert report.statuses[200] > 0
+
+
+def test_half_characters_everywhere(client, honest):
+    report = FuzzReport()
+    fuzz_characters(client.request, report, count=300, rng=np.random.default_rng(9))
+    assert report.failures == []
+    assert report.statuses[415] > 30
+    assert report.statuses[422] > 30
+
+
+def test_slow_clients_delay_nobody(archive, tmp_path):
+    """The short form of benchmarks/fuzz.py, which measures the 99th percentile."""
+    encoder = ToyEncoder()
+    port = free_port()
+    with LesionIndex.create(tmp_path / "index", binding_of(encoder)) as index:
+        index_archive(archive, index, encoder)
+        pace = {"body_idle_s": 1, "send_idle_s": 1, "head_s": 2, "max_unsent_mb": 16}
+        settings = Settings(index=index.path, port=port, **pace)
+        app = create_app(settings, engine=SearchEngine(encoder, index))
+        with listening(app, settings), SlowClients(port, readers=12, writers=12) as slow:
+            assert until(lambda: app.state.places.taken >= 12)
+            waits, report = [], FuzzReport()
+            send = OverTheWire(port)
+            fuzz_filters(send, report, count=30, rng=np.random.default_rng(1))
+            for _ in range(60):
+                start = time.perf_counter()
+                assert send("GET", "/healthz").status_code == 200
+                waits.append(time.perf_counter() - start)
+                time.sleep(0.05)
+            assert report.failures == []
+            assert sorted(waits)[len(waits) // 2] < 0.1
+            assert slow.reopened > 24, "they are cut off, and come again"
