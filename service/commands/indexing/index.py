@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -186,11 +189,18 @@ def _opened_archive(archive: Path) -> Archive:
     return source
 
 
-def _opened_index(out: Path, binding: EncoderBinding) -> LesionIndex:
+@contextmanager
+def _opened_index(out: Path, binding: EncoderBinding) -> Iterator[LesionIndex]:
+    """The index at ``out``; a new one into which nothing came is taken away again."""
     from index.lesion_index import LesionIndex
 
     is_new = not out.exists() or not any(out.iterdir())
-    return LesionIndex.create(out, binding) if is_new else LesionIndex.open(out, binding=binding)
+    opening = LesionIndex.create(out, binding) if is_new else LesionIndex.open(out, binding=binding)
+    with opening as opened:
+        yield opened
+        is_empty = opened.count() == 0
+    if is_new and is_empty:
+        shutil.rmtree(out)
 
 
 def _refuse_nothing(report: IndexingReport, archive: Path) -> None:

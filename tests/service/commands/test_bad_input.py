@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from pathlib import Path
 
@@ -264,6 +265,22 @@ def test_removing_what_is_not_there_removes_nothing(refused, built_index, archiv
     known = archive.lesions[0].lesion_id
     assert "'nobody'" in refused("index", "remove", known, "nobody", "--index", built_index)
     assert contents(built_index) == before
+
+
+def test_an_archive_that_is_not_hu_leaves_no_index(refused, run, encoder_file, tmp_path):
+    write_archive(tmp_path / "lost", patients=1)
+    for path in (tmp_path / "lost").rglob("*.png"):
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) + np.uint16(1024))
+    out = tmp_path / "index"
+    build = ["index", "build", "--archive", tmp_path / "lost", "--out", out]
+    line = refused(*build, "--encoder", encoder_file)
+    assert "does not hold HU" in line
+    assert "--assume-hu" in line
+    assert not out.exists()
+    status, text, err = run(*build, "--encoder", encoder_file, "--assume-hu", "--json")
+    assert status == 0, err
+    document = json.loads(text)
+    assert document["added"] == document["doubtful_hu"] > 0
 
 
 def test_misused_options(refused, built_index, image):

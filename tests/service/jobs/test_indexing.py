@@ -8,6 +8,7 @@ import textwrap
 import time
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -145,3 +146,19 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path, archive_folder, archive, en
         assert index.verify().sound
         report = index_archive(archive, index, encoder, options=SMALL)
         assert (report.already_there, report.added) == (8, len(archive.lesions) - 8)
+
+
+def test_slices_that_are_not_hu_are_left_out_unless_the_user_says_they_are(
+    tmp_path, index, encoder
+):
+    write_archive(tmp_path / "lost", patients=1)
+    for path in (tmp_path / "lost").rglob("*.png"):
+        # A lost intercept: 1024 too much on every pixel.
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) + np.uint16(1024))
+    lost = DeepLesionArchive.open(tmp_path / "lost")
+    report = index_archive(lost, index, encoder, options=SMALL)
+    assert (report.added, len(report.failed)) == (0, len(lost.lesions))
+    assert "slice 11 does not hold HU" in report.failed[0].reason
+    told = index_archive(lost, index, encoder, options=replace(SMALL, assume_hu=True))
+    assert told.added == told.doubtful_hu == len(lost.lesions)
+    assert told.to_json()["doubtful_hu"] == len(lost.lesions)
