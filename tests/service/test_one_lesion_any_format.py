@@ -173,6 +173,7 @@ def assert_same_answer(document, expected, grid: GridMap, where: str) -> None:
         [one[name] for name in names] for one in expected["follow_ups"]
     ], where
     assert document["grid"] == "file"
+    assert document["recognised"] == expected["recognised"], where
 
 
 def sent(path: Path) -> bytes:

@@ -11,6 +11,9 @@ from retrieval.sources.dicom.file import is_dicom, read_dataset
 from retrieval.sources.dicom.header import DicomPlane, planes_of
 from retrieval.sources.dicom.objects import stray_kind
 
+MOST_BYTES_AT_ONCE = 1 << 29
+"""Of larger folders the pixels of the chosen series alone are read."""
+
 OTHER_FILE = "file of another kind"
 _SHOWN = 3
 
@@ -43,11 +46,10 @@ def read_contents(path: Path) -> DicomContents:
         return DicomContents(tuple(planes_of(path.name, read_dataset(path))), Counter())
     planes: list[DicomPlane] = []
     left_out: Counter[str] = Counter()
-    for file in dicom_files(path, left_out):
-        try:
-            dataset = read_dataset(file)
-        except DicomError:
-            raise
+    files = dicom_files(path, left_out)
+    pixels_later = sum(file.stat().st_size for file in files) > MOST_BYTES_AT_ONCE
+    for file in files:
+        dataset = read_dataset(file, pixels_later=pixels_later)
         if (stray := stray_kind(dataset)) is not None:
             left_out[stray] += 1
         else:

@@ -18,6 +18,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from retrieval.sources.dicom.errors import DicomError
@@ -67,6 +68,8 @@ TAGS = [
 ]
 """All that is ever read of a file: pixels, geometry, and what tells one series from another."""
 
+_NUMBERS: list[BaseTag] = [Tag(keyword) for keyword in TAGS]
+
 MARK = b"DICM"
 _PREAMBLE = 128
 _META_LENGTH = struct.Struct("<HH2sHI")
@@ -101,23 +104,24 @@ def is_dicom_head(head: bytes) -> bool:
     return head[_PREAMBLE : _PREAMBLE + len(MARK)] == MARK or _is_bare(head)
 
 
-def read_dataset(path: Path) -> Any:
-    """The elements of ``TAGS``; large pixels stay in the file until they are wanted.
+def read_dataset(path: Path, *, pixels_later: bool = False) -> Any:
+    """The elements of ``TAGS``; with ``pixels_later`` pixels stay in the file until wanted.
 
     Raises:
         DicomError: no DICOM, damaged, or a deflated dataset of more than is inflated.
     """
+    defer_bytes = _DEFER_BYTES if pixels_later else None
     try:
         with path.open("rb") as file:
             head = file.read(1024)
         if head[_PREAMBLE : _PREAMBLE + len(MARK)] != MARK:
             dataset = pydicom.dcmread(
-                path, force=True, defer_size=_DEFER_BYTES, specific_tags=list(TAGS)
+                path, force=True, defer_size=defer_bytes, specific_tags=_NUMBERS
             )
             return with_syntax(dataset)
         if DEFLATED.encode() in head:
-            return pydicom.dcmread(BytesIO(b"".join(plain_dicom(path))), specific_tags=list(TAGS))
-        return pydicom.dcmread(path, defer_size=_DEFER_BYTES, specific_tags=list(TAGS))
+            return pydicom.dcmread(BytesIO(b"".join(plain_dicom(path))), specific_tags=_NUMBERS)
+        return pydicom.dcmread(path, defer_size=defer_bytes, specific_tags=_NUMBERS)
     except _BROKEN as wrong:
         if isinstance(wrong, DicomError):
             raise

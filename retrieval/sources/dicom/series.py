@@ -21,7 +21,7 @@ from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.header import DicomPlane
 from retrieval.sources.dicom.parts import SeriesPart, chosen_part
 from retrieval.sources.dicom.placing import EvenRun, SlicePlacing, even_run, placing_of
-from retrieval.sources.dicom.values import declared_of, forget_pixels, hu_of, notes_of
+from retrieval.sources.dicom.values import declared_of, forget_pixels, notes_of, write_hu
 from retrieval.sources.intensity.declared import UNDECLARED, DeclaredIntensity
 from retrieval.sources.intensity.judgement import require_hu
 
@@ -125,8 +125,9 @@ def grid_of(part: SeriesPart, *, key_slice: int | None = None) -> DicomGrid:
     interval, alone = _interval(used, run, placing)
     hu = np.empty((len(used), *used[0].size), np.float32)
     for position, plane in enumerate(used):
-        hu[position] = hu_of(plane)
-    forget_pixels(used)
+        write_hu(plane, hu[position])
+        if position + 1 == len(used) or used[position + 1].dataset is not plane.dataset:
+            forget_pixels(plane)
     return DicomGrid(
         hu,
         used[0].spacing_mm_px,

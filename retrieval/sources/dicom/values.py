@@ -44,18 +44,18 @@ def check_bits(name: str, header: Any) -> None:
     raise DicomError(f"{name} contradicts itself: {claims}")
 
 
-def hu_of(plane: DicomPlane) -> NDArray[np.float32]:
-    """One image in HU, (rows, columns), its padding as air; raises DicomError."""
+def write_hu(plane: DicomPlane, hu: NDArray[np.float32]) -> None:
+    """Writes one image in HU into ``hu`` (rows, columns), its padding as air; raises DicomError."""
     stored = _stored(plane)
     slope, intercept = plane.rescale
-    hu = stored.astype(np.float32)
-    if slope != 1:
-        hu *= np.float32(slope)
-    hu += np.float32(intercept)
+    if slope == 1:
+        np.add(stored, np.float32(intercept), out=hu, dtype=np.float32, casting="unsafe")
+    else:
+        np.multiply(stored, np.float32(slope), out=hu, dtype=np.float32, casting="unsafe")
+        hu += np.float32(intercept)
     outside = _padding(plane.dataset, stored)
     if outside is not None:
         hu[outside] = CT_HU.padding
-    return hu
 
 
 def declared_of(planes: Sequence[DicomPlane]) -> DeclaredIntensity:
@@ -79,11 +79,10 @@ def _declared_by(plane: DicomPlane) -> DeclaredIntensity:
     )
 
 
-def forget_pixels(planes: Sequence[DicomPlane]) -> None:
-    """Lets go of what decoding kept beside the datasets: it would double the memory of a series."""
-    for plane in planes:
-        plane.dataset._pixel_array = None
-        plane.dataset._pixel_id = {}
+def forget_pixels(plane: DicomPlane) -> None:
+    """Lets go of what decoding kept beside a dataset: it would double the memory of a series."""
+    plane.dataset._pixel_array = None
+    plane.dataset._pixel_id = {}
 
 
 def notes_of(planes: Sequence[DicomPlane]) -> tuple[str, ...]:
