@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from index.lesion_index import LesionIndex
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from service.engine.lesion_location import LocationEstimate
 from service.engine.search_engine import SearchEngine, binding_of
 from service.http.app import create_app
 from service.http.settings import Settings
@@ -91,6 +92,22 @@ def test_an_added_lesion_is_found_at_once_with_its_pixels(own, series, archive):
     np.testing.assert_array_equal(hu, archive.slab(series[0], half_depth_mm=0).hu[0])
     picture = client.get(f"/v1/lesions/{lesion['lesion_id']}/image.png").content
     assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR).shape == (240, 240, 3)
+
+
+def test_an_added_lesion_keeps_its_estimated_position_with_its_error(own, series):
+    _, client = own
+    index = own[0].index
+    engine = SearchEngine(own[0].encoder, index, locator=FixedLocator())
+    with TestClient(create_app(Settings(index=index.path, workers=1), engine=engine)) as locating:
+        added = add(locating, series).json()
+    assert added["location"] == [0.25, 0.5, 0.75]
+    assert added["location_error"] == [0.01, 0.02, 0.04]
+    assert client.get(f"/v1/lesions/{added['lesion_id']}").json() == added
+
+
+class FixedLocator:
+    def locate_lesion(self, slab, box):
+        return LocationEstimate((0.25, 0.5, 0.75), (0.01, 0.02, 0.04))
 
 
 def test_a_recist_mark_gives_the_diameters(own, series):

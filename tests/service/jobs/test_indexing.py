@@ -16,6 +16,7 @@ from index.lesion_index import LesionIndex
 from retrieval.patch import extract_patch
 from retrieval.pixel_hash import pixel_hash
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from service.engine.lesion_location import LocationEstimate
 from service.engine.search_engine import binding_of
 from service.jobs.indexing import IndexingOptions, index_archive
 from tests.service.samples import ToyEncoder, write_archive
@@ -46,6 +47,40 @@ def test_every_lesion_is_stored_with_its_own_vector(archive, index, encoder):
         key_slice = archive.slab(lesion, half_depth_mm=0).hu[0]
         assert record.source == replace(archive.source(lesion), pixel_hash=pixel_hash(key_slice))
         assert lesion in [one.lesion for one in index.with_pixels(pixel_hash(key_slice))]
+
+
+class HalfKnown:
+    """The archive with every second lesion's location unknown."""
+
+    def __init__(self, archive):
+        self._archive = archive
+        self.lesions = [
+            lesion.with_changes(location=None) if place % 2 else lesion
+            for place, lesion in enumerate(archive.lesions)
+        ]
+
+    def __getattr__(self, name):
+        return getattr(self._archive, name)
+
+
+class FixedLocator:
+    def locate_lesion(self, slab, box):
+        return LocationEstimate((0.25, 0.5, 0.75), (0.01, 0.02, 0.04))
+
+
+def test_an_estimated_location_is_kept_with_its_error_and_a_given_one_stays(
+    archive, index, encoder
+):
+    half = HalfKnown(archive)
+    options = IndexingOptions(locator=FixedLocator())
+    index_archive(half, index, encoder, options=options)
+    for lesion in half.lesions:
+        stored = index.get(lesion.lesion_id).lesion
+        if lesion.location is None:
+            assert stored.location == (0.25, 0.5, 0.75)
+            assert stored.location_error == (0.01, 0.02, 0.04)
+        else:
+            assert (stored.location, stored.location_error) == (lesion.location, None)
 
 
 def test_progress_counts_to_the_end(archive, index, encoder):
@@ -115,7 +150,8 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path, archive_folder, archive, en
         from pathlib import Path
         from index.lesion_index import LesionIndex
         from retrieval.sources.deeplesion.archive import DeepLesionArchive
-        from service.engine.search_engine import binding_of
+        from service.engine.lesion_location import LocationEstimate
+from service.engine.search_engine import binding_of
         from service.jobs.indexing import IndexingOptions, index_archive
         from tests.service.samples import ToyEncoder
 
