@@ -68,7 +68,7 @@ export function followUpList(followUps, { openId, onOpen, onPatient }) {
   const heading = make(
     "header",
     { className: "section-heading" },
-    make("h2", { textContent: "Priors and follow-ups of the same patient" }),
+    make("h2", { textContent: "Same patient: priors, follow-ups" }),
     button("Patient", { sign: "person", run: onPatient, className: "plain small", title: "All lesion tracks of this patient" }),
   );
   return make("section", { className: "follow-ups" }, heading, make("div", { className: "rows" }, ...rows));
