@@ -7,7 +7,11 @@ import json
 
 import pytest
 
+from retrieval.sources.archive import open_archive
 from service.cli import main
+from service.engine.model_files import ModelFiles
+from service.engine.query import LesionQuery
+from service.engine.search_engine import open_engine
 
 PATIENT = "000053"
 
@@ -57,3 +61,25 @@ def test_a_dicom_series_with_its_key_slice_and_box(ask, real_data):
     similarities = [hit["similarity"] for hit in found["hits"]]
     assert similarities == sorted(similarities, reverse=True)
     assert all(-1 <= similarity <= 1 for similarity in similarities)
+
+
+def test_an_indexed_slice_sent_again_has_the_follow_ups_of_its_lesion(
+    real_index, real_data, encoder_file
+):
+    """Alone and with neighbours, with and without its patient: no link is lost or gained."""
+    archive = open_archive(real_data / "deeplesion_sample")
+    engine = open_engine(real_index, ModelFiles(encoder=encoder_file))
+    compared = 0
+    with engine.index:
+        for lesion in archive.lesions:
+            by_id = engine.search(LesionQuery(lesion_id=lesion.lesion_id)).to_json()
+            for depth in (0.0, 10.0):
+                slab = archive.slab(lesion, half_depth_mm=depth)
+                for patient in (lesion.patient_id, None):
+                    query = LesionQuery(lesion.box, patient_id=patient)
+                    sent = engine.search(query, slab).to_json()
+                    assert sent["recognised"]["lesion_id"] == lesion.lesion_id
+                    assert sent["follow_ups"] == by_id["follow_ups"]
+                    assert sent["hits"] == by_id["hits"]
+                    compared += len(sent["follow_ups"])
+    assert compared > 50
