@@ -80,7 +80,7 @@ function followUpRow(followUp, { openId, onOpen }) {
   const words = stateWords(state);
   const picture = lesion === null ? make("span", { className: "no-patch" }) : croppedPicture(lesion, 52);
   const badge = make("span", { className: "badge", style: { color: toneColour(words.tone) }, textContent: words.label, title: words.meaning });
-  const facts = lesion === null ? "no mark is this lesion" : changeText(followUp);
+  const facts = [lesion === null ? "no mark is this lesion" : changeText(followUp), ...followUp.notes].filter(Boolean).join(" · ");
   const score = make("span", { className: "number", title: "Probability of being the same lesion", textContent: `p ${followUp.score.toFixed(2)}` });
   const role = followUp.role === null ? "" : `${vocabulary().roles[followUp.role]} `;
   const when = [`${role}${followUp.study_id}`, lesion?.study_date].filter(Boolean).join(" · ");
