@@ -85,15 +85,19 @@ def read_dicom(
             several series and none named, listed.
         NotHounsfieldError: its values are no HU, unless ``assume_hu``.
     """
-    return slab_of(read_dicom_grid(path, key_slice=key_slice, series=series), assume_hu=assume_hu)
+    grid = read_dicom_grid(path, key_slice=key_slice, series=series)
+    return slab_of(grid, path.resolve().name, assume_hu=assume_hu)
 
 
-def slab_of(grid: DicomGrid, *, assume_hu: bool = False) -> Slab:
-    """The slices as CT on their key slice; raises NotHounsfieldError unless ``assume_hu``."""
-    volume = to_display("the series", grid.hu, grid.steps_mm)
+def slab_of(grid: DicomGrid, name: str = "the series", *, assume_hu: bool = False) -> Slab:
+    """The slices as CT on their key slice, under the name that errors call them by.
+
+    Raises NotHounsfieldError unless ``assume_hu``.
+    """
+    volume = to_display(name, grid.hu, grid.steps_mm)
     volume = replace(volume, grid=volume.grid.with_slices_from(grid.first_slice))
-    slab = volume.slab("the series", key_slice=grid.key_slice, notes=grid.notes)
-    return require_hu(slab, "the series", declared=grid.declared, assume_hu=assume_hu)
+    slab = volume.slab(name, key_slice=grid.key_slice, notes=grid.notes)
+    return require_hu(slab, name, declared=grid.declared, assume_hu=assume_hu)
 
 
 def read_dicom_grid(

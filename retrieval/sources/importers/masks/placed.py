@@ -78,7 +78,7 @@ def place_series(name: str, files: Sequence[Path], *, assume_hu: bool = False) -
     """The files of one DICOM series; raises CTError."""
     planes = [plane for file in files for plane in planes_of(file.name, read_dataset(file))]
     grid = grid_of(chosen_part(planes, None))
-    slab = slab_of(grid, assume_hu=assume_hu)
+    slab = slab_of(grid, name, assume_hu=assume_hu)
     steps = np.array(grid.steps_mm)
     if len(grid.positions) > 1:
         # A tilted gantry moves each slice a little down the body's front.
