@@ -16,8 +16,7 @@ from retrieval.image import CTError, Slab
 from retrieval.sources.deeplesion.layout import table_of_series
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.table import read_lesion_table
-from retrieval.sources.dicom.file import is_dicom, is_dicom_head
-from retrieval.sources.dicom.series import read_dicom
+from retrieval.sources.dicom.sniffing import is_dicom, is_dicom_head
 from retrieval.sources.intensity.judgement import require_hu
 from retrieval.sources.volumes.reading import (
     VolumeKind,
@@ -161,6 +160,8 @@ def _open_volume(kind: ImageKind, path: Path, asked: _Asked) -> Slab:
         raise QueryImageError(f"{path} is {kind} and says its spacing itself: leave it out")
     key, assume_hu = asked.key_slice_index, asked.assume_hu
     if kind is ImageKind.DICOM:
+        from retrieval.sources.dicom.series import read_dicom
+
         return read_dicom(path, key_slice=key, series=asked.series, assume_hu=assume_hu)
     if kind is ImageKind.UNKNOWN:
         refuse_analyze(path)

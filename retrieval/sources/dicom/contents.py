@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.sources.dicom.errors import DicomError
-from retrieval.sources.dicom.file import is_dicom, read_dataset
+from retrieval.sources.dicom.file import read_dataset
 from retrieval.sources.dicom.header import DicomPlane, planes_of
 from retrieval.sources.dicom.objects import stray_kind
+from retrieval.sources.dicom.sniffing import is_dicom
 
 MOST_BYTES_AT_ONCE = 1 << 29
 """Of larger folders the pixels of the chosen series alone are read."""

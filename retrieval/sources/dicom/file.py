@@ -22,6 +22,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from retrieval.sources.dicom.errors import DicomError
+from retrieval.sources.dicom.sniffing import MARK, PREAMBLE_BYTES
 from retrieval.sources.dicom.syntaxes import DEFLATED
 
 TAGS = [
@@ -70,8 +71,6 @@ TAGS = [
 
 _NUMBERS: list[BaseTag] = [Tag(keyword) for keyword in TAGS]
 
-MARK = b"DICM"
-_PREAMBLE = 128
 _META_LENGTH = struct.Struct("<HH2sHI")
 """The first element of the meta header: (0002,0000), UL, 4 bytes, the length of the rest."""
 
@@ -93,17 +92,6 @@ _BROKEN = (
 )
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM by its first bytes, with a preamble or bare."""
-    with path.open("rb") as file:
-        return is_dicom_head(file.read(_PREAMBLE + len(MARK)))
-
-
-def is_dicom_head(head: bytes) -> bool:
-    """Whether a file begins as DICOM does: ``DICM`` after the preamble, or a bare dataset."""
-    return head[_PREAMBLE : _PREAMBLE + len(MARK)] == MARK or _is_bare(head)
-
-
 def read_dataset(path: Path, *, pixels_later: bool = False) -> Any:
     """The elements of ``TAGS``; with ``pixels_later`` pixels stay in the file until wanted.
 
@@ -114,7 +102,7 @@ def read_dataset(path: Path, *, pixels_later: bool = False) -> Any:
     try:
         with path.open("rb") as file:
             head = file.read(1024)
-        if head[_PREAMBLE : _PREAMBLE + len(MARK)] != MARK:
+        if head[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MARK)] != MARK:
             dataset = pydicom.dcmread(
                 path, force=True, defer_size=defer_bytes, specific_tags=_NUMBERS
             )
@@ -132,7 +120,7 @@ def is_deflated(path: Path) -> bool:
     """Whether a file has the deflated transfer syntax; False for what is no DICOM."""
     with path.open("rb") as file:
         head = file.read(1024)
-    if head[_PREAMBLE : _PREAMBLE + len(MARK)] != MARK or DEFLATED.encode() not in head:
+    if head[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MARK)] != MARK or DEFLATED.encode() not in head:
         return False
     try:
         return str(read_file_meta_info(path).get("TransferSyntaxUID", "")) == DEFLATED
@@ -147,8 +135,8 @@ def plain_dicom(path: Path, *, most_bytes: int = MOST_INFLATED_BYTES) -> Iterato
         DicomError: damaged, or more than ``most_bytes`` come out of it.
     """
     with path.open("rb") as file:
-        head = file.read(_PREAMBLE + len(MARK) + _META_LENGTH.size)
-        group, element, kind, _, length = _META_LENGTH.unpack_from(head, _PREAMBLE + len(MARK))
+        head = file.read(PREAMBLE_BYTES + len(MARK) + _META_LENGTH.size)
+        group, element, kind, _, length = _META_LENGTH.unpack_from(head, PREAMBLE_BYTES + len(MARK))
         if (group, element, kind) != (2, 0, b"UL"):
             raise DicomError(f"{path.name} is deflated and has no length of its meta header")
         file.seek(len(head) + length)
@@ -160,7 +148,7 @@ def plain_dicom(path: Path, *, most_bytes: int = MOST_INFLATED_BYTES) -> Iterato
         written = DicomBytesIO()
         written.is_little_endian, written.is_implicit_VR = True, False
         write_file_meta_info(written, meta, enforce_standard=False)
-        yield head[: _PREAMBLE + len(MARK)] + written.getvalue()
+        yield head[: PREAMBLE_BYTES + len(MARK)] + written.getvalue()
         inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), most_bytes
         while chunk := inflater.unconsumed_tail or file.read(_CHUNK):
             plain = inflater.decompress(chunk, _CHUNK)
@@ -173,23 +161,6 @@ def plain_dicom(path: Path, *, most_bytes: int = MOST_INFLATED_BYTES) -> Iterato
             if inflater.eof:
                 return
         raise DicomError(f"{path.name} is not a readable DICOM file: its deflated part is cut off")
-
-
-def _is_bare(head: bytes) -> bool:
-    """A dataset that begins with group 0002 or 0008, explicit or implicit, little endian."""
-    if len(head) < 8:
-        return False
-    group, element = struct.unpack_from("<HH", head)
-    if group not in {0x0002, 0x0008} or element > 0x0070:
-        return False
-    if head[4:6] in _FIRST_KINDS:
-        return True
-    (length,) = struct.unpack_from("<I", head, 4)
-    return bool(group == 0x0008 and length <= 256 and length % 2 == 0)
-
-
-_FIRST_KINDS = frozenset({b"UL", b"OB", b"UI", b"CS", b"DA", b"TM", b"LO", b"SH"})
-"""What the first element of a dataset may be."""
 
 
 def with_syntax(dataset: Any) -> Any:
