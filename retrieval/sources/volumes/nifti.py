@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 import zlib
 from collections.abc import Iterator
@@ -149,7 +150,9 @@ def _data_file(header: Path) -> Path:
 def _values(path: Path, loaded: Any) -> NDArray[Any]:
     try:
         return np.asarray(loaded.dataobj)
-    except _UNREADABLE:
+    except _UNREADABLE as wrong:
+        if isinstance(wrong, OSError) and wrong.errno == errno.ENOMEM:
+            raise MemoryError(f"{path.name} needs more memory than there is") from None
         # The library's own words name the file's place on disk, over two lines.
         raise VolumeError(f"{path.name} is cut short or damaged; copy or export it again") from None
 
