@@ -119,7 +119,7 @@ def _without_copies(planes: Sequence[DicomPlane]) -> tuple[list[DicomPlane], tup
     """Of images with the same place and the same pixels, one."""
     kept: dict[Hashable, DicomPlane] = {}
     dropped = []
-    places = _grouped(planes, lambda plane: tuple(plane.position.round(3)))
+    places = _grouped(planes, lambda plane: tuple(np.rint(plane.position * 1000).tolist()))
     if len(places) == len(planes):
         return list(planes), ()
     for group in places:
@@ -169,10 +169,11 @@ def _by_shape(part: SeriesPart) -> list[SeriesPart]:
 
 
 def _alike(one: DicomPlane, other: DicomPlane) -> bool:
-    return (
-        one.size == other.size
-        and np.allclose(one.spacing_mm_px, other.spacing_mm_px, rtol=1e-4)
-        and np.allclose(one.orientation, other.orientation, atol=1e-3)
+    if one.size != other.size:
+        return False
+    is_same = one.spacing_mm_px == other.spacing_mm_px
+    return (is_same or np.allclose(one.spacing_mm_px, other.spacing_mm_px, rtol=1e-4)) and bool(
+        np.abs(one.orientation - other.orientation).max() <= 1e-3
     )
 
 
