@@ -6,7 +6,7 @@ The same lesion in two studies: linked pairs of the calibration half of the Deep
 Different lesions of one patient: pairs within a series of DeepLesion's validation and test rows,
 without the patients of the study and of the samples. Sizes of boxes and locations of types:
 fitted on validation rows, sizes measured on test rows. The numbers stand in
-``retrieval/tracking/scatter.py`` and ``retrieval/tracking/lesion_size.py``; types are written to
+``scatter.py`` and ``lesion_size.py`` of ``retrieval/tracking/terms``; types are written to
 retrieval/weights/type_by_position.json, everything to benchmarks/results/matcher_scatter.json.
 """
 
@@ -27,8 +27,8 @@ from scipy import stats
 from retrieval.lesion import BOX_PADDING_PX, Lesion, LesionType, Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.tracking.edges import NOMINAL_BODY_MM
-from retrieval.tracking.lesion_size import measured_size
-from retrieval.tracking.type_by_position import TYPES
+from retrieval.tracking.terms.lesion_size import measured_size
+from retrieval.tracking.terms.type_by_position import TYPES
 
 FloatArray = NDArray[np.float64]
 

@@ -3,7 +3,7 @@
 Four terms, each reported beside the score so that a match can be explained: the cosine of the
 embeddings, the distance of the locations, the ratio of the sizes, and whether the types agree. The
 last three are log-likelihood ratios that weigh what was seen by its error
-(``retrieval.tracking.scatter``); what is not known adds nothing. So one set of weights serves
+(``retrieval.tracking.terms.scatter``); what is not known adds nothing. So one set of weights serves
 given, estimated and absent locations, measured sizes and sizes of boxes.
 """
 
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from retrieval.lesion import Lesion, LesionType
 from retrieval.tracking.errors import TrackingError
-from retrieval.tracking.lesion_size import LesionSize, measured_size
 from retrieval.tracking.matcher import TERM_NAMES, LocationSource, MatcherModel
-from retrieval.tracking.type_by_position import type_by_position
+from retrieval.tracking.terms.lesion_size import LesionSize, measured_size
+from retrieval.tracking.terms.type_by_position import type_by_position
 
 FloatArray = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from retrieval.tracking.errors import TrackingError
-from retrieval.tracking.scatter import PairScatter
+from retrieval.tracking.terms.scatter import PairScatter
 
 TERM_NAMES = ("similarity", "location", "size", "type")
 """The order of the weights and of every array of terms."""

@@ -11,7 +11,7 @@ from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import Box, Lesion
 from retrieval.tracking.edges import TrackNode
-from retrieval.tracking.lesion_size import size_of_box
+from retrieval.tracking.terms.lesion_size import size_of_box
 from retrieval.tracking.tracks import SAME_MARK_IOU
 from service.engine.lesion_location import LesionLocator, located
 from service.engine.query import LesionQuery

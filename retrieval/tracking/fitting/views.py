@@ -16,11 +16,11 @@ from retrieval.tracking.fitting.location_noise import (
     EstimateNoise,
     with_estimated_locations,
 )
-from retrieval.tracking.lesion_size import LesionSize
 from retrieval.tracking.study_order import order_studies
+from retrieval.tracking.terms.lesion_size import LesionSize
 
 BOX_SIZE_ERROR = 0.13
-"""Standard error of the logarithm of a size read off a box (``retrieval.tracking.lesion_size``)."""
+"""Standard error of the logarithm of a size read off a box; see ``terms.lesion_size``."""
 
 
 class PatientView(StrEnum):

@@ -17,7 +17,6 @@ from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.fitting.simulated_patients import SimulationSettings, simulate_patients
 from retrieval.tracking.fitting.views import PatientView, seen_as
-from retrieval.tracking.lesion_size import LesionSize
 from retrieval.tracking.matcher import (
     TERM_NAMES,
     LocationSource,
@@ -25,6 +24,7 @@ from retrieval.tracking.matcher import (
     bundled_matcher,
     load_matcher,
 )
+from retrieval.tracking.terms.lesion_size import LesionSize
 from retrieval.tracking.tracks import match_scores
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.edges import NOMINAL_BODY_MM, TrackNode
-from retrieval.tracking.lesion_size import LesionSize
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
 from retrieval.tracking.states import FollowUpState, LinkState
+from retrieval.tracking.terms.lesion_size import LesionSize
 from retrieval.tracking.tracks import follow_ups, track_patient
 
 BAND = (0.3, 0.8)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from retrieval.tracking.scatter import PairScatter
-from retrieval.tracking.type_by_position import unequal_pairs
+from retrieval.tracking.terms.scatter import PairScatter
+from retrieval.tracking.terms.type_by_position import unequal_pairs
 
 SCATTER = PairScatter()
 MM = st.floats(-400, 400)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from retrieval.lesion import Box, Lesion
-from retrieval.tracking.lesion_size import LesionSize, measured_size, size_of_box
+from retrieval.tracking.terms.lesion_size import LesionSize, measured_size, size_of_box
 
 
 def lesion(long_mm: float | None, short_mm: float | None) -> Lesion:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from retrieval.lesion import Box, Lesion, LesionType
-from retrieval.tracking.type_by_position import TYPES, type_by_position
+from retrieval.tracking.terms.type_by_position import TYPES, type_by_position
 
 
 def lesion(**fields: object) -> Lesion:
