@@ -96,7 +96,7 @@ def test_a_search_may_name_the_key_slice_of_an_upload(client, archive):
     ("fields", "status", "words"),
     [
         ({"key_slice_index": "7"}, 422, "numbered 1 to 3"),
-        ({"spacing": SPACING}, 422, "leave `spacing` out"),
+        ({"spacing": SPACING}, 422, "leave `spacing` and `series` out"),
         ({"lesion_id": "a"}, 422, "exactly one of"),
         ({"upload_id": "0" * 32}, 404, "/v1/uploads"),
     ],
