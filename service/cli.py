@@ -25,6 +25,7 @@ COMMANDS = {
     "detect": "service.commands.detect",
     "locate": "service.commands.locate",
     "track": "service.commands.track",
+    "follow": "service.commands.follow",
     "evaluate": "service.commands.evaluation.evaluate",
     "train": "service.commands.models.train",
     "fit-matcher": "service.commands.models.fit_matcher",

@@ -49,6 +49,12 @@ class BodyFrame:
         y = (y - Y_STRETCH[0]) / Y_STRETCH[1]
         return min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)
 
+    def point_at(self, x: float, y: float) -> tuple[float, float]:
+        """The inverse of ``normalised``: 0-based pixels of DeepLesion's (x, y)."""
+        across = (x * X_STRETCH[1] + X_STRETCH[0]) * max(self.right - self.left, 1.0)
+        down = (y * Y_STRETCH[1] + Y_STRETCH[0]) * max(self.bottom - self.top, 1.0)
+        return across + self.left - 1, down + self.top - 1
+
 
 def body_frame(hu: NDArray[Any]) -> BodyFrame | None:
     """The frame of a slice of (rows, columns) HU; None where nothing is denser than air.

@@ -46,6 +46,26 @@ class LesionPictures:
             grid=GridMap.from_last_slice(record.lesion.key_slice_index),
         )
 
+    def neighbourhood(self, lesion_id: str, *, half_depth_mm: float) -> Slab:
+        """The slices that are kept within ``half_depth_mm`` of the lesion's key slice.
+
+        The errors are those of ``slab``.
+        """
+        record = self._index.get(lesion_id)
+        stored, source = self.pixels.series(record), record.source
+        reach = int(half_depth_mm / source.slice_interval_mm)
+        key = record.lesion.key_slice_index
+        numbers = [number for number in stored.files if abs(number - key) <= reach]
+        # From the feet to the head: the numbers of an archive grow towards the feet.
+        hu = np.stack([stored.read(number) for number in reversed(numbers)])
+        return Slab(
+            hu,
+            source.spacing_mm_px,
+            source.slice_interval_mm,
+            key_slice=numbers[-1] - key,
+            grid=GridMap.from_last_slice(numbers[-1]),
+        )
+
     def etag(self, lesion_id: str) -> str:
         """An entity tag of the picture: of the lesion, its file, and how it is drawn.
 

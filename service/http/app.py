@@ -15,6 +15,7 @@ from service.http.observing import ObserveRequests
 from service.http.openapi import operation_id, with_examples
 from service.http.problems import install_problem_handlers
 from service.http.routes.detection import detection_router
+from service.http.routes.follow import follow_router
 from service.http.routes.health import health_router
 from service.http.routes.lesions import lesion_router
 from service.http.routes.map import map_router
@@ -32,6 +33,7 @@ ROUTERS = (
     router,
     detection_router,
     lesion_router,
+    follow_router,
     track_router,
     upload_router,
     viewer_router,

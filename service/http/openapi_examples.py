@@ -235,6 +235,41 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "verdict": "confirmed",
     },
     "VocabularyOut": vocabulary(),
+    "FollowOut": {
+        "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
+        "lesion_id": LESION["lesion_id"],
+        "state": "found",
+        "grid": "file",
+        "box": LATER["box"],
+        "key_slice_index": 101,
+        "score": 0.91,
+        "similarity": 0.86,
+        "candidates": [
+            {
+                "box": LATER["box"],
+                "key_slice_index": 101,
+                "score": 0.91,
+                "similarity": 0.86,
+                "long_mm": 13.9,
+                "detector_score": 0.71,
+                "terms": TERMS,
+            }
+        ],
+        "expected": {
+            "location": [0.31, 0.52, 0.45],
+            "error": [0.0006, 0.023, 0.025],
+            "source": "both series",
+        },
+        "covered": {
+            "slices": [88, 115],
+            "z": [0.39, 0.51],
+            "series_z": [0.2, 0.75],
+            "share": 1.0,
+            "boxes": 402,
+        },
+        "warnings": [],
+        "accepted": None,
+    },
     "Health": {"status": "ready", "lesions": 32735},
     "Problem": {
         "type": "about:blank",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from retrieval.grid import Grid
 from retrieval.image import Slab
-from service.decoding.identity import IdentifiedImage, told_name
+from service.decoding.identity import IdentifiedImage, ImageIdentity, told_name
 from service.decoding.reading import UploadOptions
 from service.http.dependencies import RequestError
 from service.http.forms import FileForm, ImageForm
@@ -20,10 +20,14 @@ EVERY_SLICE_MM = 1e6
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """A slab on its key slice, and how long it took to read."""
+    """A slab on its key slice, how long it took to read, and whose it is by its files.
+
+    ``identity`` is None where they do not say it, and for held uploads.
+    """
 
     slab: Slab
     read_ms: float
+    identity: ImageIdentity | None = None
 
 
 def image_of(service: ServiceState, form: ImageForm, *, half_depth_mm: float) -> ReadImage:
@@ -38,10 +42,10 @@ def image_of(service: ServiceState, form: ImageForm, *, half_depth_mm: float) ->
     if (form.upload_id is None) == (not form.uploads):
         raise RequestError("send exactly one of: an image as `file` or `files`, an `upload_id`")
     if form.upload_id is None:
-        slab = read_files(service, form, half_depth_mm=half_depth_mm).slab
+        read = read_files(service, form, half_depth_mm=half_depth_mm)
     else:
-        slab = _held_slab(service, form.upload_id, form)
-    return ReadImage(slab, (time.perf_counter() - start) * 1000)
+        read = IdentifiedImage(_held_slab(service, form.upload_id, form))
+    return ReadImage(read.slab, (time.perf_counter() - start) * 1000, read.identity)
 
 
 def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -> IdentifiedImage:

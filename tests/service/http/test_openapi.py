@@ -36,8 +36,9 @@ DESIGN = {
     "/v1/lesions/{lesion_id}/slices/{slice_index}": {"get"},
     "/v1/patients": {"get"},
     "/v1/vocabulary": {"get"},
+    "/v1/follow": {"post"},
 }
-MODULES = ("search", "viewer", "tracks", "detection", "vocabulary")
+MODULES = ("search", "viewer", "tracks", "detection", "vocabulary", "following")
 
 
 @pytest.fixture(scope="module")

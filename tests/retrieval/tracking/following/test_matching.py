@@ -1,0 +1,81 @@
+"""The matcher's word on sightings: found, uncertain, not found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from retrieval.lesion import Box
+from retrieval.position.locator import BodyLocator
+from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.following.dense_search import Sighting
+from retrieval.tracking.following.expected import ExpectedPlace
+from retrieval.tracking.following.findings import FollowState
+from retrieval.tracking.following.matching import Sought, decide
+from retrieval.tracking.following.search_area import SearchArea
+from retrieval.tracking.matcher import bundled_matcher
+from tests.retrieval.tracking.following.series import KEY, MIDDLE, mark, scan
+
+VECTOR = np.eye(1, 8, dtype=np.float32)[0]
+
+
+@pytest.fixture(scope="module")
+def area():
+    own, locator = scan(), BodyLocator.load()
+    expected = ExpectedPlace.of_pixels(mark(own), own, locator)
+    assert expected is not None
+    return SearchArea.of(own, locator.locate(own), expected)
+
+
+def sighting(cosine: float, *, dx: float = 0.0, position: int = KEY) -> Sighting:
+    x, y = MIDDLE[0] + dx, MIDDLE[1]
+    vector = np.zeros(8, np.float32)
+    vector[:2] = cosine, np.sqrt(1 - cosine**2)
+    return Sighting(position, Box(x - 10, y - 10, x + 10, y + 10), vector, cosine)
+
+
+def decided(area, *sightings, others=()):
+    sought = Sought.at(TrackNode(mark(area.slab), VECTOR), others, area)
+    return decide(sightings, sought, area, bundled_matcher())
+
+
+def test_looks_and_place_make_it_found(area):
+    state, findings = decided(area, sighting(0.98), sighting(0.2, dx=12))
+    assert state is FollowState.FOUND
+    assert findings[0].similarity == pytest.approx(0.98)
+    assert findings[0].score > findings[1].score
+
+
+def test_what_looks_like_nothing_is_not_found(area):
+    state, findings = decided(area, sighting(0.2), sighting(0.1, dx=12))
+    assert state is FollowState.NOT_FOUND
+    assert len(findings) == 2
+
+
+def test_two_that_look_alike_are_uncertain(area):
+    state, findings = decided(area, sighting(0.97, dx=-6), sighting(0.97, dx=6.5))
+    assert state is FollowState.UNCERTAIN
+    assert min(one.score for one in findings) > 0.1
+
+
+def test_neighbouring_sightings_are_one_candidate(area):
+    _, findings = decided(
+        area, sighting(0.9), sighting(0.95, dx=1), sighting(0.9, position=KEY + 1)
+    )
+    assert [one.similarity for one in findings] == [pytest.approx(0.95)]
+
+
+def test_another_lesion_of_the_study_takes_its_own_place(area):
+    own = mark(area.slab).with_changes(location=area.expected.location)
+    there = area.location_of(KEY, (MIDDLE[0] + 20, MIDDLE[1]))
+    other_vector = sighting(0.9).vector
+    other = TrackNode(own.with_changes(lesion_id="other", location=there), other_vector)
+    seen = sighting(0.9, dx=20)
+    sought = Sought.at(TrackNode(own, VECTOR), [], area)
+    alone = decide([seen], sought, area, bundled_matcher())[1][0].score
+    competing = Sought.at(TrackNode(own, VECTOR), [other], area)
+    assert decide([seen], competing, area, bundled_matcher())[1][0].score < alone / 2
+
+
+def test_nothing_seen_is_not_found(area):
+    assert decided(area) == (FollowState.NOT_FOUND, [])

@@ -1,0 +1,80 @@
+"""``POST /v1/follow`` against the toy archive's index."""
+
+from __future__ import annotations
+
+import io
+
+import nibabel
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from index.catalog.reader import LesionRecord
+from index.lesion_index import LesionIndex
+from retrieval.lesion import ImageSource
+from service.engine.search_engine import SearchEngine, binding_of
+from service.http.app import create_app
+from service.http.settings import Settings
+from tests.retrieval.tracking.following.series import (
+    INTERVAL,
+    SPACING,
+    GreyEncoder,
+    located_mark,
+    node_of,
+    scan,
+)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    encoder = GreyEncoder()
+    folder = tmp_path_factory.mktemp("follow") / "index"
+    own = scan()
+    lesion = located_mark(own)
+    source = ImageSource("nowhere", "x/001.png", SPACING, INTERVAL)
+    with LesionIndex.create(folder, binding_of(encoder)) as index:
+        index.add([LesionRecord(lesion, node_of(own, lesion, encoder).vector, source)])
+        engine = SearchEngine(encoder, index)
+        with TestClient(create_app(Settings(index=folder), engine=engine)) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="module")
+def volume():
+    later = scan(shift_px=(2, -2), first=2, noise=3)
+    affine = np.diag([-SPACING[0], -SPACING[1], INTERVAL, 1.0])
+    image = nibabel.Nifti1Image(later.hu.transpose(2, 1, 0).astype(np.int16), affine)
+    written = io.BytesIO(image.to_bytes())
+    return {"file": ("later.nii", written.getvalue())}
+
+
+def test_a_proposal_and_its_acceptance(client, volume):
+    asked = {"lesion_id": "prior", "patient_id": "P", "study_id": "S2"}
+    response = client.post("/v1/follow", files=volume, data=asked)
+    assert response.status_code == 200, response.text
+    document = response.json()
+    assert document["accepted"] is None
+    assert document["candidates"]
+    assert client.get("/readyz").json()["lesions"] == 1
+    response = client.post("/v1/follow", files=volume, data={**asked, "accept": "1"})
+    accepted = response.json()["accepted"]
+    assert accepted["study_id"] == "S2"
+    tracks = client.get("/v1/patients/P/tracks").json()
+    (link,) = tracks["links"]
+    assert link["state"] == "confirmed"
+    assert {link["earlier"], link["later"]} == {"prior", accepted["lesion_id"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "word"),
+    [
+        ({"lesion_id": "nobody"}, 404, "nobody"),
+        ({"lesion_id": "prior", "patient_id": "Q"}, 422, "patient Q"),
+        ({"lesion_id": "prior", "study_id": "S1"}, 422, "another study"),
+        ({"lesion_id": "prior", "accept": "0"}, 422, "accept"),
+    ],
+)
+def test_mistakes_are_said(client, volume, fields, status, word):
+    response = client.post("/v1/follow", files=volume, data=fields)
+    assert response.status_code == status
+    assert word in response.text
