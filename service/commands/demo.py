@@ -17,7 +17,6 @@ from service.commands.options import EncoderOption
 from service.commands.query import save_result_figure, search_image
 from service.commands.serve import run_service
 from service.console import say, warn
-from service.figures.tables.result import show_result
 
 if TYPE_CHECKING:
     from retrieval.sources.archive import Archive
@@ -95,6 +94,7 @@ def _show_example(archive: Archive, out: Path, encoder: Path | None) -> None:
     from service.engine.model_files import ModelFiles
     from service.engine.query import LesionQuery
     from service.engine.search_engine import open_engine
+    from service.figures.tables.result import show_result
 
     lesion = choose_example(archive.lesions, archive.track_ids)
     path = out / "archive" / archive.source(lesion).image

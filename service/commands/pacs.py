@@ -21,7 +21,6 @@ from service.commands.options import (
     engine_of,
 )
 from service.console import answer_fields, answer_json, say, warn
-from service.figures.tables.result import show_result
 
 if TYPE_CHECKING:
     from service.engine.query import QueryFields
@@ -114,6 +113,8 @@ def query(
     Without box, mark and point the detector proposes. Follow-ups come from the index, from
     structured reports in the PACS, or from the detector; the answer says which.
     """
+    from service.figures.tables.result import show_result
+
     asked = image.asking(**asdict(mark), **asdict(hits))
     from service.pacs.search import search_pacs
 
