@@ -17,7 +17,7 @@ DEVIATIONS_OF_90_PERCENT = 1.645
 
 REPEATED_Z = 0.025
 """Standard error of the difference of two estimated heights of one place in one patient, in units
-of z. Two estimates of the same network share most of their error (``benchmarks/follow.py``)."""
+of z. Two estimates of the same network share most of their error; an assumption, not fitted."""
 
 
 class PlaceSource(StrEnum):

@@ -29,7 +29,7 @@ LEAST_CORRELATION = 0.7
 """Of the registered slices with the series. Less is no registration: the place stays as it was."""
 
 ERROR_MM = 8.0
-"""Standard error of a registered place along each axis (``benchmarks/follow.py``)."""
+"""Standard error of a registered place along each axis; an assumption, not fitted."""
 
 STEPS = 60
 

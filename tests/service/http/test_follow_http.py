@@ -68,7 +68,7 @@ def test_a_proposal_and_its_acceptance(client, volume):
 @pytest.mark.parametrize(
     ("fields", "status", "word"),
     [
-        ({"lesion_id": "nobody"}, 404, "nobody"),
+        ({"lesion_id": "nobody"}, 404, "no lesion has this id"),
         ({"lesion_id": "prior", "patient_id": "Q"}, 422, "patient Q"),
         ({"lesion_id": "prior", "study_id": "S1"}, 422, "another study"),
         ({"lesion_id": "prior", "accept": "0"}, 422, "accept"),
