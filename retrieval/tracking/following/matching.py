@@ -21,6 +21,10 @@ SEARCHED_LOG_ODDS = -1.7
 """Log-odds that a place which a search turned up has less than a mark that a reader drew: the
 best of many looks alike by chance. Set by eye on a few phantom patients, seed 90515; not fitted."""
 
+NOT_FOUND_BELOW = 0.02
+"""Only a best score below this is `not found`: half of the lowest score (0.04) of a lesion that was
+there on the phantoms it was measured on. Unsure is an answer, wrong is not."""
+
 LEAST_APART_MM = 12.0
 APART_SHARE = 0.7
 """Candidates nearer than this share of the lesion's extent are one place."""
@@ -79,11 +83,11 @@ def decide(
         for place, (one, score) in enumerate(zip(kept, scores, strict=True))
     ]
     findings.sort(key=lambda one: -one.score)
-    low, high = model.abstain
     best = findings[0].score
-    if best >= high:
+    if best >= model.abstain[1]:
         return FollowState.FOUND, findings
-    return (FollowState.UNCERTAIN if best >= low else FollowState.NOT_FOUND), findings
+    is_gone = best < NOT_FOUND_BELOW
+    return (FollowState.NOT_FOUND if is_gone else FollowState.UNCERTAIN), findings
 
 
 def _for_searches(model: MatcherModel, error: tuple[float, float, float]) -> MatcherModel:

@@ -11,7 +11,7 @@ from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.following.dense_search import Sighting
 from retrieval.tracking.following.expected import ExpectedPlace
 from retrieval.tracking.following.findings import FollowState
-from retrieval.tracking.following.matching import Sought, decide
+from retrieval.tracking.following.matching import NOT_FOUND_BELOW, Sought, decide
 from retrieval.tracking.following.search_area import SearchArea
 from retrieval.tracking.matcher import bundled_matcher
 from tests.retrieval.tracking.following.series import KEY, MIDDLE, mark, scan
@@ -47,9 +47,15 @@ def test_looks_and_place_make_it_found(area):
 
 
 def test_what_looks_like_nothing_is_not_found(area):
-    state, findings = decided(area, sighting(0.2), sighting(0.1, dx=12))
+    state, findings = decided(area, sighting(-0.3), sighting(-0.4, dx=12))
     assert state is FollowState.NOT_FOUND
     assert len(findings) == 2
+
+
+def test_what_looks_a_little_alike_is_uncertain_and_not_denied(area):
+    state, findings = decided(area, sighting(0.35), sighting(0.1, dx=12))
+    assert NOT_FOUND_BELOW < findings[0].score < bundled_matcher().abstain[0]
+    assert state is FollowState.UNCERTAIN
 
 
 def test_two_that_look_alike_are_uncertain(area):
