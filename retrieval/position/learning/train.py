@@ -1,8 +1,8 @@
-"""Trains a height network on real series: one loop, resumable to the bit on the CPU."""
+"""Trains a height network on real series, resumable to the bit on the CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +18,17 @@ from retrieval.position.learning.recipe import HeightRecipe
 from retrieval.position.learning.series import HeightSeries, PositionDataError, read_series
 from retrieval.position.network import HeightNetwork
 from retrieval.position.network_file import load_height_network, save_height_network
-from retrieval.training.checkpoint import load_checkpoint, run_identity, save_checkpoint
+from retrieval.training.checkpoint import run_identity
 from retrieval.training.config import RecipeError
+from retrieval.training.loop import ReportStep, RunFolder, TrainingLoop
 from retrieval.training.prefetch import ahead
-from retrieval.training.run_log import RunLog
-from retrieval.training.schedule import rate_share
+from retrieval.training.workers import Workers
 
 CHECKPOINT_EVERY = 25
 LOG_EVERY = 5
 
-StepReport = Callable[[int, int, float], None]
+_Batch = tuple[Tensor, Tensor]
+"""(series, slices, size, size) pictures and (series, slices) heights in mm."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def train_position(
     out: Path,
     *,
     anchors: Mapping[str, Anchor] | None = None,
-    report: StepReport | None = None,
+    report: ReportStep | None = None,
 ) -> TrainedPosition:
     """Trains on every anchored series that is not left out; writes ``position.safetensors``.
 
@@ -82,38 +83,38 @@ def train_position(
 
 
 class _Run:
-    """The state of one run, and the loop."""
+    """The state of one run: what the loop asks for."""
 
     def __init__(self, recipe: HeightRecipe, series: Sequence[HeightSeries], out: Path) -> None:
-        self.recipe, self.series, self.out = recipe, series, out
+        self.recipe, self.series = recipe, series
         torch.manual_seed(recipe.seed)
         self.network = _starting_network(recipe)
+        # Frozen stages get no gradients, so that the optimiser leaves them alone.
         self.network.frozen_stages = recipe.optimiser.frozen_stages if recipe.pretrained else 0
-        self.optimiser = _optimiser(self.network, recipe)
         spans = np.array([min(one.span_mm, recipe.data.longest_mm) for one in series])
         self.chances = spans / spans.sum()
-        self.identity = run_identity([recipe.to_dict(), [one.name for one in series]])
+        identity = run_identity([recipe.to_dict(), [one.name for one in series]])
+        head = {id(parameter) for parameter in self.network.head.parameters()}
+        self.loop: TrainingLoop[_Batch] = TrainingLoop(
+            self.network,
+            recipe.optimiser,
+            RunFolder(out, identity, CHECKPOINT_EVERY, LOG_EVERY),
+            backbone=[one for one in self.network.parameters() if id(one) not in head],
+            workers=Workers("cpu"),
+        )
 
-    def go(self, report: StepReport | None) -> HeightNetwork:
+    def go(self, report: ReportStep | None) -> HeightNetwork:
         """From the checkpoint, or from the start, to the last step."""
-        checkpoint = self.out / "checkpoint.safetensors"
-        steps = self.recipe.optimiser.steps
-        self.out.mkdir(parents=True, exist_ok=True)
-        first = load_checkpoint(checkpoint, self.network, self.optimiser, run=self.identity)
+        first = self.loop.resume()
         self.network.train()
-        with RunLog(self.out, first, enabled=True) as log:
-            for step, (pictures, heights) in ahead(self._batch, first, steps):
-                terms = self._step(pictures, heights, step)
-                if step % LOG_EVERY == 0 or step + 1 == steps:
-                    log.add(step, terms)
-                if report:
-                    report(step + 1, steps, sum(terms.values()))
-                if (step + 1) % CHECKPOINT_EVERY == 0:
-                    save_checkpoint(
-                        checkpoint, self.network, self.optimiser, step=step + 1, run=self.identity
-                    )
-                    log.save()
+        batches = ahead(self._batch, first, self.recipe.optimiser.steps)
+        self.loop.go(first, batches, self._terms, report)
         return self.network
+
+    def _terms(self, network: nn.Module, batch: _Batch, _step: int) -> Mapping[str, Tensor]:
+        pictures, heights = batch
+        scores = network(pictures.flatten(0, 1)).view(heights.shape)
+        return height_losses(scores, heights, self.recipe.loss)
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
         """(series, slices, size, size) pictures and (series, slices) heights in mm."""
@@ -133,20 +134,6 @@ class _Run:
             heights.append(one.heights_mm[chosen])
         return torch.from_numpy(np.stack(pictures)), torch.from_numpy(np.stack(heights))
 
-    def _step(self, pictures: Tensor, heights: Tensor, step: int) -> dict[str, float]:
-        config = self.recipe.optimiser
-        share = rate_share(step, config.steps, warmup=config.warmup)
-        rates = (config.backbone_rate * share, config.head_rate * share)
-        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate
-        scores = self.network(pictures.flatten(0, 1)).view(heights.shape)
-        terms = height_losses(scores, heights, self.recipe.loss)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(list(terms.values())).sum())
-        nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
-        self.optimiser.step()
-        return {name: float(term.detach()) for name, term in terms.items()}
-
 
 def _starting_network(recipe: HeightRecipe) -> HeightNetwork:
     if not recipe.start:
@@ -158,16 +145,3 @@ def _starting_network(recipe: HeightRecipe) -> HeightNetwork:
             f"{recipe.name} needs {recipe.network} and {recipe.picture}"
         )
     return network
-
-
-def _optimiser(network: HeightNetwork, recipe: HeightRecipe) -> torch.optim.AdamW:
-    """Two groups: the trunk, and the head that starts at zero."""
-    head = list(network.head.parameters())
-    chosen = {id(parameter) for parameter in head}
-    frozen = [network.stem, *list(network.stages)[: network.frozen_stages]]
-    if network.frozen_stages:
-        chosen |= {id(parameter) for stage in frozen for parameter in stage.parameters()}
-    trunk = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
-    return torch.optim.AdamW(
-        [{"params": trunk}, {"params": head}], weight_decay=recipe.optimiser.weight_decay
-    )
