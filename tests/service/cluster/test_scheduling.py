@@ -26,6 +26,7 @@ def test_shards_hold_each_lesion_once(archive, index, encoder_file, built_index)
         "added": total,
         "already_there": 0,
         "with_repeated_slices": 0,
+        "doubtful_hu": 0,
         "failed": [],
         "workers": 2,
         "lost_workers": 0,

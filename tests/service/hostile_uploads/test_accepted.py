@@ -118,9 +118,10 @@ def zip_of_one_file_twenty_times() -> bytes:
 )
 def test_what_was_left_out_is_told(client, files, warnings):
     sent = [("files", (f"{number}.dcm", content)) for number, content in enumerate(files)]
-    answer = client.post("/v1/uploads", files=sent)
+    # Noise without air is no CT to the judgement of HU, whose own note is not looked at here.
+    answer = client.post("/v1/uploads", files=sent, data={"assume_hu": "true"})
     assert answer.status_code == 201, answer.text
-    told = answer.json()["warnings"]
+    told = [note for note in answer.json()["warnings"] if "HU" not in note]
     assert len(told) == len(warnings)
     for said, wanted in zip(told, warnings, strict=True):
         assert wanted in said
