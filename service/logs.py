@@ -45,9 +45,21 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class StandardError(logging.Handler):
+    """Writes to whatever ``sys.stderr`` is when a record comes, not what it was at the start."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record, as a line."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
 def configure_logs(level: str = "info") -> None:
     """Sends every log record of this process to stderr as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StandardError()
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]

@@ -150,8 +150,7 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path, archive_folder, archive, en
         from pathlib import Path
         from index.lesion_index import LesionIndex
         from retrieval.sources.deeplesion.archive import DeepLesionArchive
-        from service.engine.lesion_location import LocationEstimate
-from service.engine.search_engine import binding_of
+        from service.engine.search_engine import binding_of
         from service.jobs.indexing import IndexingOptions, index_archive
         from tests.service.samples import ToyEncoder
 

@@ -20,6 +20,14 @@ interface CellOut {
   word: string;
 }
 
+interface CoverageOut {
+  boxes: number;
+  series_z: (number)[];
+  share: number;
+  slices: (number)[] | null;
+  z: (number)[] | null;
+}
+
 interface DetectOut {
   candidates: (CandidateOut)[];
   detector: DetectorOut;
@@ -40,6 +48,12 @@ interface EncoderOut {
   name: string;
 }
 
+interface ExpectedOut {
+  error: (number)[];
+  location: (number)[];
+  source: "location" | "both series" | "registration";
+}
+
 interface FileForm {
   assume_hu?: boolean;
   file?: string | null;
@@ -48,6 +62,48 @@ interface FileForm {
   key_slice_index?: number | null;
   series?: string | null;
   spacing?: string | null;
+}
+
+interface FindingOut {
+  box: (number)[];
+  detector_score: number | null;
+  key_slice_index: number;
+  long_mm: number | null;
+  score: number;
+  similarity: number;
+  terms: Record<string, any>;
+}
+
+interface FollowForm {
+  accept?: number | null;
+  assume_hu?: boolean;
+  file?: string | null;
+  files?: (string)[];
+  grid?: Grid;
+  key_slice_index?: number | null;
+  lesion_id: string;
+  patient_id?: string | null;
+  series?: string | null;
+  spacing?: string | null;
+  study_date?: string | null;
+  study_id?: string | null;
+  upload_id?: string | null;
+}
+
+interface FollowOut {
+  accepted: LesionOut | null;
+  box: (number)[] | null;
+  candidates: (FindingOut)[];
+  covered: CoverageOut;
+  expected: ExpectedOut;
+  grid: string;
+  key_slice_index: number | null;
+  lesion_id: string;
+  notice: string;
+  score: number | null;
+  similarity: number | null;
+  state: "found" | "uncertain" | "not found";
+  warnings: (string)[];
 }
 
 interface FollowUpOut {
