@@ -12,7 +12,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 LEAST_SPAN_MM = 25.0
 """Over a shorter series the slope is noise."""
@@ -71,6 +70,9 @@ def check_series(scores_mm: NDArray[np.float64], heights_mm: NDArray[np.float64]
     heights = heights_mm
     if len(scores_mm) < 2 or heights[-1] - heights[0] < LEAST_SPAN_MM:
         return SeriesCheck(SliceOrder.UNCLEAR, float("nan"))
+    # A query of one slice has no order to check: scipy.stats takes half a second to load.
+    from scipy.stats import theilslopes
+
     thin = np.unique(np.linspace(0, len(heights) - 1, MOST_SLICES).round().astype(int))
     slope = float(theilslopes(scores_mm[thin], heights[thin])[0])
     climb = abs(slope) * (heights[-1] - heights[0])

@@ -77,7 +77,6 @@ def query(
     (0, 0) is the centre of the top-left pixel.
     """
     from service.engine.query import LesionQuery
-    from service.figures.tables.result import show_result
 
     if (image is None) == (lesion is None):
         raise QueryCommandError("give either an IMAGE or --lesion with an indexed lesion's id")
@@ -105,6 +104,8 @@ def query(
     if as_json:
         answer_json(answered.result.to_json())
     else:
+        from service.figures.tables.result import show_result
+
         show_result(answered.result)
 
 

@@ -17,7 +17,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 FloatArray = NDArray[np.float64]
 Triple = tuple[float, float, float]
@@ -131,7 +130,7 @@ def _numbers(value: Any) -> Any:
 
 def _log_t(value: FloatArray, scale: FloatArray, freedom: float) -> FloatArray:
     """Log-density of Student's t about 0, by its definition."""
-    constant = float(gammaln((freedom + 1) / 2) - gammaln(freedom / 2))
+    constant = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
     constant -= math.log(freedom * math.pi) / 2
     spread = np.log1p((value / scale) ** 2 / freedom)
     return np.asarray(constant - np.log(scale) - (freedom + 1) / 2 * spread)
