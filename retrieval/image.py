@@ -13,20 +13,6 @@ from numpy.typing import NDArray
 from retrieval.grid import AS_DISPLAYED, GridMap
 from retrieval.lesion import Box, LesionSearchError
 
-AIR_HU = -1024.0
-"""What stands outside the image."""
-
-HU_MIN, HU_MAX = -1024.0, 3071.0
-"""The range of a 12-bit scanner; values outside are padding or metal and are clipped."""
-
-DISPLAY_WINDOWS: dict[str, tuple[float, float]] = {
-    "lung": (-1350.0, 150.0),
-    "soft tissue": (-160.0, 240.0),
-    "liver": (-15.0, 165.0),
-    "bone": (-450.0, 1050.0),
-}
-"""(low, high) in HU of the usual reading windows."""
-
 
 class CTError(LesionSearchError):
     """CT that cannot be read as Hounsfield units with a known geometry."""
@@ -50,8 +36,22 @@ class Intensity:
     windows: Mapping[str, tuple[float, float]]
 
 
-CT_HU = Intensity("HU", HU_MIN, HU_MAX, AIR_HU, MappingProxyType(DISPLAY_WINDOWS))
-"""Computed tomography."""
+CT_HU = Intensity(
+    unit="HU",
+    low=-1024.0,
+    high=3071.0,
+    padding=-1024.0,
+    windows=MappingProxyType(
+        {
+            "lung": (-1350.0, 150.0),
+            "soft tissue": (-160.0, 240.0),
+            "liver": (-15.0, 165.0),
+            "bone": (-450.0, 1050.0),
+        }
+    ),
+)
+"""Computed tomography: the range of a 12-bit scanner, beyond which are padding and metal; air where
+there is no image; the usual reading windows."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from retrieval.image import AIR_HU, HU_MAX, HU_MIN, Slab, slices_at
+from retrieval.image import Slab, slices_at
 from retrieval.lesion import Box, LesionSearchError
 
 CANONICAL_PADDING_MM = 4.0
@@ -149,8 +149,10 @@ class _PlaneSampler:
     def _resample(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         rows, row_weights = self._rows.weights(pixels.shape[0])
         columns, column_weights = self._columns.weights(pixels.shape[1])
-        above_air = np.clip(pixels[rows, columns], HU_MIN, HU_MAX) - np.float32(AIR_HU)
-        sampled = (column_weights @ (row_weights @ above_air).T).T + np.float32(AIR_HU)
+        intensity = self._slab.intensity
+        padding = np.float32(intensity.padding)
+        above_air = np.clip(pixels[rows, columns], intensity.low, intensity.high) - padding
+        sampled = (column_weights @ (row_weights @ above_air).T).T + padding
         return np.ascontiguousarray(sampled, dtype=np.float32)
 
 

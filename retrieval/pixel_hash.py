@@ -19,7 +19,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.image import HU_MAX, HU_MIN, CTError
+from retrieval.image import CT_HU, CTError
 
 IDENTIFYING_VALUES = 64
 """A slice with fewer different HU (air, a uniform test object) tells nothing of its patient."""
@@ -40,8 +40,8 @@ def pixel_hash(plane: NDArray[np.floating | np.integer]) -> str:
 
 def is_identifying(plane: NDArray[np.floating | np.integer]) -> bool:
     """Whether equal pixels mean the same scan: False for a slice of hardly any content."""
-    used = np.zeros(int(HU_MAX - HU_MIN) + 1, dtype=bool)
-    used[_whole_hu(plane).astype(np.intp) - int(HU_MIN)] = True
+    used = np.zeros(int(CT_HU.high - CT_HU.low) + 1, dtype=bool)
+    used[_whole_hu(plane).astype(np.intp) - int(CT_HU.low)] = True
     return int(used.sum()) >= IDENTIFYING_VALUES
 
 
@@ -50,4 +50,4 @@ def _whole_hu(plane: NDArray[np.floating | np.integer]) -> NDArray[np.int16]:
         raise CTError(f"a slice has the shape {plane.shape}: (rows, columns) is needed")
     if not np.isfinite(plane).all():
         raise CTError("the slice holds values that are not numbers: repair the file")
-    return np.ascontiguousarray(np.clip(np.rint(plane), HU_MIN, HU_MAX), dtype="<i2")
+    return np.ascontiguousarray(np.clip(np.rint(plane), CT_HU.low, CT_HU.high), dtype="<i2")

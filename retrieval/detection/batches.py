@@ -19,7 +19,7 @@ from retrieval.detection.network import scaled
 from retrieval.detection.recipe import DetectorRecipe, SliceAugment
 from retrieval.detection.training_data import MarkedSlice, TrainingSlices, label_of
 from retrieval.detection.whole_slice import WholeSlice
-from retrieval.image import HU_MAX, HU_MIN
+from retrieval.image import CT_HU
 from retrieval.synthesis.painting import inside_body, paint_lesion
 from retrieval.training.prefetch import ahead
 
@@ -104,7 +104,7 @@ def augmented(scene: _Scene, config: SliceAugment, rng: np.random.Generator) -> 
     cropped = _cropped(_Scene(hu, boxes, scene.labels), config.crop_px, rng)
     noise = rng.normal(0, rng.uniform(0, config.noise_hu), cropped.hu.shape).astype(np.float32)
     shifted = cropped.hu + noise + np.float32(rng.normal(0, config.shift_hu))
-    return _Scene(np.clip(shifted, HU_MIN, HU_MAX), cropped.boxes, cropped.labels)
+    return _Scene(np.clip(shifted, CT_HU.low, CT_HU.high), cropped.boxes, cropped.labels)
 
 
 def _marked(whole: WholeSlice, marked: MarkedSlice, classes: int) -> _Scene:

@@ -20,7 +20,7 @@ from torchvision.ops import FeaturePyramidNetwork
 
 from retrieval.detection.missing_marks import ForgivingFCOS, ForgivingRetinaNet
 from retrieval.embedding.network import centre_slice_mixer, window_channels
-from retrieval.image import HU_MAX, HU_MIN
+from retrieval.image import CT_HU
 from retrieval.lesion import LesionSearchError
 from retrieval.nn.backbones import build_backbone
 from retrieval.patch import PatchSpec
@@ -115,7 +115,7 @@ class SlicePyramid(nn.Module):
 
     def forward(self, pictures: Tensor) -> OrderedDict[str, Tensor]:
         """The maps, finest first."""
-        hu = pictures * (HU_MAX - HU_MIN) + HU_MIN
+        hu = pictures * (CT_HU.high - CT_HU.low) + CT_HU.low
         grouped = hu.reshape(-1, self.group_spec.slices, *hu.shape[2:])  # (n * groups, 3, h, w)
         channels = window_channels(grouped, self.group_spec)
         levels = self.backbone(self.mixer(channels.contiguous(memory_format=torch.channels_last)))
@@ -130,7 +130,7 @@ class SlicePyramid(nn.Module):
 
 def scaled(hu: Tensor) -> Tensor:
     """HU to [0, 1]; air is 0, so that what pads a batch is air."""
-    return (hu.clamp(HU_MIN, HU_MAX) - HU_MIN) / (HU_MAX - HU_MIN)
+    return (hu.clamp(CT_HU.low, CT_HU.high) - CT_HU.low) / (CT_HU.high - CT_HU.low)
 
 
 def build_network(config: DetectorConfig, spec: PatchSpec, *, pretrained: bool) -> DetectionNetwork:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from retrieval.image import AIR_HU, HU_MAX, HU_MIN
+from retrieval.image import CT_HU
 from retrieval.lesion import LesionType
 from retrieval.patch import PatchSpec
 
@@ -71,7 +71,7 @@ class Augmenter:
         planes = self._offset_planes(hu, draw)
         view = _resampled(planes, _grid_matrix(boxes, scale, turn, flips), self.spec.size_px)
         view = self._rescanned(view, draw)
-        return view.clamp(HU_MIN, HU_MAX), _boxes_in_view(boxes, scale, self.spec.size_px)
+        return view.clamp(CT_HU.low, CT_HU.high), _boxes_in_view(boxes, scale, self.spec.size_px)
 
     def _jittered(self, boxes: Tensor, draw: _Draw, *, limit: float) -> Tensor:
         """Each edge moved by a share of the side; the centre stays within the cached margin."""
@@ -133,8 +133,8 @@ def _resampled(planes: Tensor, matrix: Tensor, size_px: int) -> Tensor:
     view = torch.stack([xs, ys, torch.ones_like(xs)], dim=-1).view(1, -1, 3)
     cached = (view @ matrix.transpose(1, 2)).view(-1, size_px, size_px, 2)
     grid = cached * 2 / (planes.shape[-1] - 1) - 1
-    above_air = F.grid_sample(planes - AIR_HU, grid, align_corners=True)
-    return above_air + AIR_HU
+    above_air = F.grid_sample(planes - CT_HU.padding, grid, align_corners=True)
+    return above_air + CT_HU.padding
 
 
 def _boxes_in_view(boxes: Tensor, scale: Tensor, size_px: int) -> Tensor:

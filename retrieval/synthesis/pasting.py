@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from retrieval.image import AIR_HU, Slab
+from retrieval.image import CT_HU, Slab
 from retrieval.lesion import Recist
 from retrieval.sources.importers.lung_nodules import Nodule
 from retrieval.sources.importers.mask_marks import recist_of_mask
@@ -64,7 +64,7 @@ class NodulePlanes:
         farthest = np.hypot((all_rows - row) * y_mm, (all_columns - column) * x_mm).max()
         return cls(
             weight=weight,
-            weighted_hu=((slab.hu - AIR_HU) * weight).astype(np.float32),
+            weighted_hu=((slab.hu - CT_HU.padding) * weight).astype(np.float32),
             inside=mask.astype(np.float32),
             spacing_mm=(slab.slice_interval_mm, y_mm, x_mm),
             center=(float(slab.key_slice), float(row), float(column)),
@@ -109,7 +109,9 @@ def paste(planes: NodulePlanes, background: Slab, placement: Placement) -> Scene
         coordinates = _coordinates(planes, background, placement, position, window)
         weight = _average(planes.weight, coordinates)
         above_air = _average(planes.weighted_hu, coordinates)
-        hu[position][window] = hu[position][window] * (1 - weight) + above_air + AIR_HU * weight
+        hu[position][window] = (
+            hu[position][window] * (1 - weight) + above_air + CT_HU.padding * weight
+        )
         if position == background.key_slice:
             shown[window] = _average(planes.inside, coordinates) >= 0.5
     if shown.sum() < MIN_KEY_PIXELS:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.image import DISPLAY_WINDOWS, Slab, apply_window, key_slice_picture
+from retrieval.image import CT_HU, Slab, apply_window, key_slice_picture
 from retrieval.lesion import Lesion, LesionType
 from retrieval.patch import PatchSpec, extract_patch
 from retrieval.sources.archive import Archive, ArchiveError
@@ -43,7 +43,7 @@ def contact_sheet(archive: Archive, path: Path, *, count: int, seed: int) -> Non
 
 def _pair(archive: Archive, lesion: Lesion) -> NDArray[np.uint8]:
     slab = archive.slab(lesion, half_depth_mm=0.0)
-    low, high = DISPLAY_WINDOWS[_window_name(lesion.lesion_type)]
+    low, high = CT_HU.windows[_window_name(lesion.lesion_type)]
     whole = _whole(slab, lesion, (low, high))
     spec = PatchSpec(size_px=TILE_PX, mm_px=CLOSE_UP_MM / TILE_PX, slices=1)
     patch = extract_patch(slab, lesion.box, spec).hu[0]

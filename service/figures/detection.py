@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from retrieval.image import DISPLAY_WINDOWS, Slab, apply_window
+from retrieval.image import CT_HU, Slab, apply_window
 from retrieval.lesion import Box
 from retrieval.tissue import body_mask
 from service.figures.colours import HIT_COLOUR, QUERY_COLOUR
@@ -93,7 +93,7 @@ def _title(boxes: Mapping[int, NumberedBoxes]) -> str:
 def _draw_slice(
     axes: Axes, slab: Slab, position: int, window: str, numbered: NumberedBoxes
 ) -> None:
-    low, high = DISPLAY_WINDOWS[window]
+    low, high = CT_HU.windows[window]
     axes.set_facecolor("black")
     axes.set_xticks([])
     axes.set_yticks([])

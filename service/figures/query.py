@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from retrieval.image import DISPLAY_WINDOWS, Slab, apply_window
+from retrieval.image import CT_HU, Slab, apply_window
 from retrieval.lesion import Box, LesionSearchError, LesionType
 from retrieval.patch import PatchSpec, extract_patch
 from service.figures.colours import HIT_COLOUR
@@ -64,7 +64,7 @@ class Panel:
 def display_window(lesion_type: LesionType) -> tuple[str, tuple[float, float]]:
     """Name and (low, high) HU of the window a reader would choose for that type."""
     name = window_of(lesion_type)
-    return name, DISPLAY_WINDOWS[name]
+    return name, CT_HU.windows[name]
 
 
 def draw_query_figure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from retrieval.image import DISPLAY_WINDOWS
+from retrieval.image import CT_HU
 from retrieval.lesion import LesionType, Split
 from retrieval.tracking.response.recist import ResponseCategory
 from retrieval.tracking.states import tracking_vocabulary
@@ -27,7 +27,7 @@ def vocabulary() -> dict[str, Any]:
         },
         "splits": [one.value for one in Split if one is not Split.UNKNOWN],
         "windows": {
-            name: {"low_hu": low, "high_hu": high} for name, (low, high) in DISPLAY_WINDOWS.items()
+            name: {"low_hu": low, "high_hu": high} for name, (low, high) in CT_HU.windows.items()
         },
         "usual_window": USUAL_WINDOW,
         **tracking_vocabulary(),

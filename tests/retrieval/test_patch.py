@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.image import AIR_HU, HU_MAX, HU_MIN, Slab
+from retrieval.image import CT_HU, Slab
 from retrieval.lesion import Box, LesionError
 from retrieval.patch import PatchError, PatchSpec, extract_patch
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
@@ -28,13 +28,14 @@ def naive_pixel(slab: Slab, x: float, y: float, depth: float, scales: tuple[floa
     for row in range(math.ceil(y - reach_y), math.floor(y + reach_y) + 1):
         for column in range(math.ceil(x - reach_x), math.floor(x + reach_x) + 1):
             weight = (1 - abs(column - x) / reach_x) * (1 - abs(row - y) / reach_y)
-            value = AIR_HU
+            value = CT_HU.padding
             if 0 <= row < slab.rows and 0 <= column < slab.columns:
                 below = min(int(depth), slab.hu.shape[0] - 1)
                 above = min(below + 1, slab.hu.shape[0] - 1)
                 part = depth - below
                 low, high = (
-                    min(max(float(slab.hu[k, row, column]), HU_MIN), HU_MAX) for k in (below, above)
+                    min(max(float(slab.hu[k, row, column]), CT_HU.low), CT_HU.high)
+                    for k in (below, above)
                 )
                 value = low * (1 - part) + high * part
             total += weight * value
@@ -118,7 +119,7 @@ def test_shifting_slab_and_box_together_changes_nothing(
 ) -> None:
     rng = np.random.default_rng(seed)
     hu = rng.uniform(-1000, 2000, (3, 30, 30)).astype(np.float32)
-    canvas = np.full((3, 56, 58), AIR_HU, np.float32)
+    canvas = np.full((3, 56, 58), CT_HU.padding, np.float32)
     dx, dy = shift
     canvas[:, dy : dy + 30, dx : dx + 30] = hu
     box = Box.around(center, 7.5)
@@ -166,7 +167,7 @@ def test_a_real_slice_resampled_gives_nearly_the_same_patch(real_data: Path) -> 
         slab = archive.slab(lesion, half_depth_mm=0)
         factor = 1.25
         size = round(slab.columns * factor)
-        finer = cv2.resize(np.clip(slab.hu[0], HU_MIN, HU_MAX), (size, size))
+        finer = cv2.resize(np.clip(slab.hu[0], CT_HU.low, CT_HU.high), (size, size))
         x_mm, y_mm = slab.spacing_mm_px
         resampled = Slab(finer[None], (x_mm / factor, y_mm / factor), slab.slice_interval_mm)
         # cv2 aligns the corners of pixels, boxes count from pixel centres.
@@ -183,10 +184,10 @@ def test_outside_the_image_is_air() -> None:
     slab = Slab(np.full((1, 20, 20), 50.0, np.float32), (1.0, 1.0), 1.0)
     patch = extract_patch(slab, Box(-2.5, -2.5, 2.5, 2.5), SMALL).hu[1]
     # The box centre is pixel (0, 0); patch pixel 7.5 lies there, so 7 lies half a pixel outside.
-    assert np.all(patch[:7] == AIR_HU)
-    assert np.all(patch[:, :7] == AIR_HU)
+    assert np.all(patch[:7] == CT_HU.padding)
+    assert np.all(patch[:, :7] == CT_HU.padding)
     np.testing.assert_allclose(patch[8:, 8:], 50.0, atol=1e-3)
-    np.testing.assert_allclose(patch[7, 8:], (50.0 + AIR_HU) / 2, atol=1e-3)
+    np.testing.assert_allclose(patch[7, 8:], (50.0 + CT_HU.padding) / 2, atol=1e-3)
 
 
 def test_a_constant_slab_gives_a_constant_patch() -> None:
@@ -200,7 +201,7 @@ def test_values_are_clipped_to_the_scanner_range() -> None:
     hu = np.full((1, 30, 30), -3024.0, np.float32)
     hu[:, 15:] = 9000.0
     patch = extract_patch(Slab(hu, (1.0, 1.0), 1.0), Box.around((14.5, 14.5), 9), SMALL)
-    assert (patch.hu.min(), patch.hu.max()) == pytest.approx((HU_MIN, HU_MAX), abs=0.01)
+    assert (patch.hu.min(), patch.hu.max()) == pytest.approx((CT_HU.low, CT_HU.high), abs=0.01)
 
 
 def test_planes_past_the_slab_are_counted() -> None:

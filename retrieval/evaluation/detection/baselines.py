@@ -13,7 +13,7 @@ from scipy import ndimage
 from retrieval.detection.merging import MergeMethod, merge_proposals
 from retrieval.detection.proposals import Proposal
 from retrieval.evaluation.stats.metrics import FloatArray
-from retrieval.image import DISPLAY_WINDOWS, Slab, apply_window
+from retrieval.image import CT_HU, Slab, apply_window
 from retrieval.lesion import BOX_PADDING_PX, Box
 from retrieval.tissue import body_mask
 
@@ -23,7 +23,7 @@ BASELINE_BOXES = 100
 BLOB_RADII_MM = (2.5, 3.5, 5.0, 7.0, 10.0, 14.0, 20.0, 28.0)
 """Lesions of 5 to 56 mm in steps of the square root of two."""
 
-BLOB_WINDOWS = (DISPLAY_WINDOWS["soft tissue"], DISPLAY_WINDOWS["lung"])
+BLOB_WINDOWS = (CT_HU.windows["soft tissue"], CT_HU.windows["lung"])
 _BLOB_MM_PX = 1.5
 _BLOB_IOU = 0.3
 _UNSATURATED = (0.05, 0.95)

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from retrieval.image import AIR_HU, Slab
+from retrieval.image import CT_HU, Slab
 from retrieval.lesion import Box
 
 CONTEXT_MM = 160.0
@@ -60,7 +60,7 @@ class Rescan:
         sigma = (0.0, self.blur_mm / slab.spacing_mm_px[1], self.blur_mm / slab.spacing_mm_px[0])
         hu = gaussian_filter(hu, sigma, mode="nearest")
         hu = hu + self.generator.normal(0.0, self.noise_hu, hu.shape)
-        return replace(slab, hu=np.maximum(hu, AIR_HU).astype(np.float32)), box
+        return replace(slab, hu=np.maximum(hu, CT_HU.padding).astype(np.float32)), box
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.image import AIR_HU
+from retrieval.image import CT_HU
 from retrieval.sources.deeplesion.coding import to_hu
 from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError
 
@@ -75,7 +75,7 @@ def decode_deeplesion_png(
     if pixels is None or pixels.shape != (header.rows, header.columns):
         raise _undecodable(name, "its pixels cannot be decoded")
     hu = to_hu(pixels)
-    if hu.max() < AIR_HU:
+    if hu.max() < CT_HU.padding:
         raise RowError(
             ProblemReason.NOT_HOUNSFIELD,
             f"{name} has its largest pixel at {int(pixels.max())}, below air: pixels must be "

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import fft
 
-from retrieval.image import AIR_HU, apply_window
+from retrieval.image import CT_HU, apply_window
 from retrieval.lesion import Split
 from retrieval.sources.deeplesion.coding import to_hu
 from retrieval.sources.importers.source import ImporterError, read_index, source_file
@@ -208,7 +208,7 @@ def _on_one_grid(
     left = min(column for _, column in offsets)
     bottom = max(row + s.shape[0] for (row, _), s in zip(offsets, slices, strict=True))
     right = max(column + s.shape[1] for (_, column), s in zip(offsets, slices, strict=True))
-    grid = np.full((len(slices), bottom - top, right - left), AIR_HU, np.float32)
+    grid = np.full((len(slices), bottom - top, right - left), CT_HU.padding, np.float32)
     for plane, (row, column), pixels in zip(grid, offsets, slices, strict=True):
         plane[row - top :, column - left :][: pixels.shape[0], : pixels.shape[1]] = pixels
     return grid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from retrieval.image import AIR_HU, HU_MAX, HU_MIN
+from retrieval.image import CT_HU
 from retrieval.synthesis.phantom.acquisition import Acquisition
 from retrieval.synthesis.phantom.body.anatomy import Anatomy
 from retrieval.synthesis.phantom.body.painting import PaintedSlice
@@ -20,12 +20,12 @@ def scan(
     _add_couch(hu, anatomy, taken)
     hu = _kernel(hu, taken)
     hu += _noise(painted.body, taken, rng)
-    hu = (hu - AIR_HU) * np.float32(taken.hu_scale) + AIR_HU
+    hu = (hu - CT_HU.padding) * np.float32(taken.hu_scale) + CT_HU.padding
     # Scanners reconstruct a circle; outside it stands air.
     middle = (taken.size_px - 1) / 2
     axis = np.square(np.arange(taken.size_px, dtype=np.float32) - middle)
-    hu[axis[:, None] + axis[None, :] > (taken.size_px * 0.502) ** 2] = AIR_HU
-    return np.asarray(np.clip(np.rint(hu), HU_MIN, HU_MAX), np.float32)
+    hu[axis[:, None] + axis[None, :] > (taken.size_px * 0.502) ** 2] = CT_HU.padding
+    return np.asarray(np.clip(np.rint(hu), CT_HU.low, CT_HU.high), np.float32)
 
 
 def _blurred(pixels: Floats, sigma_mm: float, taken: Acquisition) -> Floats:
