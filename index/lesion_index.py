@@ -29,7 +29,6 @@ from index.filters.sql import EVERYTHING, accepted
 from index.milvus.client import MilvusSettings
 from index.opening import open_storage
 from index.own_images import OwnImages
-from index.parquet.exporting import export
 from index.reports import AddReport, ApproximateKind, IndexInfo, Match, Neighbour, VerifyReport
 from index.storage import IndexStorage
 from index.vectors import VectorQuery, query_matrix, stored_vector
@@ -316,6 +315,8 @@ class LesionIndex:
 
     def export(self, file: Path | str) -> int:
         """Writes lesions, vectors, matches and complete studies to a Parquet file; their number."""
+        from index.parquet.exporting import export
+
         with self._storage.connections.reading() as connection:
             return export(Path(file), connection, self.images)
 

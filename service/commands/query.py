@@ -128,11 +128,13 @@ def search_image(engine: SearchEngine, asked: LesionQuery, path: Path) -> Answer
 
 def search_indexed(engine: SearchEngine, asked: LesionQuery, *, with_picture: bool) -> Answered:
     """Searches with an indexed lesion; its pixels are read only for a picture."""
-    from service.figures.pictures import LesionPictures
-
     lesion_id = str(asked.lesion_id)
     record = engine.index.get(lesion_id)
-    slab = LesionPictures(engine.index).slab(lesion_id) if with_picture else None
+    slab = None
+    if with_picture:
+        from service.figures.pictures import LesionPictures
+
+        slab = LesionPictures(engine.index).slab(lesion_id)
     return Answered(engine.search(asked), slab, record.lesion)
 
 
