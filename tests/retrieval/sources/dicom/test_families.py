@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import zlib
 
 import numpy as np
 import pydicom
@@ -12,13 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 from pydicom.uid import (
     CTImageStorage,
-    EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
-    JPEG2000Lossless,
-    LegacyConvertedEnhancedCTImageStorage,
     MediaStorageDirectoryStorage,
     generate_uid,
 )
@@ -26,24 +21,16 @@ from pydicom.uid import (
 from retrieval.lesion import Box
 from retrieval.patch import PatchSpec, extract_patch
 from retrieval.sources.dicom.errors import DicomError
-from retrieval.sources.dicom.file import plain_dicom
 from retrieval.sources.dicom.parts import SeveralSeriesError
 from retrieval.sources.dicom.series import read_dicom
 from retrieval.sources.query_image import open_query_image
-from tests.retrieval.sources.volumes.bodies import body as tissues
+from tests.retrieval.sources.dicom.family_bodies import LENGTHS, SIZE, body, phase
 
-LENGTHS = (0.7, 0.8, 2.5)
-SIZE = (7, 30, 34)
 TURNS = [
     (axes, step)
     for axes in itertools.permutations(range(3))
     for step in itertools.product([1, -1], repeat=3)
 ]
-
-
-def body(seed: int = 4) -> np.ndarray:
-    """(slices, rows, columns) HU on the display grid."""
-    return tissues(seed, size=SIZE)
 
 
 def turned_series(dicom, hu, axes, step):
@@ -131,14 +118,6 @@ def test_uneven_slices_are_read_evenly_around_the_key_slice(dicom, tmp_path, gap
     if key + 1 < len(depths) and key > 0:
         same = gaps[key - 1] == gaps[key]
         assert len(numbers) >= (3 if same else 2)
-
-
-def phase(dicom, seed, shift_mm=0.0, **changes):
-    hu = body(seed)
-    return [
-        dicom.image(2.5 * k + shift_mm, plane, RescaleIntercept=0, InstanceNumber=k + 1, **changes)
-        for k, plane in enumerate(hu)
-    ]
 
 
 @pytest.mark.parametrize(
@@ -257,138 +236,6 @@ def test_two_scouts_that_do_not_say_so_are_left_out(dicom, tmp_path):
         7,
         ("left out: 2 images across the slices, as scouts are",),
     )
-
-
-def test_files_without_preamble_or_meta_header_under_any_name(dicom, tmp_path):
-    folder = tmp_path / "bare"
-    folder.mkdir()
-    for number, image in enumerate(phase(dicom, 6)):
-        with (folder / f"IM{number}").open("wb") as file:
-            if number % 2:
-                pydicom.dcmwrite(file, image, enforce_file_format=True)
-            else:
-                _write_bare(file, image, implicit=number % 4 == 0)
-    slab = open_query_image(folder)
-    np.testing.assert_array_equal(slab.hu, body(6))
-    np.testing.assert_array_equal(open_query_image(folder / "IM0").hu[0], body(6)[0])
-
-
-def _write_bare(file, image, *, implicit):
-    bare = Dataset({element.tag: element for element in image})
-    pydicom.dcmwrite(file, bare, implicit_vr=implicit, little_endian=True, force_encoding=True)
-
-
-def test_a_deflated_file_is_read_and_what_inflates_without_end_is_not(dicom, tmp_path):
-    folder = dicom.write(tmp_path / "plain", phase(dicom, 6)[:1])
-    (plain,) = folder.iterdir()
-    content = plain.read_bytes()
-    length = int.from_bytes(content[140:144], "little")
-    meta = pydicom.filereader.read_file_meta_info(plain)
-    dataset = content[144 + length :]
-    assert meta.TransferSyntaxUID == ExplicitVRLittleEndian
-    old, new = b"\x14\x00" + ExplicitVRLittleEndian.encode() + b"\0", b"\x16\x00"
-    head = content[: 144 + length].replace(old, new + b"1.2.840.10008.1.2.1.99")
-    head = head[:140] + (length + 2).to_bytes(4, "little") + head[144:]
-    squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = squeezer.compress(dataset) + squeezer.flush()
-    for name, file in (("whole", head + packed), ("cut", head + packed[:-30])):
-        (tmp_path / name).write_bytes(file)
-    np.testing.assert_array_equal(read_dicom(tmp_path / "whole").hu[0], body(6)[0])
-    with pytest.raises(DicomError, match="cut off"):
-        read_dicom(tmp_path / "cut")
-    with pytest.raises(DicomError, match="inflates to more than"):
-        list(plain_dicom(tmp_path / "whole", most_bytes=len(dataset) - 1))
-
-
-@pytest.mark.parametrize("tail", [b"", b"\xff", b"\0", b"\xff\0", b"\0\0\0\xff", b"\x0d\x0a"])
-def test_what_follows_the_end_of_a_codestream_does_not_matter(dicom, tmp_path, tail):
-    hu = tissues(size=(3, 64, 64))[1]
-    image = dicom.image(0, hu, RescaleIntercept=0)
-    image.compress(JPEG2000Lossless, generate_instance_uid=False)
-    frame = next(pydicom.encaps.generate_frames(image.PixelData, number_of_frames=1))
-    whole = frame[: frame.rindex(b"\xff\xd9") + 2]
-    image.PixelData = pydicom.encaps.encapsulate([whole + tail])
-    (file,) = dicom.write(tmp_path / "one", [image]).iterdir()
-    np.testing.assert_array_equal(read_dicom(file).hu[0], hu)
-    image.PixelData = pydicom.encaps.encapsulate([whole[: len(whole) // 2]])
-    (file,) = dicom.write(tmp_path / "half", [image]).iterdir()
-    with pytest.raises(DicomError, match="no whole codestream"):
-        read_dicom(file)
-
-
-@pytest.mark.parametrize(
-    "sop_class", [EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage]
-)
-@pytest.mark.parametrize("shared", [True, False])
-def test_multi_frame_ct_is_read_frame_by_frame(dicom, tmp_path, sop_class, shared):
-    hu = body(8)
-    image = multi_frame(dicom, hu, sop_class, shared=shared)
-    (file,) = dicom.write(tmp_path / "multi", [image]).iterdir()
-    slab = open_query_image(file)
-    np.testing.assert_array_equal(slab.hu, hu)
-    assert (*slab.spacing_mm_px, slab.slice_interval_mm) == pytest.approx(LENGTHS)
-    del image.PerFrameFunctionalGroupsSequence[-1]
-    (file,) = dicom.write(tmp_path / "short", [image]).iterdir()
-    with pytest.raises(DicomError, match="claims 7 frames and describes 6"):
-        read_dicom(file)
-
-
-def multi_frame(dicom, hu, sop_class, *, shared):
-    """A volume as one enhanced image, its frames in another order than the slices'."""
-    order = np.random.default_rng(1).permutation(len(hu))
-    image = dicom.image(0, hu[0], NumberOfFrames=len(hu), SOPClassUID=sop_class)
-    image.PixelData = np.ascontiguousarray(hu[order]).tobytes()
-    for keyword in (
-        "ImagePositionPatient",
-        "ImageOrientationPatient",
-        "PixelSpacing",
-        "SliceThickness",
-        "RescaleSlope",
-        "RescaleIntercept",
-    ):
-        delattr(image, keyword)
-    common = Dataset()
-    common.PlaneOrientationSequence = [_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])]
-    common.PixelMeasuresSequence = [_item(PixelSpacing=[0.8, 0.7], SliceThickness=2.5)]
-    common.PixelValueTransformationSequence = [
-        _item(RescaleSlope=1, RescaleIntercept=0, RescaleType="HU")
-    ]
-    frames = []
-    for place in order:
-        frame = Dataset()
-        frame.PlanePositionSequence = [_item(ImagePositionPatient=[0, 0, 2.5 * int(place)])]
-        if not shared:
-            for element in common:
-                frame[element.tag] = element
-        frames.append(frame)
-    image.SharedFunctionalGroupsSequence = Sequence([common if shared else Dataset()])
-    image.PerFrameFunctionalGroupsSequence = Sequence(frames)
-    return image
-
-
-def _item(**values):
-    item = Dataset()
-    for keyword, value in values.items():
-        setattr(item, keyword, value)
-    return item
-
-
-@pytest.mark.parametrize(
-    ("stored", "high", "signed"), [(12, 15, 0), (12, 13, 0), (12, 15, 1), (13, 14, 1)]
-)
-def test_bits_above_the_lowest_are_read_and_told(dicom, tmp_path, stored, high, signed):
-    hu = body(9)[:1]
-    values = hu.astype(np.int32) + (0 if signed else 1024)
-    raw = (values << (high + 1 - stored)).astype(np.int64) & 0xFFFF
-    raw = (raw & ((1 << (high + 1)) - 1)).astype(np.uint16)
-    pixels = raw.view(np.int16) if signed else raw
-    image = dicom.image(
-        0, pixels[0], BitsStored=stored, HighBit=high, RescaleIntercept=0 if signed else -1024
-    )
-    (file,) = dicom.write(tmp_path / "upper", [image]).iterdir()
-    slab = read_dicom(file)
-    np.testing.assert_array_equal(slab.hu, hu)
-    assert f"HighBit is {high} with {stored} bits stored" in slab.notes[0]
 
 
 def test_copies_are_dropped_and_repeats_with_other_pixels_are_not(dicom, tmp_path):
