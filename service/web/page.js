@@ -13,6 +13,9 @@ import { PatientView } from "./patient/view.js";
 import { acceptDrops } from "./search/dropped_files.js";
 import { SearchView } from "./search/view.js";
 
+/** @typedef {import("./core/route.js").Route} Route */
+
+/** @type {Record<string, { title: string, make: () => SearchView | PatientView | MapView }>} */
 const VIEWS = {
   search: { title: "Search", make: () => new SearchView() },
   patient: { title: "Patient", make: () => new PatientView() },
@@ -24,6 +27,7 @@ const links = all(document, "nav a").map((link) => /** @type {HTMLAnchorElement}
 /** @type {Record<string, Record<string, string>>} */
 const lastParams = {};
 
+/** @param {Route} options */
 function showRoute({ view: name, params }) {
   if (!views.has(name)) {
     const view = VIEWS[name].make();

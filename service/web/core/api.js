@@ -8,13 +8,17 @@ let asking = null;
 
 /** An answer that is no success, with the service's own words (RFC 9457 `detail`). */
 export class ServiceError extends Error {
+  /** @param {string} message @param {number} status */
   constructor(message, status) {
     super(message);
     this.status = status;
   }
 }
 
-/** Names the dialog that asks for a key; it resolves to the key, or null if none is given. */
+/**
+ * Names the dialog that asks for a key; it resolves to the key, or null if none is given.
+ * @param {(refused: boolean) => Promise<string | null>} dialog
+ */
 export function onKeyWanted(dialog) {
   askForKey = dialog;
 }
@@ -24,23 +28,23 @@ export function hasKey() {
   return presentKey() !== null;
 }
 
-/** The JSON behind a path of the service. */
+/** The JSON behind a path of the service. @param {string} path */
 export async function getJson(path, /** @type {{ signal?: AbortSignal }} */ { signal } = {}) {
   return (await request(path, { signal })).json();
 }
 
-/** Sends JSON, answers JSON. */
+/** Sends JSON, answers JSON. @param {string} path @param {unknown} body */
 export async function postJson(path, body) {
   const headers = { "Content-Type": "application/json" };
   return (await request(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 }
 
-/** Sends fields as a form; those that are null or empty are left out. */
+/** Sends fields as a form; those that are null or empty are left out. @param {string} path @param {Record<string, any>} fields */
 export async function postForm(path, fields, /** @type {{ signal?: AbortSignal }} */ { signal } = {}) {
   return (await request(path, { method: "POST", body: formOf(fields), signal })).json();
 }
 
-/** One slice as Hounsfield units: little-endian 16-bit, rows x columns. */
+/** One slice as Hounsfield units: little-endian 16-bit, rows x columns. @param {string} path */
 export async function getSlice(path) {
   const answer = await request(path);
   const bytes = await answer.arrayBuffer();
@@ -52,7 +56,10 @@ export async function getSlice(path) {
   return new Int16Array(bytes);
 }
 
-/** Sends files; `onProgress` hears how much has left, as a share in [0, 1], `signal` aborts. */
+/**
+ * Sends files; `onProgress` hears how much has left, as a share in [0, 1], `signal` aborts.
+ * @param {string} path @param {File[]} files @param {Record<string, any>} fields @param {{ onProgress: (share: number) => void, signal: AbortSignal }} options
+ */
 export async function sendFiles(path, files, fields, { onProgress, signal }) {
   const form = formOf(fields);
   for (const file of files) form.append(files.length > 1 ? "files" : "file", file, file.webkitRelativePath || file.name);
@@ -66,7 +73,10 @@ export async function sendFiles(path, files, fields, { onProgress, signal }) {
   }
 }
 
-/** Puts a picture of the service into an img; with a key it has to be fetched by hand. */
+/**
+ * Puts a picture of the service into an img; with a key it has to be fetched by hand.
+ * @param {HTMLImageElement} image @param {string} path
+ */
 export async function showPicture(image, path) {
   image.addEventListener("error", () => tellMissing(image), { once: true });
   if (!hasKey()) {
@@ -91,7 +101,7 @@ function tellMissing(image) {
   image.replaceWith(words);
 }
 
-/** The path of one lesion's resource. */
+/** The path of one lesion's resource. @param {string} lesionId */
 export function lesionPath(lesionId, rest = "") {
   return `v1/lesions/${encodeURIComponent(lesionId)}${rest}`;
 }
@@ -108,6 +118,7 @@ async function request(path, options = {}) {
   }
 }
 
+/** @param {string} path @param {RequestInit} options */
 async function fetchOnce(path, options) {
   try {
     return await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } });
@@ -117,6 +128,7 @@ async function fetchOnce(path, options) {
   }
 }
 
+/** @param {string} path @param {FormData} form @param {{ onProgress: (share: number) => void, signal: AbortSignal }} options */
 function sendOnce(path, form, { onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
@@ -136,6 +148,7 @@ function sendOnce(path, form, { onProgress, signal }) {
 
 // Several requests may be refused at once: one dialog serves them all, and a request that was sent
 // before its key came is only sent again.
+/** @param {string | null} used */
 async function renewKey(used) {
   if (presentKey() !== used) return true;
   asking ??= askForKey(hasKey()).finally(() => { asking = null; });
@@ -149,11 +162,13 @@ function presentKey() {
   return sessionStorage.getItem(KEY_NAME);
 }
 
+/** @returns {Record<string, string>} */
 function authorization() {
   const key = presentKey();
   return key === null ? {} : { Authorization: `Bearer ${key}` };
 }
 
+/** @param {Record<string, any>} fields */
 function formOf(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
@@ -162,6 +177,7 @@ function formOf(fields) {
   return form;
 }
 
+/** @param {string} text */
 function parse(text) {
   try {
     return JSON.parse(text);
@@ -170,7 +186,9 @@ function parse(text) {
   }
 }
 
+/** @param {number} status @param {any} document */
 function refusal(status, document) {
+  /** @type {Record<number, string>} */
   const words = {
     401: "The service wants an API key: reload the page to enter one.",
     429: "Too many requests in a short time: wait a moment and try again.",

@@ -1,6 +1,7 @@
 // Builds elements without markup in strings: text stays text, whatever an id or a file is called.
 
 const SVG = "http://www.w3.org/2000/svg";
+/** @type {Record<string, string>} */
 const ICONS = {
   close: "M4 4l8 8M12 4l-8 8",
   left: "M10 3L5 8l5 5",
@@ -52,7 +53,7 @@ export function makeSvg(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** A drawn sign of 16 pixels that says nothing to a screen reader. */
+/** A drawn sign of 16 pixels that says nothing to a screen reader. @param {string} name */
 export function icon(name, size = 16) {
   const attributes = { viewBox: "0 0 16 16", width: size, height: size, class: "icon" };
   return makeSvg("svg", { ...attributes, "aria-hidden": "true" }, makeSvg("path", { d: ICONS[name] }));
@@ -95,11 +96,12 @@ export function byId(id) {
   return found;
 }
 
-/** A form field under its name. */
+/** A form field under its name. @param {string} label @param {Node} input */
 export function field(label, input) {
   return make("label", { className: "field" }, make("span", { textContent: label }), input);
 }
 
+/** @param {any} node @param {Record<string, any>} properties @param {any[]} children */
 function fill(node, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
     if (value === null || value === undefined) continue;
@@ -113,6 +115,7 @@ function fill(node, properties, children) {
   return node;
 }
 
+/** @param {Element} node @param {Record<string, any>} listeners */
 function listen(node, listeners) {
   for (const [kind, listener] of Object.entries(listeners)) node.addEventListener(kind, listener);
 }

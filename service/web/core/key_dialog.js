@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 
-/** Resolves to the key, or null if the reader gives none; `refused` if the last one was wrong. */
+/** Resolves to the key, or null if the reader gives none; `refused` if the last one was wrong. @param {boolean} refused */
 export function askForKey(refused) {
   const input = make("input", { type: "password", required: true, autocomplete: "off", name: "key" });
   const words = refused

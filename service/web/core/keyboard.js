@@ -18,7 +18,7 @@ let viewKeys = { title: "", entries: [] };
 /** @type {string | null} */
 let prefix = null;
 
-/** Sets the keys of the view that is shown: entries of {keys, words, run, shown}. */
+/** Sets the keys of the view that is shown: entries of {keys, words, run, shown}. @param {string} title @param {KeyEntry[]} entries */
 export function useKeys(title, entries) {
   viewKeys = { title, entries };
 }
@@ -60,6 +60,7 @@ addEventListener("keydown", (event) => {
   if (entry.run(event) !== false) event.preventDefault();
 });
 
+/** @param {string} title @param {KeyEntry[]} entries */
 function section(title, entries) {
   const rows = entries.flatMap(({ keys, shown, words }) => [
     make("dt", {}, ...(shown ?? keys).map((key) => make("kbd", { textContent: key }))),
@@ -68,12 +69,19 @@ function section(title, entries) {
   return make("section", {}, make("h3", { textContent: title }), make("dl", {}, ...rows));
 }
 
+/** @param {KeyboardEvent} options */
 function isTyping({ target }) {
-  return target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
+  return elementOf(target).matches("input:not([type=range]):not([type=checkbox]), select, textarea");
 }
 
 // Enter and space press the button that has the focus; arrows move a slider.
+/** @param {KeyboardEvent} options */
 function leavesToControl({ key, target }) {
-  if (["Enter", " "].includes(key)) return target.matches("button, a, summary, input");
-  return key.startsWith("Arrow") && target.matches("input[type=range]");
+  if (["Enter", " "].includes(key)) return elementOf(target).matches("button, a, summary, input");
+  return key.startsWith("Arrow") && elementOf(target).matches("input[type=range]");
+}
+
+/** Keys go to an element, never to the bare window. @param {EventTarget | null} target */
+function elementOf(target) {
+  return /** @type {Element} */ (target);
 }

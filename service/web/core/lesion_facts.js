@@ -4,17 +4,20 @@ import { lesionPath, showPicture } from "./api.js";
 import { make } from "./dom.js";
 import { typeColour } from "./vocabulary.js";
 
+/** What a picture of a lesion needs to be told of it.
+ * @typedef {Pick<LesionOut, "lesion_id" | "patient_id" | "lesion_type" | "long_mm" | "short_mm">} PicturedLesion */
+
 const PICTURE_MM = 120;
 const CROP_DIAMETERS = 3.2;
 const MOST_CROP = 2.4;
 
-/** The type with its dot. */
+/** The type with its dot. @param {string} type */
 export function typeLabel(type) {
   const dot = make("i", { className: "dot", style: { "--type": typeColour(type) } });
   return make("span", { className: "type" }, dot, make("span", { textContent: type }));
 }
 
-/** `23.4 × 17.1 mm`, or what is known of it. */
+/** `23.4 × 17.1 mm`, or what is known of it. @param {Pick<LesionOut, "long_mm" | "short_mm">} lesion */
 export function sizeText(lesion) {
   if (lesion.long_mm === null) return "size unknown";
   const short = lesion.short_mm === null ? "" : ` × ${lesion.short_mm.toFixed(1)}`;
@@ -33,7 +36,7 @@ export function changeText({ role, change_mm: change, change_pct: percent, lesio
   return `${prior.toFixed(1)} → ${current.toFixed(1)} mm (${signed(percent, 0, "%")})`;
 }
 
-/** A number with its sign, a true minus, and its unit. */
+/** A number with its sign, a true minus, and its unit. @param {number} value @param {number} digits @param {string} unit */
 export function signed(value, digits, unit) {
   const rounded = Math.abs(value).toFixed(digits);
   const isZero = Number(rounded) === 0;
@@ -41,17 +44,17 @@ export function signed(value, digits, unit) {
   return `${sign}${rounded} ${unit}`;
 }
 
-/** A number in a column: a true minus instead of a hyphen. */
+/** A number in a column: a true minus instead of a hyphen. @param {number} value @param {number} digits */
 export function decimal(value, digits) {
   return value.toFixed(digits).replace("-", "−");
 }
 
-/** `1 study`, `3 studies`. */
+/** `1 study`, `3 studies`. @param {number} count @param {string} word */
 export function plural(count, word, many = `${word}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? word : many}`;
 }
 
-/** The lesion's picture under its type's window, its box drawn: 120 mm wide. */
+/** The lesion's picture under its type's window, its box drawn: 120 mm wide. @param {PicturedLesion} lesion */
 export function patchPicture(lesion, { size = 240, eager = false } = {}) {
   const image = make("img", {
     className: "patch",
@@ -65,7 +68,10 @@ export function patchPicture(lesion, { size = 240, eager = false } = {}) {
   return image;
 }
 
-/** The middle of that picture, so that a small lesion is still seen in a small square. */
+/**
+ * The middle of that picture, so that a small lesion is still seen in a small square.
+ * @param {PicturedLesion} lesion @param {number} size
+ */
 export function croppedPicture(lesion, size) {
   const image = patchPicture(lesion, { size });
   const wanted = CROP_DIAMETERS * (lesion.long_mm ?? PICTURE_MM);

@@ -3,7 +3,7 @@
 import { sentence } from "./api.js";
 import { button, icon, make } from "./dom.js";
 
-/** Nothing yet: what it is for and what to do. */
+/** Nothing yet: what it is for and what to do. @param {string} sign @param {string} title @param {string} words @param {...Node} actions */
 export function emptyState(sign, title, words, ...actions) {
   return state("empty", sign, title, words, actions);
 }
@@ -20,7 +20,7 @@ export function errorState(error, retry = null, words = "Try again") {
   return node;
 }
 
-/** Waiting, with a word; `share` in [0, 1] makes it a bar. */
+/** Waiting, with a word; `share` in [0, 1] makes it a bar. @param {string} words */
 export function loadingState(words, share = null) {
   const bar = make("progress", { max: 1 });
   if (share !== null) bar.value = share;
@@ -28,24 +28,25 @@ export function loadingState(words, share = null) {
   return make("div", { className: "state loading", role: "status" }, sign, make("p", { textContent: words }));
 }
 
-/** What to know before trusting the numbers: one line that opens to the whole of it. */
+/** What to know before trusting the numbers: one line that opens to the whole of it. @param {string} words */
 export function warning(words) {
   const text = make("summary", { textContent: sentence(words), title: words });
   return make("details", { className: "warning" }, text);
 }
 
-/** Grey cards where results will stand. */
+/** Grey cards where results will stand. @param {number} count */
 export function skeletonCards(count) {
   const cards = Array.from({ length: count }, () => make("div", { className: "card skeleton" }));
   return make("div", { className: "cards", "aria-hidden": "true" }, ...cards);
 }
 
-/** Grey lines where a list will stand. */
+/** Grey lines where a list will stand. @param {number} count */
 export function skeletonRows(count) {
   const rows = Array.from({ length: count }, () => make("div", { className: "row skeleton" }));
   return make("div", { className: "rows", "aria-hidden": "true" }, ...rows);
 }
 
+/** @param {string} kind @param {string} sign @param {string} title @param {string} words @param {Node[]} actions */
 function state(kind, sign, title, words, actions) {
   return make(
     "div",

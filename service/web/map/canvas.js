@@ -3,6 +3,8 @@
 import { contextOf, make } from "../core/dom.js";
 import { MapDots } from "./dots.js";
 
+/** @typedef {import("../viewer/projection.js").Pair} Pair */
+
 const MARGIN_PX = 36;
 const PICK_PX = 12;
 const CELLS = 64;
@@ -12,8 +14,11 @@ const CLICK_PX = 4;
 /** Draws points with x, y in [0, 1]. Events: `hover` and `pick` with a point's place or null. */
 export class MapCanvas extends EventTarget {
   element = make("canvas", { tabIndex: 0, role: "img", "aria-label": "Map of the lesions; arrows walk from lesion to lesion" });
+  /** @type {MapPoint[]} */
   #points = [];
+  /** @type {string[]} */
   #colours = [];
+  /** @type {boolean[]} */
   #shown = [];
   #cells = new Map();
   #dots = new MapDots();
@@ -23,7 +28,9 @@ export class MapCanvas extends EventTarget {
   /** @type {[number, number]} */
   #center = [0.5, 0.5];
   #zoom = 1;
+  /** @type {number | null} */
   #hovered = null;
+  /** @type {number | null} */
   #marked = null;
   /** @type {{ at: [number, number], moved: number } | null} */
   #press = null;
@@ -40,7 +47,7 @@ export class MapCanvas extends EventTarget {
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
-  /** The points, as {x, y, patient_id}. */
+  /** The points, as {x, y, patient_id}. @param {MapPoint[]} points */
   setPoints(points) {
     this.#points = points;
     this.#cells.clear();
@@ -52,20 +59,20 @@ export class MapCanvas extends EventTarget {
     this.repaint();
   }
 
-  /** Their colours, and which of them are shown. */
+  /** Their colours, and which of them are shown. @param {string[]} colours @param {boolean[]} shown */
   setLook(colours, shown) {
     this.#colours = colours;
     this.#shown = shown;
     this.repaint();
   }
 
-  /** Rings one point, null none. */
+  /** Rings one point, null none. @param {number | null} place */
   mark(place) {
     this.#marked = place;
     this.paint();
   }
 
-  /** Makes one point the one under the pointer. */
+  /** Makes one point the one under the pointer. @param {number | null} place */
   hover(place) {
     if (place === this.#hovered) return;
     this.#hovered = place;
@@ -89,7 +96,7 @@ export class MapCanvas extends EventTarget {
     this.repaint();
   }
 
-  /** Zooms about a point of the screen. */
+  /** Zooms about a point of the screen. @param {number} factor */
   zoom(factor, at = this.#middle()) {
     const before = this.#toMap(at);
     this.#zoom = Math.min(Math.max(this.#zoom * factor, 1), MOST_ZOOM);
@@ -110,7 +117,10 @@ export class MapCanvas extends EventTarget {
     return this.#toScreen([x, y]);
   }
 
-  /** The nearest shown point in a direction from another; the one in the middle to begin with. */
+  /**
+   * The nearest shown point in a direction from another; the one in the middle to begin with.
+   * @param {number | null} from @param {[number, number]} pair
+   */
   walk(from, [dx, dy]) {
     const start = from === null ? this.#middle() : this.screenOf(from);
     let best = null;
@@ -190,7 +200,7 @@ export class MapCanvas extends EventTarget {
     }
   }
 
-  /** The shown points as dots in device pixels. */
+  /** The shown points as dots in device pixels. @returns {Generator<[number, number, string]>} */
   *#visible() {
     for (const [place, point] of this.#points.entries()) {
       if (!this.#shown[place]) continue;
@@ -199,6 +209,7 @@ export class MapCanvas extends EventTarget {
     }
   }
 
+  /** @param {CanvasRenderingContext2D} context @param {number} place */
   #paintPatient(context, place) {
     const patient = this.#points[place].patient_id;
     const from = this.screenOf(place);
@@ -213,6 +224,7 @@ export class MapCanvas extends EventTarget {
     context.stroke();
   }
 
+  /** @param {CanvasRenderingContext2D} context @param {number} place @param {number} radius */
   #paintRing(context, place, radius) {
     const [left, top] = this.screenOf(place);
     context.beginPath();
@@ -222,6 +234,7 @@ export class MapCanvas extends EventTarget {
     context.stroke();
   }
 
+  /** @param {Pair} at */
   #nearest(at) {
     const reach = PICK_PX / this.#scale();
     const [x, y] = this.#toMap(at);
@@ -239,6 +252,7 @@ export class MapCanvas extends EventTarget {
     return best;
   }
 
+  /** @param {PointerEvent} event */
   #down(event) {
     this.element.setPointerCapture(event.pointerId);
     this.#press = { at: [event.offsetX, event.offsetY], moved: 0 };
@@ -262,6 +276,7 @@ export class MapCanvas extends EventTarget {
     this.repaint();
   }
 
+  /** @param {PointerEvent} event */
   #up(event) {
     if (this.#press === null) return;
     const isClick = this.#press.moved <= CLICK_PX;
@@ -271,6 +286,7 @@ export class MapCanvas extends EventTarget {
     if (isClick && place !== null) this.dispatchEvent(new CustomEvent("pick", { detail: place }));
   }
 
+  /** @param {WheelEvent} event */
   #turn(event) {
     event.preventDefault();
     this.zoom(Math.exp(-event.deltaY / 400), [event.offsetX, event.offsetY]);
@@ -282,6 +298,7 @@ export class MapCanvas extends EventTarget {
   }
 }
 
+/** @param {number} x @param {number} y */
 function cellOf(x, y) {
   return `${Math.floor(x * CELLS)},${Math.floor(y * CELLS)}`;
 }

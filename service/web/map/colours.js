@@ -13,17 +13,23 @@ const SHADES = 24;
 
 export const COLOURINGS = { type: "Type", size: "Size", patient: "Patient" };
 
-/** The colour of each point; few distinct ones, so that a dot of each is drawn once. */
+/**
+ * The colour of each point; few distinct ones, so that a dot of each is drawn once.
+ * @param {MapPoint[]} points @param {string} colouring
+ */
 export function coloursOf(points, colouring) {
   if (colouring === "size") return points.map(({ long_mm: mm }) => sizeColour(mm));
   if (colouring === "patient") {
     const places = new Map([...new Set(points.map(({ patient_id: id }) => id))].map((id, place) => [id, place]));
-    return points.map(({ patient_id: id }) => patientColour(places.get(id)));
+    return points.map(({ patient_id: id }) => patientColour(places.get(id) ?? 0));
   }
   return points.map(({ lesion_type: type }) => typeColour(type));
 }
 
-/** What the colours mean; `hidden` types are off, `onToggle` hears the one clicked. */
+/**
+ * What the colours mean; `hidden` types are off, `onToggle` hears the one clicked.
+ * @param {MapPoint[]} points @param {string} colouring @param {{ hidden: Set<string>, onToggle: (type: string) => void }} options
+ */
 export function legendOf(points, colouring, { hidden, onToggle }) {
   if (colouring === "size") return sizeLegend(points);
   if (colouring === "patient") return patientLegend(points);
@@ -38,6 +44,7 @@ export function legendOf(points, colouring, { hidden, onToggle }) {
   return make("div", { className: "legend", role: "group", "aria-label": "Lesion types" }, ...rows);
 }
 
+/** @param {MapPoint[]} points */
 function sizeLegend(points) {
   const unknown = points.filter(({ long_mm: mm }) => mm === null).length;
   const ramp = make("div", { className: "ramp", style: { background: `linear-gradient(to right, ${SIZE_STOPS.map(rgb).join(", ")})` } });
@@ -46,12 +53,14 @@ function sizeLegend(points) {
   return make("div", { className: "legend" }, ramp, make("div", { className: "ticks number" }, ...ticks), make("p", { className: "faint", textContent: words }));
 }
 
+/** @param {MapPoint[]} points */
 function patientLegend(points) {
   const patients = new Set(points.map(({ patient_id: id }) => id)).size;
   const words = `${plural(patients, "patient")}. Lines join the lesions of the patient under the pointer.`;
   return make("div", { className: "legend" }, make("p", { className: "faint", textContent: words }));
 }
 
+/** @param {number | null} millimetres */
 function sizeColour(millimetres) {
   if (millimetres === null) return typeColour("unknown");
   const share = Math.round(shareOf(millimetres) * SHADES) / SHADES;
@@ -63,11 +72,13 @@ function sizeColour(millimetres) {
   return rgb(mix);
 }
 
+/** @param {number} millimetres */
 function shareOf(millimetres) {
   const [low, high] = SIZE_RANGE_MM.map(Math.log);
   return Math.min(Math.max((Math.log(Math.max(millimetres, 0.1)) - low) / (high - low), 0), 1);
 }
 
+/** @param {number} place */
 function patientColour(place) {
   return `hsl(${Math.round((place * GOLDEN_ANGLE) % 360)} 62% 66%)`;
 }

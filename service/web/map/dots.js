@@ -3,6 +3,8 @@
 
 import { contextOf } from "../core/dom.js";
 
+/** @typedef {{ side: number, bytes: Uint8ClampedArray, words: Uint32Array }} Stamp */
+
 const EDGE = "rgba(10, 13, 17, 0.8)";
 
 /** A layer of round dots, painted once for a view and then copied. */
@@ -14,6 +16,7 @@ export class MapDots {
   /**
    * Paints the layer anew, `width` by `height` device pixels. `dots` gives the middle of each, in device
    * pixels, and its colour; a later dot lies over an earlier one.
+   * @param {number} width @param {number} height @param {number} radius @param {Iterable<[number, number, string]>} dots
    */
   paint(width, height, radius, dots) {
     if (width < 1 || height < 1) return;
@@ -29,11 +32,15 @@ export class MapDots {
     context.putImageData(picture, 0, 0);
   }
 
-  /** Copies the layer over a canvas of the same size. */
+  /**
+   * Copies the layer over a canvas of the same size.
+   * @param {CanvasRenderingContext2D} context @param {number} width @param {number} height
+   */
   copyTo(context, width, height) {
     if (this.#canvas.width > 0) context.drawImage(this.#canvas, 0, 0, width, height);
   }
 
+  /** @param {ImageData} picture @param {Uint32Array} pixels @param {[number, number]} pair @param {Stamp} stamp */
   #stamp(picture, pixels, [x, y], stamp) {
     const { width, height, data } = picture;
     const { side, bytes, words } = stamp;
@@ -51,6 +58,7 @@ export class MapDots {
     }
   }
 
+  /** @param {string} colour */
   #stampOf(colour) {
     const kept = this.#stamps.get(colour);
     if (kept !== undefined) return kept;
@@ -70,7 +78,10 @@ export class MapDots {
   }
 }
 
-/** Lays a pixel of a share `alpha` over another; neither is multiplied by its own alpha. */
+/**
+ * Lays a pixel of a share `alpha` over another; neither is multiplied by its own alpha.
+ * @param {Uint8ClampedArray} below @param {number} at @param {Uint8ClampedArray} above @param {number} from @param {number} alpha
+ */
 function blend(below, at, above, from, alpha) {
   const rest = (below[at + 3] / 255) * (1 - alpha);
   const whole = alpha + rest;

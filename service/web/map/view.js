@@ -8,6 +8,9 @@ import { emptyState, errorState, loadingState } from "../core/states.js";
 import { MapCanvas } from "./canvas.js";
 import { COLOURINGS, coloursOf, legendOf } from "./colours.js";
 
+/** @typedef {import("../core/route.js").Params} Params */
+
+/** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const WHOLE = [0.5, 0.5, 1];
 const TIP_WIDTH = 190;
@@ -36,7 +39,7 @@ export class MapView {
     this.#canvas.addEventListener("settled", () => this.#keepPlace());
   }
 
-  /** Keys of this view. */
+  /** Keys of this view. @returns {import("../core/keyboard.js").KeyEntry[]} */
   keys() {
     const walks = Object.keys(ARROWS);
     return [
@@ -50,7 +53,7 @@ export class MapView {
     ];
   }
 
-  /** Brings the view to the state of the URL. */
+  /** Brings the view to the state of the URL. @param {Params} params */
   show(params) {
     this.#params = params;
     const place = (params.at ?? "").split(",").map(Number);
@@ -89,13 +92,14 @@ export class MapView {
     this.#drawSide(colouring, hidden);
   }
 
+  /** @param {string} colouring @param {Set<string>} hidden */
   #drawSide(colouring, hidden) {
     const choices = Object.entries(COLOURINGS).map(([name, words]) => {
       const choice = button(words, { run: () => change({ colour: name }, { replace: true }), className: "preset" });
       choice.setAttribute("aria-pressed", String(name === colouring));
       return choice;
     });
-    const onToggle = (type) => {
+    const onToggle = (/** @type {string} */ type) => {
       const without = hidden.has(type) ? [...hidden].filter((one) => one !== type) : [...hidden, type];
       change({ without: without.join(",") || null }, { replace: true });
     };
@@ -111,6 +115,7 @@ export class MapView {
     );
   }
 
+  /** @param {number | null} place */
   #showTip(place) {
     this.#tip.hidden = place === null;
     if (place === null) return;
@@ -128,12 +133,14 @@ export class MapView {
     this.#tip.style.setProperty("translate", `${Math.round(x)}px ${Math.round(y)}px`);
   }
 
+  /** @param {number | null} place */
   #search(place) {
     if (place === null) return false;
     go("search", { lesion: this.#points[place].lesion_id });
     return true;
   }
 
+  /** @param {[number, number]} direction */
   #walk(direction) {
     const place = this.#canvas.walk(this.#canvas.hovered, direction);
     if (place !== null) this.#canvas.hover(place);
@@ -157,6 +164,7 @@ export class MapView {
     keep({ at });
   }
 
+  /** @param {Node | null} state */
   #setCover(state) {
     this.#cover.hidden = state === null;
     this.#cover.replaceChildren(...(state === null ? [] : [state]));

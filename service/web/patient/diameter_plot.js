@@ -4,26 +4,38 @@ import { all, make, makeSvg } from "../core/dom.js";
 import { sizeText } from "../core/lesion_facts.js";
 import { trackColour } from "./tracks_sheet.js";
 
+/** @typedef {import("./track_marks.js").TrackMarks} TrackMarks */
+
+/**
+ * @typedef {PointOut & { long_mm: number, column: number }} Point
+ * @typedef {{ track: TrackOut, points: Point[], isTarget: boolean }} Series
+ * @typedef {{ step: number, top: number, x: (column: number) => number, y: (millimetres: number) => number }} Scale
+ * @typedef {{ track: TrackOut, x: number, y: number }} Label
+ */
+
 const MARGIN = { left: 58, right: 56, top: 14, bottom: 26 };
 const LABEL_GAP = 13;
 
 /** A plot that fills its element and follows its width. */
 export class DiameterPlot {
   element = make("div", { className: "diameters" });
+  /** @type {TrackMarks | null} */
   #marks = null;
   #onLesion;
 
+  /** @param {(id: string) => void} onLesion */
   constructor(onLesion) {
     this.#onLesion = onLesion;
     new ResizeObserver(() => this.#draw()).observe(this.element);
   }
 
+  /** @param {TrackMarks} marks */
   show(marks) {
     this.#marks = marks;
     this.#draw();
   }
 
-  /** Brings one track forward; null none. */
+  /** Brings one track forward; null none. @param {string | null} trackId */
   light(trackId) {
     for (const group of all(this.element, "[data-track]")) {
       group.classList.toggle("lit", group.dataset.track === trackId);
@@ -47,6 +59,7 @@ export class DiameterPlot {
     this.element.replaceChildren(plot);
   }
 
+  /** @param {Series} options @param {Scale} scale */
   #line({ track, points, isTarget }, scale) {
     const at = points.map((point) => [scale.x(point.column), scale.y(point.long_mm)]);
     const colour = trackColour(track);
@@ -63,23 +76,28 @@ export class DiameterPlot {
   }
 }
 
+/** The measured marks of each track. @param {TrackMarks} marks @returns {Series[]} */
 function seriesOf(marks) {
   return marks.document.response.growth.flatMap((growth) => {
     const track = marks.document.tracks.find(({ track_id: id }) => id === growth.track_id);
-    const points = growth.points
-      .filter(({ long_mm: mm }) => mm !== null)
-      .map((point) => ({ ...point, column: marks.columns.get(point.study_id) }));
+    const points = growth.points.flatMap((point) => {
+      const { long_mm: mm } = point;
+      return mm === null ? [] : [{ ...point, long_mm: mm, column: marks.columns.get(point.study_id) ?? 0 }];
+    });
     const isTarget = marks.targets.has(growth.track_id);
-    return points.length === 0 ? [] : [{ track, points, isTarget }];
+    return track === undefined || points.length === 0 ? [] : [{ track, points, isTarget }];
   });
 }
 
-/** Time to scale where every study has a date, else a step a study. */
+/**
+ * Time to scale where every study has a date, else a step a study.
+ * @param {TrackMarks} marks @param {Series[]} series @param {[number, number]} size @returns {Scale}
+ */
 function scaleOf(marks, series, [width, height]) {
   const days = marks.document.studies.map(({ study_date: day }) => Date.parse(day ?? ""));
-  const dated = marks.document.ordered_by === "study_date" && days.every(Number.isFinite) && days.at(-1) > days[0];
+  const dated = marks.document.ordered_by === "study_date" && days.every(Number.isFinite) && days[days.length - 1] > days[0];
   const times = dated ? days : days.map((_, column) => column);
-  const span = times.at(-1) - times[0] || 1;
+  const span = times[times.length - 1] - times[0] || 1;
   const largest = Math.max(...series.flatMap(({ points }) => points.map(({ long_mm: mm }) => mm)));
   const step = [2, 5, 10, 20, 50, 100, 200].find((one) => largest / one <= 4.5) ?? 500;
   const top = Math.ceil((largest * 1.02) / step) * step;
@@ -93,6 +111,7 @@ function scaleOf(marks, series, [width, height]) {
   };
 }
 
+/** @param {TrackMarks} marks @param {Scale} scale @param {[number, number]} pair */
 function axes(marks, scale, [width, height]) {
   const parts = [];
   for (let mm = 0; mm <= scale.top; mm += scale.step) {
@@ -111,10 +130,13 @@ function axes(marks, scale, [width, height]) {
   return parts;
 }
 
-/** Track names at the right end of their lines, moved apart where they would cover each other. */
+/**
+ * Track names at the right end of their lines, moved apart where they would cover each other.
+ * @param {Series[]} series @param {Scale} scale
+ */
 function endLabels(series, scale) {
   const labels = series.map(({ track, points }) => {
-    const last = points.at(-1);
+    const last = points[points.length - 1];
     return { track, x: scale.x(last.column) + 9, y: scale.y(last.long_mm) + 4 };
   });
   labels.sort((a, b) => a.y - b.y);
@@ -127,8 +149,12 @@ function endLabels(series, scale) {
   });
 }
 
-/** Moves labels of one column apart: downwards (1), or upwards (-1) from a lowest place. */
+/**
+ * Moves labels of one column apart: downwards (1), or upwards (-1) from a lowest place.
+ * @param {Label[]} labels @param {number} direction @param {number} lowest
+ */
 function spread(labels, direction, lowest) {
+  /** @type {Label[]} */
   const taken = [];
   for (const label of labels) {
     if (direction < 0) label.y = Math.min(label.y, lowest);

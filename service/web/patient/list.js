@@ -10,6 +10,7 @@ const PAGE = 100;
 /** Rows of patients; `onPick` hears the id of the one chosen. */
 export class PatientList {
   #onPick;
+  /** @type {string | null} */
   #chosen = null;
   /** @type {string | null} */
   #after = null;
@@ -17,6 +18,7 @@ export class PatientList {
   #list = make("div", { className: "rows", role: "listbox", "aria-label": "Patients" });
   #more = make("button", { type: "button", className: "plain wide", textContent: "More patients", hidden: true });
 
+  /** @param {(id: string) => void} onPick */
   constructor(onPick) {
     this.#onPick = onPick;
     const form = make("form", { className: "filter-row" }, this.#wanted);
@@ -42,6 +44,7 @@ export class PatientList {
     await this.#next();
   }
 
+  /** @param {string | null} patientId */
   choose(patientId) {
     this.#chosen = patientId;
     for (const row of all(this.#list, "[data-patient]")) {
@@ -59,6 +62,7 @@ export class PatientList {
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (after !== null) query.set("after", after);
     try {
+      /** @type {PatientPage} */
       const page = await getJson(`v1/patients?${query}`);
       const rows = page.patients.map((patient) => this.#row(patient));
       if (isFirst) this.#list.replaceChildren(...rows);
@@ -73,6 +77,7 @@ export class PatientList {
     }
   }
 
+  /** @param {PatientOut} options */
   #row({ patient_id: id, studies, lesions }) {
     const row = make(
       "button",
@@ -90,11 +95,12 @@ export class PatientList {
     }
   }
 
+  /** @param {KeyboardEvent} event */
   #walk(event) {
-    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-    const row = event.target.closest("[data-patient]");
-    if (step === undefined || row === null) return;
-    row[step]?.focus();
+    const row = /** @type {Element} */ (event.target).closest("[data-patient]");
+    if (row === null || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+    const next = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
+    if (next instanceof HTMLElement) next.focus();
     event.preventDefault();
     event.stopPropagation();
   }

@@ -4,13 +4,22 @@ import { button, make } from "../core/dom.js";
 import { decimal, sizeText } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
 import { linkWords, toneColour } from "../core/vocabulary.js";
+import { boxOf } from "../viewer/proposals.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { linkViewers } from "../viewer/linking.js";
 import { Pane } from "../viewer/pane.js";
 import { Toolbar } from "../viewer/toolbar.js";
 import { windowForType, windowOf } from "../viewer/windows.js";
 
+/** @typedef {import("../viewer/windows.js").HuWindow} HuWindow */
+/** @typedef {import("../viewer/viewport.js").Viewport} Viewport */
+
+/**
+ * @typedef {{ link: LinkOut | null, word: string | null, canUndo: boolean, error: any, isBusy: boolean }} PairState
+ */
+
 const SAME_COLOUR = "#56d364";
+/** @type {Record<string, string>} */
 const TERM_WORDS = { similarity: "appearance", in_plane: "in-plane position", height: "craniocaudal position", size: "size", type: "type" };
 
 /** The drawer; `on` holds onDecide(decision), onUndo and onClose. */
@@ -20,6 +29,7 @@ export class PairPanel {
   #panes = [0, 1].map((place) => new Pane("followup", { label: place === 0 ? "prior" : "current", colour: SAME_COLOUR }));
   #facts = make("div", { className: "pair-facts" });
 
+  /** @param {{ onDecide: (decision: string) => void, onUndo: () => void, onClose: () => void }} on */
   constructor(on) {
     this.#on = on;
     const [one, other] = this.#panes;
@@ -42,25 +52,32 @@ export class PairPanel {
     );
   }
 
-  /** Shows one lesion or two; `link` is what the matcher made of them, `word` a reader's decision. */
+  /**
+   * Shows one lesion or two; `link` is what the matcher made of them, `word` a reader's decision.
+   * @param {LesionOut[]} lesions @param {PairState} options
+   */
   show(lesions, { link, word, canUndo, error, isBusy }) {
     for (const [place, pane] of this.#panes.entries()) this.#showPane(pane, lesions[place] ?? null, place, lesions);
     this.#facts.replaceChildren(...this.#factsOf(lesions, { link, word, canUndo, error, isBusy }));
   }
 
+  /** @param {HuWindow} window */
   setWindow(window) {
     this.each((viewer) => viewer.setWindow(window));
     this.toolbar.showWindow(window);
   }
 
+  /** @param {(viewer: Viewport) => void} act */
   each(act) {
     for (const { viewer } of this.#panes) act(viewer);
   }
 
+  /** @param {number} count */
   step(count) {
     this.#panes[0].viewer.step(count);
   }
 
+  /** @param {Pane} pane @param {LesionOut | null} lesion @param {number} place @param {LesionOut[]} lesions */
   async #showPane(pane, lesion, place, lesions) {
     pane.element.hidden = lesion === null;
     if (lesion !== null) pane.heading.replaceChildren(...this.#headingOf(lesion, place, lesions.length));
@@ -75,7 +92,7 @@ export class PairPanel {
     const retry = () => { this.#shown[place] = ""; this.#showPane(pane, lesion, place, lesions); };
     const shown = await pane.show(ImageStack.ofLesion(id), { focus: true }, retry);
     if (!shown || this.#shown[place] !== id) return;
-    pane.viewer.showBoxes([{ box: lesion.box, slice: lesion.key_slice_index, colour: SAME_COLOUR }]);
+    pane.viewer.showBoxes([{ box: boxOf(lesion), slice: lesion.key_slice_index, colour: SAME_COLOUR }]);
     const [one, other] = this.#panes.map(({ viewer }) => viewer);
     if (this.#shown.every(Boolean) && one.stack !== null && other.stack !== null) {
       this.each((viewer) => viewer.focus());
@@ -84,6 +101,7 @@ export class PairPanel {
     }
   }
 
+  /** @param {LesionOut} lesion @param {number} place @param {number} count */
   #headingOf(lesion, place, count) {
     const toSearch = make("a", { className: "quiet", href: address("search", { lesion: lesion.lesion_id }), textContent: "Search", title: "Search from this lesion" });
     const close = button("", { sign: "close", run: () => this.#on.onClose(), className: "tool", title: "Close (Esc)", "aria-label": "Close" });
@@ -95,6 +113,7 @@ export class PairPanel {
     ];
   }
 
+  /** @param {LesionOut[]} lesions @param {PairState} options */
   #factsOf(lesions, { link, word, canUndo, error, isBusy }) {
     const undo = button("Undo", { sign: "undo", run: () => this.#on.onUndo(), className: "plain", title: "Take the last decision back (u)", disabled: !canUndo || isBusy });
     if (lesions.length < 2) {
@@ -114,12 +133,14 @@ export class PairPanel {
     ].filter((part) => part !== null);
   }
 
+  /** @param {string} name */
   #useTool(name) {
     this.each((viewer) => viewer.setTool(name));
     this.toolbar.showTool(name);
   }
 }
 
+/** @param {LinkOut | null} link @param {string | null} word */
 function verdict(link, word) {
   if (link === null) {
     const words = word === "reject" ? "A reader said: two different lesions." : "The matcher made no link between these two.";
@@ -131,7 +152,7 @@ function verdict(link, word) {
   return [head, termBars(link.terms)];
 }
 
-/** What each term adds to the log-odds: to the right for, to the left against. */
+/** What each term adds to the log-odds: to the right for, to the left against. @param {MatchTermsOut} terms */
 function termBars(terms) {
   const entries = Object.entries(terms.contributions).filter(([name]) => name in TERM_WORDS);
   const largest = Math.max(1, ...entries.map(([, value]) => Math.abs(value)));

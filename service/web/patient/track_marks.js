@@ -1,5 +1,7 @@
 // The tracks of a patient read for drawing: where each lesion stands, which links are drawn.
 
+/** @typedef {CellOut & { column: number, lesions: LesionOut[] }} Cell */
+
 /** The document of /v1/patients/{id}/tracks with places: a column a study, a row a track. */
 export class TrackMarks {
   /** @param {TracksOut} document */
@@ -20,7 +22,7 @@ export class TrackMarks {
     this.responses = new Map(document.response.studies.map((study) => [study.study_id, study]));
   }
 
-  /** The link of two lesions, null if the matcher made none. */
+  /** The link of two lesions, null if the matcher made none. @param {string} first @param {string} second */
   link(first, second) {
     return this.document.links.find(({ earlier, later }) => {
       return (earlier === first && later === second) || (earlier === second && later === first);
@@ -48,7 +50,7 @@ export class TrackMarks {
   }
 }
 
-/** Days between two dates, null where one is missing. */
+/** Days between two dates, null where one is missing. @param {string | null} before @param {string | null} after */
 export function daysBetween(before, after) {
   if (!before || !after) return null;
   return Math.round((Date.parse(after) - Date.parse(before)) / 86_400_000);

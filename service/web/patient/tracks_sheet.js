@@ -5,9 +5,19 @@ import { croppedPicture, signed, sizeText, typeLabel } from "../core/lesion_fact
 import { linkWords, toneColour, typeColour, vocabulary } from "../core/vocabulary.js";
 import { daysBetween } from "./track_marks.js";
 
+/** @typedef {import("./track_marks.js").TrackMarks} TrackMarks */
+/** @typedef {import("./track_marks.js").Cell} Cell */
+
+/**
+ * @typedef {{ onLesion: (id: string) => void, onLink: (earlier: string, later: string) => void, onTrack: (id: string | null) => void }} SheetListeners
+ */
+
 export const SHEET = { label: 172, column: 164, row: 154, header: 92, patch: 92, top: 24 };
 
-/** Draws the sheet; `on` holds onLesion(id), onLink(earlier, later) and onTrack(id or null). */
+/**
+ * Draws the sheet; `on` holds onLesion(id), onLink(earlier, later) and onTrack(id or null).
+ * @param {TrackMarks} marks @param {{ on: SheetListeners, selected: string[] }} options
+ */
 export function tracksSheet(marks, { on, selected }) {
   const { document } = marks;
   const width = SHEET.label + SHEET.column * document.studies.length;
@@ -18,26 +28,30 @@ export function tracksSheet(marks, { on, selected }) {
   for (const [row, track] of document.tracks.entries()) {
     sheet.append(trackRow(marks, track, row, { on, selected }));
   }
-  for (const line of marks.drawnLines()) {
-    if (line.state !== null) sheet.append(linkButton(marks, line, on, selected));
+  for (const { state, score, ...line } of marks.drawnLines()) {
+    if (state !== null && score !== null) sheet.append(linkButton(marks, { ...line, state, score }, on, selected));
   }
   return sheet;
 }
 
+/** @param {HTMLElement} node @param {number} left @param {number} top */
 function placed(node, left, top) {
   node.style.setProperty("left", `${left}px`);
   node.style.setProperty("top", `${top}px`);
   return node;
 }
 
+/** @param {number} column */
 function columnX(column) {
   return SHEET.label + (column + 0.5) * SHEET.column;
 }
 
+/** @param {number} row */
 function rowY(row) {
   return SHEET.header + row * SHEET.row + SHEET.top + SHEET.patch / 2;
 }
 
+/** @param {TrackMarks} marks @param {StudyOut} study @param {number} column */
 function studyHead(marks, study, column) {
   const { studies, response } = marks.document;
   const days = column === 0 ? null : daysBetween(studies[column - 1].study_date, study.study_date);
@@ -57,6 +71,7 @@ function studyHead(marks, study, column) {
   return placed(head, SHEET.label + column * SHEET.column, 0);
 }
 
+/** @param {StudyResponseOut} found */
 function responseBadge(found) {
   const { category, reason } = found;
   if (category === null) {
@@ -67,12 +82,14 @@ function responseBadge(found) {
   return make("span", { className: "response", title: `${label}: ${reason}` }, badge, make("span", { textContent: label }));
 }
 
+/** @param {number | null | undefined} sum @param {StudyResponseOut | undefined} found */
 function sumText(sum, found) {
   if (sum === undefined || sum === null) return "";
   const change = found?.change_from_baseline_pct ?? null;
   return `sum ${sum.toFixed(1)} mm${change === null ? "" : `  ${signed(change, 0, "%")}`}`;
 }
 
+/** @param {TrackMarks} marks @param {TrackOut} track @param {number} row @param {{ on: SheetListeners, selected: string[] }} options */
 function trackRow(marks, track, row, { on, selected }) {
   const line = make("div", { className: "track-row", dataset: { track: track.track_id } });
   placed(line, 0, SHEET.header + row * SHEET.row);
@@ -87,23 +104,30 @@ function trackRow(marks, track, row, { on, selected }) {
   return line;
 }
 
-/** The mark before a cell's, null for the first. */
+/** The mark before a cell's, null for the first. @param {Cell[]} cells @param {Cell} cell */
 function before(cells, cell) {
   return cells.slice(0, cell.column).findLast(({ lesions }) => lesions.length > 0)?.lesions[0] ?? null;
 }
 
+/** What is known of a track's growth. @param {GrowthOut} growth */
+function growthWords({ change_mm: mm, change_pct: percent, growth_mm_per_month: monthly, volume_doubling_days: days }) {
+  const words = [];
+  if (mm !== null && percent !== null) words.push(`${signed(mm, 1, "mm")}  ${signed(percent, 0, "%")}`);
+  if (monthly !== null) words.push(`${signed(monthly, 1, "mm")} a month`);
+  if (days !== null) words.push(`volume ${days > 0 ? "doubles" : "halves"} in ${Math.abs(days).toFixed(0)} d`);
+  return words;
+}
+
+/** @param {TrackMarks} marks @param {TrackOut} track */
 function trackLabel(marks, track) {
   const target = marks.targets.get(track.track_id);
   const growth = marks.growth.get(track.track_id);
-  const words = [];
-  if (growth.change_pct !== null) words.push(`${signed(growth.change_mm, 1, "mm")}  ${signed(growth.change_pct, 0, "%")}`);
-  if (growth.growth_mm_per_month !== null) words.push(`${signed(growth.growth_mm_per_month, 1, "mm")} a month`);
-  const days = growth.volume_doubling_days;
-  if (days !== null) words.push(`volume ${days > 0 ? "doubles" : "halves"} in ${Math.abs(days).toFixed(0)} d`);
+  const words = growth === undefined ? [] : growthWords(growth);
   const name = make("span", { className: "line" }, make("b", { textContent: track.track_id }), target === undefined ? null : make("span", { className: "badge target", textContent: "target", title: `RECIST target, ${target.axis} diameter` }));
   return make("div", { className: "track-label" }, name, typeLabel(track.lesions[0].lesion_type), ...words.map((text) => make("span", { className: "faint", textContent: text })));
 }
 
+/** @param {Cell} cell @param {LesionOut | null} previous @param {{ on: SheetListeners, selected: string[] }} options */
 function appearance(cell, previous, { on, selected }) {
   const [lesion] = cell.lesions;
   const colour = toneColour(cell.tone);
@@ -125,18 +149,19 @@ function appearance(cell, previous, { on, selected }) {
   return placed(body, SHEET.label + cell.column * SHEET.column, 0);
 }
 
-/** `21.1 → 13.0 mm (−38 %)` from the mark before. */
+/** `21.1 → 13.0 mm (−38 %)` from the mark before. @param {LesionOut} previous @param {Cell} options */
 function changeBetween(previous, { lesions: [lesion], change_pct: percent }) {
   if (percent === null || previous.long_mm === null || lesion.long_mm === null) return null;
   return `${previous.long_mm.toFixed(1)} → ${lesion.long_mm.toFixed(1)} (${signed(percent, 0, "%")})`;
 }
 
-/** A study in which the lesion is not marked: why, as far as it is known. */
+/** A study in which the lesion is not marked: why, as far as it is known. @param {Cell} options */
 function note({ word, tone, column }) {
   const text = make("span", { className: "gap", style: { color: toneColour(tone) } }, make("i", {}), make("span", { textContent: word }));
   return placed(text, SHEET.label + column * SHEET.column, SHEET.top + SHEET.patch / 2 - 6);
 }
 
+/** @param {TrackMarks} marks @param {[number, number]} pair @param {string[]} selected */
 function linkLines(marks, [width, height], selected) {
   const lines = marks.drawnLines().map((line) => {
     const { from, to } = ends(marks, line);
@@ -146,13 +171,14 @@ function linkLines(marks, [width, height], selected) {
     return makeSvg("path", { d, stroke: toneColour(line.tone), class: `link ${line.tone} ${line.state ?? ""}${isChosen ? " chosen" : ""}` });
   });
   const vanishing = marks.document.tracks.filter((track) => track.vanished_in !== null).map((track) => {
-    const { row, column } = marks.places.get(track.lesions.at(-1).lesion_id);
+    const { row, column } = marks.places.get(track.lesions[track.lesions.length - 1].lesion_id);
     const from = columnX(column) + SHEET.patch / 2;
     return makeSvg("path", { d: `M${from} ${rowY(row)}H${columnX(column + 1) - 4}`, class: "link vanished" });
   });
   return makeSvg("svg", { class: "links", width, height, "aria-hidden": "true" }, ...lines, ...vanishing);
 }
 
+/** @param {TrackMarks} marks @param {{ earlier: string, later: string }} options */
 function ends(marks, { earlier, later }) {
   const [from, to] = [marks.places.get(earlier), marks.places.get(later)];
   return {
@@ -161,6 +187,7 @@ function ends(marks, { earlier, later }) {
   };
 }
 
+/** @param {TrackMarks} marks @param {LineOut & { state: string, score: number }} link @param {SheetListeners} on @param {string[]} selected */
 function linkButton(marks, link, on, selected) {
   const { from, to } = ends(marks, link);
   // Over a longer gap the number stands just before the later lesion, where nothing else does.
@@ -179,7 +206,7 @@ function linkButton(marks, link, on, selected) {
   return placed(pill, x, y);
 }
 
-/** The colour of a track in every picture of the view. */
+/** The colour of a track in every picture of the view. @param {TrackOut} track */
 export function trackColour(track) {
   return typeColour(track.lesions[0].lesion_type);
 }

@@ -13,6 +13,8 @@ import { PairPanel } from "./pair_panel.js";
 import { TrackMarks } from "./track_marks.js";
 import { tracksSheet } from "./tracks_sheet.js";
 
+/** @typedef {import("../core/route.js").Params} Params */
+
 /** The view; `show` brings it to the state of the URL. */
 export class PatientView {
   /** @type {Record<string, string>} */
@@ -44,7 +46,7 @@ export class PatientView {
     this.element = make("main", { className: "view patient", id: "patient" }, this.list.element, this.course, this.cover, this.panel.element);
   }
 
-  /** Keys of this view. */
+  /** Keys of this view. @returns {import("../core/keyboard.js").KeyEntry[]} */
   keys() {
     const presets = Object.keys(namedWindows()).map((name, place) => ({ keys: [String(place + 1)], words: `${name} window`, run: () => this.panel.setWindow(windowOf(name)) }));
     return [
@@ -63,7 +65,7 @@ export class PatientView {
     ];
   }
 
-  /** Brings the view to the state of the URL. */
+  /** Brings the view to the state of the URL. @param {Params} params */
   show(params) {
     this.#params = params;
     this.list.choose(params.id ?? null);
@@ -105,6 +107,7 @@ export class PatientView {
     if (marks === null) return;
     const selected = this.#selected();
     this.#drawHead(marks.document);
+    /** @type {import("./tracks_sheet.js").SheetListeners} */
     const on = {
       onLesion: (id) => this.#chooseLesion(id),
       onLink: (a, b) => change({ a, b }),
@@ -132,6 +135,7 @@ export class PatientView {
     return this.#decisions?.entries ?? [];
   }
 
+  /** @param {TracksOut} options */
   #drawHead({ patient_id: id, studies, tracks, ordered_by: orderedBy, warnings, response }) {
     const order = orderedBy === "study_date" ? "by date" : "by number";
     const facts = `${plural(studies.length, "study", "studies")} ${order}, ${plural(tracks.length, "lesion track")}`;
@@ -180,25 +184,28 @@ export class PatientView {
     return [a, b].filter((id) => id && this.#marks?.lesions.has(id));
   }
 
+  /** @param {LinkOut | null} link @param {[string, string]} pair */
   #word(link, [first, second]) {
     return link?.state === "confirmed" ? "confirm" : this.#decisions?.of(first, second) ?? null;
   }
 
-  /** The first click chooses a lesion, one on another study the pair, one on the same lets go. */
+  /** The first click chooses a lesion, one on another study the pair, one on the same lets go. @param {string} id */
   #chooseLesion(id) {
     const selected = this.#selected();
-    const studyOf = (one) => this.#marks?.lesions.get(one)?.study_id;
+    const studyOf = (/** @type {string} */ one) => this.#marks?.lesions.get(one)?.study_id;
     if (selected.includes(id)) change({ a: selected.find((one) => one !== id) ?? null, b: null });
     else if (selected.length === 1 && studyOf(selected[0]) !== studyOf(id)) change({ a: selected[0], b: id });
     else change({ a: id, b: null });
   }
 
+  /** @param {number} count */
   #step(count) {
     if (this.#marks === null || this.#selected().length === 0) return false;
     this.panel.step(count);
     return true;
   }
 
+  /** @param {string} decision */
   #decide(decision) {
     const [marks, decisions] = [this.#marks, this.#decisions];
     const [first, second] = this.#selected();
@@ -214,6 +221,7 @@ export class PatientView {
     this.#obey(() => decisions.undo());
   }
 
+  /** @param {() => Promise<unknown>} act */
   async #obey(act) {
     if (this.#isBusy) return;
     this.#isBusy = true;
@@ -230,6 +238,7 @@ export class PatientView {
     }
   }
 
+  /** @param {Node | null} state */
   #showCover(state) {
     this.course.hidden = state !== null;
     this.cover.hidden = state === null;

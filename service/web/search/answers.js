@@ -6,6 +6,14 @@ import { Filters } from "./filters.js";
 import { MOST_HITS } from "./query.js";
 import { followUpList, hitCard, hitsHeading, recognisedNote } from "./results.js";
 
+/**
+ * @typedef {{ lesion: LesionOut, hit: HitOut | null, followUp: FollowUpOut | null }} Found
+ * @typedef {{
+ *   onFilter: (patch: Record<string, any>) => void, onOpen: (lesionId: string) => void,
+ *   onPatient: () => void, onMore: (() => void) | null, onRetry: () => void,
+ * }} AnswerListeners
+ */
+
 /** Shows one answer; `on` holds onFilter, onOpen(lesionId), onPatient, onMore and onRetry. */
 export class Answers {
   #on;
@@ -15,13 +23,14 @@ export class Answers {
   /** How many hits were asked for: fewer have come if there are no more. */
   #asked = 0;
 
+  /** @param {AnswerListeners} on */
   constructor(on) {
     this.#on = on;
     this.filters = new Filters(on.onFilter);
     this.element = make("section", { className: "answers", "aria-label": "Results" }, this.filters.element, this.#body);
   }
 
-  /** Nothing asked yet. */
+  /** Nothing asked yet. @param {boolean} hasImage */
   showEmpty(hasImage) {
     this.#result = null;
     this.#body.replaceChildren(
@@ -37,15 +46,20 @@ export class Answers {
     this.#body.replaceChildren(loadingState("Searching"), skeletonCards(6));
   }
 
+  /** @param {any} error */
   showError(error) {
     this.#result = null;
     this.#body.replaceChildren(errorState(error, this.#on.onRetry));
   }
 
-  /** `doubt` is why hits may be of the same patient, null where the patient is known. */
+  /**
+   * `doubt` is why hits may be of the same patient, null where the patient is known.
+   * @param {SearchOut} result @param {{ openId: string | null, doubt: string | null }} options
+   */
   showResult(result, { openId, doubt }) {
     this.#result = result;
     const { onOpen, onPatient, onMore, onFilter } = this.#on;
+    /** @type {HTMLElement[]} */
     const parts = result.warnings.map(warning);
     if (result.recognised !== null) parts.unshift(recognisedNote(result.recognised));
     if (result.follow_ups.length > 0) parts.push(followUpList(result.follow_ups, { openId, onOpen, onPatient }));
@@ -68,7 +82,7 @@ export class Answers {
     return known?.lesion?.patient_id ?? null;
   }
 
-  /** Marks the card that is open beside the query. */
+  /** Marks the card that is open beside the query. @param {string | null} openId */
   markOpen(openId) {
     for (const card of all(this.#body, "[data-lesion]")) {
       const isOpen = card.dataset.lesion === openId;
@@ -77,7 +91,7 @@ export class Answers {
     }
   }
 
-  /** The hit or follow-up of a lesion, as {lesion, hit, followUp}; null if the answer lacks it. */
+  /** The hit or follow-up of a lesion, as {lesion, hit, followUp}; null if the answer lacks it. @param {string} lesionId */
   find(lesionId) {
     const hit = this.#result?.hits.find(({ lesion }) => lesion.lesion_id === lesionId) ?? null;
     const followUp = this.#result?.follow_ups.find(({ lesion }) => lesion?.lesion_id === lesionId) ?? null;
@@ -85,13 +99,16 @@ export class Answers {
     return lesion === null ? null : { lesion, hit, followUp };
   }
 
-  /** The id of the result `step` places from the open one, follow-ups before hits; null at an end. */
+  /**
+   * The id of the result `step` places from the open one, follow-ups before hits; null at an end.
+   * @param {string | null} openId @param {number} step
+   */
   neighbour(openId, step) {
     if (this.#result === null) return null;
     const { follow_ups: followUps, hits } = this.#result;
     const ids = [...followUps, ...hits].flatMap(({ lesion }) => (lesion === null ? [] : [lesion.lesion_id]));
-    const place = ids.indexOf(openId);
-    if (place === -1) return (hits[0] ?? { lesion: { lesion_id: null } }).lesion.lesion_id;
+    const place = openId === null ? -1 : ids.indexOf(openId);
+    if (place === -1) return hits[0]?.lesion.lesion_id ?? null;
     return ids[place + step] ?? null;
   }
 }

@@ -4,7 +4,7 @@ import { make } from "../core/dom.js";
 import { typeLabel } from "../core/lesion_facts.js";
 import { lesionTypes, vocabulary } from "../core/vocabulary.js";
 
-/** The service's filter of the URL's fields `type`, `min`, `max`, `split`, `where`. */
+/** The service's filter of the URL's fields `type`, `min`, `max`, `split`, `where`. @param {Record<string, any>} fields */
 export function whereOf(fields) {
   const clauses = [];
   if (fields.type) clauses.push(`type=${fields.type}`);
@@ -20,6 +20,7 @@ export class Filters {
   #inputs;
   #summary = make("span", { className: "filter-summary" });
 
+  /** @param {(patch: Record<string, any>) => void} onChange */
   constructor(onChange) {
     const types = lesionTypes().map((type) => {
       const box = make("input", { type: "checkbox", value: type });
@@ -49,7 +50,7 @@ export class Filters {
     );
   }
 
-  /** Shows the URL's fields; opens the box where there are any. */
+  /** Shows the URL's fields; opens the box where there are any. @param {Record<string, any>} fields */
   show(fields) {
     const chosen = (fields.type ?? "").split(",");
     for (const [type, box] of this.#types) box.checked = chosen.includes(type);
@@ -71,6 +72,7 @@ export class Filters {
   }
 }
 
+/** @param {string} words */
 function sizeInput(words) {
   return make("input", { type: "number", min: 0, step: 1, className: "number", "aria-label": `Long diameter, ${words} mm` });
 }

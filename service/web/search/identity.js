@@ -1,18 +1,19 @@
 // Whose image the query is: what its files say, what the reader says, and where the two differ.
 
+/** @type {Record<string, string>} */
 const SOURCES = { dicom: "the DICOM header", file_name: "the file name" };
 
-/** Patient and study of an upload's facts, as fields of the URL; null for what its files do not say. */
+/** Patient and study of an upload's facts, as fields of the URL; null for what its files do not say. @param {UploadOut | null} facts */
 export function fieldsOf(facts) {
-  return { patient: facts.identity?.patient_id ?? null, study: facts.identity?.study_id ?? null };
+  return { patient: facts?.identity?.patient_id ?? null, study: facts?.identity?.study_id ?? null };
 }
 
-/** Where an identity was read, in words. */
+/** Where an identity was read, in words. @param {IdentityOut} identity */
 export function sourceOf(identity) {
   return SOURCES[identity.source] ?? identity.source;
 }
 
-/** What an upload's files say of its patient, and what the index has of them, in a sentence. */
+/** What an upload's files say of its patient, and what the index has of them, in a sentence. @param {IdentityOut | null} identity */
 export function sayingOf(identity) {
   if (!identity?.patient_id) return "With the patient, priors and follow-ups are looked for and the patient is left out of the hits.";
   const said = sourceOf(identity);
@@ -40,6 +41,7 @@ export function conflictOf(facts, { patient, study }) {
 /**
  * The patient to search as. The service refuses a patient whom its index does not have: where only
  * the file names such a one, nobody's lesions have to be left out.
+ * @param {UploadOut | null} facts @param {string | undefined} patient
  */
 export function searchedPatient(facts, patient) {
   const identity = facts?.identity ?? null;

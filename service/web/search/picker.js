@@ -16,9 +16,11 @@ export class Picker {
   #type = make("select", { "aria-label": "Lesion type" }, new Option("all types", ""), ...lesionTypes().map((name) => new Option(name, name)));
   #patient = make("input", { type: "search", placeholder: "patient", "aria-label": "Patient", autocomplete: "off" });
   #after = "";
+  /** @type {string | null} */
   #chosen = null;
   #turn = 0;
 
+  /** @param {(id: string) => void} onPick */
   constructor(onPick) {
     this.#onPick = onPick;
     this.#type.addEventListener("change", () => this.load());
@@ -41,7 +43,7 @@ export class Picker {
     await this.#next();
   }
 
-  /** Marks the lesion that is the query. */
+  /** Marks the lesion that is the query. @param {string | null} lesionId */
   choose(lesionId) {
     this.#chosen = lesionId;
     for (const row of all(this.#list, "[data-lesion]")) {
@@ -57,6 +59,7 @@ export class Picker {
     const turn = ++this.#turn;
     const isFirst = this.#after === "";
     try {
+      /** @type {LesionPage} */
       const page = await getJson(`v1/lesions?${this.#query()}`);
       if (turn !== this.#turn) return;
       const rows = page.lesions.map((lesion) => this.#row(lesion));
@@ -82,6 +85,7 @@ export class Picker {
     return query;
   }
 
+  /** @param {LesionOut} lesion */
   #row(lesion) {
     const { lesion_id: id } = lesion;
     return make(
@@ -104,11 +108,12 @@ export class Picker {
       : emptyState("search", "The index is empty", "Add lesions with: lesion-search index add");
   }
 
+  /** @param {KeyboardEvent} event */
   #walk(event) {
-    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-    const row = event.target.closest("[data-lesion]");
-    if (step === undefined || row === null) return;
-    row[step]?.focus();
+    const row = /** @type {Element} */ (event.target).closest("[data-lesion]");
+    if (row === null || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+    const next = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
+    if (next instanceof HTMLElement) next.focus();
     event.preventDefault();
     event.stopPropagation();
   }

@@ -4,29 +4,34 @@ import { postForm } from "../core/api.js";
 import { whereOf } from "./filters.js";
 import { searchedPatient } from "./identity.js";
 
+/** @typedef {import("../core/route.js").Params} Params */
+
 export const FIRST_HITS = 12;
 export const MOST_HITS = 96;
 
 const QUESTION = ["lesion", "upload", "slice", "box", "recist", "point", "detect", "patient", "study", "type", "min", "max", "split", "where", "k"];
 
-/** What the hits depend on: two URLs with the same question have the same answer. */
+/** What the hits depend on: two URLs with the same question have the same answer. @param {Params} params */
 export function questionOf(params) {
   return JSON.stringify(QUESTION.map((name) => params[name] ?? null));
 }
 
-/** Whether there is something to search with. */
+/** Whether there is something to search with. @param {Params} params */
 export function isAsked(params) {
   if (params.lesion) return true;
   return Boolean(params.upload && (params.box || params.recist || params.point || params.detect));
 }
 
-/** How many hits the URL asks for. */
+/** How many hits the URL asks for. @param {Params} params */
 export function hitCount(params) {
   const count = Math.trunc(Number(params.k ?? FIRST_HITS));
   return count >= 1 ? Math.min(count, MOST_HITS) : FIRST_HITS;
 }
 
-/** Asks the service; `facts` is what is known of the upload, null where there is none. */
+/**
+ * Asks the service; `facts` is what is known of the upload, null where there is none.
+ * @param {Params} params @param {UploadOut | null} facts @param {AbortSignal} signal
+ */
 export function search(params, facts, signal) {
   const common = { k: hitCount(params), where: whereOf(params) };
   if (params.lesion) return postForm("v1/search", { lesion_id: params.lesion, ...common }, { signal });
@@ -35,7 +40,7 @@ export function search(params, facts, signal) {
   return postForm("v1/search", { ...fields, patient_id: searchedPatient(facts, patient), study_id: study, ...common }, { signal });
 }
 
-/** Asks the detector for its proposals on one slice of an upload. */
+/** Asks the detector for its proposals on one slice of an upload. @param {string} upload @param {number} slice */
 export function detect(upload, slice) {
   return postForm("v1/detect", { upload_id: upload, grid: "display", key_slice_index: slice });
 }

@@ -8,9 +8,16 @@ import { emptyState } from "../core/states.js";
 import { markOf } from "../viewer/drawing.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
+import { boxOf } from "../viewer/proposals.js";
 import { parseWindow, usualWindow, windowForType } from "../viewer/windows.js";
 import { sourceOf } from "./identity.js";
 import { uploadFacts } from "./receiving.js";
+
+/** @typedef {import("../core/route.js").Params} Params */
+
+/** @typedef {{ onWindow: (window: HuWindow) => void, onMarkable: (allowed: boolean) => void, onPick: () => void }} QueryListeners */
+
+/** @typedef {import("../viewer/windows.js").HuWindow} HuWindow */
 
 export const QUERY_COLOUR = "#f2cc60";
 
@@ -26,6 +33,7 @@ export class QueryPane {
   #params = {};
   #chooseButton;
 
+  /** @param {() => Node} chooseButton @param {QueryListeners} on */
   constructor(chooseButton, on) {
     this.#chooseButton = chooseButton;
     this.#on = on;
@@ -50,7 +58,7 @@ export class QueryPane {
     return this.pane.element;
   }
 
-  /** Shows what the URL names, and the mark it has. */
+  /** Shows what the URL names, and the mark it has. @param {Params} params */
   show(params) {
     this.#params = params;
     const source = params.lesion ? `lesion ${params.lesion}` : params.upload ? `upload ${params.upload}` : "";
@@ -62,15 +70,18 @@ export class QueryPane {
     }
   }
 
-  /** Lays a state of files on their way over the pane; with null the URL's own image is back. */
+  /** Lays a state of files on their way over the pane; with null the URL's own image is back. @param {Node | null} state */
   showReceiving(state) {
     if (state !== null) this.pane.showCover(state);
     else this.#open();
   }
 
-  /** Proposals of the detector on one slice; `chosen` is the place of the one searched with. */
-  propose(proposals, slice, chosen = null) {
-    this.viewer.showProposals(proposals, slice, chosen);
+  /**
+   * Proposals of the detector on one slice; `chosen` is the place of the one searched with.
+   * @param {CandidateOut[]} proposals @param {number} slice
+   */
+  propose(proposals, slice, /** @type {number | null} */ chosen = null) {
+    this.viewer.showProposals(proposals.map((one) => ({ box: boxOf(one), score: one.score })), slice, chosen);
   }
 
   /** The box to zoom to: the mark's extent, or undefined for the lesion's own. */
@@ -106,6 +117,7 @@ export class QueryPane {
     ));
   }
 
+  /** @param {string} lesionId */
   async #openLesion(lesionId) {
     const facts = getJson(lesionPath(lesionId)).catch(() => null);
     const shown = this.pane.show(ImageStack.ofLesion(lesionId), { focus: true }, () => this.#open());
@@ -115,11 +127,12 @@ export class QueryPane {
     if (lesion !== null) {
       this.pane.heading.replaceChildren(...lesionHeading("Query", lesion), linksOf(lesion));
       this.#setWindow(windowForType(lesion.lesion_type));
-      this.viewer.showBoxes([{ box: lesion.box, slice: lesion.key_slice_index, colour: QUERY_COLOUR }]);
+      this.viewer.showBoxes([{ box: boxOf(lesion), slice: lesion.key_slice_index, colour: QUERY_COLOUR }]);
     }
     return shown;
   }
 
+  /** @param {string} uploadId */
   async #openUpload(uploadId) {
     const facts = uploadFacts(uploadId);
     if (facts === null) {
@@ -154,12 +167,13 @@ export class QueryPane {
     if (slice !== null && viewer.slice !== slice) viewer.goTo(slice);
   }
 
+  /** @param {HuWindow} usual */
   #setWindow(usual) {
     this.#on.onWindow(parseWindow(this.#params.window) ?? usual);
   }
 }
 
-/** Patient and date of an upload, and where they were read. */
+/** Patient and date of an upload, and where they were read. @param {IdentityOut | null} identity */
 function identityWords(identity) {
   if (!identity?.patient_id) return [make("span", { className: "faint", textContent: "patient not known" })];
   const title = `Read from ${sourceOf(identity)}${identity.study_id ? `: study ${identity.study_id}` : ""}`;
@@ -167,7 +181,7 @@ function identityWords(identity) {
   return [make("span", { className: "whose", textContent: words, title })];
 }
 
-/** The parts of a pane's heading that tell a lesion. */
+/** The parts of a pane's heading that tell a lesion. @param {string} name @param {LesionOut} lesion */
 export function lesionHeading(name, lesion, extra = "") {
   return [
     make("b", { textContent: name }),
@@ -177,6 +191,7 @@ export function lesionHeading(name, lesion, extra = "") {
   ];
 }
 
+/** @param {LesionOut} lesion */
 function linksOf(lesion) {
   return make(
     "span",

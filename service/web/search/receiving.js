@@ -6,11 +6,17 @@ import { errorState } from "../core/states.js";
 import { inOrder, namesOf } from "./dropped_files.js";
 import { Transfer } from "./transfer.js";
 
+/** @typedef {UploadOut & { name: string }} Received what the service said, with the files' own names */
+/** @typedef {{ onState: (state: Node | null) => void, onReceived: (facts: UploadOut) => void }} ReceiverListeners */
+
 const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47];
 const SPACING_NAME = "lesion-search-spacing";
 export const KINDS = "16-bit PNG (HU + 32768), DICOM, NIfTI, several slices or their folder, or a zip of a series";
 
-/** What the service said of an upload; it is kept in this tab, so that a reload finds it. */
+/**
+ * What the service said of an upload; it is kept in this tab, so that a reload finds it.
+ * @param {string} uploadId @returns {Received | null}
+ */
 export function uploadFacts(uploadId) {
   const kept = sessionStorage.getItem(`upload:${uploadId}`);
   return kept === null ? null : JSON.parse(kept);
@@ -22,6 +28,7 @@ export class Receiver {
   /** Of the files that are being received; a new drop, or another query, aborts it. @type {AbortController | null} */
   #aborting = null;
 
+  /** @param {ReceiverListeners} on */
   constructor(on) {
     this.#on = on;
   }
@@ -37,7 +44,7 @@ export class Receiver {
     this.#aborting = null;
   }
 
-  /** Takes files: PNGs need their spacing first, anything else is sent at once. */
+  /** Takes files: PNGs need their spacing first, anything else is sent at once. @param {File[]} files */
   async take(files) {
     this.abort();
     if (files.length === 0) return;
@@ -55,6 +62,7 @@ export class Receiver {
     this.#on.onState(null);
   }
 
+  /** @param {File[]} files @param {AbortController} mine */
   #askSpacing(files, mine) {
     const kept = (sessionStorage.getItem(SPACING_NAME) ?? "").split(",");
     const inputs = ["x", "y", "slice"].map((axis, place) => make("input", {
@@ -86,6 +94,7 @@ export class Receiver {
     (inputs.find((input) => input.value === "") ?? open).focus();
   }
 
+  /** @param {File[]} files @param {string | null} spacing @param {AbortController} mine */
   async #send(files, spacing, mine) {
     const transfer = new Transfer(files.reduce((sum, file) => sum + file.size, 0));
     const bar = make("progress", { max: 1, value: 0 });
@@ -98,7 +107,7 @@ export class Receiver {
       words,
       make("div", { className: "actions" }, button("Cancel", { run: () => this.#cancel(), className: "plain" })),
     ));
-    const onProgress = (share) => {
+    const onProgress = (/** @type {number} */ share) => {
       transfer.reach(share, performance.now());
       if (transfer.isSent) bar.removeAttribute("value");
       else bar.value = share;
@@ -119,6 +128,7 @@ export class Receiver {
   }
 }
 
+/** @param {File} file */
 async function isPng(file) {
   const start = new Uint8Array(await file.slice(0, PNG_SIGNATURE.length).arrayBuffer());
   return PNG_SIGNATURE.every((byte, place) => start[place] === byte);

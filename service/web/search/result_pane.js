@@ -6,6 +6,14 @@ import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { lesionHeading } from "./query_pane.js";
 
+/** @typedef {import("./answers.js").Found} Found */
+
+/**
+ * @typedef {{
+ *   onNeighbour: (step: number) => void, onSearch: () => void, onClose: () => void, onShown: () => void,
+ * }} ResultListeners
+ */
+
 const HIT_COLOUR = "#58a6ff";
 const SAME_COLOUR = "#56d364";
 
@@ -16,6 +24,7 @@ export class ResultPane {
   #on;
   #colour = HIT_COLOUR;
 
+  /** @param {ResultListeners} on */
   constructor(on) {
     this.#on = on;
     this.pane = new Pane("hit", { label: "result image", colour: HIT_COLOUR });
@@ -35,7 +44,10 @@ export class ResultPane {
     return this.pane.element;
   }
 
-  /** Opens a lesion, or nothing with null; `found` is what the answer says of it, null if nothing. */
+  /**
+   * Opens a lesion, or nothing with null; `found` is what the answer says of it, null if nothing.
+   * @param {string | null} lesionId @param {Found | null} found
+   */
   open(lesionId, found) {
     const isNew = lesionId !== this.#opened;
     this.#opened = lesionId;
@@ -54,6 +66,7 @@ export class ResultPane {
   async #load() {
     const lesionId = this.#opened;
     this.pane.clear();
+    if (lesionId === null) return;
     const shown = await this.pane.show(ImageStack.ofLesion(lesionId), { focus: true }, () => this.#load());
     if (!shown || this.#opened !== lesionId) return;
     this.#paintBox();
@@ -62,14 +75,15 @@ export class ResultPane {
 
   #paintBox() {
     const { stack } = this.viewer;
-    if (stack === null) return;
+    if (stack === null || stack.box === null) return;
     this.viewer.showBoxes([{ box: stack.box, slice: stack.key, colour: this.#colour }]);
   }
 
+  /** @param {Found | null} found */
   #headingOf(found) {
     if (found === null) return [make("b", { textContent: "Result" })];
     const { hit, followUp, lesion } = found;
-    const name = hit === null ? followUp.state : `${hit.rank}  ·  ${decimal(hit.similarity, 3)}`;
+    const name = hit === null ? followUp?.state ?? "" : `${hit.rank}  ·  ${decimal(hit.similarity, 3)}`;
     const change = followUp?.change_pct ?? null;
     return lesionHeading(name, lesion, change === null ? "" : signed(change, 0, "%"));
   }

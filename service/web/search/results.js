@@ -5,7 +5,10 @@ import { changeText, croppedPicture, decimal, patchPicture, plural, sizeText, ty
 import { address } from "../core/route.js";
 import { stateWords, toneColour, vocabulary } from "../core/vocabulary.js";
 
-/** One similar lesion; `onOpen` shows it beside the query. */
+/**
+ * One similar lesion; `onOpen` shows it beside the query.
+ * @param {HitOut} hit @param {{ isOpen: boolean, onOpen: (id: string) => void }} options
+ */
 export function hitCard(hit, { isOpen, onOpen }) {
   const { lesion } = hit;
   const card = make(
@@ -21,7 +24,7 @@ export function hitCard(hit, { isOpen, onOpen }) {
   return card;
 }
 
-/** The similarity as a bar from 0 to 1 with its number. */
+/** The similarity as a bar from 0 to 1 with its number. @param {number} similarity */
 function similarityBar(similarity) {
   const share = Math.max(0, similarity) * 100;
   const bar = make("span", { className: "bar" }, make("i", { style: { width: `${share}%` } }));
@@ -29,7 +32,7 @@ function similarityBar(similarity) {
   return make("span", { className: "similarity", title: "Similarity: cosine, 1 is alike" }, bar, number);
 }
 
-/** What speaks for the hit beside its appearance: type, size, position in the body. */
+/** What speaks for the hit beside its appearance: type, size, position in the body. @param {HitTermsOut} terms */
 function termsLine(terms) {
   if (!terms) return null;
   const parts = [];
@@ -47,11 +50,12 @@ function termsLine(terms) {
   return parts.length === 0 ? null : make("span", { className: "terms" }, ...parts);
 }
 
+/** @param {string} words @param {string} title @param {boolean | null} supports */
 function term(words, title, supports) {
   return make("span", { className: supports ? "term for" : "term", textContent: words, title });
 }
 
-/** The query is in the index already: the very same pixels. */
+/** The query is in the index already: the very same pixels. @param {{ lesion_id: string, iou: number }} options */
 export function recognisedNote({ lesion_id: id, iou }) {
   return make(
     "p",
@@ -62,7 +66,10 @@ export function recognisedNote({ lesion_id: id, iou }) {
   );
 }
 
-/** The follow-ups of the query's own patient, one line a study. */
+/**
+ * The follow-ups of the query's own patient, one line a study.
+ * @param {FollowUpOut[]} followUps @param {{ openId: string | null, onOpen: (id: string) => void, onPatient: () => void }} options
+ */
 export function followUpList(followUps, { openId, onOpen, onPatient }) {
   const rows = followUps.map((followUp) => followUpRow(followUp, { openId, onOpen }));
   const heading = make(
@@ -100,7 +107,10 @@ function followUpRow(followUp, { openId, onOpen }) {
   return row;
 }
 
-/** The heading above the hits with the time the service took; `doubt` tells why they may be the same patient's. */
+/**
+ * The heading above the hits with the time the service took; `doubt` tells why they may be the same patient's.
+ * @param {SearchOut} result @param {string | null} doubt
+ */
 export function hitsHeading(result, doubt) {
   const { timing_ms: time, index } = result;
   const searched = index.lesions === undefined ? "" : `${plural(index.lesions, "lesion")} searched`;

@@ -5,14 +5,24 @@ import { Picker } from "./picker.js";
 import { sayingOf } from "./identity.js";
 import { UploadPanel } from "./upload_panel.js";
 
+/** @typedef {import("../core/route.js").Params} Params */
+
+/** @typedef {"image" | "index"} TabName */
+
+/** @type {TabName[]} */
+const TABS = ["image", "index"];
+
 /** Two tabs. `onFiles` hears chosen files, `onPick` a lesion id, `onField` changed fields. */
 export class SidePanel {
+  /** @type {Record<TabName, HTMLButtonElement>} */
   #tabs;
+  /** @type {Record<TabName, HTMLElement>} */
   #pages;
   #fields;
   #isListed = false;
   #source = make("p", { className: "faint" });
 
+  /** @param {{ onFiles: (files: File[]) => void, onPick: (id: string) => void, onField: (patch: Record<string, any>) => void }} options */
   constructor({ onFiles, onPick, onField }) {
     this.upload = new UploadPanel(onFiles);
     this.picker = new Picker(onPick);
@@ -42,7 +52,10 @@ export class SidePanel {
     this.element = make("aside", { className: "side", "aria-label": "Query" }, list, ...Object.values(this.#pages));
   }
 
-  /** Shows the URL's fields with the tab of its query; `identity` is what the upload's files say. */
+  /**
+   * Shows the URL's fields with the tab of its query; `identity` is what the upload's files say.
+   * @param {Params} params @param {IdentityOut | null} identity
+   */
   show(params, identity) {
     if (params.lesion || !params.upload) this.open("index");
     else this.open("image");
@@ -54,11 +67,11 @@ export class SidePanel {
     this.#source.textContent = sayingOf(identity);
   }
 
-  /** Opens a tab: "image" or "index". */
+  /** Opens a tab: "image" or "index". @param {TabName} name */
   open(name) {
-    for (const [one, tab] of Object.entries(this.#tabs)) {
-      tab.setAttribute("aria-selected", String(one === name));
-      tab.tabIndex = one === name ? 0 : -1;
+    for (const one of TABS) {
+      this.#tabs[one].setAttribute("aria-selected", String(one === name));
+      this.#tabs[one].tabIndex = one === name ? 0 : -1;
       this.#pages[one].hidden = one !== name;
     }
     if (name === "index" && !this.#isListed) {
@@ -67,11 +80,13 @@ export class SidePanel {
     }
   }
 
+  /** @param {TabName} name @param {string} words */
   #tab(name, words) {
     const properties = { type: "button", role: "tab", textContent: words, "aria-controls": `side-${name}` };
     return make("button", { ...properties, on: { click: () => this.open(name) } });
   }
 
+  /** @param {KeyboardEvent} event */
   #turn(event) {
     if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
     const name = this.#pages.image.hidden ? "image" : "index";

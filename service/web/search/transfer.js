@@ -13,6 +13,7 @@ export class Transfer {
   /** Bytes a second. @type {number | null} */
   #rate = null;
 
+  /** @param {number} bytes */
   constructor(bytes) {
     this.#bytes = bytes;
   }
@@ -22,7 +23,7 @@ export class Transfer {
     return this.#share >= 1;
   }
 
-  /** A share in [0, 1] has left by a time. */
+  /** A share in [0, 1] has left by a time. @param {number} share @param {number} now */
   reach(share, now) {
     this.#since ??= { share: this.#share, now };
     this.#share = Math.max(this.#share, share);

@@ -7,6 +7,7 @@ import { KINDS } from "./receiving.js";
 export class UploadPanel {
   #chooser = make("input", { type: "file", multiple: true, hidden: true, tabIndex: -1 });
 
+  /** @param {(files: File[]) => void} onFiles */
   constructor(onFiles) {
     this.#chooser.addEventListener("change", () => {
       onFiles([...(this.#chooser.files ?? [])]);

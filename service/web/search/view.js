@@ -16,6 +16,10 @@ import { SidePanel } from "./side_panel.js";
 import { conflictOf, doubtOf, fieldsOf } from "./identity.js";
 import { Receiver, uploadFacts } from "./receiving.js";
 
+/** @typedef {import("../core/route.js").Params} Params */
+/** @typedef {import("../viewer/windows.js").HuWindow} HuWindow */
+/** @typedef {import("../viewer/viewport.js").Viewport} Viewport */
+
 const NO_MARK = { box: null, recist: null, point: null, detect: null, slice: null };
 const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diameters, D lets the detector propose.";
 
@@ -77,7 +81,7 @@ export class SearchView {
     this.#listen();
   }
 
-  /** Keys of this view. */
+  /** Keys of this view. @returns {import("../core/keyboard.js").KeyEntry[]} */
   keys() {
     const tools = TOOLS.map(({ name, words, key }) => ({ keys: [key], words, run: () => this.#useTool(name) }));
     const presets = Object.keys(namedWindows()).map((name, place) => ({
@@ -103,7 +107,7 @@ export class SearchView {
     ];
   }
 
-  /** Brings the view to the state of the URL. */
+  /** Brings the view to the state of the URL. @param {Params} params */
   show(params) {
     this.#params = params;
     if (params.lesion || params.upload) {
@@ -143,7 +147,7 @@ export class SearchView {
     listenTo(viewer, "proposal", (place) => this.#choose(place));
   }
 
-  /** Receives files: from now on nothing of the query before is on the page. */
+  /** Receives files: from now on nothing of the query before is on the page. @param {File[]} files */
   take(files) {
     if (files.length === 0) return;
     go("search", this.#filters());
@@ -151,7 +155,7 @@ export class SearchView {
     this.receiver.take(files);
   }
 
-  /** Shows what has come, or keeps it until the reader is back from another view. */
+  /** Shows what has come, or keeps it until the reader is back from another view. @param {UploadOut} facts */
   #showReceived(facts) {
     const arrived = { upload: facts.upload_id, ...fieldsOf(facts) };
     if (readRoute().view === "search") go("search", { ...arrived, ...this.#filters() }, { replace: true });
@@ -164,6 +168,7 @@ export class SearchView {
     return upload && !lesion ? uploadFacts(upload) : null;
   }
 
+  /** @param {UploadOut | null} facts */
   #showConflict(facts) {
     const words = conflictOf(facts, this.#params);
     this.conflict.hidden = words === null;
@@ -207,10 +212,13 @@ export class SearchView {
     }
   }
 
-  /** Where the detector chose the box, its proposals are shown with the one that was taken. */
+  /**
+   * Where the detector chose the box, its proposals are shown with the one that was taken.
+   * @param {SearchOut} options @param {AbortSignal} signal
+   */
   async #showCandidates({ candidates, box }, signal) {
-    if (!(await this.query.ready) || signal.aborted || candidates.length === 0) return;
-    const isTaken = (one) => one.box.every((edge, place) => Math.abs(edge - box[place]) < 0.05);
+    if (!(await this.query.ready) || signal.aborted || candidates.length === 0 || box === null) return;
+    const isTaken = (/** @type {CandidateOut} */ one) => one.box.every((edge, place) => Math.abs(edge - box[place]) < 0.05);
     const { viewer } = this.query;
     this.query.propose(candidates, viewer.markSlice ?? viewer.slice, candidates.findIndex(isTaken));
   }
@@ -248,6 +256,7 @@ export class SearchView {
     return make("span", { className: "proposal-hint" }, "Click a proposal to search with it. The five best, with a score of at least", slider, told);
   }
 
+  /** @param {number} place */
   #choose(place) {
     const { viewer } = this.query;
     const box = viewer.proposals[place].box.map((edge) => Math.round(edge * 10) / 10).join(",");
@@ -263,6 +272,7 @@ export class SearchView {
     this.answers.markOpen(open);
   }
 
+  /** @param {number} step */
   #openNeighbour(step) {
     const open = this.answers.neighbour(this.#params.open ?? null, step);
     if (open !== null) change({ open }, { replace: Boolean(this.#params.open) });
@@ -284,11 +294,13 @@ export class SearchView {
 
   // -- both viewports -------------------------------------------------------------------------
 
+  /** @param {boolean} allowed */
   #allowMarks(allowed) {
     this.toolbar.allowMarks(allowed);
     this.#useTool(allowed ? "box" : "window");
   }
 
+  /** @param {string} name */
   #useTool(name) {
     const draws = ["box", "recist", "point"].includes(name);
     if (draws && !this.#params.upload) return;
@@ -297,11 +309,13 @@ export class SearchView {
     this.toolbar.showTool(name);
   }
 
+  /** @param {HuWindow} window */
   #showWindow(window) {
     this.#both((viewer) => viewer.setWindow(window));
     this.toolbar.showWindow(window);
   }
 
+  /** @param {HuWindow} window */
   #setWindow(window) {
     this.#showWindow(window);
     keep({ window: windowText(window) });
@@ -319,11 +333,13 @@ export class SearchView {
     this.#both((one) => one.setScale(scale));
   }
 
+  /** @param {(viewer: Viewport) => void} act */
   #both(act) {
     act(this.query.viewer);
     act(this.result.viewer);
   }
 
+  /** @param {Node | string} content */
   #hint(content, isError = false) {
     this.hint.replaceChildren(content);
     this.hint.classList.toggle("error", isError);

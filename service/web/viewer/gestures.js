@@ -33,6 +33,7 @@ export class Gestures {
     canvas.addEventListener("dblclick", () => viewer.toggleFocus());
   }
 
+  /** @param {PointerEvent} event */
   #press(event) {
     const viewer = this.#viewer;
     if (viewer.stack === null) return;
@@ -47,6 +48,7 @@ export class Gestures {
     viewer.paint();
   }
 
+  /** @param {PointerEvent} event @param {Pair} at */
   #kindOf(event, at) {
     const { tool } = this.#viewer;
     if (event.button === 1 || event.shiftKey) return "pan";
@@ -56,6 +58,7 @@ export class Gestures {
     return isDrawing(tool) ? "mark" : tool;
   }
 
+  /** @param {PointerEvent} event */
   #move(event) {
     const viewer = this.#viewer;
     if (viewer.stack === null) return;
@@ -80,6 +83,7 @@ export class Gestures {
     }
   }
 
+  /** @param {PointerEvent} event */
   #release(event) {
     if (this.#gesture === null) return;
     const viewer = this.#viewer;
@@ -100,6 +104,7 @@ export class Gestures {
     this.#viewer.paint();
   }
 
+  /** @param {WheelEvent} event */
   #turn(event) {
     const viewer = this.#viewer;
     if (viewer.stack === null) return;

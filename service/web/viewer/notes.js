@@ -5,6 +5,7 @@ import { signed } from "../core/lesion_facts.js";
 
 /** Sides of the display grid: the patient's right is on the left of the picture, the front up. */
 const SIDES = { left: "R", right: "L", top: "A", bottom: "P" };
+/** @type {Record<string, string>} */
 const SIDE_WORDS = { R: "right", L: "left", A: "anterior", P: "posterior" };
 
 /** The corner texts of one viewport. */
@@ -38,12 +39,13 @@ export class CornerNotes {
     this.#window.textContent = `L ${whole((low + high) / 2)}  W ${whole(high - low)}`;
   }
 
-  /** The HU of a pixel; null outside the image. */
+  /** The HU of a pixel; null outside the image. @param {[number, number]} pair @param {number | null} hu */
   showValue([x, y], hu) {
     this.#value.textContent = hu === null ? "" : `x ${x}  y ${y}  ${whole(hu)} HU`;
   }
 }
 
+/** @param {number} value */
 function whole(value) {
   return String(Math.round(value)).replace("-", "−");
 }

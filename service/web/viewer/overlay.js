@@ -2,18 +2,30 @@
 
 import { handlesOf, markSize } from "./drawing.js";
 
+/** @typedef {import("./projection.js").Projection} Projection */
+/** @typedef {import("./proposals.js").Box} Box */
+/** @typedef {import("./drawing.js").Mark} Mark */
+/** @typedef {import("./proposals.js").Proposal} Proposal */
+/** @typedef {import("./projection.js").Pair} Pair */
+
 const FONT = "12px system-ui, 'DejaVu Sans', sans-serif";
 const TEXT = "#e8edf3";
 const SHADE = "rgba(0, 0, 0, 0.85)";
 
-/** A lesion's box, with corners that leave the lesion itself free. */
+/**
+ * A lesion's box, with corners that leave the lesion itself free.
+ * @param {CanvasRenderingContext2D} context @param {Projection} projection @param {Box} box @param {string} colour
+ */
 export function paintBox(context, projection, box, colour) {
   const [left, top] = projection.toScreen([box[0], box[1]]);
   const [right, bottom] = projection.toScreen([box[2], box[3]]);
   stroke(context, colour, 1.5, () => context.rect(left, top, right - left, bottom - top));
 }
 
-/** The mark being drawn, its handles and its size. */
+/**
+ * The mark being drawn, its handles and its size.
+ * @param {CanvasRenderingContext2D} context @param {Projection} projection @param {Mark} mark @param {{ colour: string, withHandles: boolean }} options
+ */
 export function paintMark(context, projection, mark, { colour, withHandles }) {
   const at = mark.points.map((point) => projection.toScreen(point));
   if (mark.kind === "box") {
@@ -45,11 +57,14 @@ export function paintMark(context, projection, mark, { colour, withHandles }) {
   }
 }
 
-/** Boxes of the detector, numbered from the best, with their scores. */
+/**
+ * Boxes of the detector, numbered from the best, with their scores.
+ * @param {CanvasRenderingContext2D} context @param {Projection} projection @param {Proposal[]} proposals @param {{ hovered: number | null, chosen: number | null, colour: string }} options
+ */
 export function paintProposals(context, projection, proposals, { hovered, chosen, colour }) {
   for (const [place, proposal] of proposals.entries()) {
-    const [left, top] = projection.toScreen(proposal.box.slice(0, 2));
-    const [right, bottom] = projection.toScreen(proposal.box.slice(2));
+    const [left, top] = projection.toScreen([proposal.box[0], proposal.box[1]]);
+    const [right, bottom] = projection.toScreen([proposal.box[2], proposal.box[3]]);
     const strong = place === hovered || place === chosen;
     context.setLineDash(strong ? [] : [5, 4]);
     stroke(context, colour, strong ? 2 : 1.25, () => context.rect(left, top, right - left, bottom - top));
@@ -60,7 +75,10 @@ export function paintProposals(context, projection, proposals, { hovered, chosen
   }
 }
 
-/** A bar of a round length at the lower right, with its millimetres. */
+/**
+ * A bar of a round length at the lower right, with its millimetres.
+ * @param {CanvasRenderingContext2D} context @param {Projection} projection
+ */
 export function paintScale(context, projection) {
   const [width, height] = projection.size;
   const longest = Math.min(width / 3, 160) / projection.scale;
@@ -78,6 +96,7 @@ export function paintScale(context, projection) {
   label(context, words, [right - context.measureText(words).width, height - 26], TEXT, projection.size);
 }
 
+/** @param {CanvasRenderingContext2D} context @param {[number, number]} pair */
 function paintCross(context, [left, top]) {
   context.moveTo(left - 10, top);
   context.lineTo(left - 3, top);
@@ -90,8 +109,11 @@ function paintCross(context, [left, top]) {
 }
 
 // A dark line below the bright one keeps marks readable over lung and over bone alike.
+/** @param {CanvasRenderingContext2D} context @param {string} colour @param {number} width @param {() => void} trace */
 function stroke(context, colour, width, trace) {
-  for (const [style, thickness] of [[SHADE, width + 2], [colour, width]]) {
+  /** @type {[string, number][]} */
+  const lines = [[SHADE, width + 2], [colour, width]];
+  for (const [style, thickness] of lines) {
     context.beginPath();
     trace();
     context.strokeStyle = style;
@@ -100,6 +122,7 @@ function stroke(context, colour, width, trace) {
   }
 }
 
+/** @param {CanvasRenderingContext2D} context @param {string} words @param {[number, number]} pair @param {string} colour @param {Pair} options */
 function label(context, words, [left, middle], colour, [width, height]) {
   context.font = FONT;
   context.textBaseline = "middle";

@@ -6,6 +6,7 @@ import { Viewport } from "./viewport.js";
 
 /** A viewer under a heading; `kind` (query, hit or followup) gives it its colour. */
 export class Pane {
+  /** @param {string} kind @param {{ label: string, colour: string }} options */
   constructor(kind, { label, colour }) {
     this.heading = make("header", { className: "pane-heading" });
     this.host = make("div", {});
@@ -54,7 +55,7 @@ export class Pane {
     this.viewer.clear();
   }
 
-  /** Lays a state over the picture, or takes it away with null. */
+  /** Lays a state over the picture, or takes it away with null. @param {Node | null} state */
   showCover(state) {
     this.cover.hidden = state === null;
     this.cover.replaceChildren(...(state === null ? [] : [state]));

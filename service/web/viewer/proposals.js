@@ -10,6 +10,11 @@ const MOST_SHOWN = 5;
  * @typedef {{ box: Box, score: number }} Proposal
  */
 
+/** The box of a lesion or proposal, which the service gives as four numbers. @param {{ box: number[] }} marked */
+export function boxOf({ box }) {
+  return /** @type {Box} */ (box);
+}
+
 /** Proposals in the detector's order, best first. */
 export class Proposals {
   /** @type {Proposal[]} */

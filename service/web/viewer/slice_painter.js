@@ -3,6 +3,9 @@
 import { contextOf } from "../core/dom.js";
 import { greyTable, paintGrey } from "./windows.js";
 
+/** @typedef {import("./projection.js").Projection} Projection */
+/** @typedef {import("./windows.js").HuWindow} HuWindow */
+
 /** Draws HU slices; `forget` after another slice or window was chosen. */
 export class SlicePainter {
   #pixels = document.createElement("canvas");
@@ -12,7 +15,10 @@ export class SlicePainter {
     this.#isFresh = false;
   }
 
-  /** Draws a slice where the projection puts it. */
+  /**
+   * Draws a slice where the projection puts it.
+   * @param {CanvasRenderingContext2D} context @param {Projection} projection @param {{ hu: Int16Array, columns: number, rows: number, window: HuWindow }} options
+   */
   paint(context, projection, { hu, columns, rows, window }) {
     if (!this.#isFresh) this.#render(hu, columns, rows, window);
     // Pixel (0, 0) is the centre of the top-left pixel, so the image begins half a pixel before it.
@@ -22,6 +28,7 @@ export class SlicePainter {
     context.drawImage(this.#pixels, left, top, right - left, bottom - top);
   }
 
+  /** @param {Int16Array} hu @param {number} columns @param {number} rows @param {HuWindow} window */
   #render(hu, columns, rows, window) {
     this.#pixels.width = columns;
     this.#pixels.height = rows;

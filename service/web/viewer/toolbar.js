@@ -4,6 +4,8 @@ import { button, make } from "../core/dom.js";
 import { isDrawing } from "./gestures.js";
 import { namedWindows, presetOf, windowOf } from "./windows.js";
 
+/** @typedef {import("./windows.js").HuWindow} HuWindow */
+
 export const TOOLS = [
   { name: "window", words: "Window and level: drag", key: "w" },
   { name: "pan", words: "Move the image: drag", key: "p" },
@@ -46,6 +48,7 @@ export class Toolbar {
     );
   }
 
+  /** @param {string} chosen */
   showTool(chosen) {
     for (const [name, one] of this.#tools) one.setAttribute("aria-pressed", String(name === chosen));
   }
@@ -59,23 +62,26 @@ export class Toolbar {
     return this.#detect !== null && !this.#detect.disabled;
   }
 
+  /** @param {HuWindow} window */
   showWindow(window) {
     const chosen = presetOf(window);
     for (const [name, one] of this.#presets) one.setAttribute("aria-pressed", String(name === chosen));
   }
 
-  /** Only an uploaded image can be marked: the tools that draw are off for an indexed lesion. */
+  /** Only an uploaded image can be marked: the tools that draw are off for an indexed lesion. @param {boolean} allowed */
   allowMarks(allowed) {
     for (const [name, one] of this.#tools) one.disabled = !allowed && isDrawing(name);
     this.allowDetect(allowed);
   }
 }
 
+/** @param {{ name: string, words: string, key: string }} options @param {(name: string) => void} onTool */
 function toolButton({ name, words, key }, onTool) {
   const properties = { sign: name, run: () => onTool(name), className: "tool", title: `${words} (${key})` };
   return button("", { ...properties, "aria-label": words, "aria-pressed": "false", dataset: { tool: name } });
 }
 
+/** @param {string} name @param {number} place @param {(name: string) => void} onPreset */
 function presetButton(name, place, onPreset) {
   const [low, high] = windowOf(name);
   const words = name.charAt(0).toUpperCase() + name.slice(1);

@@ -67,7 +67,10 @@ export function greyTable([low, high]) {
   return table;
 }
 
-/** Writes a slice's grey values into the pixels of an ImageData of its size. */
+/**
+ * Writes a slice's grey values into the pixels of an ImageData of its size.
+ * @param {Int16Array} hu @param {Uint32Array} table @param {ImageData} imageData
+ */
 export function paintGrey(hu, table, imageData) {
   const pixels = new Uint32Array(imageData.data.buffer);
   for (let place = 0; place < hu.length; place += 1) pixels[place] = table[hu[place] + HU_OFFSET];
