@@ -21,7 +21,7 @@ from retrieval.synthesis.phantom.lesions.history import (
     draw_history,
     seen_in,
 )
-from retrieval.synthesis.phantom.lesions.marking import Mark, area_px, mark_lesion
+from retrieval.synthesis.phantom.lesions.marking import PhantomMark, area_px, mark_lesion
 from retrieval.synthesis.phantom.scanning import scan
 
 ATTEMPTS = 20
@@ -56,7 +56,7 @@ class _Sighting:
     seen: Appearance
     study: int
     key_slice: int
-    mark: Mark
+    mark: PhantomMark
 
 
 def make_patient(config: PhantomConfig, number: int) -> PhantomPatient:

@@ -16,7 +16,7 @@ FINER = 4
 
 
 @dataclass(frozen=True)
-class Mark:
+class PhantomMark:
     """A mark in pixels of the slice, its diameters and the area in pixels."""
 
     recist: Recist
@@ -30,7 +30,7 @@ def area_px(trace: LesionTrace) -> float:
     return float(trace.coverage.sum())
 
 
-def mark_lesion(trace: LesionTrace) -> Mark | None:
+def mark_lesion(trace: LesionTrace) -> PhantomMark | None:
     """Longest diameter, and longest diameter across it; None where nothing is visible."""
     outline = _outline(trace.coverage)
     if outline is None:
@@ -46,7 +46,7 @@ def mark_lesion(trace: LesionTrace) -> Mark | None:
     corner = np.array([columns.start, rows.start], float)
     points = [point + corner for point in (start, end, low, high)]
     recist = Recist(tuple((float(x), float(y)) for x, y in points))
-    return Mark(
+    return PhantomMark(
         recist,
         float(gaps[first, second]),
         float(np.linalg.norm(high - low)),
