@@ -127,7 +127,7 @@ def check(folder: Path, clients: Sequence[Client], tally: Tally) -> Told:
         for client in clients:
             for number in range(client.number * LESIONS, (client.number + 1) * LESIONS):
                 record = records.pop(lesion_id(number), None)
-                tag = None if record is None else record.lesion.tags[0]
+                tag = None if record is None else record.lesion.tags[0].term
                 _compare(client, number, tag, tally)
                 held[number] = tag
         tally.other += [f"lesion {name} was never added" for name in records]

@@ -12,90 +12,27 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from enum import StrEnum
 from typing import Any, Self
+
+from retrieval.errors import LesionError, LesionSearchError
+from retrieval.lesion_type import LesionType, Split
+from retrieval.tag import Tag, terms_held
+
+__all__ = [
+    "BOX_PADDING_PX",
+    "Box",
+    "ImageSource",
+    "Lesion",
+    "LesionError",
+    "LesionSearchError",
+    "LesionType",
+    "Recist",
+    "Split",
+    "parse_numbers",
+]
 
 BOX_PADDING_PX = 5.0
 """DeepLesion draws its boxes as the extent of the RECIST mark plus this many pixels."""
-
-
-class LesionSearchError(ValueError):
-    """A user's mistake, in one line: what was wrong, the value, what is accepted, what to do.
-
-    Each boundary has a small subclass of its own. Command line and HTTP show the message and
-    nothing else; any other exception is a defect of the program.
-    """
-
-
-class LesionError(LesionSearchError):
-    """A box, RECIST mark or lesion field that cannot be what it claims to be."""
-
-
-class LesionType(StrEnum):
-    """DeepLesion's coarse lesion types (body regions)."""
-
-    BONE = "bone"
-    ABDOMEN = "abdomen"
-    MEDIASTINUM = "mediastinum"
-    LIVER = "liver"
-    LUNG = "lung"
-    KIDNEY = "kidney"
-    SOFT_TISSUE = "soft tissue"
-    PELVIS = "pelvis"
-    UNKNOWN = "unknown"
-
-    @property
-    def code(self) -> int:
-        """DeepLesion's number: 1 to 8, or -1 for unknown."""
-        order = list(LesionType)
-        return -1 if self is LesionType.UNKNOWN else order.index(self) + 1
-
-    @classmethod
-    def from_code(cls, code: int) -> LesionType:
-        """The type of DeepLesion's number; raises LesionError unless it is 1 to 8 or -1."""
-        if code == -1:
-            return cls.UNKNOWN
-        if not 1 <= code <= 8:
-            raise LesionError(f"lesion type {code} is unknown: 1 to 8, or -1 for unknown")
-        return list(cls)[code - 1]
-
-    @classmethod
-    def parse(cls, text: str) -> LesionType:
-        """A type from its name or its number, as a user would write either."""
-        cleaned = text.strip().lower().replace("_", " ").replace("-", " ")
-        if cleaned in {"-1", " 1"}:
-            return cls.UNKNOWN
-        if cleaned.isdecimal() and len(cleaned) == 1:
-            return cls.from_code(int(cleaned))
-        try:
-            return cls(cleaned)
-        except ValueError:
-            names = ", ".join(kind.value for kind in cls)
-            raise LesionError(
-                f"lesion type {text[:40]!r} is unknown: one of {names}, or 1 to 8"
-            ) from None
-
-
-class Split(StrEnum):
-    """The part of an archive a patient belongs to. A patient never stands in two."""
-
-    TRAIN = "train"
-    VALIDATION = "val"
-    TEST = "test"
-    UNKNOWN = "unknown"
-
-    @property
-    def code(self) -> int:
-        """DeepLesion's Train_Val_Test number: 1, 2 or 3; -1 where there is no split."""
-        return {Split.TRAIN: 1, Split.VALIDATION: 2, Split.TEST: 3, Split.UNKNOWN: -1}[self]
-
-    @classmethod
-    def from_code(cls, code: int) -> Split:
-        """The split of DeepLesion's number; raises LesionError for any other."""
-        for split in cls:
-            if split.code == code:
-                return split
-        raise LesionError(f"split {code} is unknown: 1 train, 2 val, 3 test, -1 none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +173,8 @@ class Lesion:
     ``location_error`` is the standard error of each coordinate of an estimated location, in the
     same units; it is None where the location was given, or where there is none.
     ``long_mm`` and ``short_mm`` are the RECIST diameters, None if never measured.
+    ``tags`` has at most one tag of a term. ``category`` is the id of a class that was found without
+    labels, with a confidence in [0, 1]; None where none was.
     """
 
     lesion_id: str
@@ -250,10 +189,16 @@ class Lesion:
     lesion_type: LesionType = LesionType.UNKNOWN
     split: Split = Split.UNKNOWN
     study_date: date | None = None
-    tags: tuple[str, ...] = ()
+    tags: tuple[Tag, ...] = ()
     location_error: tuple[float, float, float] | None = None
+    category: str | None = None
+    category_confidence: float | None = None
 
     def __post_init__(self) -> None:
+        if len({tag.term for tag in self.tags}) < len(self.tags):
+            raise LesionError(
+                f"lesion {self.lesion_id!r} has two tags of one term: give each term once"
+            )
         error = self.location_error
         if error is None:
             return
@@ -262,6 +207,11 @@ class Lesion:
                 f"lesion {self.lesion_id!r} has the location error {error}: an error belongs to a "
                 "location and is a finite number of 0 or more for each coordinate"
             )
+
+    @property
+    def terms(self) -> frozenset[str]:
+        """The terms of the tags that hold, whatever their source."""
+        return terms_held(self.tags)
 
     def to_json(self) -> dict[str, Any]:
         """The lesion under DESIGN.md's JSON names; the same names serve pandas columns."""
@@ -279,7 +229,8 @@ class Lesion:
             "lesion_type": self.lesion_type.value,
             "split": self.split.value,
             "study_date": None if self.study_date is None else self.study_date.isoformat(),
-            "tags": list(self.tags),
+            "tags": [tag.to_json() for tag in self.tags],
+            "category": self.category,
         }
 
     @classmethod
@@ -301,7 +252,9 @@ class Lesion:
                 lesion_type=LesionType(fields.get("lesion_type") or "unknown"),
                 split=Split(fields.get("split") or "unknown"),
                 study_date=None if study_date is None else date.fromisoformat(study_date),
-                tags=tuple(fields.get("tags") or ()),
+                tags=tuple(Tag.from_json(tag) for tag in fields.get("tags") or ()),
+                category=fields.get("category"),
+                category_confidence=_optional_float(fields.get("category_confidence")),
             )
         except KeyError as missing:
             raise LesionError(f"lesion lacks the field {missing}") from None

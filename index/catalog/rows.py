@@ -6,7 +6,6 @@ and the row's number, so that a damaged or misplaced row is refused instead of r
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 import zlib
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.catalog import tag_form
 from index.errors import CatalogError
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 
@@ -24,7 +24,8 @@ LESION_COLUMNS = (
     "lesion_id, patient_id, study_id, series_id, key_slice_index, x1, y1, x2, y2, "
     "long_mm, short_mm, location_x, location_y, location_z, lesion_type, split, study_date, tags, "
     "archive, image, spacing_x_mm_px, spacing_y_mm_px, slice_interval_mm, "
-    "location_error_x, location_error_y, location_error_z, pixel_hash"
+    "location_error_x, location_error_y, location_error_z, pixel_hash, category, "
+    "category_confidence"
 )
 """The values of a lesion and of its image's source, in the order of ``encode``."""
 
@@ -36,7 +37,9 @@ Values = tuple[Any, ...]
 _REALS = 12
 _PACK = struct.Struct(f"<qq{_REALS}d").pack
 _PACK_ERROR = struct.Struct("<3d").pack
-_NO_LATER_VALUES = (None, None, None, None)
+_PACK_CONFIDENCE = struct.Struct("<d").pack
+_NO_ERROR_AND_HASH = (None, None, None, None)
+_NO_CATEGORY = (None, None)
 _TYPES = {kind.value: kind for kind in LesionType}
 _SPLITS = {split.value: split for split in Split}
 
@@ -58,7 +61,7 @@ def encode(lesion: Lesion, source: ImageSource) -> Values:
         lesion.lesion_type.value,
         lesion.split.value,
         None if lesion.study_date is None else lesion.study_date.isoformat(),
-        json.dumps(list(lesion.tags), ensure_ascii=False),
+        tag_form.encode(lesion.tags),
         source.archive,
         source.image,
         float(source.spacing_mm_px[0]),
@@ -66,6 +69,8 @@ def encode(lesion: Lesion, source: ImageSource) -> Values:
         float(source.slice_interval_mm),
         *(_real(value) for value in error),
         source.pixel_hash,
+        lesion.category,
+        _real(lesion.category_confidence),
     )
 
 
@@ -86,8 +91,10 @@ def decode_lesion(values: Sequence[Any]) -> Lesion:
         lesion_type=_TYPES[values[14]],
         split=_SPLITS[values[15]],
         study_date=None if values[16] is None else date.fromisoformat(values[16]),
-        tags=() if values[17] == "[]" else tuple(json.loads(values[17])),
+        tags=tag_form.decode(values[17]),
         location_error=error,
+        category=values[27],
+        category_confidence=values[28],
     )
 
 
@@ -113,12 +120,18 @@ def lesion_checksum(row: int, values: Sequence[Any]) -> int:
     text = "\x1f".join((*names, *type_and_split, day or "", *others))
     if None in numbers:
         numbers = [math.nan if value is None else value for value in numbers]
-    first = zlib.crc32(text.encode(), zlib.crc32(_PACK(row, *numbers, *spacing)))
-    later = tuple(values[23:27])
-    if later == _NO_LATER_VALUES:
-        return first
-    errors = [math.nan if value is None else value for value in later[:3]]
-    return zlib.crc32((later[3] or "").encode(), zlib.crc32(_PACK_ERROR(*errors), first))
+    checksum = zlib.crc32(text.encode(), zlib.crc32(_PACK(row, *numbers, *spacing)))
+    *error, pixel_hash = values[23:27]
+    if (*error, pixel_hash) != _NO_ERROR_AND_HASH:
+        errors = [math.nan if value is None else value for value in error]
+        checksum = zlib.crc32(_PACK_ERROR(*errors), checksum)
+        checksum = zlib.crc32((pixel_hash or "").encode(), checksum)
+    category, confidence = values[27:29]
+    if (category, confidence) != _NO_CATEGORY:
+        number = math.nan if confidence is None else confidence
+        checksum = zlib.crc32(_PACK_CONFIDENCE(number), checksum)
+        checksum = zlib.crc32((category or "").encode(), checksum)
+    return checksum
 
 
 def checked(row: int, values: Sequence[Any], checksum: int) -> Sequence[Any]:

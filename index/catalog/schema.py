@@ -107,6 +107,15 @@ _COMPLETE_STUDIES = (
     "PRIMARY KEY (patient_id, study_id)) WITHOUT ROWID",
 )
 
+# An older program's tags were all given. The table of tags holds those that a filter finds.
+_TAG_SOURCES_AND_CATEGORIES = (
+    "ALTER TABLE lesion_tags ADD COLUMN source TEXT NOT NULL DEFAULT 'given'",
+    "ALTER TABLE lesions ADD COLUMN category TEXT",
+    "ALTER TABLE lesions ADD COLUMN category_confidence REAL",
+    "CREATE INDEX lesions_category ON lesions (category) WHERE category IS NOT NULL",
+    "CREATE INDEX lesion_tags_source ON lesion_tags (source, row)",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _MATCHES,
@@ -114,6 +123,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _IDENTITY,
     _ESTIMATES_AND_PIXELS,
     _COMPLETE_STUDIES,
+    _TAG_SOURCES_AND_CATEGORIES,
 )
 """Step n brings a catalog from schema version n to n + 1. Steps are added, never edited."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.catalog import rows as row_form
+from index.catalog import tag_form
 from index.catalog.reader import (
     CatalogReader,
     EncoderBinding,
@@ -161,8 +162,8 @@ class CatalogWriter:
             "INSERT INTO vectors VALUES (?, ?, ?)",
             (row, blob, row_form.vector_checksum(row, blob)),
         )
-        for tag in set(json.loads(values[17])):
-            execute("INSERT INTO lesion_tags VALUES (?, ?)", (tag, row))
+        for found in tag_form.filter_rows(values[17], row):
+            execute("INSERT INTO lesion_tags (tag, row, source) VALUES (?, ?, ?)", found)
         self.changes.new_rows.append(row)
         self.changes.new_vectors.append(vector)
 

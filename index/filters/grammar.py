@@ -16,6 +16,7 @@ from typing import Any
 from index.errors import FilterError
 from index.filters.ranges import DateRange, LocationBox, NumberRange
 from retrieval.lesion import LesionError, LesionType, Split
+from retrieval.tag import TagSource
 
 MAX_CHARACTERS = 4096
 """The longest text of a filter; a filter made in Python may name more."""
@@ -40,7 +41,9 @@ _CHOICES = {
     "type": "lesion_types",
     "split": "splits",
     "tag": "tags",
+    "category": "categories",
 }
+_SOURCES = "tag_source"
 _NUMBERS = ("long_mm", "short_mm", "x", "y", "z")
 _ALIASES = {
     "patient_id": "patient",
@@ -51,8 +54,9 @@ _ALIASES = {
     "location_x": "x",
     "location_y": "y",
     "location_z": "z",
+    "tags_source": _SOURCES,
 }
-_NAMES = (*_CHOICES, *_NUMBERS, "date")
+_NAMES = (*_CHOICES, _SOURCES, *_NUMBERS, "date")
 
 
 def fields_of(text: str) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def fields_of(text: str) -> dict[str, Any]:
         return values
     for clause in _clauses(text):
         name, op, value = _split_clause(clause)
-        if name in _CHOICES:
+        if name in _CHOICES or name == _SOURCES:
             _add_choice(values, clause, (name, op, value))
         elif name == "date":
             limits = _limits(clause, op, value, _day)
@@ -99,6 +103,7 @@ def text_of(where: Any) -> str:
     for name, plural in _CHOICES.items():
         clauses += _choice_text(name, "=", sorted(getattr(where, plural)))
         clauses += _choice_text(name, "!=", sorted(getattr(where, f"excluded_{plural}")))
+    clauses += _choice_text(_SOURCES, "=", sorted(where.tag_sources))
     clauses += [
         f"{name}={limits}" for name in ("long_mm", "short_mm") if (limits := getattr(where, name))
     ]
@@ -180,10 +185,13 @@ def _split_clause(clause: str) -> tuple[str, str, str]:
 
 def _add_choice(values: dict[str, Any], clause: str, parts: tuple[str, str, str]) -> None:
     name, op, text = parts
+    if name == _SOURCES and op != "=":
+        raise FilterError(f"filter clause {_shown(clause)}: {name} takes = only")
     if op not in ("=", "!="):
         raise FilterError(f"filter clause {_shown(clause)}: {name} takes = or != only")
     choice = frozenset(_one_of(name, value, clause) for value in _choices(clause, text))
-    plural = _CHOICES[name] if op == "=" else f"excluded_{_CHOICES[name]}"
+    plural = "tag_sources" if name == _SOURCES else _CHOICES[name]
+    plural = plural if op == "=" else f"excluded_{plural}"
     if op == "=" and name == "tag" and len(choice) > 1:
         raise FilterError(
             f"filter clause {_shown(clause)} lists several tags: write tag=a and tag=b, both "
@@ -233,6 +241,11 @@ def _one_of(name: str, value: str, clause: str) -> str:
             raise FilterError(
                 f"filter clause {_shown(clause)}: split {_shown(value)} is unknown: one of {names}"
             ) from None
+    if name == _SOURCES:
+        try:
+            return TagSource.parse(value)
+        except LesionError as error:
+            raise FilterError(f"filter clause {_shown(clause)}: {error}") from None
     return value
 
 

@@ -5,7 +5,8 @@
 Clauses are joined by ``and``; every one must hold. ``=`` takes a value or a comma-separated
 choice, ``!=`` excludes; numbers and dates also take ``a..b`` (ends included, either may be left
 out), ``>=`` and ``<=``. A value holding a comma, a quote or the word ``and`` stands in double
-quotes. A lesion of which a field is unknown fails every clause that asks for it.
+quotes. ``tag_source=given,text`` asks for a tag of such a source, and no other tag counts for the
+clauses on tags beside it. A lesion of which a field is unknown fails every clause that asks for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from index.errors import FilterError
 from index.filters.grammar import fields_of, text_of
 from index.filters.ranges import DateRange, LocationBox, NumberRange
 from retrieval.lesion import Lesion, LesionType, Split
+from retrieval.tag import TagSource
 
 __all__ = ["DateRange", "FilterError", "LesionFilter", "LocationBox", "NumberRange"]
 
@@ -26,7 +28,9 @@ class LesionFilter:
     """Conditions that must all hold; an empty field asks for nothing.
 
     ``patients``, ``studies``, ``lesions``, ``lesion_types`` and ``splits`` name what is accepted;
-    ``excluded_...`` what is not. ``tags`` must all be present, ``excluded_tags`` all absent.
+    ``excluded_...`` what is not. ``tags`` must all be present, ``excluded_tags`` all absent; a tag
+    that a report or a reader denies, or is unsure of, is not present. With ``tag_sources`` only
+    tags of those sources count, and one at least must be there.
     """
 
     patients: frozenset[str] = frozenset()
@@ -41,6 +45,9 @@ class LesionFilter:
     excluded_splits: frozenset[Split] = frozenset()
     tags: frozenset[str] = frozenset()
     excluded_tags: frozenset[str] = frozenset()
+    tag_sources: frozenset[TagSource] = frozenset()
+    categories: frozenset[str] = frozenset()
+    excluded_categories: frozenset[str] = frozenset()
     long_mm: NumberRange | None = None
     short_mm: NumberRange | None = None
     location: LocationBox | None = None
@@ -80,11 +87,17 @@ class LesionFilter:
             (self.location, lesion.location),
             (self.study_date, lesion.study_date),
         )
-        tags = set(lesion.tags)
+        sources = self.tag_sources
+        tags = {
+            tag.term for tag in lesion.tags if tag.holds and (not sources or tag.source in sources)
+        }
         return (
             all(not choice or value in choice for choice, value in wanted)
             and not any(value in choice for choice, value in unwanted)
             and all(limits is None or value in limits for limits, value in ranges)
             and self.tags <= tags
             and not self.excluded_tags & tags
+            and (not sources or bool(tags))
+            and (not self.categories or lesion.category in self.categories)
+            and lesion.category not in self.excluded_categories
         )

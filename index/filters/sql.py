@@ -46,6 +46,7 @@ def without_exclusions(where: LesionFilter) -> LesionFilter:
         excluded_lesion_types=frozenset(),
         excluded_splits=frozenset(),
         excluded_tags=frozenset(),
+        excluded_categories=frozenset(),
     )
 
 
@@ -53,8 +54,10 @@ def wanted_part(where: LesionFilter) -> Condition:
     """What the filter asks for, its exclusions left out."""
     kinds = (where.lesion_types, where.splits)
     parts = _named((where.patients, where.studies, where.lesions, *kinds))
-    if where.tags:
-        parts.append(_tagged(where.tags, every=True))
+    if where.categories:
+        parts.append(_one_of("category", where.categories))
+    if where.tags or where.tag_sources:
+        parts.append(_tagged(where.tags, where.tag_sources, every=True))
     ranges = [("long_mm", where.long_mm), ("short_mm", where.short_mm)]
     if where.location is not None:
         box = where.location
@@ -75,8 +78,12 @@ def unwanted_part(where: LesionFilter) -> Condition | None:
     ids = (where.excluded_patients, where.excluded_studies, where.excluded_lesions)
     kinds = (where.excluded_lesion_types, where.excluded_splits)
     parts = _named((*ids, *kinds))
+    if where.excluded_categories:
+        found = _one_of("category", where.excluded_categories)
+        # Without a category the condition is false, not unknown: what is excluded is named.
+        parts.append(Condition(f"(category IS NOT NULL AND {found.sql})", found.values))
     if where.excluded_tags:
-        parts.append(_tagged(where.excluded_tags, every=False))
+        parts.append(_tagged(where.excluded_tags, where.tag_sources, every=False))
     return _join(parts, " OR ")
 
 
@@ -102,13 +109,17 @@ def _one_of(column: str, choice: Collection[str]) -> Condition:
     return Condition(f"{column} IN ({','.join('?' * len(values))})", values)
 
 
-def _tagged(tags: Collection[str], *, every: bool) -> Condition:
-    """Rows with every one of the tags, or with any; one condition however many tags there are."""
-    found = _one_of("tag", tags)
-    sql = f"SELECT row FROM lesion_tags WHERE {found.sql}"
+def _tagged(tags: Collection[str], sources: Collection[str], *, every: bool) -> Condition:
+    """Rows with every one of the tags, or with any; one condition however many tags there are.
+
+    Only tags of the ``sources`` count, where some are named; without tags any tag of theirs.
+    """
+    columns = (("tag", tags), ("source", sources))
+    parts = [_one_of(column, choice) for column, choice in columns if choice]
+    sql = f"SELECT row FROM lesion_tags WHERE {' AND '.join(part.sql for part in parts)}"
     if every and len(tags) > 1:
         sql += f" GROUP BY row HAVING COUNT(*) = {len(tags)}"
-    return Condition(f"row IN ({sql})", found.values)
+    return Condition(f"row IN ({sql})", tuple(value for part in parts for value in part.values))
 
 
 def _between(column: str, low: Any, high: Any) -> list[Condition]:

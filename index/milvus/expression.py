@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 
 from index.filters.lesion_filter import LesionFilter
@@ -16,6 +16,9 @@ LEAST_NUMBER = -1e307
 
 MISSING_DAY = 0
 """Stands for an unknown day; ``date.toordinal`` begins at 1."""
+
+MISSING_CATEGORY = ""
+"""Stands for a lesion that has no category; no category's id is empty."""
 
 OWN_ROWS = 0
 """Rows up to this one are the collection's own, for its standing; the catalog's begin at 1."""
@@ -52,8 +55,11 @@ def _wanted(where: LesionFilter) -> list[str]:
         _one_code_of("split", [split.code for split in where.splits]),
         _within("long_mm", where.long_mm),
         _within("short_mm", where.short_mm),
-        *(_tagged(tag) for tag in sorted(where.tags)),
+        _one_of("category", where.categories),
+        *(_tagged(tag, where.tag_sources) for tag in sorted(where.tags)),
     ]
+    if where.tag_sources and not where.tags:
+        parts.append(_any_of(where.tag_sources))
     if where.location is not None:
         box = where.location
         # An open axis still asks that a location is known at all.
@@ -73,7 +79,8 @@ def _unwanted(where: LesionFilter) -> list[str]:
         _one_of("lesion_id", where.excluded_lesions),
         _one_code_of("lesion_type", [kind.code for kind in where.excluded_lesion_types]),
         _one_code_of("split", [split.code for split in where.excluded_splits]),
-        *(_tagged(tag) for tag in sorted(where.excluded_tags)),
+        _one_of("category", where.excluded_categories),
+        *(_tagged(tag, where.tag_sources) for tag in sorted(where.excluded_tags)),
     ]
     return [part for part in parts if part]
 
@@ -86,8 +93,20 @@ def _one_code_of(field: str, codes: Collection[int]) -> str:
     return f"{field} in [{', '.join(str(code) for code in sorted(codes))}]" if codes else ""
 
 
-def _tagged(tag: str) -> str:
-    return f"array_contains(tags, {literal(tag)})"
+def sourced(source: str, term: str | None = None) -> str:
+    """The entry of ``tag_sources`` for a tag of that source, or for any of its tags."""
+    return source if term is None else f"{source}:{term}"
+
+
+def _tagged(tag: str, sources: Collection[str]) -> str:
+    if not sources:
+        return f"array_contains(tags, {literal(tag)})"
+    return _any_of(sourced(source, tag) for source in sources)
+
+
+def _any_of(entries: Iterable[str]) -> str:
+    listed = ", ".join(literal(entry) for entry in sorted(entries))
+    return f"array_contains_any(tag_sources, [{listed}])"
 
 
 def _within(field: str, limits: NumberRange | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,10 +12,18 @@ from numpy.typing import NDArray
 
 from index.catalog.reader import EncoderBinding, LesionRecord
 from index.errors import EncoderMismatchError, MilvusError
-from index.milvus.expression import LEAST_NUMBER, MISSING_DAY, MISSING_NUMBER, OWN_ROWS
+from index.milvus.expression import (
+    LEAST_NUMBER,
+    MISSING_CATEGORY,
+    MISSING_DAY,
+    MISSING_NUMBER,
+    OWN_ROWS,
+    sourced,
+)
+from retrieval.tag import Tag
 
 SOFTWARE = "lesion-search"
-FORM = 1
+FORM = 2
 """The version of the fields below."""
 
 PARTITIONS = 16
@@ -141,6 +149,8 @@ _BLANK: Entity = {
     "location_z": MISSING_NUMBER,
     "study_day": MISSING_DAY,
     "tags": [],
+    "tag_sources": [],
+    "category": MISSING_CATEGORY,
 }
 
 
@@ -153,6 +163,7 @@ def entity(row: int, record: LesionRecord, checksum: int) -> Entity:
     """A catalog's row with everything that a filter may ask for."""
     lesion = record.lesion
     vector: NDArray[np.float32] = np.ascontiguousarray(record.vector)
+    held = [tag for tag in lesion.tags if tag.holds]
     x, y, z = (None, None, None) if lesion.location is None else lesion.location
     return {
         "row": row,
@@ -168,7 +179,9 @@ def entity(row: int, record: LesionRecord, checksum: int) -> Entity:
         "location_y": _number(y),
         "location_z": _number(z),
         "study_day": MISSING_DAY if lesion.study_date is None else lesion.study_date.toordinal(),
-        "tags": list(dict.fromkeys(lesion.tags)),
+        "tags": [tag.term for tag in held],
+        "tag_sources": _sources(held),
+        "category": MISSING_CATEGORY if lesion.category is None else lesion.category,
         "vector": vector,
     }
 
@@ -181,22 +194,29 @@ def collection_schema(client: Any, data_type: Any, owner: Owner) -> Any:
     schema.add_field("row", data_type.INT64, is_primary=True)
     schema.add_field("stamp", data_type.INT64)
     schema.add_field("patient_id", data_type.VARCHAR, max_length=TEXT_BYTES, is_partition_key=True)
-    for name in ("study_id", "lesion_id"):
+    for name in ("study_id", "lesion_id", "category"):
         schema.add_field(name, data_type.VARCHAR, max_length=TEXT_BYTES)
     for name in ("lesion_type", "split"):
         schema.add_field(name, data_type.INT8)
     for name in ("long_mm", "short_mm", "location_x", "location_y", "location_z"):
         schema.add_field(name, data_type.DOUBLE)
     schema.add_field("study_day", data_type.INT32)
-    schema.add_field(
-        "tags",
-        data_type.ARRAY,
-        element_type=data_type.VARCHAR,
-        max_capacity=TAGS,
-        max_length=TEXT_BYTES,
-    )
+    for name in ("tags", "tag_sources"):
+        schema.add_field(
+            name,
+            data_type.ARRAY,
+            element_type=data_type.VARCHAR,
+            max_capacity=TAGS,
+            max_length=TEXT_BYTES,
+        )
     schema.add_field("vector", data_type.FLOAT_VECTOR, dim=owner.dimension)
     return schema
+
+
+def _sources(held: Sequence[Tag]) -> list[str]:
+    """What ``tag_sources`` holds: each source by itself, and with each of its terms."""
+    sources = dict.fromkeys(sourced(tag.source.value) for tag in held)
+    return [*sources, *(sourced(tag.source.value, tag.term) for tag in held)]
 
 
 def _number(value: float | None) -> float:

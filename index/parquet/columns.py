@@ -17,7 +17,15 @@ BATCH = 10_000
 ABOUT = b"lesion_search"
 """The key of the schema metadata."""
 
-LATER = {"location_error": None, "pixel_hash": None}
+LATER = {
+    "location_error": None,
+    "pixel_hash": None,
+    "tag_probabilities": None,
+    "tag_sources": None,
+    "tag_models": None,
+    "category": None,
+    "category_confidence": None,
+}
 """Columns that an export of an older program lacks, and what stands for them."""
 
 TEXTS = (
@@ -30,8 +38,15 @@ TEXTS = (
     "archive",
     "image",
     "pixel_hash",
+    "category",
 )
 """Columns of one text a row."""
+
+TAG_TEXTS = ("tags", "tag_sources", "tag_models")
+"""Columns of a list of texts, one for each tag of the row."""
+
+TAG_COLUMNS = (*TAG_TEXTS, "tag_probabilities")
+"""Columns of a list with one value for each tag: terms, sources, models and probabilities."""
 
 NUMBERS_A_ROW = {"box": 4, "location": 3, "location_error": 3, "spacing_mm_px": 2}
 """Columns of a list of numbers, and how many each row has at most."""
@@ -60,6 +75,11 @@ def schema_of(dimension: int) -> pa.Schema:
             pa.field("split", text, nullable=False),
             pa.field("study_date", pa.date32()),
             pa.field("tags", pa.list_(text), nullable=False),
+            pa.field("tag_probabilities", pa.list_(real)),
+            pa.field("tag_sources", pa.list_(text)),
+            pa.field("tag_models", pa.list_(text)),
+            pa.field("category", text),
+            pa.field("category_confidence", real),
             pa.field("archive", text, nullable=False),
             pa.field("image", text, nullable=False),
             pa.field("spacing_mm_px", pa.list_(real), nullable=False),

@@ -24,6 +24,8 @@ from index.parquet.columns import (
     ABOUT,
     BATCH,
     NUMBERS_A_ROW,
+    TAG_COLUMNS,
+    TAG_TEXTS,
     TEXTS,
     ParquetError,
     expected_schema,
@@ -59,7 +61,8 @@ class ExportedIndex:
             about = _about(held)
             # Texts that repeat stay one text each until they are known to be short.
             texts = [name for name in TEXTS if name in held.names]
-            self._file = pq.ParquetFile(path, read_dictionary=[*texts, "tags.list.element"])
+            listed = [f"{name}.list.element" for name in TAG_TEXTS if name in held.names]
+            self._file = pq.ParquetFile(path, read_dictionary=[*texts, *listed])
             self.binding = _binding(about["binding"])
             self.matches = [
                 Match(
@@ -72,13 +75,15 @@ class ExportedIndex:
                 (str(patient_id), str(study_id))
                 for patient_id, study_id in about.get("complete_studies", ())
             ]
+            self._check_columns(held)
+            self._check_sizes()
+        except ParquetError:
+            raise
         except _NOT_READ as error:
             raise ParquetError(
                 f"{path} is not an exported index ({_line(error)}): write one with "
                 "`lesion-search index export --index I --out FILE.parquet`"
             ) from error
-        self._check_columns(held)
-        self._check_sizes()
 
     @property
     def count(self) -> int:
@@ -136,14 +141,15 @@ class ExportedIndex:
                     raise self._too_large(f"{column.total_uncompressed_size} bytes of {name}", most)
 
     def _values_a_row(self, name: str) -> int:
-        return {"vector": self.binding.dimension, "tags": MOST_TAGS, **NUMBERS_A_ROW}.get(name, 1)
+        of_tags = dict.fromkeys(TAG_COLUMNS, MOST_TAGS)
+        return {"vector": self.binding.dimension, **of_tags, **NUMBERS_A_ROW}.get(name, 1)
 
     def _check_texts(self, batch: pa.RecordBatch) -> None:
-        for name in (*TEXTS, "tags"):
+        for name in (*TEXTS, *TAG_TEXTS):
             if name not in batch.schema.names:
                 continue
             column = batch.column(name)
-            texts = column.flatten() if name == "tags" else column
+            texts = column.flatten() if name in TAG_TEXTS else column
             lengths = pc.binary_length(texts.dictionary)
             longest = pc.max(lengths).as_py() if len(lengths) else None
             if longest is not None and longest > 4 * LONGEST_PATH:

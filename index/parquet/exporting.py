@@ -68,6 +68,11 @@ def _table(records: Sequence[LesionRecord], schema: pa.Schema) -> pa.Table:
         {
             **record.lesion.to_json(),
             "study_date": record.lesion.study_date,
+            "tags": [tag.term for tag in record.lesion.tags],
+            "tag_probabilities": [tag.probability for tag in record.lesion.tags],
+            "tag_sources": [tag.source.value for tag in record.lesion.tags],
+            "tag_models": [tag.model for tag in record.lesion.tags],
+            "category_confidence": record.lesion.category_confidence,
             "archive": record.source.archive,
             "image": record.source.image,
             "spacing_mm_px": list(record.source.spacing_mm_px),

@@ -49,10 +49,10 @@ def judged(fields: Mapping[str, Any], vector: NDArray[np.float32], dimension: in
     if fields["location_error"] is not None:
         error = fields["location_error"]
         _check_numbers("location_error", error, count=3, low=0.0, high=_LARGEST_ERROR)
-    _check_tags(fields["tags"])
+    _check_category(fields["category"], fields["category_confidence"])
     day = fields["study_date"]
     day = day.isoformat() if isinstance(day, date) else None
-    lesion = Lesion.from_json({**fields, "study_date": day})
+    lesion = Lesion.from_json({**fields, "study_date": day, "tags": _tags(fields)})
     return LesionRecord(lesion, stored_vector(vector, dimension, lesion), _source(fields))
 
 
@@ -105,11 +105,39 @@ def _check_diameters(long_mm: float | None, short_mm: float | None) -> None:
         raise ParquetError(f"short_mm {short_mm:g} is longer than long_mm {long_mm:g}")
 
 
-def _check_tags(tags: Sequence[str | None]) -> None:
-    if len(tags) > MOST_TAGS:
-        raise ParquetError(f"{len(tags)} tags: at most {MOST_TAGS} are accepted")
+def _tags(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The row's tags as JSON; those of an older program are given ones."""
+    terms: Sequence[str | None] = fields["tags"]
+    if len(terms) > MOST_TAGS:
+        raise ParquetError(f"{len(terms)} tags: at most {MOST_TAGS} are accepted")
+    columns: dict[str, Sequence[Any]] = {
+        "probability": _a_tag(fields["tag_probabilities"], 1.0, len(terms)),
+        "source": _a_tag(fields["tag_sources"], "given", len(terms)),
+        "model": _a_tag(fields["tag_models"], None, len(terms)),
+    }
+    if lengths := [len(values) for values in columns.values() if len(values) != len(terms)]:
+        raise ParquetError(f"{len(terms)} tags with {lengths[0]} values: one for each is needed")
+    tags = [
+        {"term": term, **{name: values[place] for name, values in columns.items()}}
+        for place, term in enumerate(terms)
+    ]
     for tag in tags:
-        _check_text("a tag", "" if tag is None else tag, LONGEST_TAG)
+        _check_text("a tag", tag["term"] or "", LONGEST_TAG)
+        _check_numbers("a tag's probability", [tag["probability"]], count=1, low=0.0, high=1.0)
+        if tag["model"] is not None:
+            _check_text("a tag's model", tag["model"], LONGEST_TAG)
+    return tags
+
+
+def _a_tag(values: Sequence[Any] | None, missing: Any, count: int) -> Sequence[Any]:
+    return [missing] * count if values is None else values
+
+
+def _check_category(category: str | None, confidence: float | None) -> None:
+    if category is not None:
+        _check_text("category", category, LONGEST_ID)
+    if confidence is not None:
+        _check_numbers("category_confidence", [confidence], count=1, low=0.0, high=1.0)
 
 
 def _check_archive(archive: str) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from retrieval.grid import Grid
 from retrieval.lesion import LesionType
+from retrieval.tag import given_tags
 from service.engine.query import ImageChoice, LesionQuery
 from service.http.schemas.request import RequestModel
 from service.http.uploads.added_lesions import LesionFields
@@ -133,5 +134,5 @@ class LesionForm(ImageForm):
             series_id=self.series_id or f"{self.study_id}_added",
             lesion_type=LesionType.parse(self.lesion_type),
             study_date=self.study_date,
-            tags=tuple(tag for tag in self.tags.split(",") if tag),
+            tags=given_tags(*(tag for tag in self.tags.split(",") if tag)),
         )

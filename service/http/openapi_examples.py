@@ -20,7 +20,8 @@ LESION: dict[str, Any] = {
     "lesion_type": "liver",
     "split": "test",
     "study_date": "2024-05-17",
-    "tags": ["calcified"],
+    "tags": [{"term": "calcified", "probability": 1.0, "source": "given"}],
+    "category": None,
 }
 OTHER = {
     **LESION,

@@ -14,6 +14,7 @@ from typing import Any
 
 from retrieval.lesion import Box, Lesion, LesionType, Recist
 from retrieval.sources.archive import lesion_id_of
+from retrieval.tag import given_tags
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.patient_timeline import PatientEvidence
 from service.engine.lesion_location import located
@@ -186,7 +187,7 @@ class FollowUpFinder:
                     "long_mm": mark.long_mm,
                     "short_mm": mark.short_mm,
                     "lesion_type": mark.lesion_type,
-                    "tags": (MarkSource.REPORT.value,),
+                    "tags": given_tags(MarkSource.REPORT.value),
                 }
                 node = self._embedded(series, position, mark.box, fields)
             except PacsError:
@@ -214,7 +215,9 @@ class FollowUpFinder:
                         one.candidate.box,
                         {
                             "long_mm": one.candidate.long_mm,
-                            "tags": (MarkSource.DETECTOR.value, f"{one.candidate.score:.3f}"),
+                            "tags": given_tags(
+                                MarkSource.DETECTOR.value, f"{one.candidate.score:.3f}"
+                            ),
                         },
                     ),
                     series,

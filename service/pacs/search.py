@@ -9,6 +9,7 @@ from typing import Any
 
 from retrieval.image import Slab
 from retrieval.lesion import Lesion
+from retrieval.tag import given_tags
 from retrieval.tracking.edges import TrackNode
 from service.deid.pseudonyms import OwnIdentities
 from service.engine.query import LesionQuery
@@ -122,7 +123,7 @@ def _named(asked: EmbeddedQuery, named: Lesion) -> Lesion:
         return lesion.with_changes(long_mm=own.long_mm, short_mm=own.short_mm)
     for candidate in asked.candidates:
         if candidate.box == asked.box:
-            tags = (MarkSource.DETECTOR.value, f"{candidate.score:.3f}")
+            tags = given_tags(MarkSource.DETECTOR.value, f"{candidate.score:.3f}")
             return lesion.with_changes(long_mm=candidate.long_mm, tags=tags)
     return lesion
 
@@ -141,7 +142,7 @@ def _key(lesions: PatientLesions, asked: PacsLesion) -> PacsLesion:
     same = lesions.found.get(lesion.lesion_id)
     if same is not None:
         return replace(asked, recist=asked.recist or same.recist, track_uid=same.track_uid)
-    return replace(asked, estimated=MarkSource.DETECTOR.value in lesion.tags)
+    return replace(asked, estimated=MarkSource.DETECTOR.value in lesion.terms)
 
 
 def _collect(

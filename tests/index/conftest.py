@@ -10,12 +10,21 @@ from numpy.typing import NDArray
 
 from index.catalog.reader import EncoderBinding, LesionRecord
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
+from retrieval.tag import Tag, TagSource
 
 
 class Samples:
     """Lesions numbered from 0; every field follows from the number, unknown values among them."""
 
     dimension = 16
+    said = (
+        (1.0, TagSource.GIVEN, None),
+        (0.3, TagSource.PREDICTED, "head-1"),
+        (1.0, TagSource.TEXT, None),
+        (0.5, TagSource.TEXT, None),
+        (0.0, TagSource.READER, None),
+        (1.0, TagSource.READER, None),
+    )
     binding = EncoderBinding("0123abcd", "made-up encoder", dimension, {"size_px": 96})
 
     def unit_vectors(self, count: int, *, seed: int = 0) -> NDArray[np.float32]:
@@ -26,7 +35,11 @@ class Samples:
     def record(self, number: int, *, seed: int = 0) -> LesionRecord:
         patient, study = f"{number // 6:06d}", f"{number % 3 + 1:02d}"
         known = number % 7 != 0
-        tags = ("calcified", "a, b", "größer")
+        tags = (
+            Tag("calcified", *self.said[number % len(self.said)]),
+            Tag("a, b"),
+            Tag("größer", *self.said[number // 2 % len(self.said)]),
+        )
         lesion = Lesion(
             lesion_id=f"{patient}_{study}_01_{number:05d}",
             patient_id=patient,
@@ -41,6 +54,8 @@ class Samples:
             split=list(Split)[number % len(Split)],
             study_date=date(2020, 1 + number % 12, 1) if known else None,
             tags=tuple(tag for n, tag in enumerate(tags) if number >> n & 1),
+            category=f"{number % 4}" if number % 5 else None,
+            category_confidence=number % 11 / 11 if number % 5 and number % 3 else None,
             location_error=(0.02, 0.04, number / 1000) if known and number % 5 == 0 else None,
         )
         vector = self.unit_vectors(1, seed=100_000 * seed + number)[0]

@@ -19,6 +19,7 @@ from index.lesion_index import LesionIndex
 from index.milvus.client import MilvusSettings
 from index.reports import AddReport, Neighbour
 from retrieval.lesion import LesionType, Split
+from retrieval.tag import TagSource, given_tags
 
 AWKWARD = (
     'quo"te',
@@ -73,7 +74,8 @@ def awkward_records(samples):
             lesion_id=f"id {name}",
             patient_id=name,
             study_id=f"study {name}",
-            tags=(name, "calcified"),
+            tags=given_tags(name, "calcified"),
+            category=name,
         )
         yield replace(known, lesion=lesion)
 
@@ -148,6 +150,17 @@ FILTERS = [
     LesionFilter(tags=frozenset({"calcified", "a, b"})),
     LesionFilter(excluded_tags=frozenset({"größer", "a, b"})),
     LesionFilter(tags=frozenset({"calc"})),
+    LesionFilter(tag_sources=frozenset({TagSource.READER})),
+    LesionFilter(tag_sources=frozenset({TagSource.READER, TagSource.PREDICTED})),
+    LesionFilter(tags=frozenset({"calcified"}), tag_sources=frozenset({TagSource.PREDICTED})),
+    LesionFilter(
+        tags=frozenset({"calcified", "größer"}),
+        tag_sources=frozenset({TagSource.TEXT, TagSource.GIVEN}),
+    ),
+    LesionFilter(excluded_tags=frozenset({"calcified"}), tag_sources=frozenset({TagSource.GIVEN})),
+    LesionFilter(categories=frozenset({"1", "3"})),
+    LesionFilter(excluded_categories=frozenset({"1", "3"})),
+    LesionFilter(categories=frozenset({"2"}), excluded_tags=frozenset({"a, b"})),
     LesionFilter(long_mm=NumberRange(10, 30)),
     LesionFilter(long_mm=NumberRange(None, 11.5)),
     LesionFilter(long_mm=NumberRange(12)),
@@ -190,6 +203,9 @@ def test_no_text_breaks_out_of_a_filter(filled, truth, samples, name):
         LesionFilter(excluded_lesions=frozenset({f"id {name}"})),
         LesionFilter(tags=frozenset({name})),
         LesionFilter(excluded_tags=frozenset({name})),
+        LesionFilter(tags=frozenset({name}), tag_sources=frozenset({TagSource.GIVEN})),
+        LesionFilter(categories=frozenset({name})),
+        LesionFilter(excluded_categories=frozenset({name})),
     ):
         hits = filled.search(vector, k=999, where=where)
         wanted = {known for known, one in truth.items() if where.accepts(one.lesion)}
@@ -242,6 +258,8 @@ filters = st.builds(
     lesion_types=st.frozensets(st.sampled_from(LesionType), max_size=5),
     excluded_splits=st.frozensets(st.sampled_from(Split), max_size=2),
     tags=st.frozensets(st.sampled_from(["calcified", "a, b"]), max_size=1),
+    tag_sources=st.frozensets(st.sampled_from(TagSource), max_size=2),
+    excluded_categories=st.frozensets(st.sampled_from(["0", "1"]), max_size=1),
     excluded_tags=st.frozensets(st.sampled_from(["größer"]), max_size=1),
     long_mm=st.none() | st.builds(NumberRange, st.integers(0, 40), st.none()),
 )

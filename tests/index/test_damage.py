@@ -23,6 +23,7 @@ from index.errors import CatalogError, IndexBusyError, LesionIndexError, Storage
 from index.faiss_store.snapshots import snapshot_lock
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
+from retrieval.tag import given_tags
 from tests.index.disks import no_file_larger_than
 
 COUNT = 120
@@ -247,10 +248,15 @@ def test_a_full_disk_leaves_what_existed_untouched(folder, samples):
 
 
 def of_an_older_program(record: LesionRecord) -> LesionRecord:
-    """What a program kept that knew neither estimated locations nor hashes of pixels."""
+    """What a program kept that knew no estimated location, hash, source of a tag or category."""
     return replace(
         record,
-        lesion=record.lesion.with_changes(location_error=None),
+        lesion=record.lesion.with_changes(
+            location_error=None,
+            tags=given_tags(*(tag.term for tag in record.lesion.tags)),
+            category=None,
+            category_confidence=None,
+        ),
         source=replace(record.source, pixel_hash=None),
     )
 
@@ -284,12 +290,13 @@ def test_an_older_schema_is_brought_forward(tmp_path: Path, samples):
         assert samples.same(
             index.get(samples.record(5).lesion.lesion_id), of_an_older_program(samples.record(5))
         )
+        tagged = LesionFilter.parse("tag=calcified and tag_source=given")
+        older = [of_an_older_program(samples.record(n)).lesion for n in range(1, 13)]
+        assert index.count(tagged) == sum(tagged.accepts(lesion) for lesion in older) == 6
         assert index.add([samples.record(5)]).updated == 1
         assert samples.same(index.get(samples.record(5).lesion.lesion_id), samples.record(5))
         where = LesionFilter(tags=frozenset({"a, b"}))
-        assert index.count(where) == sum(
-            where.accepts(samples.record(n).lesion) for n in range(1, 13)
-        )
+        assert index.count(where) == sum(where.accepts(lesion) for lesion in older)
         index.set_match(*(samples.record(n).lesion.lesion_id for n in (6, 7)), "rejected")
     with LesionIndex.open(folder, read_only=True) as index:
         assert len(index.matches()) == 1

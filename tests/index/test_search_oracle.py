@@ -26,6 +26,7 @@ from index.faiss_store.segments import StoreState
 from index.filters.lesion_filter import LesionFilter, NumberRange
 from index.lesion_index import LesionIndex
 from retrieval.lesion import LesionType, Split
+from retrieval.tag import TagSource
 
 numbers = st.integers(0, 79)
 patients = st.frozensets(st.sampled_from([f"{n:06d}" for n in range(14)]), max_size=3)
@@ -37,6 +38,8 @@ filters = st.builds(
     lesion_types=st.frozensets(st.sampled_from(LesionType), max_size=5),
     excluded_splits=st.frozensets(st.sampled_from(Split), max_size=2),
     tags=st.frozensets(st.sampled_from(["calcified", "a, b"]), max_size=1),
+    tag_sources=st.frozensets(st.sampled_from(TagSource), max_size=2),
+    categories=st.frozensets(st.sampled_from(["0", "1"]), max_size=1),
     excluded_tags=st.frozensets(st.sampled_from(["größer"]), max_size=1),
     long_mm=st.none() | st.builds(NumberRange, st.integers(0, 40), st.none()),
 )

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lesion import Box, Lesion, LesionError, LesionType, Recist, Split
+from retrieval.tag import Tag, TagSource
 
 NUMBER = st.floats(-500, 500)
 SIDE = st.floats(0.5, 300)
@@ -137,7 +138,12 @@ def test_types_and_splits_carry_deeplesions_numbers() -> None:
     kind=st.sampled_from(LesionType),
     split=st.sampled_from(Split),
     day=st.none() | st.dates(date(1990, 1, 1), date(2030, 1, 1)),
-    tags=st.lists(st.text(max_size=8), max_size=3),
+    tags=st.lists(
+        st.builds(Tag, st.text(max_size=8), st.floats(0, 1), st.sampled_from(TagSource)),
+        max_size=3,
+        unique_by=lambda tag: tag.term,
+    ),
+    category=st.none() | st.text(min_size=1, max_size=4),
 )
 def test_lesions_survive_json(
     box: Box,
@@ -146,11 +152,12 @@ def test_lesions_survive_json(
     kind: LesionType,
     split: Split,
     day: date | None,
-    tags: list[str],
+    tags: list[Tag],
+    category: str | None,
 ) -> None:
     location, error = place or (None, None)
     lesion = Lesion("a", "p", "p_1", "p_1_1", 5, box, *sizes, location, kind, split, day)
-    lesion = lesion.with_changes(tags=tuple(tags), location_error=error)
+    lesion = lesion.with_changes(tags=tuple(tags), category=category, location_error=error)
     assert Lesion.from_json(json.loads(json.dumps(lesion.to_json()))) == lesion
 
 

@@ -110,7 +110,7 @@ def key_slices(archive: Archive, splits: Sequence[Split]) -> tuple[KeySlice, ...
     """
     grouped: dict[str, list[Lesion]] = {}
     for lesion in archive.lesions:
-        if (not splits or lesion.split in splits) and NOISY_TAG not in lesion.tags:
+        if (not splits or lesion.split in splits) and NOISY_TAG not in lesion.terms:
             name = archive.image_name(lesion)
             grouped.setdefault(name, []).append(lesion)
     if not grouped:
@@ -198,7 +198,7 @@ def _report(
     settings: Mapping[str, object],
 ) -> DetectionReport:
     noisy = sum(
-        (not options.splits or lesion.split in options.splits) and NOISY_TAG in lesion.tags
+        (not options.splits or lesion.split in options.splits) and NOISY_TAG in lesion.terms
         for lesion in archive.lesions
     )
     return DetectionReport(

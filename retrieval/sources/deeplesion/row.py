@@ -20,6 +20,7 @@ from retrieval.lesion import (
 from retrieval.sources.archive import NOISY_TAG, lesion_id_of
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError
+from retrieval.tag import Tag, given_tags
 
 _remember = lru_cache(maxsize=65536)
 """For cells that many rows share: parsed once, and one object in memory for all."""
@@ -33,7 +34,7 @@ _NUMBER_LISTS = {5: 8, 6: 4, 7: 2, 8: 3, 11: 2}
 _NUMBER_COUNTS = list(_NUMBER_LISTS.values())
 
 _SPLITS = {str(split.code): split for split in Split}
-_NOISY: dict[str, tuple[str, ...]] = {"0": (), "1": (NOISY_TAG,)}
+_NOISY: dict[str, tuple[Tag, ...]] = {"0": (), "1": given_tags(NOISY_TAG)}
 
 _EDGE_TOLERANCE_PX = 2.0
 """A released mark ends 1.6 pixels beyond the edge of its image."""

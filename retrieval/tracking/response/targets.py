@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retrieval.lesion import Lesion, LesionType
+from retrieval.tag import TagSource
 from retrieval.tracking.states import LinkState
 from retrieval.tracking.track_types import PatientTracks, Track
 
@@ -166,11 +167,15 @@ def choose_targets(measured: MeasuredTracks) -> tuple[Target, ...]:
 
 
 def is_nodal(track: Track) -> bool:
-    """Whether a tag of one of the track's lesions says that it is a lymph node."""
+    """Whether a tag of one of the track's lesions says that it is a lymph node.
+
+    A prediction alone does not make it one: a node is measured across, any other lesion along.
+    """
     return any(
-        tag.strip().lower().replace("_", " ") in NODE_TAGS
+        tag.term.strip().lower().replace("_", " ") in NODE_TAGS
         for lesion in track.lesions
         for tag in lesion.tags
+        if tag.holds and tag.source is not TagSource.PREDICTED
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from retrieval.lesion import Lesion
+from retrieval.tag import Tag
 from retrieval.tracking.edges import MatchTerms
 from retrieval.tracking.track_types import FollowUp
 from service.engine.recognition import RecognisedMark
@@ -12,7 +13,12 @@ from service.engine.results import Candidate, Hit, HitTerms, SearchResult, Timin
 from service.http.schemas.answer import answer_of
 
 
-@answer_of(Lesion)
+@answer_of(Tag, omit=["model"])
+class TagOut(BaseModel):
+    pass
+
+
+@answer_of(Lesion, omit=["category_confidence"])
 class LesionOut(BaseModel):
     pass
 

@@ -28,6 +28,7 @@ from retrieval.sources.deeplesion.coding import (
     slice_file_name,
     to_pixels,
 )
+from retrieval.tag import Tag
 from service.engine.lesion_location import located
 from service.engine.query import LesionQuery, QueryError
 from service.engine.query_box import MarkedBox, embed_boxes
@@ -51,7 +52,7 @@ class LesionFields:
     series_id: str
     lesion_type: LesionType = LesionType.UNKNOWN
     study_date: date | None = None
-    tags: tuple[str, ...] = ()
+    tags: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

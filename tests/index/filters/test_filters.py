@@ -12,6 +12,7 @@ from index.filters.lesion_filter import FilterError, LesionFilter
 from index.filters.ranges import DateRange, LocationBox, NumberRange
 from index.lesion_index import LesionIndex
 from retrieval.lesion import LesionType, Split
+from retrieval.tag import TagSource
 
 names = st.text(min_size=1, max_size=8).filter(lambda text: "\x00" not in text)
 sets = st.frozensets(names, max_size=3)
@@ -42,6 +43,9 @@ filters = st.builds(
     excluded_splits=st.frozensets(st.sampled_from(Split), max_size=2),
     tags=sets,
     excluded_tags=sets,
+    tag_sources=st.frozensets(st.sampled_from(TagSource), max_size=2),
+    categories=sets,
+    excluded_categories=sets,
     long_mm=st.none() | ranges(),
     short_mm=st.none() | ranges(),
     location=st.none() | locations,
@@ -83,6 +87,15 @@ def test_text_and_filter_are_the_same(where):
             "tag=a and tag=b and tag!=c,d",
             LesionFilter(tags=frozenset("ab"), excluded_tags=frozenset("cd")),
         ),
+        (
+            "tag=a and tag_source=given,reader and category=3,4 and category!=5",
+            LesionFilter(
+                tags=frozenset("a"),
+                tag_sources=frozenset({TagSource.GIVEN, TagSource.READER}),
+                categories=frozenset({"3", "4"}),
+                excluded_categories=frozenset({"5"}),
+            ),
+        ),
         ("patient!=1 and patient!=2", LesionFilter(excluded_patients=frozenset("12"))),
         (
             'tag="black and white, \\"so\\""',
@@ -119,6 +132,8 @@ def test_grammar(text, wanted):
         ("patient>=3", "= or !="),
         ("patient=1,,2", "empty value"),
         ("tag=a,b", "tag=a and tag=b"),
+        ("tag_source=guess", "one of given, predicted, reader, text"),
+        ("tag_source!=given", "takes = only"),
         ('tag="a', "never closed"),
         ('tag="a"b', "after a closing quote"),
         ("type=liver and", "empty|unknown|not understood"),

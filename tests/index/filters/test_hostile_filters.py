@@ -70,8 +70,8 @@ def test_a_filter_of_any_size_made_in_python_is_answered(samples, tmp_path):
         index.add(samples.records(40))
         stored = index.page(limit=40)
         vector = samples.record(0).vector
-        both = {x.lesion_id for x in stored if {"calcified", "a, b"} <= set(x.tags)}
-        neither = {x.lesion_id for x in stored if not {"calcified", "a, b"} & set(x.tags)}
+        both = {x.lesion_id for x in stored if {"calcified", "a, b"} <= x.terms}
+        neither = {x.lesion_id for x in stored if not {"calcified", "a, b"} & x.terms}
         named = frozenset(x.lesion_id for x in stored[:7])
         cases = {
             LesionFilter(tags=frozenset({"calcified", "a, b"})): both,

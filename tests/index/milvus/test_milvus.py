@@ -285,4 +285,13 @@ def test_a_filter_as_an_expression():
         'row > 0 and lesion_type in [4] and long_mm >= 10.0 and array_contains(tags, "x") '
         'and not (patient_id in ["a\\"b"])'
     )
+    where = LesionFilter.parse("tag=x and tag_source=given,text and tag!=y and category!=3")
+    assert expression(where) == (
+        'row > 0 and array_contains_any(tag_sources, ["given:x", "text:x"]) '
+        'and not (category in ["3"]) '
+        'and not (array_contains_any(tag_sources, ["given:y", "text:y"]))'
+    )
+    assert expression(LesionFilter.parse("tag_source=reader")) == (
+        'row > 0 and array_contains_any(tag_sources, ["reader"])'
+    )
     assert literal('\\"\n') == '"\\\\\\"\\012"'

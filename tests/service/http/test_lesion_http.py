@@ -80,7 +80,8 @@ def test_an_added_lesion_is_found_at_once_with_its_pixels(own, series, archive):
     assert response.headers["location"] == f"/v1/lesions/{lesion['lesion_id']}"
     assert (lesion["patient_id"], lesion["series_id"]) == ("new", "new_01_added")
     assert (lesion["lesion_type"], lesion["study_date"]) == ("liver", "2024-05-17")
-    assert lesion["tags"] == ["calcified", "seen"]
+    assert [tag["term"] for tag in lesion["tags"]] == ["calcified", "seen"]
+    assert lesion["tags"][0] == {"term": "calcified", "probability": 1.0, "source": "given"}
     assert client.get(response.headers["location"]).json() == lesion
     hits = client.get(f"/v1/lesions/{series[0].lesion_id}/similar", params={"k": 1}).json()["hits"]
     assert hits[0]["lesion"] == lesion
@@ -124,7 +125,9 @@ def test_the_same_mark_again_is_the_same_lesion(own, series):
     second = add(client, series, tags="again").json()
     assert first["lesion_id"] == second["lesion_id"]
     assert engine.index.count() == before + 1
-    assert client.get(f"/v1/lesions/{first['lesion_id']}").json()["tags"] == ["again"]
+    assert client.get(f"/v1/lesions/{first['lesion_id']}").json()["tags"] == [
+        {"term": "again", "probability": 1.0, "source": "given"}
+    ]
     assert len(kept_folders(engine)) == 1
     assert client.get(f"/v1/lesions/{first['lesion_id']}/image.png").status_code == 200
 

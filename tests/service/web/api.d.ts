@@ -190,6 +190,7 @@ interface LesionForm {
 
 interface LesionOut {
   box: (number)[];
+  category: string | null;
   key_slice_index: number;
   lesion_id: string;
   lesion_type: "bone" | "abdomen" | "mediastinum" | "liver" | "lung" | "kidney" | "soft tissue" | "pelvis" | "unknown";
@@ -202,7 +203,7 @@ interface LesionOut {
   split: "train" | "val" | "test" | "unknown";
   study_date: string | null;
   study_id: string;
-  tags: (string)[];
+  tags: (TagOut)[];
 }
 
 interface LesionPage {
@@ -481,6 +482,12 @@ interface StudyResponseOut {
   study_date: string | null;
   study_id: string;
   sum_mm: number | null;
+}
+
+interface TagOut {
+  probability: number;
+  source: "predicted" | "text" | "given" | "reader";
+  term: string;
 }
 
 interface TargetOut {

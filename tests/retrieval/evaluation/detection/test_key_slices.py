@@ -26,6 +26,7 @@ from retrieval.image import Slab
 from retrieval.lesion import Box, LesionType, Split
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.tag import given_tags
 from tests.retrieval.evaluation.toy_archive import ToyArchive, toy_lesion
 
 ALL_SPLITS = DetectionOptions(splits=(), resamples=20)
@@ -38,7 +39,7 @@ def small_archive(**fields) -> ToyArchive:
         toy_lesion(1, patient=1, kind=liver, long_mm=8.0, split=Split.TEST),
         toy_lesion(2, patient=1, kind=liver, x=50.0, long_mm=10.0, split=Split.TEST),
         toy_lesion(3, patient=2, kind=lung, long_mm=30.5, split=Split.TEST),
-        toy_lesion(4, patient=2, kind=lung, split=Split.TEST, tags=("possibly_noisy",)),
+        toy_lesion(4, patient=2, kind=lung, split=Split.TEST, tags=given_tags("possibly_noisy")),
         toy_lesion(5, patient=3, kind=lung, split=Split.VALIDATION),
     ]
     lesions[1] = lesions[1].with_changes(key_slice_index=1)

@@ -15,6 +15,7 @@ from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.coding import COLUMNS
 from retrieval.sources.deeplesion.row_problem import ProblemReason
 from retrieval.sources.deeplesion.table import read_lesion_table
+from retrieval.tag import given_tags
 
 GOOD = {
     "File_name": "000053_03_01_044.png",
@@ -57,7 +58,7 @@ def test_a_row_is_translated_once_and_for_all(tmp_path: Path) -> None:
     assert lesion.box == Box(95, 195, 135, 245)
     assert row.recist == Recist(((100, 200), (130, 240), (105, 230), (121, 218)))
     assert (lesion.long_mm, lesion.short_mm) == (25.0, 10.0)
-    assert (lesion.location, lesion.tags) == ((0.4, 0.5, 0.6), ("possibly_noisy",))
+    assert (lesion.location, lesion.tags) == ((0.4, 0.5, 0.6), given_tags("possibly_noisy"))
     assert (lesion.lesion_type, lesion.split) == (LesionType.LIVER, Split.TEST)
     assert (row.line, row.file_name) == (2, "000053_03_01_044.png")
     assert (row.spacing_mm_px, row.slice_interval_mm) == ((0.5, 0.5), 5.0)
@@ -221,7 +222,7 @@ def test_every_official_row_parses(name: str, splits: dict[Split, int], real_dat
     spacing = np.array([c.split(",") for c in official["Spacing_mm_px_"]], dtype=float)
     long_mm = pixels.max(axis=1) * spacing[:, 0]
     np.testing.assert_allclose([row.lesion.long_mm for row in table.rows], long_mm, atol=0.002)
-    noisy = [row.lesion.tags == ("possibly_noisy",) for row in table.rows]
+    noisy = [row.lesion.tags == given_tags("possibly_noisy") for row in table.rows]
     np.testing.assert_array_equal(noisy, official["Possibly_noisy"] == 1)
 
 

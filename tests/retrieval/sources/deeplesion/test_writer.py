@@ -19,6 +19,7 @@ from retrieval.lesion import Box, LesionType, Recist, Split
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.tag import given_tags
 
 MARK = Recist(((10.0, 20.0), (30.5, 40.25), (15.0, 35.0), (25.0, 25.0)))
 
@@ -90,7 +91,7 @@ def test_official_rows_are_written_back_cell_by_cell(real_data: Path, tmp_path: 
                     window=row.window,
                     gender=row.gender,
                     age=row.age,
-                    noisy="possibly_noisy" in row.lesion.tags,
+                    noisy="possibly_noisy" in row.lesion.terms,
                 )
             )
     written = read_table(tmp_path / "DL_info.csv")
@@ -157,7 +158,7 @@ def test_what_is_written_is_read(
     assert lesion.location == location
     assert (read.spacing_mm_px, read.slice_interval_mm) == (spacing, interval)
     assert (lesion.lesion_type, lesion.split, read.age) == (kind, split, age)
-    assert lesion.tags == (("possibly_noisy",) if noisy else ())
+    assert lesion.tags == (given_tags("possibly_noisy") if noisy else ())
     assert (lesion.long_mm, lesion.short_mm) == pytest.approx(
         recist.diameters_mm(spacing), abs=1e-5
     )

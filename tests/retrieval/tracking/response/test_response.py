@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lesion import Box, Lesion, LesionType
+from retrieval.tag import given_tags
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.response.growth import track_growth, volume_doubling_days
 from retrieval.tracking.response.recist import PatientResponse, ResponseCategory, patient_response
@@ -50,7 +51,7 @@ def track(
 ) -> Track:
     lesions = tuple(
         lesion(name, study, size, (short or {}).get(study, 0.7 * size), kind, dated).with_changes(
-            tags=tags
+            tags=given_tags(*tags)
         )
         for study, size in sizes.items()
     )

@@ -209,7 +209,7 @@ def test_where_nobody_marked_anything_the_detector_proposes(
     assert "nobody marked" in study.note
     (follow_up,) = answer.result.follow_ups
     assert follow_up.state in {FollowUpState.PERSISTENT, FollowUpState.UNCERTAIN}
-    assert follow_up.lesion is None or "detector" in follow_up.lesion.tags
+    assert follow_up.lesion is None or "detector" in follow_up.lesion.terms
     if follow_up.state is FollowUpState.PERSISTENT:
         assert follow_up.lesion.box == found[4].recist.box()
 
