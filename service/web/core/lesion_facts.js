@@ -36,6 +36,11 @@ export function changeText({ role, change_mm: change, change_pct: percent, lesio
   return `${prior.toFixed(1)} → ${current.toFixed(1)} mm (${signed(percent, 0, "%")})`;
 }
 
+/** Whose image a lesion's is, a line each: patient, study with its date, series. @param {LesionOut} lesion */
+export function whoLines({ patient_id: patient, study_id: study, study_date: date, series_id: series }) {
+  return [`patient ${patient}`, [`study ${study}`, date].filter(Boolean).join(" · "), `series ${series}`];
+}
+
 /** A number with its sign, a true minus, and its unit. @param {number} value @param {number} digits @param {string} unit */
 export function signed(value, digits, unit) {
   const rounded = Math.abs(value).toFixed(digits);

@@ -1,18 +1,15 @@
 // Two appearances beside each other: are they the same lesion? What the matcher says, what a reader says.
 
 import { button, make } from "../core/dom.js";
-import { decimal, sizeText } from "../core/lesion_facts.js";
+import { decimal, sizeText, whoLines } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
 import { linkWords, toneColour } from "../core/vocabulary.js";
 import { boxOf } from "../viewer/proposals.js";
 import { ImageStack } from "../viewer/image_stack.js";
-import { linkViewers } from "../viewer/linking.js";
 import { Pane } from "../viewer/pane.js";
-import { Toolbar } from "../viewer/toolbar.js";
-import { windowForType, windowOf } from "../viewer/windows.js";
+import { Station } from "../viewer/station.js";
+import { windowForType } from "../viewer/windows.js";
 
-/** @typedef {import("../viewer/windows.js").HuWindow} HuWindow */
-/** @typedef {import("../viewer/viewport.js").Viewport} Viewport */
 
 /**
  * @typedef {{ link: LinkOut | null, word: string | null, canUndo: boolean, error: any, isBusy: boolean }} PairState
@@ -20,7 +17,7 @@ import { windowForType, windowOf } from "../viewer/windows.js";
 
 const SAME_COLOUR = "#56d364";
 /** @type {Record<string, string>} */
-const TERM_WORDS = { similarity: "appearance", in_plane: "in-plane position", height: "craniocaudal position", size: "size", type: "type" };
+const TERM_WORDS = { similarity: "appearance", location: "position", in_plane: "in-plane position", height: "craniocaudal position", size: "size", type: "type" };
 
 /** The drawer; `on` holds onDecide(decision), onUndo and onClose. */
 export class PairPanel {
@@ -33,20 +30,11 @@ export class PairPanel {
   constructor(on) {
     this.#on = on;
     const [one, other] = this.#panes;
-    linkViewers(one.viewer, other.viewer);
-    this.toolbar = new Toolbar({
-      marks: false,
-      onTool: (name) => this.#useTool(name),
-      onPreset: (name) => this.setWindow(windowOf(name)),
-      onFit: () => this.each((viewer) => viewer.fit()),
-      onFocus: () => this.each((viewer) => viewer.focus()),
-    });
-    for (const { viewer } of this.#panes) viewer.addEventListener("window", () => this.toolbar.showWindow(viewer.window));
-    this.#useTool("window");
+    this.station = new Station([one.viewer, other.viewer], { marks: false });
     this.element = make(
       "aside",
       { className: "drawer", "aria-label": "Compare two appearances" },
-      this.toolbar.element,
+      this.station.element,
       make("div", { className: "drawer-panes" }, one.element, other.element),
       this.#facts,
     );
@@ -61,22 +49,6 @@ export class PairPanel {
     this.#facts.replaceChildren(...this.#factsOf(lesions, { link, word, canUndo, error, isBusy }));
   }
 
-  /** @param {HuWindow} window */
-  setWindow(window) {
-    this.each((viewer) => viewer.setWindow(window));
-    this.toolbar.showWindow(window);
-  }
-
-  /** @param {(viewer: Viewport) => void} act */
-  each(act) {
-    for (const { viewer } of this.#panes) act(viewer);
-  }
-
-  /** @param {number} count */
-  step(count) {
-    this.#panes[0].viewer.step(count);
-  }
-
   /** @param {Pane} pane @param {LesionOut | null} lesion @param {number} place @param {LesionOut[]} lesions */
   async #showPane(pane, lesion, place, lesions) {
     pane.element.hidden = lesion === null;
@@ -88,17 +60,15 @@ export class PairPanel {
       pane.clear();
       return;
     }
-    if (place === 0 || lesions.length === 1) this.setWindow(windowForType(lesion.lesion_type));
+    if (place === 0 || lesions.length === 1) this.station.showWindow(windowForType(lesion.lesion_type));
     const retry = () => { this.#shown[place] = ""; this.#showPane(pane, lesion, place, lesions); };
     const shown = await pane.show(ImageStack.ofLesion(id), { focus: true }, retry);
     if (!shown || this.#shown[place] !== id) return;
+    pane.viewer.notes.showWho(whoLines(lesion));
     pane.viewer.showBoxes([{ box: boxOf(lesion), slice: lesion.key_slice_index, colour: SAME_COLOUR }]);
-    const [one, other] = this.#panes.map(({ viewer }) => viewer);
-    if (this.#shown.every(Boolean) && one.stack !== null && other.stack !== null) {
-      this.each((viewer) => viewer.focus());
-      const scale = Math.min(one.projection.scale, other.projection.scale);
-      this.each((viewer) => viewer.setScale(scale));
-    }
+    if (!this.#shown.every(Boolean)) return;
+    this.station.focus();
+    this.station.matchScales();
   }
 
   /** @param {LesionOut} lesion @param {number} place @param {number} count */
@@ -131,12 +101,6 @@ export class PairPanel {
       error === null ? null : make("p", { className: "problem", role: "alert", textContent: error.message }),
       make("div", { className: "actions decide" }, confirm, reject, undo),
     ].filter((part) => part !== null);
-  }
-
-  /** @param {string} name */
-  #useTool(name) {
-    this.each((viewer) => viewer.setTool(name));
-    this.toolbar.showTool(name);
   }
 }
 

@@ -5,7 +5,6 @@ import { all, button, make } from "../core/dom.js";
 import { plural } from "../core/lesion_facts.js";
 import { change, go } from "../core/route.js";
 import { emptyState, errorState, loadingState, warning } from "../core/states.js";
-import { namedWindows, windowOf } from "../viewer/windows.js";
 import { Decisions } from "./decisions.js";
 import { DiameterPlot } from "./diameter_plot.js";
 import { PatientList } from "./list.js";
@@ -48,18 +47,11 @@ export class PatientView {
 
   /** Keys of this view. @returns {import("../core/keyboard.js").KeyEntry[]} */
   keys() {
-    const presets = Object.keys(namedWindows()).map((name, place) => ({ keys: [String(place + 1)], words: `${name} window`, run: () => this.panel.setWindow(windowOf(name)) }));
     return [
       { keys: ["y"], words: "Same lesion: confirm the pair", run: () => this.#decide("confirm") },
       { keys: ["n"], words: "Different: reject the pair", run: () => this.#decide("reject") },
       { keys: ["u"], words: "Undo the last decision", run: () => this.#undo() },
-      { keys: ["ArrowUp"], shown: ["↑"], words: "Slice before (or wheel)", run: () => this.#step(-1) },
-      { keys: ["ArrowDown"], shown: ["↓"], words: "Slice after", run: () => this.#step(1) },
-      { keys: ["PageUp", "PageDown"], shown: ["PgUp", "PgDn"], words: "Ten slices before, after", run: ({ key }) => this.#step(key === "PageUp" ? -10 : 10) },
-      { keys: ["Home", "End"], words: "First, last slice", run: ({ key }) => this.#step(key === "Home" ? -Infinity : Infinity) },
-      ...presets,
-      { keys: ["f"], words: "Whole slices", run: () => this.panel.each((viewer) => viewer.fit()) },
-      { keys: ["z"], words: "Zoom to the lesions", run: () => this.panel.each((viewer) => viewer.focus()) },
+      ...this.panel.station.keys(),
       { keys: ["Escape"], shown: ["Esc"], words: "Close the pair", run: () => change({ a: null, b: null }) },
       { keys: ["/"], words: "Find a patient", run: () => this.list.focus() },
     ];
@@ -196,13 +188,6 @@ export class PatientView {
     if (selected.includes(id)) change({ a: selected.find((one) => one !== id) ?? null, b: null });
     else if (selected.length === 1 && studyOf(selected[0]) !== studyOf(id)) change({ a: selected[0], b: id });
     else change({ a: id, b: null });
-  }
-
-  /** @param {number} count */
-  #step(count) {
-    if (this.#marks === null || this.#selected().length === 0) return false;
-    this.panel.step(count);
-    return true;
   }
 
   /** @param {string} decision */

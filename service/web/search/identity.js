@@ -13,6 +13,14 @@ export function sourceOf(identity) {
   return SOURCES[identity.source] ?? identity.source;
 }
 
+/** What stands in the corner of an upload: what its files say, a line each. @param {UploadOut & { name: string }} facts */
+export function whoseLines({ identity, name }) {
+  if (!identity) return [name];
+  const { patient_id: patient, study_date: date, study_id: study, series_name: series } = identity;
+  const known = [patient ? `patient ${patient}` : "patient not known", date ?? (study && study.length < 20 ? `study ${study}` : ""), series ?? ""];
+  return known.filter(Boolean);
+}
+
 /** What an upload's files say of its patient, and what the index has of them, in a sentence. @param {IdentityOut | null} identity */
 export function sayingOf(identity) {
   if (!identity?.patient_id) return "With the patient, priors and follow-ups are looked for and the patient is left out of the hits.";

@@ -2,7 +2,7 @@
 
 import { getJson, lesionPath } from "../core/api.js";
 import { button, make } from "../core/dom.js";
-import { sizeText, typeLabel } from "../core/lesion_facts.js";
+import { sizeText, typeLabel, whoLines } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
 import { emptyState } from "../core/states.js";
 import { markOf } from "../viewer/drawing.js";
@@ -10,7 +10,7 @@ import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { boxOf } from "../viewer/proposals.js";
 import { parseWindow, usualWindow, windowForType } from "../viewer/windows.js";
-import { sourceOf } from "./identity.js";
+import { sourceOf, whoseLines } from "./identity.js";
 import { uploadFacts } from "./receiving.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
@@ -127,6 +127,7 @@ export class QueryPane {
     if (lesion !== null) {
       this.pane.heading.replaceChildren(...lesionHeading("Query", lesion), linksOf(lesion));
       this.#setWindow(windowForType(lesion.lesion_type));
+      this.viewer.notes.showWho(whoLines(lesion));
       this.viewer.showBoxes([{ box: boxOf(lesion), slice: lesion.key_slice_index, colour: QUERY_COLOUR }]);
     }
     return shown;
@@ -151,6 +152,7 @@ export class QueryPane {
       make("span", { className: "faint number", textContent: size }),
     );
     this.#setWindow(usualWindow());
+    this.viewer.notes.showWho(whoseLines(facts));
     const slice = Number(this.#params.slice ?? facts.key_slice_index);
     const shown = await this.pane.show(Promise.resolve(ImageStack.ofUpload(facts)), { slice, box: null }, () => this.#open());
     if (!shown || this.#params.upload !== uploadId) return false;

@@ -1,7 +1,7 @@
 // One result beside the query: its slices, its box, and the way to the next one.
 
 import { button, make } from "../core/dom.js";
-import { decimal, signed } from "../core/lesion_facts.js";
+import { decimal, signed, whoLines } from "../core/lesion_facts.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { lesionHeading } from "./query_pane.js";
@@ -23,6 +23,8 @@ export class ResultPane {
   #opened = null;
   #on;
   #colour = HIT_COLOUR;
+  /** @type {LesionOut | null} */
+  #lesion = null;
 
   /** @param {ResultListeners} on */
   constructor(on) {
@@ -58,9 +60,10 @@ export class ResultPane {
     }
     this.#colour = found !== null && found.followUp !== null ? SAME_COLOUR : HIT_COLOUR;
     this.element.classList.toggle("followup", this.#colour === SAME_COLOUR);
+    this.#lesion = found?.lesion ?? null;
     this.pane.heading.replaceChildren(...this.#headingOf(found), this.#buttons());
     if (isNew) this.#load();
-    else this.#paintBox();
+    else this.#paint();
   }
 
   async #load() {
@@ -69,13 +72,14 @@ export class ResultPane {
     if (lesionId === null) return;
     const shown = await this.pane.show(ImageStack.ofLesion(lesionId), { focus: true }, () => this.#load());
     if (!shown || this.#opened !== lesionId) return;
-    this.#paintBox();
+    this.#paint();
     this.#on.onShown();
   }
 
-  #paintBox() {
+  #paint() {
     const { stack } = this.viewer;
     if (stack === null || stack.box === null) return;
+    if (this.#lesion !== null) this.viewer.notes.showWho(whoLines(this.#lesion));
     this.viewer.showBoxes([{ box: stack.box, slice: stack.key, colour: this.#colour }]);
   }
 

@@ -5,9 +5,8 @@ import { button, icon, listenTo, make } from "../core/dom.js";
 import { change, go, keep, readRoute } from "../core/route.js";
 import { loadingState } from "../core/states.js";
 import { markFields } from "../viewer/drawing.js";
-import { linkViewers } from "../viewer/linking.js";
-import { TOOLS, Toolbar } from "../viewer/toolbar.js";
-import { namedWindows, windowOf, windowText } from "../viewer/windows.js";
+import { Station } from "../viewer/station.js";
+import { windowText } from "../viewer/windows.js";
 import { Answers } from "./answers.js";
 import { FIRST_HITS, detect, hitCount, isAsked, questionOf, search } from "./query.js";
 import { QueryPane } from "./query_pane.js";
@@ -17,8 +16,6 @@ import { conflictOf, doubtOf, fieldsOf } from "./identity.js";
 import { Receiver, uploadFacts } from "./receiving.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
-/** @typedef {import("../viewer/windows.js").HuWindow} HuWindow */
-/** @typedef {import("../viewer/viewport.js").Viewport} Viewport */
 
 const NO_MARK = { box: null, recist: null, point: null, detect: null, slice: null };
 const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diameters, D lets the detector propose.";
@@ -47,21 +44,13 @@ export class SearchView {
       onMore: () => change({ k: hitCount(this.#params) + 2 * FIRST_HITS }, { replace: true }),
       onRetry: () => this.#search(),
     });
-    this.toolbar = new Toolbar({
-      marks: true,
-      onTool: (name) => this.#useTool(name),
-      onPreset: (name) => this.#setWindow(windowOf(name)),
-      onFit: () => this.#both((viewer) => viewer.fit()),
-      onFocus: () => this.#focusBoth(),
-      onDetect: () => this.#detect(),
-    });
     this.receiver = new Receiver({
       onState: (state) => this.query.showReceiving(state),
       onReceived: (facts) => this.#showReceived(facts),
     });
     this.query = new QueryPane(() => this.side.upload.chooseButton(), {
-      onWindow: (window) => this.#showWindow(window),
-      onMarkable: (allowed) => this.#allowMarks(allowed),
+      onWindow: (window) => this.station.showWindow(window),
+      onMarkable: (allowed) => this.station.allowMarks(allowed),
       onPick: () => {
         this.side.open("index");
         this.side.picker.focus();
@@ -73,32 +62,25 @@ export class SearchView {
       onClose: () => this.#close(),
       onShown: () => this.#focusBoth(),
     });
+    this.station = new Station([this.query.viewer, this.result.viewer], {
+      marks: true,
+      onWindow: (window) => keep({ window: windowText(window) }),
+      onFocus: () => this.#focusBoth(),
+      onDetect: () => this.#detect(),
+    });
     this.conflict = make("div", { className: "conflict", role: "alert", hidden: true });
     this.hint = make("p", { className: "hint", role: "status" });
     const panes = make("div", { className: "panes" }, this.query.element, this.result.element);
-    const stage = make("section", { className: "stage", "aria-label": "Images" }, this.toolbar.element, this.conflict, panes, this.hint);
+    const stage = make("section", { className: "stage", "aria-label": "Images" }, this.station.element, this.conflict, panes, this.hint);
     this.element = make("main", { className: "view search", id: "search" }, this.side.element, stage, this.answers.element);
     this.#listen();
   }
 
   /** Keys of this view. @returns {import("../core/keyboard.js").KeyEntry[]} */
   keys() {
-    const tools = TOOLS.map(({ name, words, key }) => ({ keys: [key], words, run: () => this.#useTool(name) }));
-    const presets = Object.keys(namedWindows()).map((name, place) => ({
-      keys: [String(place + 1)], words: `${name} window`, run: () => this.#setWindow(windowOf(name)),
-    }));
     return [
-      { keys: ["ArrowUp"], shown: ["↑"], words: "Slice before (or wheel)", run: () => this.query.viewer.step(-1) },
-      { keys: ["ArrowDown"], shown: ["↓"], words: "Slice after", run: () => this.query.viewer.step(1) },
-      { keys: ["PageUp", "PageDown"], shown: ["PgUp", "PgDn"], words: "Ten slices before, after", run: ({ key }) => this.query.viewer.step(key === "PageUp" ? -10 : 10) },
-      { keys: ["Home", "End"], words: "First, last slice", run: ({ key }) => this.query.viewer.step(key === "Home" ? -Infinity : Infinity) },
-      ...presets,
-      ...tools,
+      ...this.station.keys(),
       { keys: ["d"], words: "Let the detector propose lesions", run: () => this.#detect() },
-      { keys: ["f"], words: "Whole slice", run: () => this.#both((viewer) => viewer.fit()) },
-      { keys: ["z"], words: "Zoom to the lesion", run: () => this.#focusBoth() },
-      { keys: ["+", "="], shown: ["+"], words: "Larger (or Ctrl and wheel)", run: () => this.query.viewer.zoom(1.25) },
-      { keys: ["-"], words: "Smaller", run: () => this.query.viewer.zoom(0.8) },
       { keys: ["ArrowLeft"], shown: ["←"], words: "Result before", run: () => this.#openNeighbour(-1) },
       { keys: ["ArrowRight"], shown: ["→"], words: "Next result", run: () => this.#openNeighbour(1) },
       { keys: ["Escape"], shown: ["Esc"], words: "Close the result", run: () => this.#close() },
@@ -134,11 +116,6 @@ export class SearchView {
 
   #listen() {
     const { viewer } = this.query;
-    linkViewers(viewer, this.result.viewer);
-    for (const one of [viewer, this.result.viewer]) {
-      one.addEventListener("window", () => this.toolbar.showWindow(one.window));
-      one.addEventListener("settled", () => keep({ window: windowText(one.window) }));
-    }
     viewer.addEventListener("mark", () => {
       const fields = markFields(viewer.editor.mark, viewer.projection.spacing);
       viewer.chooseProposal(null);
@@ -226,9 +203,9 @@ export class SearchView {
   async #detect() {
     const { viewer } = this.query;
     const { upload } = this.#params;
-    if (!upload || viewer.stack === null || !this.toolbar.canDetect) return;
+    if (!upload || viewer.stack === null || !this.station.toolbar.canDetect) return;
     const { slice } = viewer;
-    this.toolbar.allowDetect(false);
+    this.station.toolbar.allowDetect(false);
     this.#hint(loadingState("Looking for lesions on this slice"));
     try {
       const { candidates } = await detect(upload, slice);
@@ -240,7 +217,7 @@ export class SearchView {
     } catch (error) {
       this.#hint(messageOf(error), true);
     } finally {
-      this.toolbar.allowDetect(true);
+      this.station.toolbar.allowDetect(true);
     }
   }
 
@@ -294,33 +271,6 @@ export class SearchView {
 
   // -- both viewports -------------------------------------------------------------------------
 
-  /** @param {boolean} allowed */
-  #allowMarks(allowed) {
-    this.toolbar.allowMarks(allowed);
-    this.#useTool(allowed ? "box" : "window");
-  }
-
-  /** @param {string} name */
-  #useTool(name) {
-    const draws = ["box", "recist", "point"].includes(name);
-    if (draws && !this.#params.upload) return;
-    this.query.viewer.setTool(name);
-    this.result.viewer.setTool(name === "pan" ? "pan" : "window");
-    this.toolbar.showTool(name);
-  }
-
-  /** @param {HuWindow} window */
-  #showWindow(window) {
-    this.#both((viewer) => viewer.setWindow(window));
-    this.toolbar.showWindow(window);
-  }
-
-  /** @param {HuWindow} window */
-  #setWindow(window) {
-    this.#showWindow(window);
-    keep({ window: windowText(window) });
-  }
-
   /** Both lesions large, at one scale, so that their sizes compare. */
   #focusBoth() {
     const { viewer } = this.query;
@@ -328,15 +278,7 @@ export class SearchView {
     viewer.focus(this.query.markExtent);
     if (this.result.opened === null || other.stack === null) return;
     other.focus();
-    if (viewer.stack === null) return;
-    const scale = Math.min(viewer.projection.scale, other.projection.scale);
-    this.#both((one) => one.setScale(scale));
-  }
-
-  /** @param {(viewer: Viewport) => void} act */
-  #both(act) {
-    act(this.query.viewer);
-    act(this.result.viewer);
+    this.station.matchScales();
   }
 
   /** @param {Node | string} content */

@@ -1,5 +1,6 @@
 // What a pointer and a wheel do to a viewport.
 
+import { isMeasuring } from "./tools/rulers.js";
 import { draggedWindow } from "./windows.js";
 
 const DRAWING_TOOLS = ["box", "recist", "point"];
@@ -42,8 +43,7 @@ export class Gestures {
     const kind = this.#kindOf(event, at);
     this.#gesture = { kind, at, moved: 0 };
     if (kind === "mark") {
-      viewer.beginMark();
-      viewer.editor.press(at, viewer.projection);
+      viewer.layers.press(viewer.tool, at, viewer.projection, viewer.slice);
     }
     viewer.paint();
   }
@@ -55,7 +55,7 @@ export class Gestures {
     if (event.button === 2) return "window";
     const isOnProposal = this.#viewer.proposalAt(at) !== null;
     if (isOnProposal && ["window", "point"].includes(tool)) return "proposal";
-    return isDrawing(tool) ? "mark" : tool;
+    return isDrawing(tool) || isMeasuring(tool) ? "mark" : tool;
   }
 
   /** @param {PointerEvent} event */
@@ -78,7 +78,7 @@ export class Gestures {
     } else if (kind === "pan") {
       viewer.pan(dx, dy);
     } else if (kind === "mark") {
-      viewer.editor.move(at, viewer.projection);
+      viewer.layers.move(viewer.tool, at, viewer.projection);
       viewer.paint();
     }
   }
@@ -91,7 +91,7 @@ export class Gestures {
     const { kind, moved } = this.#gesture;
     this.#gesture = null;
     const proposal = moved < CLICK_PX ? viewer.proposalAt(at) : null;
-    const isMark = kind === "mark" && viewer.editor.release(at);
+    const isMark = kind === "mark" && viewer.layers.release(viewer.tool, at);
     if (isMark) viewer.tell("mark");
     else if (proposal !== null && ["mark", "proposal"].includes(kind)) viewer.tell("proposal", proposal);
     if (kind === "window" && moved > 0) viewer.tell("settled");
@@ -100,7 +100,7 @@ export class Gestures {
 
   #cancel() {
     this.#gesture = null;
-    this.#viewer.editor.cancel();
+    this.#viewer.layers.cancel();
     this.#viewer.paint();
   }
 

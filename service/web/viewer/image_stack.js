@@ -25,6 +25,8 @@ export class ImageStack {
     this.box = "box" in facts ? boxOf(facts) : null;
     /** Whether the slice numbers are the series' own; an upload's are places in the display grid. */
     this.isNumbered = isNumbered;
+    /** Which way the numbers grow: an archive's towards the feet (-1), the display grid's towards the head (1). */
+    this.headward = isNumbered ? -1 : 1;
     this.#pathOf = pathOf;
   }
 
@@ -37,6 +39,21 @@ export class ImageStack {
   /** The slices of what was uploaded. @param {UploadOut} facts */
   static ofUpload(facts) {
     return new ImageStack(facts, (slice) => `v1/uploads/${facts.upload_id}/slices/${slice}?grid=display`, { isNumbered: false });
+  }
+
+  /** The place of a slice counted from the head, from 1; the same the other way round. @param {number} slice */
+  placeOf(slice) {
+    return this.headward > 0 ? this.last - slice + 1 : slice - this.first + 1;
+  }
+
+  /** The slice at a place counted from the head. @param {number} place */
+  at(place) {
+    return this.headward > 0 ? this.last - place + 1 : this.first + place - 1;
+  }
+
+  /** Millimetres from one slice to another, positive towards the head. @param {number} from @param {number} to */
+  headwardMm(from, to) {
+    return (to - from) * this.headward * this.interval;
   }
 
   /** @param {number} slice */

@@ -108,9 +108,8 @@ function paintCross(context, [left, top]) {
   context.lineTo(left, top + 10);
 }
 
-// A dark line below the bright one keeps marks readable over lung and over bone alike.
-/** @param {CanvasRenderingContext2D} context @param {string} colour @param {number} width @param {() => void} trace */
-function stroke(context, colour, width, trace) {
+/** A dark line below the bright one keeps marks readable over lung and over bone alike. @param {CanvasRenderingContext2D} context @param {string} colour @param {number} width @param {() => void} trace */
+export function stroke(context, colour, width, trace) {
   /** @type {[string, number][]} */
   const lines = [[SHADE, width + 2], [colour, width]];
   for (const [style, thickness] of lines) {
@@ -122,8 +121,8 @@ function stroke(context, colour, width, trace) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {string} words @param {[number, number]} pair @param {string} colour @param {Pair} options */
-function label(context, words, [left, middle], colour, [width, height]) {
+/** Words over the picture, kept within it. @param {CanvasRenderingContext2D} context @param {string} words @param {Pair} place @param {string} colour @param {Pair} size */
+export function label(context, words, [left, middle], colour, [width, height]) {
   context.font = FONT;
   context.textBaseline = "middle";
   const length = context.measureText(words).width;

@@ -15,8 +15,8 @@ export class Pane {
     const body = make("div", { className: "pane-body" }, this.host, this.bar, this.cover);
     this.element = make("section", { className: `pane ${kind}`, "aria-label": label }, this.heading, body);
     this.viewer = new Viewport(this.host, { label, colour });
-    this.bar.addEventListener("input", () => this.viewer.step(Number(this.bar.value) - this.viewer.slice));
-    this.viewer.addEventListener("moved", () => { this.bar.value = String(this.viewer.slice); });
+    this.bar.addEventListener("input", () => this.viewer.step(Number(this.bar.value) - this.#place));
+    this.viewer.addEventListener("moved", () => this.#showPlace());
     listenTo(this.viewer, "error", (error) => this.showCover(errorState(error)));
   }
 
@@ -33,10 +33,10 @@ export class Pane {
     try {
       const stack = await coming;
       if (this.#coming !== coming) return false;
-      this.bar.min = String(stack.first);
-      this.bar.max = String(stack.last);
+      this.bar.min = "1";
+      this.bar.max = String(stack.slices);
       await this.viewer.show(stack, options);
-      this.bar.value = String(this.viewer.slice);
+      this.#showPlace();
       this.bar.hidden = stack.slices < 2;
       if (this.cover.querySelector(".loading")) this.showCover(null);
       return true;
@@ -46,6 +46,17 @@ export class Pane {
       this.showCover(errorState(error, onRetry));
       return false;
     }
+  }
+
+  /** Which image is shown, counted from the head. */
+  get #place() {
+    const { stack, slice } = this.viewer;
+    return stack === null ? 1 : stack.placeOf(slice);
+  }
+
+  #showPlace() {
+    this.bar.value = String(this.#place);
+    this.bar.setAttribute("aria-valuetext", `image ${this.#place} of ${this.bar.max}`);
   }
 
   /** Forgets the image, and one that is still on its way. */

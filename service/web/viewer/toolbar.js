@@ -9,6 +9,8 @@ import { namedWindows, presetOf, windowOf } from "./windows.js";
 export const TOOLS = [
   { name: "window", words: "Window and level: drag", key: "w" },
   { name: "pan", words: "Move the image: drag", key: "p" },
+  { name: "length", words: "Length in mm: drag", key: "l" },
+  { name: "ellipse", words: "Region: mean and SD of HU, area", key: "e" },
   { name: "box", words: "Box around the lesion", key: "b" },
   { name: "recist", words: "RECIST mark: the long, then the short diameter", key: "r" },
   { name: "point", words: "Point in the lesion: the detector finds its extent", key: "x" },
@@ -19,20 +21,25 @@ export class Toolbar {
   #tools;
   #presets;
   #detect;
+  #inverse;
+  #scout;
 
   /**
    * @param {{
    *   marks: boolean, onTool: (name: string) => void, onPreset: (name: string) => void,
-   *   onFit: () => void, onFocus: () => void, onDetect?: (() => void) | null,
+   *   onFit: () => void, onFocus: () => void, onInverse: () => void, onScout: () => void,
+   *   onDetect?: (() => void) | null,
    * }} on
    */
-  constructor({ marks, onTool, onPreset, onFit, onFocus, onDetect = null }) {
-    const shown = TOOLS.filter(({ name }) => marks || ["window", "pan"].includes(name));
+  constructor({ marks, onTool, onPreset, onFit, onFocus, onInverse, onScout, onDetect = null }) {
+    const shown = TOOLS.filter(({ name }) => marks || !isDrawing(name));
     this.#tools = new Map(shown.map((tool) => [tool.name, toolButton(tool, onTool)]));
     this.#presets = new Map(Object.keys(namedWindows()).map((name, place) => [name, presetButton(name, place, onPreset)]));
     this.#detect = marks
       ? button("Detect", { sign: "detect", run: onDetect, className: "tool worded", title: "Let the detector propose lesions (d)" })
       : null;
+    this.#inverse = button("", { sign: "inverse", run: onInverse, className: "tool", title: "Black on white (i)", "aria-label": "Inverse", "aria-pressed": "false" });
+    this.#scout = button("", { sign: "scout", run: onScout, className: "tool", title: "Sagittal and coronal scout (t)", "aria-label": "Scout", "aria-pressed": "false" });
     this.element = make(
       "div",
       { className: "toolbar", role: "toolbar", "aria-label": "Viewer" },
@@ -44,6 +51,8 @@ export class Toolbar {
         { className: "group" },
         button("", { sign: "fit", run: onFit, className: "tool", title: "Whole slice (f)", "aria-label": "Whole slice" }),
         button("", { sign: "focus", run: onFocus, className: "tool", title: "Zoom to the lesion (z)", "aria-label": "Zoom to the lesion" }),
+        this.#inverse,
+        this.#scout,
       ),
     );
   }
@@ -51,6 +60,12 @@ export class Toolbar {
   /** @param {string} chosen */
   showTool(chosen) {
     for (const [name, one] of this.#tools) one.setAttribute("aria-pressed", String(name === chosen));
+  }
+
+  /** What is switched on. @param {{ isInverse?: boolean, hasScout?: boolean }} on */
+  showSwitches({ isInverse = false, hasScout = false }) {
+    this.#inverse.setAttribute("aria-pressed", String(isInverse));
+    this.#scout.setAttribute("aria-pressed", String(hasScout));
   }
 
   /** Whether the detector can be asked now. @param {boolean} allowed */

@@ -1,13 +1,13 @@
 // One viewport on CT: slices, window, zoom and pan, and what is marked. Tells what changed by events.
 
 import { contextOf, make } from "../core/dom.js";
-import { MarkEditor } from "./drawing.js";
 import { Gestures, isDrawing } from "./gestures.js";
+import { Layers } from "./layers.js";
 import { CornerNotes } from "./notes.js";
-import { paintBox, paintMark, paintScale } from "./overlay.js";
 import { Projection } from "./projection.js";
-import { Proposals } from "./proposals.js";
 import { SlicePainter } from "./slice_painter.js";
+import { rulerWords } from "./tools/painting.js";
+import { Scout } from "./tools/scout.js";
 import { usualWindow } from "./windows.js";
 
 /**
@@ -17,7 +17,7 @@ import { usualWindow } from "./windows.js";
  * @typedef {import("./windows.js").HuWindow} HuWindow
  * @typedef {import("./proposals.js").Box} Box
  * @typedef {import("./proposals.js").Proposal} Proposal
- * @typedef {{ box: Box, slice: number, colour: string }} ShownBox
+ * @typedef {import("./layers.js").ShownBox} ShownBox
  */
 
 const FOCUS_LEAST_MM = 80;
@@ -25,8 +25,8 @@ const FOCUS_BOXES = 4;
 
 /**
  * A viewport in `host`. Events: `window` and `slice` when a reader changes them (`settled` when a
- * drag of the window ends, `moved` for any new slice), `view` for zoom and pan, `mark` when a mark is
- * complete, `proposal` with the number of the one clicked, `error`.
+ * drag of the window ends, `moved` for any new slice), `inverse`, `view` for zoom and pan, `mark` when a mark
+ * is complete, `proposal` with the number of the one clicked, `error`.
  */
 export class Viewport extends EventTarget {
   /** @type {ImageStack | null} */
@@ -35,20 +35,16 @@ export class Viewport extends EventTarget {
   /** @type {HuWindow} */
   #window = usualWindow();
   #tool = "window";
-  /** @type {ShownBox[]} */
-  #boxes = [];
-  #proposals = new Proposals();
-  /** The slice that mark and proposals belong to; null while there is none. @type {number | null} */
-  #markSlice = null;
-  #editor = new MarkEditor();
+  #isInverse = false;
+  #layers;
   #projection = new Projection();
   #canvas = make("canvas", { tabIndex: 0, role: "img" });
   #painter = new SlicePainter();
   #notes = new CornerNotes();
+  #scout;
   /** @type {Int16Array | null} */
   #hu = null;
   #pending = false;
-  #colour;
   /** @type {Box | null} */
   #focusBox = null;
   /** @type {"fit" | "focus" | "free"} */
@@ -57,23 +53,25 @@ export class Viewport extends EventTarget {
   /** @param {HTMLElement} host @param {{ label: string, colour: string }} look */
   constructor(host, { label, colour }) {
     super();
-    this.#colour = colour;
+    this.#layers = new Layers(colour);
+    this.#scout = new Scout((slice) => {
+      const moved = slice - this.#slice;
+      this.goTo(slice);
+      if (moved !== 0) this.tell("slice", moved);
+      this.paint();
+    });
     this.#canvas.setAttribute("aria-label", label);
     host.classList.add("viewport");
-    host.append(this.#canvas, ...this.#notes.elements);
+    host.append(this.#canvas, ...this.#notes.elements, this.#scout.element);
     new Gestures(this);
     this.#canvas.addEventListener("pointerleave", () => this.#notes.showValue([0, 0], null));
     new ResizeObserver(() => this.#resize()).observe(host);
   }
 
-  get element() {
-    return this.#canvas;
-  }
+  get element() { return this.#canvas; }
 
   /** The slices that are shown, null for none. */
-  get stack() {
-    return this.#stack;
-  }
+  get stack() { return this.#stack; }
 
   get slice() { return this.#slice; }
 
@@ -81,51 +79,47 @@ export class Viewport extends EventTarget {
 
   get tool() { return this.#tool; }
 
-  get editor() {
-    return this.#editor;
-  }
+  get isInverse() { return this.#isInverse; }
 
-  get projection() {
-    return this.#projection;
-  }
+  get layers() { return this.#layers; }
 
-  get proposals() {
-    return this.#proposals.shown;
-  }
+  get editor() { return this.#layers.editor; }
 
-  get markSlice() {
-    return this.#markSlice;
-  }
+  get projection() { return this.#projection; }
+
+  get proposals() { return this.#layers.proposals.shown; }
+
+  get markSlice() { return this.#layers.markSlice; }
 
   /** Draws boxes of lesions, each on its slice. @param {ShownBox[]} boxes */
   showBoxes(boxes) {
-    this.#boxes = boxes;
+    this.#layers.boxes = boxes;
     this.paint();
   }
 
   /** Draws proposals of the detector on a slice. @param {Proposal[]} proposals @param {number} slice @param {number | null} [chosen] */
   showProposals(proposals, slice, chosen = null) {
-    this.#proposals.show(proposals, chosen);
-    this.#markSlice = slice;
+    this.#layers.proposals.show(proposals, chosen);
+    this.#layers.markSlice = slice;
     this.paint();
   }
 
   /** Shows only proposals that reach a score. @param {number} score */
   setLeastScore(score) {
-    this.#proposals.setLeast(score);
+    this.#layers.proposals.setLeast(score);
     this.paint();
   }
 
   /** Marks one proposal as the one searched with, null none. @param {number | null} place */
   chooseProposal(place) {
-    this.#proposals.choose(place);
+    this.#layers.proposals.choose(place);
     this.paint();
   }
 
   /** Draws a mark, or none; `slice` is where it belongs, null leaves that as it is. @param {Mark | null} mark @param {number | null} [slice] */
   showMark(mark, slice = null) {
-    this.#editor.setMark(mark);
-    if (slice !== null) this.#markSlice = slice;
+    this.editor.setMark(mark);
+    if (slice !== null) this.#layers.markSlice = slice;
     this.paint();
   }
 
@@ -134,6 +128,8 @@ export class Viewport extends EventTarget {
     this.#stack = stack;
     this.#focusBox = box;
     this.#hu = null;
+    this.#layers.rulers.clear();
+    this.#scout.use(stack, middleOf(stack, box));
     this.#placed = focus && box !== null ? "focus" : "fit";
     this.#place();
     await this.goTo(slice);
@@ -143,10 +139,8 @@ export class Viewport extends EventTarget {
   clear() {
     this.#stack = null;
     this.#hu = null;
-    this.#boxes = [];
-    this.#proposals.show([]);
-    this.#markSlice = null;
-    this.#editor.setMark(null);
+    this.#layers.clear();
+    this.#scout.use(null, { x: 0, y: 0 });
     this.#notes.clear();
     this.paint();
   }
@@ -170,14 +164,16 @@ export class Viewport extends EventTarget {
     }
   }
 
-  /** One slice on or back, as a reader's step: others are told. @param {number} count */
+  /** Images on (towards the feet) or back, as a reader's step: others are told. @param {number} count */
   step(count) {
-    if (this.#stack === null) return;
-    const target = this.#stack.clamp(this.#slice + count);
-    if (target === this.#slice) return;
+    if (this.#stack === null) return false;
+    const target = this.#stack.clamp(this.#slice - count * this.#stack.headward);
+    if (this.#stack.slices === 1) this.#notes.showLink("There is one image only");
+    if (target === this.#slice) return true;
     const moved = target - this.#slice;
     this.goTo(target);
     this.tell("slice", moved);
+    return true;
   }
 
   /** @param {HuWindow} window */
@@ -187,10 +183,35 @@ export class Viewport extends EventTarget {
     this.paint();
   }
 
+  /** White on black, or black on white. @param {boolean} isInverse */
+  setInverse(isInverse) {
+    this.#isInverse = isInverse;
+    this.#painter.forget();
+    this.paint();
+  }
+
+  /** Shows the sagittal and the coronal scout, or hides them. @param {boolean} isShown */
+  showScout(isShown) {
+    this.#scout.follow(this.#slice, this.#window);
+    this.#scout.toggle(isShown);
+    this.paint();
+  }
+
+  get hasScout() { return this.#scout.isShown; }
+
+  get notes() { return this.#notes; }
+
+  /** Takes the chosen measurement away; false where there is none. */
+  removeRuler() {
+    const isGone = this.#layers.rulers.remove(this.#slice);
+    this.paint();
+    return isGone;
+  }
+
   /** @param {string} tool */
   setTool(tool) {
     this.#tool = tool;
-    if (isDrawing(tool)) this.#editor.setTool(tool);
+    if (isDrawing(tool)) this.editor.setTool(tool);
     this.#canvas.dataset.tool = tool;
     this.paint();
   }
@@ -233,20 +254,6 @@ export class Viewport extends EventTarget {
     else this.fit();
   }
 
-  /** Whether mark and proposals belong to the slice that is shown. */
-  get isOnMarkedSlice() {
-    return this.#markSlice === null || this.#markSlice === this.#slice;
-  }
-
-  /** Mark and proposals are forgotten if they belong to another slice; a new mark begins here. */
-  beginMark() {
-    if (!this.isOnMarkedSlice) {
-      this.#editor.setMark(null);
-      this.#proposals.show([]);
-    }
-    this.#markSlice = this.#slice;
-  }
-
   /** Tells the pixel under the pointer. @param {Pair} at */
   readAt(at) {
     if (this.#stack === null) return;
@@ -260,9 +267,9 @@ export class Viewport extends EventTarget {
   /** Shows what could be taken hold of under the pointer. @param {Pair} at */
   hoverAt(at) {
     const hovered = this.proposalAt(at);
-    const grip = isDrawing(this.#tool) && this.isOnMarkedSlice ? this.#editor.hover(at, this.#projection) : null;
+    const grip = this.#layers.gripAt(this.#tool, at, this.#projection, this.#slice);
     this.#canvas.dataset.over = hovered !== null ? "proposal" : grip ?? "";
-    if (this.#proposals.hover(hovered)) this.paint();
+    if (this.#layers.proposals.hover(hovered)) this.paint();
   }
 
   /** Dispatches one of the events. @param {string} kind @param {any} [detail] */
@@ -321,25 +328,23 @@ export class Viewport extends EventTarget {
     context.fillRect(0, 0, ...this.#projection.size);
     if (this.#stack === null || this.#hu === null) return;
     const { columns, rows } = this.#stack;
-    this.#painter.paint(context, this.#projection, { hu: this.#hu, columns, rows, window: this.#window });
-    for (const { box, slice, colour } of this.#boxes) {
-      if (slice === this.#slice) paintBox(context, this.#projection, box, colour);
-    }
-    if (this.isOnMarkedSlice) this.#paintMarks(context);
-    paintScale(context, this.#projection);
+    const plane = { hu: this.#hu, columns, rows, spacing: this.#stack.spacing };
+    this.#painter.paint(context, this.#projection, { ...plane, window: this.#window, isInverse: this.#isInverse });
+    this.#layers.paint(context, this.#projection, { slice: this.#slice, tool: this.#tool, plane, cut: this.#scout.cut });
+    this.#scout.follow(this.#slice, this.#window);
     this.#notes.showSlice(this.#slice, this.#stack);
     this.#notes.showWindow(this.#window);
-  }
-
-  /** @param {CanvasRenderingContext2D} context */
-  #paintMarks(context) {
-    this.#proposals.paint(context, this.#projection, this.#colour);
-    const { mark } = this.#editor;
-    if (mark !== null) paintMark(context, this.#projection, mark, { colour: this.#colour, withHandles: mark.kind === this.#tool });
+    this.#notes.showMeasured(rulerWords(this.#layers.rulers.on(this.#slice), plane));
   }
 
   /** The proposal under the pointer, by its place. @param {Pair} at */
   proposalAt(at) {
-    return this.isOnMarkedSlice ? this.#proposals.at(this.#projection.toImage(at)) : null;
+    return this.#layers.proposalAt(at, this.#projection, this.#slice);
   }
+}
+
+/** Where a scout is cut first: through the lesion, else the middle. @param {ImageStack} stack @param {Box | null} box */
+function middleOf({ columns, rows }, box) {
+  const [x1, y1, x2, y2] = box ?? [0, 0, columns - 1, rows - 1];
+  return { x: Math.round((x1 + x2) / 2), y: Math.round((y1 + y2) / 2) };
 }

@@ -56,12 +56,13 @@ export function draggedWindow([low, high], dx, dy) {
   return [Math.round(level - wider / 2), Math.round(level + wider / 2)];
 }
 
-/** Opaque grey of every 16-bit HU, as pixels of a canvas. @param {HuWindow} window */
-export function greyTable([low, high]) {
+/** Opaque grey of every 16-bit HU, as pixels of a canvas; inverse is black on white. @param {HuWindow} window */
+export function greyTable([low, high], isInverse = false) {
   const table = new Uint32Array(65536);
   const scale = 255 / (high - low);
   for (let place = 0; place < table.length; place += 1) {
-    const grey = Math.min(Math.max(Math.round((place - HU_OFFSET - low) * scale), 0), 255);
+    const bright = Math.min(Math.max(Math.round((place - HU_OFFSET - low) * scale), 0), 255);
+    const grey = isInverse ? 255 - bright : bright;
     table[place] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
   }
   return table;

@@ -19,6 +19,7 @@ from service.http.settings import Settings
 from service.jobs.indexing import index_archive
 from tests.service.browser import ARGUMENTS, CHROMIUM, reading, screenshot_folder, serving
 from tests.service.detectors import FixedDetector
+from tests.service.page.patients import Meeting, key_slice_file, real_stranger
 from tests.service.samples import ToyEncoder
 
 expect.set_options(timeout=40_000)
@@ -78,3 +79,25 @@ def course(phantoms):
         studies[lesion.patient_id].add(lesion.study_id)
     patient = max(studies, key=lambda name: len(studies[name]))
     return patient, next(x for x in phantoms.lesions if x.patient_id == patient)
+
+
+@pytest.fixture(scope="session")
+def real_meeting(real_data, tmp_path_factory):
+    archive = DeepLesionArchive.open(real_data / "deeplesion_sample")
+    encoder = ToyEncoder()
+    folder = tmp_path_factory.mktemp("sample_index") / "index"
+    lesion = next(one for one in archive.lesions if one.study_id == "000053_04")
+    source = archive.source(lesion)
+    with LesionIndex.create(folder, binding_of(encoder)) as index:
+        index_archive(archive, index, encoder)
+        engine = SearchEngine(encoder, index)
+        with serving(create_app(Settings(index=folder), engine=engine)) as running:
+            yield Meeting(
+                running,
+                lesion,
+                key_slice_file(archive, lesion),
+                (*source.spacing_mm_px, source.slice_interval_mm),
+                real_stranger(real_data / "sarcoma_ct" / "dicom" / "STS_007"),
+                "STS_007",
+                "2004-05-29",
+            )

@@ -40,7 +40,7 @@ def drag(page: Page, canvas: Locator, start: tuple[float, float], end: tuple[flo
 
 
 def query_canvas(page: Page) -> Locator:
-    return page.locator(".pane.query canvas")
+    return page.locator(".pane.query .viewport > canvas")
 
 
 def hits(page: Page) -> Locator:

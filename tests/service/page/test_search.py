@@ -45,7 +45,7 @@ def test_a_result_opens_beside_the_query_and_both_windows_are_one(reader: Reader
     expect(levels).to_have_text(["L −600  W 1500"] * 2)
     assert "window=lung" in page.url
     before = page.url
-    drag(page, result.locator("canvas"), (0.4, 0.4), (0.6, 0.5))
+    drag(page, result.locator(".viewport > canvas"), (0.4, 0.4), (0.6, 0.5))
     expect(levels.first).not_to_have_text("L −600  W 1500")
     assert levels.all_inner_texts()[0] == levels.all_inner_texts()[1]
     assert page.url != before
@@ -80,7 +80,7 @@ def test_slices_are_scrolled_by_wheel_and_keys(reader: Reader, phantoms, course)
     count = int(shown.inner_text().splitlines()[0].split()[-1])
     page.keyboard.press("End")
     expect(shown).to_contain_text(f"image {count} of {count}")
-    expect(shown).to_contain_text("mm from the key slice")
+    expect(shown).to_contain_text("mm below the key slice")
     page.keyboard.press("PageUp")
     expect(shown).to_contain_text(f"image {max(count - 10, 1)} of {count}")
     sides = page.locator(".pane.query .side-letter").all_inner_texts()

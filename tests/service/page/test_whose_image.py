@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from index.lesion_index import LesionIndex
-from retrieval.sources.deeplesion.archive import DeepLesionArchive
-from service.engine.search_engine import SearchEngine, binding_of
-from service.http.app import create_app
-from service.http.settings import Settings
-from service.jobs.indexing import index_archive
-from tests.service.browser import reading, serving
+from tests.service.browser import reading
 from tests.service.page.hand import drag, hits, query_canvas
 from tests.service.page.patients import (
     Meeting,
@@ -20,10 +14,8 @@ from tests.service.page.patients import (
     key_slice_file,
     open_png,
     phantom_stranger,
-    real_stranger,
     wait_for_image,
 )
-from tests.service.samples import ToyEncoder
 
 
 @pytest.fixture(scope="module")
@@ -39,28 +31,6 @@ def phantom_meeting(phantoms, course, address):
         "STRANGER-1",
         "2024-05-17",
     )
-
-
-@pytest.fixture(scope="module")
-def real_meeting(real_data, tmp_path_factory):
-    archive = DeepLesionArchive.open(real_data / "deeplesion_sample")
-    encoder = ToyEncoder()
-    folder = tmp_path_factory.mktemp("sample_index") / "index"
-    lesion = next(one for one in archive.lesions if one.study_id == "000053_04")
-    source = archive.source(lesion)
-    with LesionIndex.create(folder, binding_of(encoder)) as index:
-        index_archive(archive, index, encoder)
-        engine = SearchEngine(encoder, index)
-        with serving(create_app(Settings(index=folder), engine=engine)) as running:
-            yield Meeting(
-                running,
-                lesion,
-                key_slice_file(archive, lesion),
-                (*source.spacing_mm_px, source.slice_interval_mm),
-                real_stranger(real_data / "sarcoma_ct" / "dicom" / "STS_007"),
-                "STS_007",
-                "2004-05-29",
-            )
 
 
 @pytest.fixture(params=["phantom", "real"])

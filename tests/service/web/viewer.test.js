@@ -4,9 +4,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { MarkEditor, markFields, markOf, markSize } from "../../../service/web/viewer/drawing.js";
-import { linkViewers } from "../../../service/web/viewer/linking.js";
+import { linkViewers, linkWords } from "../../../service/web/viewer/linking.js";
 import { Projection, distanceMm } from "../../../service/web/viewer/projection.js";
 import { Proposals } from "../../../service/web/viewer/proposals.js";
+import { Rulers } from "../../../service/web/viewer/tools/rulers.js";
+import { ellipseFacts, regionLines } from "../../../service/web/viewer/tools/statistics.js";
+import { CoarseVolume } from "../../../service/web/viewer/tools/volume.js";
 import { draggedWindow, greyTable, parseWindow, windowOf, windowText } from "../../../service/web/viewer/windows.js";
 import { useWords } from "./words.js";
 
@@ -100,9 +103,12 @@ class FakeViewport extends EventTarget {
   window = [0, 1];
   went = [];
 
-  constructor(interval, key, slice) {
+  said = "";
+  notes = { showLink: (words) => { this.said = words; } };
+
+  constructor(interval, key, slice, { first = 0, last = 999, headward = -1 } = {}) {
     super();
-    this.stack = { interval, key };
+    this.stack = { interval, key, first, last, headward, slices: last - first + 1, headwardMm: (from, to) => (to - from) * headward * interval };
     this.slice = slice;
     this.projection = { scale: 1 };
   }
@@ -130,6 +136,81 @@ test("linked slices keep the distance in millimetres from their key slices", () 
   thick.slice = 18;
   thick.dispatchEvent(new CustomEvent("slice", { detail: -2 }));
   assert.deepEqual(thin.went, [90]);
+});
+
+test("linked slices go the same way in the body, whichever way their numbers grow", () => {
+  const archive = new FakeViewport(2, 50, 50);
+  const display = new FakeViewport(1, 30, 30, { headward: 1 });
+  linkViewers(archive, display);
+  archive.slice = 55;
+  archive.dispatchEvent(new CustomEvent("slice", { detail: 5 }));
+  assert.deepEqual(display.went, [20]);
+});
+
+test("a viewport that cannot follow says why, and stays at its end", () => {
+  const long = new FakeViewport(1, 100, 100);
+  const short = new FakeViewport(5, 20, 20, { first: 18, last: 22 });
+  linkViewers(long, short);
+  long.slice = 140;
+  long.dispatchEvent(new CustomEvent("slice", { detail: 40 }));
+  assert.deepEqual(short.went, [22]);
+  assert.equal(short.said, "Ends here: the other is 30 mm below its last image");
+  long.slice = 110;
+  long.dispatchEvent(new CustomEvent("slice", { detail: -30 }));
+  assert.equal(short.said, "");
+  assert.match(linkWords({ slices: 1 }, 3), /One image/);
+  assert.match(linkWords({ slices: 9, interval: 0 }, 3), /not known/);
+});
+
+test("a region has the mean, the SD and the area of the pixels within its ellipse", () => {
+  const [columns, rows] = [9, 9];
+  const hu = Int16Array.from({ length: columns * rows }, (_, place) => ((place % columns) < 4 ? -100 : 100));
+  const facts = ellipseFacts([[1, 1], [7, 7]], { hu, columns, rows, spacing: [0.5, 2] });
+  // Within three pixels of the middle are 29 centres, 7 of them in the middle column.
+  assert.equal(facts?.pixels, 29);
+  assert.equal(facts?.mean, (100 * (29 - 11) - 100 * 11) / 29);
+  assert.ok(Math.abs((facts?.sd ?? 0) - Math.sqrt(100 ** 2 - (700 / 29) ** 2)) < 1e-9);
+  assert.ok(Math.abs((facts?.area ?? 0) - Math.PI * 1.5 * 6) < 1e-9);
+  assert.equal(ellipseFacts([[2, 2], [2, 6]], { hu, columns, rows, spacing: [1, 1] }), null);
+  assert.deepEqual(regionLines(null), ["no pixel within"]);
+});
+
+test("a length is drawn, taken by its end, and taken away; a click measures nothing", () => {
+  const [rulers, made] = [new Rulers(), projection()];
+  const at = (x, y) => made.toScreen([x, y]);
+  rulers.press(at(10, 10), made, { kind: "length", slice: 3 });
+  rulers.release(at(10, 10));
+  assert.equal(rulers.all.length, 0);
+  rulers.press(at(10, 10), made, { kind: "length", slice: 3 });
+  rulers.move(at(40, 10), made);
+  rulers.release(at(40, 10));
+  rulers.press(at(40, 10), made, { kind: "length", slice: 3 });
+  rulers.move(at(60, 10), made);
+  rulers.release(at(60, 10));
+  assert.equal(rulers.on(3).length, 1);
+  assert.ok(Math.abs(distanceMm(...rulers.on(3)[0].points, FLAT) - 25) < 1e-9);
+  assert.equal(rulers.on(4).length, 0);
+  assert.equal(rulers.remove(4), false);
+  assert.equal(rulers.remove(3), true);
+  assert.equal(rulers.all.length, 0);
+});
+
+test("a scout has the head on top, whichever way the slices are numbered", async () => {
+  for (const headward of [1, -1]) {
+    const stack = {
+      columns: 2, rows: 3, slices: 4, first: 10, last: 13, headward, spacing: [1, 1], interval: 5,
+      slice: async (index) => new Int16Array(6).fill(index),
+    };
+    const volume = new CoarseVolume(stack);
+    await volume.gather(11, () => {});
+    const tops = [volume.sagittal(1), volume.coronal(1)].map(({ values, width }) => [values[0], values[3 * width]]);
+    assert.deepEqual(tops, headward > 0 ? [[13, 10], [13, 10]] : [[10, 13], [10, 13]]);
+  }
+});
+
+test("an inverse window is white below and dark above", () => {
+  const table = greyTable([0, 255], true);
+  assert.deepEqual([-1, 300].map((hu) => table[hu + 32768] & 255), [255, 0]);
 });
 
 test("a box is moved by its inside and keeps its size", () => {
