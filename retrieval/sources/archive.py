@@ -93,6 +93,11 @@ class StoredSeries(Protocol):
         ...
 
     @property
+    def feet_first(self) -> bool:
+        """Whether the slices' numbers grow from the feet to the head."""
+        ...
+
+    @property
     def files(self) -> Mapping[int, Path]:
         """The file of each slice by the series' own number: the key slice and what follows on it.
 

@@ -12,7 +12,8 @@ from retrieval.embedding.encoder import Embedding, save_encoder
 from retrieval.embedding.network import DLGNetwork, NetworkConfig
 from retrieval.lesion import LesionType, Recist, Split
 from retrieval.patch import Patch, PatchSpec
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 
 PATIENTS = 5
 STUDIES = 3

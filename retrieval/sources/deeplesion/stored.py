@@ -22,6 +22,11 @@ class DeepLesionSeries:
         self.key_slice_index = key_slice_index
         self._image = image
 
+    @property
+    def feet_first(self) -> bool:
+        """DeepLesion's numbers grow from the head to the feet."""
+        return False
+
     @cached_property
     def files(self) -> Mapping[int, Path]:
         """The key slice's file and those beside it whose numbers follow on without a gap."""

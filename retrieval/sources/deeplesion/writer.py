@@ -11,40 +11,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from retrieval.lesion import Box, LesionType, Recist, Split
 from retrieval.sources.archive import ArchiveError, lesion_id_of
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.row import check_box
+from retrieval.sources.deeplesion.series_images import SeriesImages
 
 PNG_COMPRESSION = 1
 """zlib level. A real 512 x 512 slice: level 1 17 ms and 213 KiB, level 6 61 ms and 202 KiB."""
 
 FLUSH_SECONDS = 2.0
 """Finished patients reach the tables at least this often while patients keep coming."""
-
-
-@dataclass(frozen=True)
-class SeriesImages:
-    """Neighbouring slices of one series.
-
-    Attributes:
-        patient: the patient's number, from 1; likewise ``study`` and ``series``.
-        first_slice: the series' own number of ``hu[0]``.
-        hu: (slices, rows, columns), Hounsfield units, from the head to the feet as DeepLesion
-            numbers its slices: a slab the other way round; written rounded to whole HU.
-    """
-
-    patient: int
-    study: int
-    series: int
-    first_slice: int
-    hu: NDArray[Any]
 
 
 @dataclass(frozen=True)

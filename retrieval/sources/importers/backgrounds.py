@@ -50,7 +50,8 @@ class Run:
     """Neighbouring slices on one grid.
 
     Attributes:
-        hu: (slices, rows, columns), float32; air where a slice was cropped tighter.
+        hu: (slices, rows, columns), float32, from the feet to the head as the source numbers
+            them; air where a slice was cropped tighter.
         first_slice: the source's number of ``hu[0]``.
     """
 
@@ -59,6 +60,11 @@ class Run:
     first_slice: int
     spacing_mm_px: float
     slice_interval_mm: float
+
+    @property
+    def last_slice(self) -> int:
+        """The source's number of the slice nearest to the head."""
+        return self.first_slice + len(self.hu) - 1
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
 from retrieval.progress import ReportProgress
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 from retrieval.sources.importers.mask_marks import recist_of_mask
 from retrieval.sources.importers.source import (
     ImporterError,
@@ -33,7 +34,6 @@ SPLIT_SOURCE = "lung_nodules"
 PATIENT_BASE = 110_000
 """Patient numbers of one collection never meet those of another."""
 
-FIRST_SLICE = 1
 RATINGS = {
     "malignancy": "Malignancy_value",
     "texture": "Texture_value",
@@ -160,9 +160,8 @@ def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], spl
     slab = nodule.slab
     # One study for all: a patient's second scan says nothing of whether the first one's nodules
     # are still there, and another study number would claim that they vanished.
-    # DeepLesion counts its slices from the head to the feet.
-    last = FIRST_SLICE + len(slab.hu) - 1
-    writer.write_slices(SeriesImages(patient, 1, series, FIRST_SLICE, slab.hu[::-1]))
+    images = SeriesImages.of_slab((patient, 1, series), slab.hu)
+    writer.write_slices(images)
     following = next_slice_of(nodule.mask, slab.key_slice, upward=(patient + series) % 2 == 0)
     slices = [(slab.key_slice, 0.0)] + ([(following, 1.0)] if following is not None else [])
     for position, is_next in slices:
@@ -171,7 +170,7 @@ def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], spl
             "patient": patient,
             "study": 1,
             "series": series,
-            "key_slice": last - position,
+            "key_slice": images.number_of(position),
             "recist": recist,
             "box": recist.box(),
             "location": None,
@@ -179,7 +178,7 @@ def _write(writer: DeepLesionWriter, nodule: Nodule, place: tuple[int, int], spl
             "split": split,
             "spacing_mm_px": slab.spacing_mm_px,
             "slice_interval_mm": slab.slice_interval_mm,
-            "slice_range": (FIRST_SLICE, last),
+            "slice_range": images.slice_range,
             "image_size": (slab.rows, slab.columns),
             "window": (-1350.0, 150.0),
         }

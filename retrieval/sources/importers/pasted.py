@@ -20,7 +20,8 @@ from scipy import ndimage
 from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
 from retrieval.progress import ReportProgress
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 from retrieval.sources.importers.backgrounds import BackgroundSource, Run
 from retrieval.sources.importers.lung_nodules import Nodule, NoduleSource
 from retrieval.sources.importers.source import ImporterError, ImportReport, counted
@@ -28,7 +29,6 @@ from retrieval.synthesis.pasting import NodulePlanes, Placement, Scene, paste
 from retrieval.tissue import body_mask, lung_mask
 
 PATIENT_BASE = 140_000
-FIRST_SLICE = 1
 WINDOW_MM = 192.0
 """Of the background this much about the nodule is kept."""
 
@@ -199,14 +199,13 @@ def _scene(
 def _write(writer: DeepLesionWriter, patient: int, nodule: Nodule, scenes: Sequence[Scene]) -> None:
     for study, scene in enumerate(scenes, start=1):
         slab = scene.slab
-        # DeepLesion counts its slices from the head to the feet.
-        last = FIRST_SLICE + len(slab.hu) - 1
-        writer.write_slices(SeriesImages(patient, study, 1, FIRST_SLICE, slab.hu[::-1]))
+        images = SeriesImages.of_slab((patient, study, 1), slab.hu)
+        writer.write_slices(images)
         row = ArchiveRow(
             patient=patient,
             study=study,
             series=1,
-            key_slice=last - slab.key_slice,
+            key_slice=images.number_of(slab.key_slice),
             recist=scene.recist,
             box=scene.recist.box(),
             location=None,
@@ -214,7 +213,7 @@ def _write(writer: DeepLesionWriter, patient: int, nodule: Nodule, scenes: Seque
             split=Split.TRAIN,
             spacing_mm_px=slab.spacing_mm_px,
             slice_interval_mm=slab.slice_interval_mm,
-            slice_range=(FIRST_SLICE, last),
+            slice_range=images.slice_range,
             image_size=(slab.rows, slab.columns),
             window=(-1350.0, 150.0),
         )

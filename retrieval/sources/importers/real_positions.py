@@ -6,6 +6,7 @@ Nobody marked anything here: the rows say where to look, not what is there.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from retrieval.lesion import BOX_PADDING_PX, Box, LesionType, Recist, Split
 from retrieval.progress import ReportProgress
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.series_images import FIRST_SLICE, SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 from retrieval.sources.importers.backgrounds import BackgroundSource, Run
 from retrieval.sources.importers.source import ImportReport, counted
 from retrieval.tissue import (
@@ -75,11 +77,15 @@ def import_real_positions(
             if patient in done:
                 continue
             rng = np.random.default_rng([recipe.seed, patient])
-            for run in backgrounds.runs(name):
+            runs = backgrounds.runs(name)
+            for run, first_slice in zip(runs, _from_the_head(runs), strict=True):
                 if len(run.hu) < 3 and not recipe.single_slices:
                     single += len(run.hu)
                     continue
-                positions = _Positions(patient, run, backgrounds.splits[name])
+                images = SeriesImages.of_slab(
+                    (patient, 1, run.series), run.hu, first_slice=first_slice
+                )
+                positions = _Positions(images, run, backgrounds.splits[name])
                 written += positions.write(writer, recipe.per_slice, rng)
     return ImportReport(written, {"slices without neighbours": single} if single else {})
 
@@ -145,9 +151,17 @@ def mark_across(box: Box) -> Recist:
     return Recist((*across, *down) if box.width >= box.height else (*down, *across))
 
 
+def _from_the_head(runs: Sequence[Run]) -> list[int]:
+    """The number of each run's slice nearest to the head; gaps between runs stay."""
+    tops: dict[int, int] = {}
+    for run in runs:
+        tops[run.series] = max(tops.get(run.series, 0), run.last_slice)
+    return [FIRST_SLICE + tops[run.series] - run.last_slice for run in runs]
+
+
 @dataclass(frozen=True)
 class _Positions:
-    patient: int
+    images: SeriesImages
     run: Run
     split: Split
 
@@ -155,14 +169,13 @@ class _Positions:
         """Writes the run and its rows; runs of two count as single slices."""
         run, rows = self.run, 0
         has_neighbours = len(run.hu) >= 3
-        first = run.first_slice
         middle = range(1, len(run.hu) - 1) if has_neighbours else range(len(run.hu))
-        writer.write_slices(SeriesImages(self.patient, 1, run.series, first, run.hu))
+        writer.write_slices(self.images)
         for position in middle:
             points = sample_points(run.hu[position], run.spacing_mm_px, per_slice, rng)
             for number, point in enumerate(points, start=1):
                 box = random_box(point, (run.hu.shape[1], run.hu.shape[2]), run.spacing_mm_px, rng)
-                row = self._row(first + position, box)
+                row = self._row(self.images.number_of(position), box)
                 track = f"position-{row.series_id}-{row.key_slice:03d}-{number:02d}"
                 attributes = {"position": 1.0, "neighbours": float(has_neighbours)}
                 writer.add_row(row, track, attributes)
@@ -170,11 +183,11 @@ class _Positions:
         return rows
 
     def _row(self, key_slice: int, box: Box) -> ArchiveRow:
-        run = self.run
+        run, images = self.run, self.images
         return ArchiveRow(
-            patient=self.patient,
+            patient=images.patient,
             study=1,  # several real studies share the number: no position is sought in another
-            series=run.series,
+            series=images.series,
             key_slice=key_slice,
             recist=mark_across(box),
             box=box,
@@ -183,6 +196,6 @@ class _Positions:
             split=self.split,
             spacing_mm_px=(run.spacing_mm_px, run.spacing_mm_px),
             slice_interval_mm=run.slice_interval_mm,
-            slice_range=(run.first_slice, run.first_slice + len(run.hu) - 1),
+            slice_range=images.slice_range,
             image_size=(int(run.hu.shape[1]), int(run.hu.shape[2])),
         )

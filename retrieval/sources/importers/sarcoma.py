@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from retrieval.image import Slab
 from retrieval.lesion import LesionType, Split
 from retrieval.progress import ReportProgress
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 from retrieval.sources.importers.mask_marks import recist_of_mask
 from retrieval.sources.importers.masks.placed import place_series
 from retrieval.sources.importers.masks.structures import structure_masks
@@ -24,7 +25,6 @@ from retrieval.sources.importers.splits import split_patients
 from retrieval.sources.volumes.reading import read_volume, volume_slab
 
 PATIENT_BASE = 120_000
-FIRST_SLICE = 1
 KEY_SLICE_STEP_MM = 10.0
 MIN_AREA_SHARE = 0.4
 """A key slice shows at least this share of the tumour's largest cross-section."""
@@ -113,9 +113,8 @@ def _write(writer: DeepLesionWriter, name: str, sarcoma: Sarcoma, split: Split) 
     slab, patient = sarcoma.slab, patient_number(name)
     areas = sarcoma.mask.sum(axis=(1, 2))
     largest = int(areas.argmax())
-    # DeepLesion counts its slices from the head to the feet.
-    last = FIRST_SLICE + len(slab.hu) - 1
-    writer.write_slices(SeriesImages(patient, 1, 1, FIRST_SLICE, slab.hu[::-1]))
+    images = SeriesImages.of_slab((patient, 1, 1), slab.hu)
+    writer.write_slices(images)
     positions = key_slices_of(sarcoma.mask, slab.slice_interval_mm)
     for position in positions:
         recist = recist_of_mask(sarcoma.mask[position], slab.spacing_mm_px)
@@ -123,7 +122,7 @@ def _write(writer: DeepLesionWriter, name: str, sarcoma: Sarcoma, split: Split) 
             patient=patient,
             study=1,
             series=1,
-            key_slice=last - position,
+            key_slice=images.number_of(position),
             recist=recist,
             box=recist.box(),
             location=None,
@@ -131,7 +130,7 @@ def _write(writer: DeepLesionWriter, name: str, sarcoma: Sarcoma, split: Split) 
             split=split,
             spacing_mm_px=slab.spacing_mm_px,
             slice_interval_mm=slab.slice_interval_mm,
-            slice_range=(FIRST_SLICE, last),
+            slice_range=images.slice_range,
             image_size=(slab.rows, slab.columns),
         )
         attributes = {

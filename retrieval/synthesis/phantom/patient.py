@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.lesion import Split
-from retrieval.sources.deeplesion.writer import ArchiveRow, SeriesImages
+from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow
 from retrieval.synthesis.phantom.acquisition import Acquisition
 from retrieval.synthesis.phantom.body.anatomy import Anatomy
 from retrieval.synthesis.phantom.body.painting import PaintedSlice, Shown, paint_slice

@@ -47,6 +47,7 @@ def hold(
         "slice_interval_mm": slab.slice_interval_mm,
         "first_slice_index": slab.slice_numbers[0],
         "key_slice_index": slab.key_slice_index,
+        "feet_first": slab.grid.step[2] > 0,
         "identity": _identity(service, image.identity),
         "warnings": slab.notes,
         "expires_in_s": service.uploads.limits.seconds,

@@ -33,6 +33,7 @@ def slices(service: Service, lesion_id: str) -> dict[str, Any]:
         "slice_interval_mm": record.source.slice_interval_mm,
         "first_slice_index": min(series.files),
         "key_slice_index": series.key_slice_index,
+        "feet_first": series.feet_first,
         "box": record.lesion.box.to_list(),
     }
 

@@ -21,6 +21,7 @@ class SlicesOut(BaseModel):
     slice_interval_mm: float
     first_slice_index: int
     key_slice_index: int
+    feet_first: bool = Field(description="slice numbers grow from the feet to the head")
 
 
 class IdentityOut(BaseModel):

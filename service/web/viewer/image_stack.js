@@ -25,8 +25,8 @@ export class ImageStack {
     this.box = "box" in facts ? boxOf(facts) : null;
     /** Whether the slice numbers are the series' own; an upload's are places in the display grid. */
     this.isNumbered = isNumbered;
-    /** Which way the numbers grow: an archive's towards the feet (-1), the display grid's towards the head (1). */
-    this.headward = isNumbered ? -1 : 1;
+    /** Which way the numbers grow: towards the head (1) or the feet (-1). */
+    this.headward = facts.feet_first ? 1 : -1;
     this.#pathOf = pathOf;
   }
 

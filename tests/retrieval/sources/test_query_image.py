@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from retrieval.lesion import LesionSearchError, LesionType, Recist, Split
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 from retrieval.sources.query_image import ImageKind, QueryImageError, kind_of, open_query_image
 
 SPACING = (0.8, 0.9, 2.0)

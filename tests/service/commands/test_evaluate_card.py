@@ -11,7 +11,8 @@ import pytest
 
 from retrieval.evaluation.reporting.card_facts import read_card_facts
 from retrieval.lesion import LesionType, Recist, Split
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 from service.cli import main
 from tests.service.samples import write_archive
 

@@ -50,6 +50,7 @@ def test_the_slices_around_a_lesion_are_told(client, archive):
         "slice_interval_mm": 2.5,
         "first_slice_index": 10,
         "key_slice_index": 11,
+        "feet_first": False,
         "box": lesion.box.to_list(),
     }
     assert client.get("/v1/lesions/nobody/slices").status_code == 404

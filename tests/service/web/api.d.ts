@@ -214,6 +214,7 @@ interface LesionPage {
 interface LesionSlicesOut {
   box: (number)[];
   columns: number;
+  feet_first: boolean;
   first_slice_index: number;
   key_slice_index: number;
   rows: number;
@@ -544,6 +545,7 @@ interface TypeOut {
 interface UploadOut {
   columns: number;
   expires_in_s: number;
+  feet_first: boolean;
   first_slice_index: number;
   grid: Grid;
   identity: IdentityOut | null;

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from retrieval.image import Slab
 from retrieval.lesion import LesionSearchError, LesionType, Split
 from retrieval.progress import ReportProgress
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 from retrieval.sources.importers.masks.components import MaskLesion, lesions_of
 from retrieval.sources.importers.masks.found import FoundMask, find_images, find_masks
 from retrieval.sources.importers.masks.labels import label_masks
@@ -22,7 +24,6 @@ from retrieval.sources.importers.masks.types import LabelTypes
 from retrieval.sources.importers.source import ImporterError, counted
 from retrieval.sources.importers.splits import split_patients
 
-FIRST_SLICE = 1
 DEFAULT_MIN_MM = 2.0
 
 
@@ -221,12 +222,12 @@ class _Run:
             self._writer = self._stack.enter_context(DeepLesionWriter(self._out))
             self._numbering.save()
         slab = image.slab
-        # DeepLesion counts its slices from the head to the feet.
         place = (number.patient, number.study, number.series)
-        self._writer.write_slices(SeriesImages(*place, FIRST_SLICE, slab.hu[::-1]))
+        images = SeriesImages.of_slab(place, slab.hu)
+        self._writer.write_slices(images)
         verdicts = []
         for one in found:
-            row = _row(number, image, one, self._splits[number.patient_name])
+            row = _row(images, slab, one, self._splits[number.patient_name])
             try:
                 lesion_id = self._writer.add_row(row, None, {"volume_ml": one.lesion.volume_ml})
             except LesionSearchError as wrong:
@@ -252,14 +253,12 @@ class _Found:
     note: str
 
 
-def _row(number: SeriesNumber, image: PlacedImage, found: _Found, split: Split) -> ArchiveRow:
-    slab = image.slab
-    last = FIRST_SLICE + len(slab.hu) - 1
+def _row(images: SeriesImages, slab: Slab, found: _Found, split: Split) -> ArchiveRow:
     return ArchiveRow(
-        patient=number.patient,
-        study=number.study,
-        series=number.series,
-        key_slice=last - found.lesion.key_slice,
+        patient=images.patient,
+        study=images.study,
+        series=images.series,
+        key_slice=images.number_of(found.lesion.key_slice),
         recist=found.lesion.recist,
         box=found.lesion.box,
         location=None,
@@ -267,6 +266,6 @@ def _row(number: SeriesNumber, image: PlacedImage, found: _Found, split: Split) 
         split=split,
         spacing_mm_px=slab.spacing_mm_px,
         slice_interval_mm=slab.slice_interval_mm,
-        slice_range=(FIRST_SLICE, last),
+        slice_range=images.slice_range,
         image_size=(slab.rows, slab.columns),
     )

@@ -15,8 +15,9 @@ from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.check import check_archive
 from retrieval.sources.deeplesion.coding import COLUMNS
 from retrieval.sources.deeplesion.layout import table_of_series
+from retrieval.sources.deeplesion.series_images import SeriesImages
 from retrieval.sources.deeplesion.table import read_lesion_table
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 
 SIDE = 48
 

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.lesion import Box, LesionType, Recist, Split
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.archive import ArchiveError, stored_series
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.deeplesion.series_images import SeriesImages
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
 from retrieval.tag import given_tags
 
@@ -287,3 +288,30 @@ def test_an_archive_is_its_owners_alone(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o700
+
+
+def test_the_slices_of_a_slab_are_numbered_from_the_head(tmp_path: Path) -> None:
+    slab = np.arange(3, dtype=np.float32)[:, None, None] * np.ones((1, 64, 80), np.float32)
+    images = SeriesImages.of_slab((7, 2, 1), slab, first_slice=11)
+    assert (images.slice_range, images.number_of(0), images.number_of(2)) == ((11, 13), 13, 11)
+    with DeepLesionWriter(tmp_path) as writer:
+        writer.write_slices(images)
+        writer.add_row(a_row(slice_range=images.slice_range, key_slice=images.number_of(1)))
+    archive = DeepLesionArchive.open(tmp_path)
+    read = archive.slab(archive.lesions[0], half_depth_mm=2.5)
+    np.testing.assert_array_equal(read.hu, slab)
+    series = stored_series(archive.image_path(archive.lesions[0].series_id, 12), 12)
+    assert not series.feet_first
+    np.testing.assert_array_equal(series.read(13), slab[0])
+
+
+def test_an_archive_keeps_the_numbers_it_was_written_with(tmp_path: Path) -> None:
+    """A series that counts from its first slice on disk is read under those numbers."""
+    planes = np.stack([np.full((64, 80), value, np.float32) for value in (1, 2, 3)])
+    with DeepLesionWriter(tmp_path) as writer:
+        writer.write_slices(SeriesImages(7, 2, 1, 11, planes))
+        writer.add_row(a_row(slice_range=(11, 13)))
+    archive = DeepLesionArchive.open(tmp_path)
+    read = archive.slab(archive.lesions[0], half_depth_mm=2.5)
+    assert read.key_slice_index == 12
+    np.testing.assert_array_equal(read.hu[:, 0, 0], [3, 2, 1])

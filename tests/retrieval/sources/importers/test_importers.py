@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from itertools import pairwise
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from retrieval.lesion import LesionType, Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.importers.backgrounds import BackgroundSource
 from retrieval.sources.importers.pasted import import_pasted
 from retrieval.sources.importers.real_positions import PositionRecipe, import_real_positions
 from retrieval.sources.importers.registry import IMPORTERS
@@ -171,6 +173,20 @@ def test_positions_lie_in_the_body_each_with_a_track_of_its_own(real_data, tmp_p
         x, y = (round(v) for v in lesion.box.center)
         about = slab.hu[slab.key_slice, max(0, y - 10) : y + 11, max(0, x - 10) : x + 11]
         assert (about > -990).mean() > 0.4
+    backgrounds = BackgroundSource.open(tmp_path / "source")
+    for lesion in archive.lesions[::5]:
+        if archive.attributes[lesion.lesion_id]["neighbours"] == 1.0:
+            # The slice towards the head in the source is the slab's next one.
+            slab = archive.slab(lesion, half_depth_mm=2)
+            runs = [run for name in patients for run in backgrounds.runs(name)]
+            key, above = slab.hu[slab.key_slice], slab.hu[slab.key_slice + 1]
+            assert any(
+                run.hu.shape[1:] == key.shape
+                and np.array_equal(lower, key)
+                and np.array_equal(upper, above)
+                for run in runs
+                for lower, upper in pairwise(run.hu)
+            )
     again = import_real_positions(tmp_path / "source", tmp_path / "again", recipe=recipe)
     assert again == report
     tables = [(tmp_path / name / "DL_info.csv").read_bytes() for name in ("out", "again")]
