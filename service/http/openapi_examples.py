@@ -63,6 +63,7 @@ STACK = {
     "slice_interval_mm": 5.0,
     "first_slice_index": 79,
     "key_slice_index": 109,
+    "feet_first": False,
 }
 
 EXAMPLES: dict[str, dict[str, Any]] = {

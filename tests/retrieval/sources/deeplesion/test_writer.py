@@ -19,7 +19,7 @@ from retrieval.lesion import Box, LesionType, Recist, Split
 from retrieval.sources.archive import ArchiveError, stored_series
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.series_images import SeriesImages
-from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter, SeriesImages
+from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 from retrieval.tag import given_tags
 
 MARK = Recist(((10.0, 20.0), (30.5, 40.25), (15.0, 35.0), (25.0, 25.0)))
