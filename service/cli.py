@@ -26,6 +26,7 @@ COMMANDS = {
     "locate": "service.commands.locate",
     "track": "service.commands.track",
     "follow": "service.commands.follow",
+    "forecast": "service.commands.forecast",
     "evaluate": "service.commands.evaluation.evaluate",
     "train": "service.commands.models.train",
     "fit-matcher": "service.commands.models.fit_matcher",

@@ -16,6 +16,7 @@ from service.http.openapi import operation_id, with_examples
 from service.http.problems import install_problem_handlers
 from service.http.routes.detection import detection_router
 from service.http.routes.follow import follow_router
+from service.http.routes.forecast import forecast_router
 from service.http.routes.health import health_router
 from service.http.routes.lesions import lesion_router
 from service.http.routes.map import map_router
@@ -34,6 +35,7 @@ ROUTERS = (
     detection_router,
     lesion_router,
     follow_router,
+    forecast_router,
     track_router,
     upload_router,
     viewer_router,

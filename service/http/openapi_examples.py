@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.figures.vocabulary import vocabulary
+from service.http.examples.growth import forecast_example
 
 LESION: dict[str, Any] = {
     "lesion_id": "000123_02_01_109_x226_y204",
@@ -237,6 +238,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "verdict": "confirmed",
     },
     "VocabularyOut": vocabulary(),
+    "ForecastOut": forecast_example(LESION, OTHER),
     "FollowOut": {
         "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
         "lesion_id": LESION["lesion_id"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from service.engine.growth import GrowthLibrary
 from service.engine.search_engine import SearchEngine
 from service.figures.pictures import LesionPictures
 from service.http.batching import BatchingEncoder, BatchingOptions
@@ -42,6 +43,7 @@ class ServiceState:
         self._writers = WritersQueue(settings.max_writers)
         self.pictures = LesionPictures(engine.index)
         self.map = IndexMap(engine.index)
+        self.growth = GrowthLibrary(engine.index, engine.matcher)
         self.uploads = HeldUploads(
             HoldingLimits(
                 settings.max_uploads, settings.max_uploads_mb << 20, settings.upload_seconds

@@ -92,15 +92,15 @@ class DlsScores:
 
 def load_pairs(path: Path) -> DlsPairs:
     """The pairs of a truth file; raises DlsError naming the pair and field that is wrong."""
-    records = _records(path)
-    diameters = _numbers(records, "target recist diameter", 2)
-    spacing = _numbers(records, "target spacing", 3)
+    records = pair_records(path)
+    diameters = pair_numbers(records, "target recist diameter", 2)
+    spacing = pair_numbers(records, "target spacing", 3)
     names = np.array([str(record.get("target", "")) for record in records.values()])
     _, patients = np.unique([name.split("_")[0] for name in names], return_inverse=True)
     return DlsPairs(
         keys=tuple(records),
-        centers=_numbers(records, "target center", 3),
-        boxes=_numbers(records, "target box", 6),
+        centers=pair_numbers(records, "target center", 3),
+        boxes=pair_numbers(records, "target box", 6),
         spacing_mm=spacing,
         radius_mm=diameters.max(axis=1) / 2 * spacing[:, 0],
         patients=patients.astype(np.int64),
@@ -114,7 +114,7 @@ def load_predictions(path: Path, pairs: DlsPairs) -> FloatArray:
     truth's order); of each entry only ``predict target center`` is read, in voxels of the target.
     Raises DlsError unless exactly the truth's pairs are there.
     """
-    records = _records(path)
+    records = pair_records(path)
     missing = [key for key in pairs.keys if key not in records]
     surplus = [key for key in records if key not in set(pairs.keys)]
     if missing or surplus:
@@ -124,7 +124,7 @@ def load_predictions(path: Path, pairs: DlsPairs) -> FloatArray:
             "null where nothing was found"
         )
     ordered = {key: records[key] for key in pairs.keys}
-    return _numbers(ordered, PREDICTION, 3, null_allowed=True)
+    return pair_numbers(ordered, PREDICTION, 3, null_allowed=True)
 
 
 def score_predictions(
@@ -151,7 +151,8 @@ def score_predictions(
     )
 
 
-def _records(path: Path) -> dict[str, Mapping[str, Any]]:
+def pair_records(path: Path) -> dict[str, Mapping[str, Any]]:
+    """The pairs of a file as they stand there; raises DlsError where there are none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as wrong:
@@ -168,10 +169,10 @@ def _records(path: Path) -> dict[str, Mapping[str, Any]]:
     return content
 
 
-def _numbers(
+def pair_numbers(
     records: Mapping[str, Mapping[str, Any]], name: str, count: int, *, null_allowed: bool = False
 ) -> FloatArray:
-    """(n, count) of one field."""
+    """(n, count) of one field; raises DlsError naming the pair where it is something else."""
     rows: list[Sequence[float]] = []
     for key, record in records.items():
         values = record.get(name)

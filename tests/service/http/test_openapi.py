@@ -37,8 +37,9 @@ DESIGN = {
     "/v1/patients": {"get"},
     "/v1/vocabulary": {"get"},
     "/v1/follow": {"post"},
+    "/v1/lesions/{lesion_id}/forecast": {"get"},
 }
-MODULES = ("search", "viewer", "tracks", "detection", "vocabulary", "following")
+MODULES = ("search", "viewer", "tracks", "detection", "vocabulary", "following", "forecast")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Forecasts of growth, scored on patients left out beside no change, climatology and trend."""

@@ -1,0 +1,1 @@
+"""Examples of longer answers, shown in OpenAPI."""
