@@ -28,19 +28,36 @@ def recist_of_mask(mask: NDArray[Any], spacing_mm_px: tuple[float, float]) -> Re
     inside = np.asarray(mask) != 0
     if not inside.any():
         raise LesionError("mask is empty on the key slice: no diameter can be measured")
+    return recist_of_outline(pixel_outline(inside), spacing_mm_px)
+
+
+def recist_of_outline(
+    outline: NDArray[np.float64],
+    spacing_mm_px: tuple[float, float],
+    *,
+    strip_mm: float | None = None,
+) -> Recist:
+    """The mark of a mask whose outline is known, as ``recist_of_mask`` draws it.
+
+    Args:
+        outline: (points, 2) as (x, y) in pixels: middles of pixel edges (``pixel_outline``).
+        spacing_mm_px: millimetres per pixel along (x, y).
+        strip_mm: size of the mask's own pixels, where they are not those of the image.
+    """
     spacing = np.asarray(spacing_mm_px, dtype=np.float64)
-    outline = _outline(inside) * spacing
-    distances = squareform(pdist(outline))
+    in_mm = outline * spacing
+    distances = squareform(pdist(in_mm))
     first, second = np.unravel_index(int(distances.argmax()), distances.shape)
-    start, end = outline[first], outline[second]
+    start, end = in_mm[first], in_mm[second]
     along = (end - start) / np.linalg.norm(end - start)
-    short_start, short_end = _perpendicular(outline, along, float(spacing.min()))
+    strip = float(spacing.min()) if strip_mm is None else strip_mm
+    short_start, short_end = _perpendicular(in_mm, along, strip)
     points = np.stack([start, end, short_start, short_end]) / spacing
     # Millionths of a pixel are the noise of the way through millimetres.
     return Recist(tuple((round(float(x), 6), round(float(y), 6)) for x, y in points))
 
 
-def _outline(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+def pixel_outline(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Middles of the pixel edges that border the mask, (points, 2) as (x, y) in pixels."""
     padded = np.pad(inside, 1)
     centre = padded[1:-1, 1:-1]

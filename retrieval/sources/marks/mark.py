@@ -211,7 +211,8 @@ class Mark:
         source_uid: the carrier's own UID (SOPInstanceUID, AIM unique identifier).
         predecessors: UIDs of carriers that this one replaces.
         group: marks that share one non-empty group were stored as one finding.
-        segment: the segment it is (SEG) or measures (SR), where it is one.
+        segment: the segment it is (SEG) or measures (SR, AIM), where it is one.
+        pixel_mm: size of the pixels of a segment's own grid.
     """
 
     mark_id: str
@@ -239,6 +240,7 @@ class Mark:
     predecessors: tuple[str, ...] = ()
     group: str = ""
     segment: SegmentReference | None = None
+    pixel_mm: float | None = None
 
     def __post_init__(self) -> None:
         for name, points, width in (("points", self.points, 2), ("points_mm", self.points_mm, 3)):
@@ -278,6 +280,17 @@ def mark_id_of(carrier: Carrier, source_uid: str, place: Sequence[object]) -> st
     """
     text = "/".join((carrier.value, source_uid, *(str(part) for part in place)))
     return f"{carrier.value}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+def day_of(value: object) -> date | None:
+    """The day of a DICOM, AIM or ISO date or time stamp; None for what is none."""
+    text = str(value if value else "").replace("-", "")[:8]
+    if len(text) != 8 or not text.isdecimal():
+        return None
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return None
 
 
 def short_text(value: object) -> str:

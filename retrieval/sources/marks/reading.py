@@ -17,7 +17,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from retrieval.sources.dicom.sniffing import is_dicom_head
+from retrieval.sources.marks.aim import read_annotations
+from retrieval.sources.marks.csv import read_table
+from retrieval.sources.marks.gsps import read_presentation
 from retrieval.sources.marks.mark import Carrier, Mark, MarkError, mark_id_of, short_text
+from retrieval.sources.marks.rtstruct import read_structures
+from retrieval.sources.marks.seg import read_segmentation
+from retrieval.sources.marks.sr import read_report
 from retrieval.sources.marks.verdicts import Refusal, Verdict
 
 MOST_BYTES = 1 << 30
@@ -49,7 +55,7 @@ class CsvColumns:
             ``series_uid``, ``study_uid``, ``frame``, ``kind``, ``points`` (all numbers of a mark,
             separated by commas, semicolons or blanks), or ``x1`` ``y1`` ... one by one;
             ``long``, ``short``, ``length``, ``unit``, ``finding``, ``site``, ``label``,
-            ``tracking_uid``, ``tracking_id``, ``reader``, ``date``, ``patient_id``.
+            ``tracking_uid``, ``tracking_id``, ``reader``, ``date``, ``patient_id``, ``text``.
         origin: where the table counts pixels from: 0 the centre of the first pixel, 0.5 its
             corner, 1 as DeepLesion's own table does.
         kind: of rows whose column ``kind`` is not declared or empty.
@@ -100,7 +106,14 @@ class OpenedFile:
 MarkReader = Callable[[OpenedFile], Iterator[Mark | Refusal]]
 """What a carrier's module gives: marks and refusals of one opened file, in its order."""
 
-READERS: dict[Carrier, MarkReader] = {}
+READERS: Mapping[Carrier, MarkReader] = {
+    Carrier.SR: read_report,
+    Carrier.GSPS: read_presentation,
+    Carrier.SEG: read_segmentation,
+    Carrier.RTSTRUCT: read_structures,
+    Carrier.AIM: read_annotations,
+    Carrier.CSV: read_table,
+}
 """One reader a carrier."""
 
 
@@ -121,14 +134,13 @@ def read_marks(
     try:
         opened = _opened(source, shown, options or ReadingOptions())
         carrier = carrier_of(opened)
-        reader = READERS.get(carrier) if carrier is not None else None
-        if carrier is None or reader is None:
+        if carrier is None:
             yield _refusal(shown, Verdict.NOT_A_CARRIER, "holds no marks that are read", opened.uid)
             return
     except MarkError as wrong:
         yield _refusal(shown, Verdict.UNREADABLE, str(wrong))
         return
-    yield from _guarded(reader, carrier, opened)
+    yield from _guarded(READERS[carrier], carrier, opened)
 
 
 def carrier_of(opened: OpenedFile) -> Carrier | None:
