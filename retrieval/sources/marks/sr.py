@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from retrieval.sources.marks.content.report import GROUP, Report
+from retrieval.sources.marks.content.report import GROUP, StructuredReport
 from retrieval.sources.marks.content.report_group import GroupReader, is_drawn
 from retrieval.sources.marks.content.report_tree import MOST_DEPTH, ContentItem
 from retrieval.sources.marks.mark import Mark
@@ -18,7 +18,7 @@ from retrieval.sources.marks.verdicts import Refusal, Verdict
 
 def read_report(opened: Any) -> Iterator[Mark | Refusal]:
     """The marks of a report's measurement groups, and a refusal for each that draws nothing."""
-    report = Report(opened)
+    report = StructuredReport(opened)
     count = 0
     for group in _groups(report.root):
         count += 1

@@ -1,4 +1,4 @@
-"""Report: what all findings of one structured report share, and the words outside of them."""
+"""StructuredReport: what all findings of one structured report share, and the words outside of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GROUP = "125007"
 OBSERVER = "121008"
 
 
-class Report:
+class StructuredReport:
     """One report: its tree, evidence, observer and dates."""
 
     def __init__(self, opened: Any) -> None:

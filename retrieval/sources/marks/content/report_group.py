@@ -10,7 +10,7 @@ from typing import Any
 from retrieval.sources.marks.content.concepts import is_angle, role_of, stated
 from retrieval.sources.marks.content.drawn import Drawn, marks_of_finding
 from retrieval.sources.marks.content.graphics import GraphicError, checked_points, kind_of_path
-from retrieval.sources.marks.content.report import GROUP, OBSERVER, Report
+from retrieval.sources.marks.content.report import GROUP, OBSERVER, StructuredReport
 from retrieval.sources.marks.content.report_tree import ContentItem, first_whole, image_of
 from retrieval.sources.marks.mark import (
     Carrier,
@@ -67,7 +67,7 @@ class _Owner:
 class GroupReader:
     """One measurement group: what it says of the finding, and what it draws."""
 
-    def __init__(self, report: Report, group: ContentItem) -> None:
+    def __init__(self, report: StructuredReport, group: ContentItem) -> None:
         self._report = report
         self._group = group
         is_group = group.name.value == GROUP
