@@ -1,4 +1,4 @@
-"""StructuredReport: what all findings of one structured report share, and the words outside of them."""
+"""StructuredReport: what all findings of one report share, and the words outside of them."""
 
 from __future__ import annotations
 
