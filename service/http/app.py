@@ -23,6 +23,7 @@ from service.http.routes.map import map_router
 from service.http.routes.pacs import install_dicomweb
 from service.http.routes.page import WEB_FOLDER, page_router
 from service.http.routes.search import router
+from service.http.routes.similarity import similarity_router
 from service.http.routes.tracks import track_router
 from service.http.routes.uploads import upload_router
 from service.http.routes.viewer import viewer_router
@@ -32,6 +33,7 @@ from service.http.startup import OnFailure, log_failure, serving
 
 ROUTERS = (
     router,
+    similarity_router,
     detection_router,
     lesion_router,
     follow_router,

@@ -69,6 +69,12 @@ STACK = {
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "LesionOut": LESION,
+    "SimilarityScaleOut": {
+        "levels": [0.0, 50.0, 100.0],
+        "pairs": [-0.41, 0.08, 0.94],
+        "nearest": [0.31, 0.62, 0.94],
+        "lesions": 400,
+    },
     "LesionPage": {"lesions": [LESION], "next_after": LESION["lesion_id"]},
     "SearchOut": {
         "box": LESION["box"],

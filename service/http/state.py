@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 from service.engine.growth import GrowthLibrary
 from service.engine.search_engine import SearchEngine
+from service.engine.similarity_scale import IndexScale
 from service.figures.pictures import LesionPictures
 from service.http.batching import BatchingEncoder, BatchingOptions
 from service.http.gate import Gate, GatedDetector, WritersQueue
@@ -44,6 +45,7 @@ class ServiceState:
         self.pictures = LesionPictures(engine.index)
         self.map = IndexMap(engine.index)
         self.growth = GrowthLibrary(engine.index, engine.matcher)
+        self.scale = IndexScale(engine.index)
         self.uploads = HeldUploads(
             HoldingLimits(
                 settings.max_uploads, settings.max_uploads_mb << 20, settings.upload_seconds

@@ -4,13 +4,17 @@ import { all, button, make } from "../core/dom.js";
 import { emptyState, errorState, loadingState, skeletonCards, warning } from "../core/states.js";
 import { Filters } from "./filters.js";
 import { MOST_HITS } from "./query.js";
-import { followUpList, hitCard, hitsHeading, recognisedNote } from "./results.js";
+import { nothingAlike, similarityScale } from "./found/alikeness.js";
+import { groupsOf, shownHits } from "./found/groups.js";
+import { queryFacts } from "./found/hit_terms.js";
+import { summaryStrip } from "./found/summary.js";
+import { followUpList, hitGroup, hitsHeading, recognisedNote } from "./results.js";
 
 /**
  * @typedef {{ lesion: LesionOut, hit: HitOut | null, followUp: FollowUpOut | null }} Found
  * @typedef {{
  *   onFilter: (patch: Record<string, any>) => void, onOpen: (lesionId: string) => void,
- *   onPatient: () => void, onMore: (() => void) | null, onRetry: () => void,
+ *   onPatient: () => void, onTag: (term: string) => void, onMore: (() => void) | null, onRetry: () => void,
  * }} AnswerListeners
  */
 
@@ -22,6 +26,10 @@ export class Answers {
   #result = null;
   /** How many hits were asked for: fewer have come if there are no more. */
   #asked = 0;
+  /** @type {import("./found/groups.js").HitGroup[]} */
+  #groups = [];
+  /** Patients all of whose hits are shown. @type {Set<string>} */
+  #opened = new Set();
 
   /** @param {AnswerListeners} on */
   constructor(on) {
@@ -54,26 +62,56 @@ export class Answers {
 
   /**
    * `doubt` is why hits may be of the same patient, null where the patient is known.
-   * @param {SearchOut} result @param {{ openId: string | null, doubt: string | null }} options
+   * `isIndexed` is whether the query is a lesion of the index.
+   * @param {SearchOut} result @param {{ openId: string | null, doubt: string | null, isIndexed: boolean }} options
    */
-  showResult(result, { openId, doubt }) {
+  async showResult(result, { openId, doubt, isIndexed }) {
+    const scale = await similarityScale();
     this.#result = result;
-    const { onOpen, onPatient, onMore, onFilter } = this.#on;
+    this.#groups = groupsOf(result.hits);
+    this.#opened = new Set(this.#groups.filter(({ rest }) => rest.some(({ lesion }) => lesion.lesion_id === openId)).map(({ patient }) => patient));
+    const { onOpen, onPatient } = this.#on;
     /** @type {HTMLElement[]} */
     const parts = result.warnings.map(warning);
     if (result.recognised !== null) parts.unshift(recognisedNote(result.recognised));
     if (result.follow_ups.length > 0) parts.push(followUpList(result.follow_ups, { openId, onOpen, onPatient }));
-    if (result.hits.length === 0) {
-      const clear = button("Clear the filter", { run: () => onFilter({ type: null, min: null, max: null, split: null, where: null }), className: "plain" });
-      parts.push(emptyState("search", "No similar lesion", "No lesion of another patient fits this filter. Widen the sizes or clear the filter.", clear));
-    } else {
-      const cards = result.hits.map((hit) => hitCard(hit, { isOpen: hit.lesion.lesion_id === openId, onOpen }));
-      parts.push(make("section", {}, ...hitsHeading(result, doubt), make("div", { className: "cards" }, ...cards)));
-      if (onMore !== null && result.hits.length === this.#asked && this.#asked < MOST_HITS) {
-        parts.push(button("More results", { run: onMore, className: "plain wide" }));
-      }
-    }
+    if (result.hits.length === 0) parts.push(this.#nothing());
+    else parts.push(...this.#hits(result, { openId, onOpen, scale, query: queryFacts(result, isIndexed) }, doubt));
     this.#body.replaceChildren(...parts);
+  }
+
+  #nothing() {
+    const clear = button("Clear the filter", { run: () => this.#on.onFilter({ type: null, min: null, max: null, split: null, where: null }), className: "plain" });
+    return emptyState("search", "No similar lesion", "No lesion of another patient fits this filter. Widen the sizes or clear the filter.", clear);
+  }
+
+  /** @param {SearchOut} result @param {import("./results.js").CardContext} context @param {string | null} doubt */
+  #hits(result, context, doubt) {
+    const cards = make("div", { className: "cards" });
+    const draw = () => cards.replaceChildren(...this.#groups.flatMap((group) => hitGroup(group, context, {
+      isOpened: this.#opened.has(group.patient),
+      onToggle: () => this.#toggle(group.patient, draw),
+    })));
+    draw();
+    const alien = nothingAlike(context.scale, result.hits[0].similarity);
+    const section = make(
+      "section", {},
+      ...hitsHeading(result, doubt),
+      alien === null ? null : make("p", { className: "doubt alien", role: "status", textContent: alien }),
+      summaryStrip(result.hits, this.#on.onTag),
+      cards,
+    );
+    const { onMore } = this.#on;
+    const hasMore = onMore !== null && result.hits.length === this.#asked && this.#asked < MOST_HITS;
+    return hasMore ? [section, button("More results", { run: onMore, className: "plain wide" })] : [section];
+  }
+
+  /** @param {string} patient @param {() => void} draw */
+  #toggle(patient, draw) {
+    if (this.#opened.has(patient)) this.#opened.delete(patient);
+    else this.#opened.add(patient);
+    draw();
+    all(this.#body, ".more-of").find((one) => one.dataset.patient === patient)?.focus();
   }
 
   /** Whose follow-ups are shown; null without any. */
@@ -105,7 +143,8 @@ export class Answers {
    */
   neighbour(openId, step) {
     if (this.#result === null) return null;
-    const { follow_ups: followUps, hits } = this.#result;
+    const { follow_ups: followUps } = this.#result;
+    const hits = shownHits(this.#groups, this.#opened);
     const ids = [...followUps, ...hits].flatMap(({ lesion }) => (lesion === null ? [] : [lesion.lesion_id]));
     const place = openId === null ? -1 : ids.indexOf(openId);
     if (place === -1) return hits[0]?.lesion.lesion_id ?? null;

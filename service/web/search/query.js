@@ -6,7 +6,7 @@ import { searchedPatient } from "./identity.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
 
-export const FIRST_HITS = 12;
+export const FIRST_HITS = 24;
 export const MOST_HITS = 96;
 
 const QUESTION = ["lesion", "upload", "slice", "box", "recist", "point", "detect", "patient", "study", "type", "min", "max", "split", "where", "k"];

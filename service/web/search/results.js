@@ -4,55 +4,59 @@ import { button, icon, make } from "../core/dom.js";
 import { changeText, croppedPicture, decimal, patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
 import { stateWords, toneColour, vocabulary } from "../core/vocabulary.js";
+import { rankWords } from "./found/alikeness.js";
+import { ESTIMATED, termsLine } from "./found/hit_terms.js";
+
+const MOST_TAGS = 3;
 
 /**
- * One similar lesion; `onOpen` shows it beside the query.
- * @param {HitOut} hit @param {{ isOpen: boolean, onOpen: (id: string) => void }} options
+ * @typedef {{ openId: string | null, onOpen: (id: string) => void, scale: SimilarityScaleOut | null, query: import("./found/hit_terms.js").QueryFacts }} CardContext
  */
-export function hitCard(hit, { isOpen, onOpen }) {
+
+/** One similar lesion; `onOpen` shows it beside the query. @param {HitOut} hit @param {CardContext} context */
+export function hitCard(hit, { openId, onOpen, scale, query }) {
   const { lesion } = hit;
   const card = make(
     "button",
     { type: "button", className: "card hit", on: { click: () => onOpen(lesion.lesion_id) }, dataset: { lesion: lesion.lesion_id } },
     make("span", { className: "picture" }, patchPicture(lesion), make("span", { className: "rank", textContent: hit.rank })),
-    similarityBar(hit.similarity),
+    similarityBar(hit.similarity, rankWords(scale, hit.similarity)),
     make("span", { className: "line" }, typeLabel(lesion.lesion_type), make("span", { className: "size", textContent: sizeText(lesion) })),
     make("span", { className: "line faint" }, make("span", { textContent: `patient ${lesion.patient_id}` })),
-    termsLine(hit.terms),
+    termsLine(hit, query),
+    tagsLine(lesion),
   );
-  card.setAttribute("aria-pressed", String(isOpen));
+  card.setAttribute("aria-pressed", String(lesion.lesion_id === openId));
   return card;
 }
 
-/** The similarity as a bar from 0 to 1 with its number. @param {number} similarity */
-function similarityBar(similarity) {
+/** The best hit of a patient, and how many more are theirs. @param {import("./found/groups.js").HitGroup} group @param {CardContext} context @param {{ isOpened: boolean, onToggle: () => void }} more */
+export function hitGroup({ patient, head, rest }, context, { isOpened, onToggle }) {
+  const cards = [head, ...(isOpened ? rest : [])].map((hit) => hitCard(hit, context));
+  if (rest.length === 0) return cards;
+  const words = isOpened ? "fewer" : `${rest.length} more`;
+  const more = button(words, { run: onToggle, className: "more-of quiet", title: `Other hits of patient ${patient}`, "aria-expanded": String(isOpened), dataset: { patient } });
+  return [make("div", { className: "card-group" }, cards[0], more), ...cards.slice(1)];
+}
+
+/** The similarity as a bar from 0 to 1 with its number and its rank. @param {number} similarity @param {string | null} rank */
+function similarityBar(similarity, rank) {
   const share = Math.max(0, similarity) * 100;
   const bar = make("span", { className: "bar" }, make("i", { style: { width: `${share}%` } }));
   const number = make("span", { className: "number", textContent: decimal(similarity, 3) });
-  return make("span", { className: "similarity", title: "Similarity: cosine, 1 is alike" }, bar, number);
+  const among = rank === null ? null : make("span", { className: "among number", textContent: rank, title: "Among all pairs of lesions of different patients in this index" });
+  return make("span", { className: "similarity", title: "Similarity: cosine, 1 is alike" }, bar, number, among);
 }
 
-/** What speaks for the hit beside its appearance: type, size, position in the body. @param {HitTermsOut} terms */
-function termsLine(terms) {
-  if (!terms) return null;
-  const parts = [];
-  if (terms.same_type !== null && terms.same_type !== undefined) {
-    parts.push(term(terms.same_type ? "type" : "other type", terms.same_type ? "Of the same lesion type" : "Of another lesion type", terms.same_type));
-  }
-  if (typeof terms.size_ratio === "number") {
-    const alike = terms.size_ratio > 0.75 && terms.size_ratio < 1.33;
-    parts.push(term(`size ×${terms.size_ratio.toFixed(2)}`, "Long diameter of the hit over the query's", alike));
-  }
-  if (typeof terms.location_distance === "number") {
-    const near = terms.location_distance < 0.15;
-    parts.push(term(`position ${terms.location_distance.toFixed(2)} off`, "Distance of the normalised body positions", near));
-  }
-  return parts.length === 0 ? null : make("span", { className: "terms" }, ...parts);
-}
-
-/** @param {string} words @param {string} title @param {boolean | null} supports */
-function term(words, title, supports) {
-  return make("span", { className: supports ? "term for" : "term", textContent: words, title });
+/** A few tags of a lesion; those that a model predicted are marked. @param {LesionOut} lesion */
+function tagsLine({ tags }) {
+  if (tags.length === 0) return null;
+  const chips = tags.slice(0, MOST_TAGS).map(({ term, probability, source }) => {
+    const isEstimated = source === "predicted";
+    const title = isEstimated ? `${ESTIMATED}: probability ${(probability ?? 0).toFixed(2)}` : `Tag, ${source}`;
+    return make("span", { className: "tag", textContent: isEstimated ? `≈ ${term}` : term, title });
+  });
+  return make("span", { className: "tag-row" }, ...chips);
 }
 
 /** The query is in the index already: the very same pixels. @param {{ lesion_id: string, iou: number }} options */

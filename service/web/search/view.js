@@ -39,6 +39,7 @@ export class SearchView {
     });
     this.answers = new Answers({
       onFilter: (patch) => change({ ...patch, open: null, k: null }),
+      onTag: (term) => change({ where: [this.#params.where, `tag="${term}"`].filter(Boolean).join(" and "), open: null, k: null }),
       onOpen: (open) => change({ open: open === this.#params.open ? null : open }),
       onPatient: () => go("patient", { id: this.answers.patient ?? this.#params.patient }),
       onMore: () => change({ k: hitCount(this.#params) + 2 * FIRST_HITS }, { replace: true }),
@@ -181,7 +182,9 @@ export class SearchView {
     try {
       const result = await search(params, facts, mine.signal);
       if (mine.signal.aborted) return;
-      this.answers.showResult(result, { openId: this.#params.open ?? null, doubt: doubtOf(params, facts, result) });
+      const shown = { openId: this.#params.open ?? null, doubt: doubtOf(params, facts, result), isIndexed: Boolean(params.lesion) };
+      await this.answers.showResult(result, shown);
+      if (mine.signal.aborted) return;
       this.#openResult();
       if (params.upload) await this.#showCandidates(result, mine.signal);
     } catch (error) {

@@ -38,8 +38,18 @@ DESIGN = {
     "/v1/vocabulary": {"get"},
     "/v1/follow": {"post"},
     "/v1/lesions/{lesion_id}/forecast": {"get"},
+    "/v1/similarity": {"get"},
 }
-MODULES = ("search", "viewer", "tracks", "detection", "vocabulary", "following", "forecast")
+MODULES = (
+    "search",
+    "viewer",
+    "tracks",
+    "detection",
+    "vocabulary",
+    "following",
+    "forecast",
+    "similarity",
+)
 
 
 @pytest.fixture(scope="module")

@@ -200,3 +200,23 @@ def test_an_indexed_lesion_is_picked_from_the_list(reader: Reader, course):
     assert f"lesion={lesion.lesion_id}" in page.url
     others = page.locator(".card.hit .faint").all_inner_texts()
     assert f"patient {patient}" not in others
+
+
+def test_a_patient_is_one_hit_and_more_on_demand(reader: Reader, course):
+    page = reader.open(f"#/search?lesion={course[1].lesion_id}")
+    expect(hits(page).first).to_be_visible()
+    patients = [
+        line.split()[-1] for line in page.locator(".card.hit .line.faint").all_inner_texts()
+    ]
+    assert len(set(patients)) == len(patients)
+    expect(page.locator(".card.hit .among").first).to_contain_text("%")
+    expect(page.get_by_label("The nearest 10")).to_contain_text("long diameter")
+    more = page.locator(".more-of").first
+    count = int(more.inner_text().split()[0])
+    more.click()
+    expect(hits(page)).to_have_count(len(patients) + count)
+    expect(more).to_have_attribute("aria-expanded", "true")
+    expect(more).to_be_focused()
+    reader.shoot("search_more_of_a_patient")
+    page.keyboard.press("Enter")
+    expect(hits(page)).to_have_count(len(patients))

@@ -18,6 +18,7 @@ def test_the_url_brings_a_view_back(browser, address, screenshots, course):
     state = f"#/search?lesion={lesion}&min=5&max=90&window=bone&k=6"
     with reading(browser, address, screenshots) as first:
         page = first.open(state)
+        page.locator(".more-of").first.click()
         hits(page).nth(1).click()
         expect(page.locator(".pane.hit .note.top-right")).to_contain_text("slice")
         shared, shown = page.url, hits(page).nth(1).get_attribute("data-lesion")

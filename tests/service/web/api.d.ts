@@ -20,6 +20,21 @@ interface CellOut {
   word: string;
 }
 
+interface ComponentOut {
+  name: string;
+  note: string;
+  outlook: OutlookOut | null;
+  weight: number;
+}
+
+interface CoursePointOut {
+  days: number | null;
+  lesion_ids: (string)[];
+  size: number;
+  study_date: string | null;
+  study_id: string;
+}
+
 interface CoverageOut {
   boxes: number;
   series_z: (number)[];
@@ -40,6 +55,15 @@ interface DetectOut {
 interface DetectorOut {
   fingerprint: string;
   name: string;
+}
+
+interface DoublingTimeOut {
+  days: number | null;
+  exponential_probability: number;
+  fastest_days: number | null;
+  growing_probability: number;
+  sizes: number;
+  slowest_days: number | null;
 }
 
 interface EncoderOut {
@@ -119,6 +143,25 @@ interface FollowUpOut {
   terms: MatchTermsOut | null;
 }
 
+interface ForecastOut {
+  caveats: (string)[];
+  components: (ComponentOut)[];
+  course: (CoursePointOut)[];
+  doubling_time: DoublingTimeOut | null;
+  fan: (OutlookOut)[];
+  horizon: HorizonOut;
+  left_out: (string)[];
+  lesion: LesionOut;
+  measure: "long_mm" | "volume_mm3";
+  neighbours: NeighboursOut;
+  notice: string;
+  outlook: OutlookOut | null;
+  population: PopulationOut | null;
+  reason: string | null;
+  state: "forecast" | "abstained";
+  warnings: (string)[];
+}
+
 type Grid = "file" | "display";
 
 interface GrowthOut {
@@ -146,6 +189,11 @@ interface HitTermsOut {
   location_distance: number | null;
   same_type: boolean | null;
   size_ratio: number | null;
+}
+
+interface HorizonOut {
+  days: number | null;
+  kind: "next study" | "days";
 }
 
 interface IdentityOut {
@@ -293,6 +341,43 @@ interface MatchTermsOut {
   similarity: number;
 }
 
+interface NeighbourCaseOut {
+  change_pct: number;
+  course: (NeighbourPointOut)[];
+  days: number | null;
+  lesion_id: string;
+  lesion_type: string;
+  patient_id: string;
+  similarity: number | null;
+  weight: number;
+}
+
+interface NeighbourPointOut {
+  days: number | null;
+  lesion_id: string;
+  ratio: number;
+  size: number;
+  step: number;
+  study_id: string;
+}
+
+interface NeighboursOut {
+  cases: (NeighbourCaseOut)[];
+  count: number;
+  effective: number;
+}
+
+interface OutlookOut {
+  days: number | null;
+  growth_pct: number;
+  growth_probability: number;
+  median: number;
+  median_pct: number;
+  ranges: (SizeRangeOut)[];
+  shrinkage_pct: number;
+  shrinkage_probability: number;
+}
+
 interface PacsOut {
   identifiers: "own" | "pseudonyms";
   studies: (PacsStudyOut)[];
@@ -379,6 +464,13 @@ interface PolicyOut {
   organs: string;
 }
 
+interface PopulationOut {
+  fitted_on: string;
+  outlook: OutlookOut;
+  patients: number;
+  steps: number;
+}
+
 interface Problem {
   detail: string;
   request_id?: string | null;
@@ -450,6 +542,23 @@ interface SearchOut {
 
 interface SearchedOut {
   lesions: number;
+}
+
+interface SimilarityScaleOut {
+  lesions: number;
+  levels: (number)[];
+  nearest: (number)[];
+  pairs: (number)[];
+}
+
+type SizeMeasure = "long_mm" | "volume_mm3";
+
+interface SizeRangeOut {
+  high: number;
+  high_pct: number;
+  level_pct: number;
+  low: number;
+  low_pct: number;
 }
 
 interface StateWordsOut {
