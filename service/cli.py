@@ -27,6 +27,7 @@ COMMANDS = {
     "track": "service.commands.track",
     "follow": "service.commands.follow",
     "forecast": "service.commands.forecast",
+    "tag": "service.commands.tag",
     "evaluate": "service.commands.evaluation.evaluate",
     "train": "service.commands.models.train",
     "fit-matcher": "service.commands.models.fit_matcher",

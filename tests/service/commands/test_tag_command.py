@@ -1,0 +1,31 @@
+"""``lesion-search tag``: phrases from the command line and from a file."""
+
+from __future__ import annotations
+
+import json
+
+from service.cli import main
+
+
+def test_phrases_of_a_file(tmp_path, capsys):
+    file = tmp_path / "phrases.txt"
+    file.write_text("left renal cyst\r\n\nNo nodule, possibly a\x85scar\n", encoding="utf-8")
+    assert main(["tag", "--text-file", str(file), "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["phrases"]
+    assert first["text"] == "left renal cyst"
+    assert {"term": "left kidney"} in first["relevant"]
+    assert second["uncertain"] == [{"term": "scar"}]
+    assert second["negated"] == [{"term": "nodule"}]
+
+
+def test_a_table_and_a_users_terms(tmp_path, capsys):
+    own = tmp_path / "own.toml"
+    own.write_text('[[term]]\nname = "halo sign"\nkind = "attribute"\n')
+    assert main(["tag", "--text", "halo sign", "--vocabulary", str(own)]) == 0
+    assert capsys.readouterr().out.count("halo sign") == 2
+
+
+def test_mistakes_are_one_line(tmp_path, capsys):
+    for arguments in ([], ["--text", "a", "--text-file", "b"], ["--text-file", str(tmp_path)]):
+        assert main(["tag", *arguments]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
