@@ -3,6 +3,7 @@
 lesion.py      the words as frozen types, and the coordinate convention
 grid.py        file grid and display grid, and the exact map between them
 image.py       Slab: slices in HU with their geometry; display windows
+body.py        the body on a slice: its box, its mask, what is inside
 patch.py       extract_patch: the one preprocessing path
 sources/       where CT comes from: archives, DICOM, volumes, importers
 synthesis/     images that this project makes: phantoms, pasted and painted lesions

@@ -14,6 +14,13 @@ SHORT_SIDE_SHARE = 0.1
 """What the shorter side of a mark's extent adds to the estimate of its long diameter."""
 
 
+SHOWN = 5
+"""The best few that an answer shows where nobody asks for all."""
+
+LEAST_SHOWN_SCORE = 0.05
+"""Below it a box is not shown where nobody asks for all."""
+
+
 class ProposalError(LesionSearchError):
     """A proposal that cannot be one, or proposals that cannot be merged."""
 
@@ -24,7 +31,8 @@ class Proposal:
 
     Attributes:
         box: in pixels of the slice it was found on, with DeepLesion's padding.
-        score: the detector's confidence in [0, 1], bigger is surer.
+        score: in [0, 1], bigger is surer; the probability that the box is a lesion where the
+            detector is calibrated.
         long_mm: the estimated RECIST-like long diameter; None where the spacing is not known.
         lesion_type: what the detector takes it for; unknown where it has one class only.
     """
@@ -73,6 +81,11 @@ class SliceDetector(Protocol):
     def detect_slices(self, slab: Slab, positions: Sequence[int]) -> Sequence[Sequence[Proposal]]:
         """The proposals on each of the slices at ``positions`` in the slab, in their order."""
         ...
+
+
+def best_few(proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+    """What is shown of proposals, best first, where nobody asks for all."""
+    return tuple(one for one in proposals[:SHOWN] if one.score >= LEAST_SHOWN_SCORE)
 
 
 def estimated_long_mm(box: Box, spacing_mm_px: tuple[float, float]) -> float:

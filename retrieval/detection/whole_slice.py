@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.body import BodyInterior
 from retrieval.grid import AS_DISPLAYED, GridMap
 from retrieval.image import Slab
 from retrieval.lesion import BOX_PADDING_PX, Box
@@ -57,11 +58,11 @@ class WholeSlice:
         return self.image.to_file_box(padded.shifted(*self.origin_px))
 
 
-def whole_slice(slab: Slab, spec: PatchSpec) -> WholeSlice:
+def whole_slice(slab: Slab, spec: PatchSpec, interior: BodyInterior | None = None) -> WholeSlice:
     """The slab's key slice and its neighbours on the spec's grid, cropped to the body.
 
     ``spec.size_px`` does not count: the grid is as wide as the image. An image without anything
-    denser than fat stays whole.
+    denser than fat stays whole. With ``interior``, of the key slice, the couch is cropped too.
 
     Raises:
         PatchError: the slab holds values that are not numbers.
@@ -75,6 +76,9 @@ def whole_slice(slab: Slab, spec: PatchSpec) -> WholeSlice:
     rows, columns = _body(patch.hu[spec.slices // 2])
     steps = (spec.mm_px / slab.spacing_mm_px[0], spec.mm_px / slab.spacing_mm_px[1])
     half = (size - 1) / 2
+    if interior is not None and (extent := interior.extent()) is not None:
+        columns = _within(columns, extent.x1, extent.x2, (center[0], steps[0], half))
+        rows = _within(rows, extent.y1, extent.y2, (center[1], steps[1], half))
     origin = (
         center[0] + (columns.start - half) * steps[0],
         center[1] + (rows.start - half) * steps[1],
@@ -95,6 +99,17 @@ def _extent(counts: NDArray[np.int64]) -> slice:
         return slice(0, len(counts))
     start, stop = int(held[0]) - BODY_MARGIN_PX, int(held[-1]) + BODY_MARGIN_PX + 1
     return slice(max(start, 0), min(stop, len(counts)))
+
+
+def _within(held: slice, first: float, last: float, axis: tuple[float, float, float]) -> slice:
+    """What of ``held`` lies within a margin of (first, last), which are in slab pixels.
+
+    ``axis`` is the slab's middle, slab pixels per grid pixel, and the grid's middle.
+    """
+    middle, step, half = axis
+    start = math.floor((first - middle) / step + half) - BODY_MARGIN_PX
+    stop = math.ceil((last - middle) / step + half) + BODY_MARGIN_PX + 1
+    return slice(max(held.start, start), min(held.stop, stop))
 
 
 def _grown(box: Box, x: float, y: float) -> Box:

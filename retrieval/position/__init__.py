@@ -1,7 +1,7 @@
 """Body position: where in the body a slice or a box lies, with its error.
 
 locator.py       BodyLocator: slabs and boxes in, locations with their errors out
-body.py          the body on a slice; frame.py DeepLesion's own frame of x and y
+frame.py         DeepLesion's own frame of x and y (the body on a slice: retrieval/body.py)
 picture.py       what the network sees; grey_picture.py 8-bit pictures taken for HU
 network.py       HeightNetwork; network_file.py its file
 order.py         order, breaks and slice interval of a series

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.position.body import BODY_HU
+from retrieval.body import BODY_HU
 
 FRAME_HU = -768.0
 OPENING_PX, IMAGE_PX = 7, 512

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from retrieval.body import BodyRegion, body_region
 from retrieval.image import Slab
 from retrieval.lesion import Box, LesionSearchError
-from retrieval.position.body import BodyRegion, body_region
 from retrieval.position.calibration import CalibrationError, HeightCalibration
 from retrieval.position.frame import body_frame
 from retrieval.position.network import UNIT_MM, HeightNetwork

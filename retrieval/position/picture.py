@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.body import BodyRegion
 from retrieval.image import apply_window
-from retrieval.position.body import BodyRegion
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retrieval.detection.proposals import LEAST_SHOWN_SCORE, SHOWN
 from retrieval.grid import Grid
 from retrieval.lesion import Box, LesionSearchError
 from service.commands.option_groups import with_groups
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
     from retrieval.detection.proposals import SliceDetector
     from retrieval.image import Slab
+
+MOST_PROPOSALS = 100
+"""More than a detector gives on a slice."""
+
+SHOWN_OF_SERIES = 10
 
 WHOLE_SERIES_MM = 1e6
 """A depth that no series reaches."""
@@ -35,6 +41,22 @@ class ReadSlab:
 
     slab: Slab
     read_ms: float
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """How many proposals are answered, and from which score on."""
+
+    limit: int
+    min_score: float
+
+    @classmethod
+    def of(cls, limit: int | None, min_score: float | None, *, usual: int, every: bool) -> _Shown:
+        """What is asked for; ``usual`` is the limit where none is."""
+        return cls(
+            limit=limit or usual,
+            min_score=min_score if min_score is not None else (0.0 if every else LEAST_SHOWN_SCORE),
+        )
 
 
 def register(app: typer.Typer) -> None:
@@ -55,10 +77,21 @@ def detect(
     all_slices: Annotated[
         bool, typer.Option("--all-slices", help="Scan the whole series; join boxes across slices.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="The most proposals to answer.")] = 10,
+    every: Annotated[
+        bool, typer.Option("--all", help="Answer every proposal, however unlikely.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"The most proposals to answer; default {SHOWN}, of a series 10."),
+    ] = None,
     min_score: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Leave out proposals below this score.")
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help=f"Leave out proposals below this score; default {LEAST_SHOWN_SCORE}.",
+        ),
+    ] = None,
     detector: DetectorOption = None,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the slices: .png, .svg or .pdf.")
@@ -67,6 +100,7 @@ def detect(
 ) -> None:
     """Propose boxes that may hold a lesion, best first. Many proposals are no lesions.
 
+    A score is the probability that the box is a lesion, as far as validation patients tell it.
     Coordinates are 0-based: (0, 0) is the centre of the top-left pixel.
     """
     from retrieval.sources.query_image import open_query_image
@@ -74,8 +108,7 @@ def detect(
 
     if all_slices and reading.key_slice is not None:
         raise DetectCommandError("--all-slices looks at every slice: leave --key-slice out")
-    # A scan joins boxes of many slices: the unlikely ones would join everything with everything.
-    proposer = detector_in_use(detector, every_proposal=not all_slices)
+    proposer = detector_in_use(detector)
     if proposer is None:
         raise DetectCommandError(
             "no detector is bundled with this installation: give one with --detector"
@@ -91,10 +124,12 @@ def detect(
         assume_hu=choice.assume_hu,
     )
     read = ReadSlab(slab, (time.perf_counter() - start) * 1000)
+    usual = SHOWN_OF_SERIES if all_slices else SHOWN
+    shown = _Shown.of(limit, min_score, usual=MOST_PROPOSALS if every else usual, every=every)
     if all_slices:
-        document, found, boxes = _scanned(proposer, read, limit, min_score)
+        document, found, boxes = _scanned(proposer, read, shown)
     else:
-        document, found, boxes = _on_key_slice(proposer, read, limit, min_score)
+        document, found, boxes = _on_key_slice(proposer, read, shown)
     warn(slab.notes)
     document["warnings"] = list(slab.notes)
     if figure is not None:
@@ -107,13 +142,14 @@ Numbered = dict[int, list[tuple[int, Box, float]]]
 
 
 def _on_key_slice(
-    proposer: SliceDetector, read: ReadSlab, limit: int, min_score: float
+    proposer: SliceDetector, read: ReadSlab, shown: _Shown
 ) -> tuple[dict[str, Any], Table, Numbered]:
     from service.engine.results import Candidate, Timing
     from service.figures.tables.result import candidate_table
 
     start = time.perf_counter()
-    proposals = [one for one in proposer.detect(read.slab) if one.score >= min_score][:limit]
+    proposals = [one for one in proposer.detect(read.slab) if one.score >= shown.min_score]
+    proposals = proposals[: shown.limit]
     spent = (time.perf_counter() - start) * 1000
     found = [Candidate.of(one, read.slab.file_spacing_mm_px) for one in proposals]
     document = {
@@ -128,14 +164,14 @@ def _on_key_slice(
 
 
 def _scanned(
-    proposer: SliceDetector, read: ReadSlab, limit: int, min_score: float
+    proposer: SliceDetector, read: ReadSlab, shown: _Shown
 ) -> tuple[dict[str, Any], Table, Numbered]:
     from retrieval.detection.volumes import LinkOptions, scan_volume
     from service.engine.results import Timing
     from service.figures.tables.result import volume_table
 
     start = time.perf_counter()
-    options = LinkOptions(min_score=min_score, limit=limit)
+    options = LinkOptions(min_score=shown.min_score, limit=shown.limit)
     with progress_bar("slices") as progress:
         found = scan_volume(proposer, read.slab, options, progress=progress)
     spent = (time.perf_counter() - start) * 1000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.detection.proposals import estimated_long_mm
+from retrieval.detection.proposals import LEAST_SHOWN_SCORE, SHOWN, estimated_long_mm
 from retrieval.embedding.encoder import Embedding
 from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.image import Slab
@@ -52,12 +52,22 @@ class MarkedBox:
 def chosen_candidate(candidates: Sequence[Candidate], query: LesionQuery) -> Candidate:
     """The proposal that a query is about: by its point, by its rank, or the best.
 
-    Raises QueryError if no proposal fits, or there is none.
+    Args:
+        candidates: all of the detector's, best first.
+        query: may name any of them; unasked only a likely one is taken.
+
+    Raises QueryError if no proposal fits, or none is likely enough.
     """
     if not candidates:
         raise QueryError("the detector found no lesion on the key slice: give its box")
     if query.point is not None:
         return _at_point(candidates, query.point)
+    if query.candidate is None and candidates[0].score < LEAST_SHOWN_SCORE:
+        raise QueryError(
+            f"the detector found no likely lesion on the key slice: its best proposal has "
+            f"{candidates[0].score:.3f}, below {LEAST_SHOWN_SCORE}: give its box, or choose a "
+            "proposal by its number"
+        )
     rank = 1 if query.candidate is None else query.candidate
     if not 1 <= rank <= len(candidates):
         raise QueryError(
@@ -65,6 +75,12 @@ def chosen_candidate(candidates: Sequence[Candidate], query: LesionQuery) -> Can
             "from 1"
         )
     return candidates[rank - 1]
+
+
+def shown_with(chosen: Candidate, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The candidates that an answer shows: the best few, and on to the chosen one."""
+    likely = [one for one in candidates[:SHOWN] if one.score >= LEAST_SHOWN_SCORE]
+    return tuple(candidates[: max(len(likely), candidates.index(chosen) + 1)])
 
 
 def embed_boxes(

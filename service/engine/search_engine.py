@@ -10,7 +10,7 @@ from typing import Any
 from index.catalog.reader import EncoderBinding
 from index.lesion_index import LesionIndex
 from index.milvus.client import MilvusSettings
-from retrieval.detection.proposals import SliceDetector
+from retrieval.detection.proposals import SliceDetector, best_few
 from retrieval.embedding.encoder import LesionEncoder
 from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.grid import Grid
@@ -31,6 +31,7 @@ from service.engine.query_box import (
     Vector,
     chosen_candidate,
     embed_boxes,
+    shown_with,
     unit_vector,
 )
 from service.engine.query_node import EmbeddedQuery
@@ -101,10 +102,11 @@ class SearchEngine:
             return depth
         return max(depth, self.detector.half_depth_mm)
 
-    def detect(self, slab: Slab) -> tuple[Candidate, ...]:
+    def detect(self, slab: Slab, *, every: bool = False) -> tuple[Candidate, ...]:
         """The detector's candidates on the slab's key slice, best first; empty if it finds none.
 
-        Their boxes are in the slab's file grid.
+        The best few that are likely enough, or with ``every`` all that the detector proposes.
+        Their boxes are in the slab's file grid, within the image.
 
         Raises QueryError where there is no detector.
         """
@@ -113,7 +115,8 @@ class SearchEngine:
                 "no lesion is marked and no detector is loaded: give its box as x1,y1,x2,y2 in "
                 "pixels of the key slice, or its RECIST mark as x1,y1,...,x4,y4"
             )
-        proposals = self.detector.detect(slab)
+        found = self.detector.detect(slab)
+        proposals = found if every else best_few(found)
         return tuple(Candidate.of(proposal, slab.file_spacing_mm_px) for proposal in proposals)
 
     def search(self, query: LesionQuery, slab: Slab | None = None) -> SearchResult:
@@ -150,8 +153,10 @@ class SearchEngine:
         marked = MarkedBox.given(query, slab)
         candidates: tuple[Candidate, ...] = ()
         if marked is None:
-            candidates = self.detect(slab)
-            marked = MarkedBox.proposed(chosen_candidate(candidates, query))
+            every = self.detect(slab, every=True)
+            chosen = chosen_candidate(every, query)
+            candidates = shown_with(chosen, every)
+            marked = MarkedBox.proposed(chosen)
         detected = (time.perf_counter() - start) * 1000 if candidates else 0.0
         embedding, timing = embed_boxes(self.encoder, slab, [marked.box])
         found = EmbeddedQuery.of(query, marked, slab, embedding, self.locator)

@@ -73,6 +73,15 @@ class ImageForm(FileForm):
     upload_id: str | None = Field(default=None, description="CT that POST /v1/uploads holds")
 
 
+class DetectForm(ImageForm):
+    """An image on which the detector is asked."""
+
+    all: bool = Field(
+        default=False,
+        description="every proposal of the detector; otherwise the five best that are likely",
+    )
+
+
 class SearchForm(ImageForm):
     """A query: exactly one of an image, an ``upload_id``, a ``lesion_id`` or a ``vector``."""
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.body import body_region
 from retrieval.lesion import LesionSearchError
-from retrieval.position.body import body_region
 from retrieval.position.learning.anchors import Anchor
 from retrieval.position.picture import PictureSpec, slice_picture
 from retrieval.sources.deeplesion.png import read_deeplesion_png

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form
 from retrieval.grid import Grid
 from service.engine.results import Timing
 from service.http.dependencies import PROBLEMS, Service
-from service.http.forms import ImageForm
+from service.http.forms import DetectForm
 from service.http.problems import NotReadyError
 from service.http.schemas.detection import DetectOut
 from service.http.uploads.query_images import image_of
@@ -20,9 +20,13 @@ detection_router = APIRouter(responses=PROBLEMS, tags=["search"])
 
 @detection_router.post("/v1/detect", response_model=DetectOut)
 def detect(
-    service: Service, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
+    service: Service, form: Annotated[DetectForm, Form(media_type="multipart/form-data")]
 ) -> dict[str, Any]:
-    """The detector's boxes on the key slice, best first; empty where it finds none."""
+    """The detector's boxes on the key slice, best first; empty where it finds none likely.
+
+    The five best that are likely enough, with ``all`` every one. A score is the probability that
+    the box is a lesion, where the detector is calibrated.
+    """
     detector = service.engine.detector_identity
     if detector is None:
         raise NotReadyError(
@@ -34,7 +38,7 @@ def detect(
         image = image_of(service, form, half_depth_mm=depth)
         slab = image.slab.as_displayed() if form.grid is Grid.DISPLAY else image.slab
         start = time.perf_counter()
-        candidates = service.engine.detect(slab)
+        candidates = service.engine.detect(slab, every=form.all)
         spent = (time.perf_counter() - start) * 1000
     return {
         "grid": form.grid,

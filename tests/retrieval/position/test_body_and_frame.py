@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retrieval.position.body import body_region
+from retrieval.body import body_region
 from retrieval.position.frame import body_frame
 from retrieval.position.picture import PictureSpec, slice_picture
 

@@ -70,6 +70,23 @@ def test_detect_prints_what_the_detector_proposes(run, detector, image, archive)
     assert "2,2,22,22" not in out
 
 
+def test_detect_answers_the_likely_few_or_all(run, detector, image, monkeypatch):
+    likely = [Proposal(Box(2, 2, 22, 22 + n), 0.9 - n / 10) for n in range(7)]
+    unlikely = Proposal(Box(30, 30, 50, 50), 0.01)
+    monkeypatch.setattr(BrightSpot, "detect", lambda self, slab: [*likely, unlikely])
+
+    def answered(*options) -> int:
+        status, out, err = run("detect", image, "--json", *options)
+        assert status == 0, err
+        return len(json.loads(out)["candidates"])
+
+    assert answered() == 5
+    assert answered("--limit", 10) == 7
+    assert answered("--limit", 10, "--min-score", 0.5) == 5
+    assert answered("--all") == 8
+    assert answered("--all", "--min-score", 0.75) == 2
+
+
 def test_detect_draws_its_boxes(run, detector, image, tmp_path):
     for name in ("one.png", "two.png"):
         options = ["--figure", tmp_path / name, "--limit", 1 if name == "one.png" else 2]

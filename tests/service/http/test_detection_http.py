@@ -43,6 +43,20 @@ def test_the_proposals_are_told_best_first(client, image):
     assert document["timing_ms"]["total"] >= document["timing_ms"]["detect"]
 
 
+def test_unlikely_proposals_are_told_when_all_are_asked_for(engine, image):
+    detector = FixedDetector(Proposal(BEST, 0.9), Proposal(OTHER, 0.02))
+    detecting = SearchEngine(engine.encoder, engine.index, detector)
+    with TestClient(create_app(Settings(index=engine.index.path), engine=detecting)) as client:
+
+        def scores(**fields):
+            data = {"spacing": SPACING, **fields}
+            found = client.post("/v1/detect", files=image, data=data).json()["candidates"]
+            return [one["score"] for one in found]
+
+        assert scores() == [0.9]
+        assert scores(all="true") == [0.9, 0.02]
+
+
 def test_a_point_chooses_the_proposal_that_holds_it(client, image):
     def search(**fields):
         return client.post("/v1/search", files=image, data={"spacing": SPACING, **fields})

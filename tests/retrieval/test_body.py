@@ -1,0 +1,55 @@
+"""What is patient on a slice: trunk and limbs, not the couch, not the air; cut-outs of the body."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from retrieval.body import body_interior
+from retrieval.lesion import Box
+from tests.retrieval.position.test_body_and_frame import ellipse
+
+
+def test_lungs_are_inside_and_couch_and_air_are_not() -> None:
+    inside = body_interior(ellipse(), (1.0, 1.0))
+    assert inside.share(Box.around((150, 120), 20)) == 1.0
+    assert inside.share(Box.around((110, 120), 20)) == 1.0  # a lung
+    assert inside.share(Box.around((20, 20), 20)) == 0.0
+    assert inside.share(Box.around((60, 216), 10)) == 0.0  # the couch
+    assert inside.share(Box.around((50, 120), 20)) == pytest.approx(0.5, abs=0.1)  # the skin
+    assert inside.extent().to_list() == pytest.approx([49.5, 49.5, 250.5, 190.5], abs=2.5)
+
+
+def test_a_thick_couch_with_foam_is_no_patient_but_a_second_leg_is() -> None:
+    hu = np.full((200, 300), -1000.0, np.float32)
+    y, x = np.mgrid[:200, :300]
+    for center in (90, 210):
+        hu[np.hypot(x - center, y - 80) < 45] = 30.0
+    hu[140:158, 20:280] = -100.0
+    hu[144:154, 24:276] = -900.0
+    inside = body_interior(hu, (1.0, 1.0))
+    for center in (90, 210):
+        assert inside.share(Box.around((center, 80.0), 20)) == 1.0
+    assert inside.share(Box.around((150, 149), 8)) == 0.0
+    assert inside.share(Box.around((150, 80), 12)) == 0.0  # between the legs
+
+
+def test_everything_is_inside_where_the_image_is_cut_out_of_a_lung() -> None:
+    rng = np.random.default_rng(0)
+    hu = rng.normal(-870, 40, (60, 60)).astype(np.float32)
+    hu[25:35, 25:35] = 20.0
+    inside = body_interior(hu, (0.7, 0.7))
+    assert inside.share(Box.around((30, 30), 8)) == 1.0
+    assert inside.share(Box.around((8, 8), 10)) == 1.0
+
+
+def test_a_slice_of_air_holds_nobody() -> None:
+    inside = body_interior(np.full((80, 80), -1000.0, np.float32), (1.0, 1.0))
+    assert inside.extent() is None
+    assert inside.share(Box.around((40, 40), 20)) == 0.0
+
+
+def test_what_lies_outside_the_image_is_outside_the_patient() -> None:
+    tissue = np.full((100, 100), 40.0, np.float32)
+    inside = body_interior(tissue, (1.0, 1.0))
+    assert inside.share(Box(-10.5, 20, 9.5, 40)) == pytest.approx(0.5)
