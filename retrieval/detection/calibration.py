@@ -21,7 +21,7 @@ from retrieval.detection.proposals import Proposal, ProposalError
 _SMALLEST = 1e-6
 
 
-class CalibrationError(ProposalError):
+class ScoreCalibrationError(ProposalError):
     """A calibration that cannot be read, or that is another detector's."""
 
 
@@ -43,7 +43,7 @@ class ScoreCalibration:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.slope + self.intercept) and self.slope > 0):
-            raise CalibrationError(
+            raise ScoreCalibrationError(
                 f"calibration with slope {self.slope} and intercept {self.intercept}: a slope "
                 "above 0 and a finite intercept are needed"
             )
@@ -75,10 +75,10 @@ class ScoreCalibration:
             fitted_on: on what, in words.
 
         Raises:
-            CalibrationError: all boxes are lesions, or none, or better scores are worth less.
+            ScoreCalibrationError: all boxes are lesions, or none, or better scores are worth less.
         """
         if is_lesion.all() or not is_lesion.any():
-            raise CalibrationError(
+            raise ScoreCalibrationError(
                 f"{int(is_lesion.sum())} of {len(is_lesion)} boxes are lesions: some of either "
                 "kind are needed"
             )
@@ -99,7 +99,7 @@ class ScoreCalibration:
         """The calibration in the file beside a detector's, None where there is none.
 
         Raises:
-            CalibrationError: the file is no calibration, or another detector's.
+            ScoreCalibrationError: the file is no calibration, or another detector's.
         """
         path = calibration_path(weights)
         if not path.is_file():
@@ -113,9 +113,9 @@ class ScoreCalibration:
                 str(fields["fitted_on"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CalibrationError(f"calibration {path} cannot be read ({error})") from None
+            raise ScoreCalibrationError(f"calibration {path} cannot be read ({error})") from None
         if found.detector != fingerprint:
-            raise CalibrationError(
+            raise ScoreCalibrationError(
                 f"calibration {path} was fitted for detector {found.detector} and this one is "
                 f"{fingerprint}: delete it, or fit it again"
             )

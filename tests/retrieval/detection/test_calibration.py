@@ -5,7 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.detection.calibration import CalibrationError, ScoreCalibration, calibration_path
+from retrieval.detection.calibration import (
+    ScoreCalibrationError,
+    ScoreCalibration,
+    calibration_path,
+)
 from retrieval.detection.detector import BUNDLED_DETECTOR, LesionDetector
 
 
@@ -30,9 +34,9 @@ def test_the_order_of_scores_stays_and_the_ends_are_finite() -> None:
 
 
 def test_boxes_of_one_kind_teach_nothing() -> None:
-    with pytest.raises(CalibrationError, match="3 of 3 boxes"):
+    with pytest.raises(ScoreCalibrationError, match="3 of 3 boxes"):
         ScoreCalibration.fit(np.full(3, 0.5), np.ones(3, bool), detector="d", fitted_on="x")
-    with pytest.raises(CalibrationError, match="slope -1"):
+    with pytest.raises(ScoreCalibrationError, match="slope -1"):
         ScoreCalibration(-1.0, 0.0, "d", "x")
 
 
@@ -42,10 +46,10 @@ def test_a_calibration_of_another_detector_is_refused(tmp_path: Path) -> None:
     mine = ScoreCalibration(1.1, -1.0, "aa", "here")
     mine.save(calibration_path(weights))
     assert ScoreCalibration.beside(weights, "aa") == mine
-    with pytest.raises(CalibrationError, match="detector aa and this one is bb"):
+    with pytest.raises(ScoreCalibrationError, match="detector aa and this one is bb"):
         ScoreCalibration.beside(weights, "bb")
     calibration_path(weights).write_text("{}")
-    with pytest.raises(CalibrationError, match="cannot be read"):
+    with pytest.raises(ScoreCalibrationError, match="cannot be read"):
         ScoreCalibration.beside(weights, "aa")
 
 
