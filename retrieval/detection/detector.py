@@ -58,7 +58,7 @@ class ProposalCut:
     slice, one pass each.
     """
 
-    min_score: float = 0.01
+    min_score: float = 0.0005
     limit: int = 20
     merge: MergeMethod = MergeMethod.NMS
     scales: tuple[float, ...] = SCALES

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from retrieval.detection.calibration import (
-    ScoreCalibrationError,
     ScoreCalibration,
+    ScoreCalibrationError,
     calibration_path,
 )
 from retrieval.detection.detector import BUNDLED_DETECTOR, LesionDetector
