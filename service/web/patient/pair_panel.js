@@ -9,44 +9,68 @@ import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { Station } from "../viewer/station.js";
 import { windowForType } from "../viewer/windows.js";
-
+import { Overlaying } from "./overlaying.js";
+import { priorsStrip } from "./priors_strip.js";
 
 /**
- * @typedef {{ link: LinkOut | null, word: string | null, canUndo: boolean, error: any, isBusy: boolean }} PairState
+ * @typedef {{ link: LinkOut | null, word: string | null, canUndo: boolean, error: any, isBusy: boolean }} PairVerdict
+ * @typedef {PairVerdict & {
+ *   isLarge: boolean, layout: string | undefined, cells: import("./priors_strip.js").Cell[], studies: StudyOut[],
+ *   response: HTMLElement | null,
+ * }} PairState
+ * @typedef {{
+ *   onDecide: (decision: string) => void, onUndo: () => void, onClose: () => void,
+ *   onChoose: (lesionId: string) => void, onLayout: (layout: string) => void, onSize: (isLarge: boolean) => void,
+ * }} PairListeners
  */
 
 const SAME_COLOUR = "#56d364";
 /** @type {Record<string, string>} */
 const TERM_WORDS = { similarity: "appearance", location: "position", in_plane: "in-plane position", height: "craniocaudal position", size: "size", type: "type" };
 
-/** The drawer; `on` holds onDecide(decision), onUndo and onClose. */
+/** Prior and current, over the whole width or in a drawer beside the sheet. */
 export class PairPanel {
   #on;
   #shown = ["", ""];
   #panes = [0, 1].map((place) => new Pane("followup", { label: place === 0 ? "prior" : "current", colour: SAME_COLOUR }));
   #facts = make("div", { className: "pair-facts" });
 
-  /** @param {{ onDecide: (decision: string) => void, onUndo: () => void, onClose: () => void }} on */
+  #strip = make("div", { className: "priors-home" });
+  #isLarge = false;
+
+  /** @param {PairListeners} on */
   constructor(on) {
     this.#on = on;
     const [one, other] = this.#panes;
-    this.station = new Station([one.viewer, other.viewer], { marks: false });
+    this.station = new Station([one.viewer, other.viewer], { marks: false, isOneBody: true });
+    this.overlaying = new Overlaying(one.element, other.element, on.onLayout);
+    this.size = button("", { sign: "fit", run: () => on.onSize(!this.#isLarge), className: "tool", title: "Over the whole width, or beside the sheet (o)", "aria-label": "Over the whole width" });
     this.element = make(
       "aside",
       { className: "drawer", "aria-label": "Compare two appearances" },
-      this.station.element,
-      make("div", { className: "drawer-panes" }, one.element, other.element),
+      make("div", { className: "pair-tools" }, this.station.element, this.overlaying.choice, this.size),
+      this.#strip,
+      this.overlaying.element,
       this.#facts,
     );
   }
 
   /**
    * Shows one lesion or two; `link` is what the matcher made of them, `word` a reader's decision.
-   * @param {LesionOut[]} lesions @param {PairState} options
+   * @param {LesionOut[]} lesions @param {PairState} state
    */
-  show(lesions, { link, word, canUndo, error, isBusy }) {
+  show(lesions, state) {
+    const { isLarge, layout, cells, studies, response, ...verdict } = state;
+    this.#isLarge = isLarge;
+    this.size.setAttribute("aria-pressed", String(isLarge));
+    this.overlaying.choice.hidden = !isLarge;
+    this.overlaying.use(isLarge ? layout : "side");
+    this.#strip.hidden = !isLarge;
+    const selected = lesions.map(({ lesion_id: id }) => id);
+    if (isLarge) this.#strip.replaceChildren(priorsStrip(cells, studies, { selected, onChoose: this.#on.onChoose }));
     for (const [place, pane] of this.#panes.entries()) this.#showPane(pane, lesions[place] ?? null, place, lesions);
-    this.#facts.replaceChildren(...this.#factsOf(lesions, { link, word, canUndo, error, isBusy }));
+    const facts = this.#factsOf(lesions, verdict);
+    this.#facts.replaceChildren(...(response === null || !isLarge ? facts : [response, ...facts]));
   }
 
   /** @param {Pane} pane @param {LesionOut | null} lesion @param {number} place @param {LesionOut[]} lesions */
@@ -77,13 +101,13 @@ export class PairPanel {
     const close = button("", { sign: "close", run: () => this.#on.onClose(), className: "tool", title: "Close (Esc)", "aria-label": "Close" });
     const role = count < 2 ? "" : place === 0 ? "Prior  " : "Current  ";
     return [
-      make("b", { textContent: `${role}${lesion.study_id}` }),
+      make("b", { textContent: `${role}${lesion.study_id}`, title: lesion.study_date ?? "no date" }),
       make("span", { className: "number", textContent: sizeText(lesion) }),
       make("span", { className: "heading-buttons" }, toSearch, place === 0 ? close : null),
     ];
   }
 
-  /** @param {LesionOut[]} lesions @param {PairState} options */
+  /** @param {LesionOut[]} lesions @param {PairVerdict} options */
   #factsOf(lesions, { link, word, canUndo, error, isBusy }) {
     const undo = button("Undo", { sign: "undo", run: () => this.#on.onUndo(), className: "plain", title: "Take the last decision back (u)", disabled: !canUndo || isBusy });
     if (lesions.length < 2) {

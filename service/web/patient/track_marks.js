@@ -29,6 +29,11 @@ export class TrackMarks {
     }) ?? null;
   }
 
+  /** The track that a lesion is of, null for none. @param {string} lesionId @returns {TrackOut | null} */
+  trackOf(lesionId) {
+    return this.document.tracks.find(({ lesions }) => lesions.some(({ lesion_id: id }) => id === lesionId)) ?? null;
+  }
+
   /** The column of a lesion's study. @param {LesionOut} lesion */
   columnOf(lesion) {
     return this.columns.get(lesion.study_id) ?? 0;

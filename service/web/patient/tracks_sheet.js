@@ -71,6 +71,11 @@ function studyHead(marks, study, column) {
   return placed(head, SHEET.label + column * SHEET.column, 0);
 }
 
+/** The response that a study shows, with its sum of diameters, in a line. @param {StudyResponseOut} found */
+export function responseLine(found) {
+  return make("p", { className: "line response-line" }, responseBadge(found), make("span", { className: "faint", textContent: `${found.study_id}: ${sumText(found.sum_mm, found)}` }));
+}
+
 /** @param {StudyResponseOut} found */
 function responseBadge(found) {
   const { category, reason } = found;

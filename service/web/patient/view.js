@@ -10,7 +10,7 @@ import { DiameterPlot } from "./diameter_plot.js";
 import { PatientList } from "./list.js";
 import { PairPanel } from "./pair_panel.js";
 import { TrackMarks } from "./track_marks.js";
-import { tracksSheet } from "./tracks_sheet.js";
+import { responseLine, tracksSheet } from "./tracks_sheet.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
 
@@ -36,6 +36,9 @@ export class PatientView {
       onDecide: (decision) => this.#decide(decision),
       onUndo: () => this.#undo(),
       onClose: () => change({ a: null, b: null }),
+      onChoose: (id) => this.#choosePair(id),
+      onLayout: (layout) => change({ layout: layout === "side" ? null : layout }, { replace: true }),
+      onSize: (isLarge) => change({ beside: isLarge ? null : 1 }, { replace: true }),
     });
     this.panel.element.hidden = true;
     this.head = make("header", { className: "patient-head" });
@@ -51,6 +54,10 @@ export class PatientView {
       { keys: ["y"], words: "Same lesion: confirm the pair", run: () => this.#decide("confirm") },
       { keys: ["n"], words: "Different: reject the pair", run: () => this.#decide("reject") },
       { keys: ["u"], words: "Undo the last decision", run: () => this.#undo() },
+      { keys: ["ArrowLeft", "ArrowRight"], shown: ["←", "→"], words: "The pair one study earlier, later", run: ({ key }) => this.#stepPair(key === "ArrowLeft" ? -1 : 1) },
+      { keys: ["o"], words: "The pair over the whole width, or beside the sheet", run: () => change({ beside: this.#params.beside ? null : 1 }, { replace: true }) },
+      { keys: ["v"], words: "Flicker, and from then on by hand", run: () => this.#flicker() },
+      { keys: ["m"], words: "Swipe with a divider", run: () => change({ layout: this.#params.layout === "swipe" ? null : "swipe" }, { replace: true }) },
       ...this.panel.station.keys(),
       { keys: ["Escape"], shown: ["Esc"], words: "Close the pair", run: () => change({ a: null, b: null }) },
       { keys: ["/"], words: "Find a patient", run: () => this.list.focus() },
@@ -156,10 +163,18 @@ export class PatientView {
   #drawPanel(marks, selected) {
     this.panel.element.hidden = selected.length === 0;
     this.element.classList.toggle("comparing", selected.length > 0);
-    if (selected.length === 0) return;
+    const isLarge = selected.length === 2 && !this.#params.beside;
+    this.element.classList.toggle("large", isLarge);
+    if (selected.length === 0) {
+      this.panel.overlaying.rest();
+      return;
+    }
     const lesions = selected
       .flatMap((id) => marks.lesions.get(id) ?? [])
       .sort((a, b) => marks.columnOf(a) - marks.columnOf(b));
+    const track = marks.trackOf(lesions.at(-1)?.lesion_id ?? "");
+    const { studies } = marks.document;
+    const found = lesions.length < 2 ? undefined : marks.responses.get(lesions[1].study_id);
     const link = selected.length === 2 ? marks.link(selected[0], selected[1]) : null;
     this.panel.show(lesions, {
       link,
@@ -167,7 +182,42 @@ export class PatientView {
       canUndo: this.#entries.length > 0,
       error: this.#error,
       isBusy: this.#isBusy,
+      isLarge,
+      layout: this.#params.layout,
+      cells: track === null ? [] : marks.cells(track),
+      studies,
+      response: found === undefined ? null : responseLine(found),
     });
+  }
+
+  /** A lesion of the strip: before the current it becomes the prior, else the current. @param {string} id */
+  #choosePair(id) {
+    const marks = this.#marks;
+    const chosen = marks?.lesions.get(id);
+    const pair = this.#selected().flatMap((one) => marks?.lesions.get(one) ?? []);
+    if (!marks || chosen === undefined || pair.length < 2) return;
+    const [prior, current] = pair.sort((a, b) => marks.columnOf(a) - marks.columnOf(b));
+    if (marks.columnOf(chosen) < marks.columnOf(current)) change({ a: id, b: current.lesion_id }, { replace: true });
+    else if (chosen.lesion_id !== prior.lesion_id) change({ a: prior.lesion_id, b: id }, { replace: true });
+  }
+
+  /** The pair moved along the track by studies. @param {number} step */
+  #stepPair(step) {
+    const [marks, selected] = [this.#marks, this.#selected()];
+    const track = marks?.trackOf(selected[1] ?? "") ?? null;
+    if (!marks || track === null || selected.length < 2) return false;
+    const ids = marks.cells(track).flatMap(({ lesions: [lesion] }) => (lesion === undefined ? [] : [lesion.lesion_id]));
+    const places = selected.map((id) => ids.indexOf(id)).sort((a, b) => a - b);
+    const next = [places[1] - 1 + step, places[1] + step].map((place) => ids[place]);
+    if (places[0] === -1 || next.some((id) => id === undefined)) return true;
+    change({ a: next[0], b: next[1] }, { replace: true });
+    return true;
+  }
+
+  #flicker() {
+    if (this.#selected().length < 2) return false;
+    if (!this.panel.overlaying.turnByHand()) change({ layout: "flicker", beside: null }, { replace: true });
+    return true;
   }
 
   /** The lesions of the URL that this patient has. */

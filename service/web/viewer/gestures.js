@@ -77,6 +77,7 @@ export class Gestures {
       viewer.tell("window");
     } else if (kind === "pan") {
       viewer.pan(dx, dy);
+      viewer.tell("panned", [dx, dy]);
     } else if (kind === "mark") {
       viewer.layers.move(viewer.tool, at, viewer.projection);
       viewer.paint();
@@ -110,7 +111,9 @@ export class Gestures {
     if (viewer.stack === null) return;
     event.preventDefault();
     if (event.ctrlKey || event.metaKey) {
-      viewer.zoom(Math.exp(-event.deltaY / 300), placeOf(event));
+      const [factor, at] = [Math.exp(-event.deltaY / 300), placeOf(event)];
+      viewer.zoom(factor, at);
+      viewer.tell("zoomed", { factor, at });
       return;
     }
     // A notch of a wheel is about 100; a touchpad sends many small steps.

@@ -8,12 +8,17 @@ import { listenTo } from "../core/dom.js";
 /** Slices this much of an interval beyond an end are still the end. */
 const TOLERANCE = 0.5;
 
-/** Links two viewports: window and scale at once, slices by equal distances in mm from their key slices. @param {Viewport} one @param {Viewport} other */
-export function linkViewers(one, other) {
+/** Links two viewports: window and scale at once, slices by equal distances in mm from their key slices. @param {Viewport} one @param {Viewport} other @param {{ isOneBody?: boolean }} [how] of one body, pan and zoom go together */
+export function linkViewers(one, other, { isOneBody = false } = {}) {
   for (const [from, to] of [[one, other], [other, one]]) {
     from.addEventListener("window", () => to.setWindow(from.window));
     from.addEventListener("inverse", () => to.setInverse(from.isInverse));
-    from.addEventListener("view", () => to.setScale(from.projection.scale));
+    if (isOneBody) {
+      listenTo(from, "panned", ([dx, dy]) => to.pan(dx, dy));
+      listenTo(from, "zoomed", ({ factor, at }) => to.zoom(factor, at));
+    } else {
+      from.addEventListener("view", () => to.setScale(from.projection.scale));
+    }
     listenTo(from, "slice", () => {
       from.notes.showLink("");
       if (to.stack === null || from.stack === null) return;

@@ -15,8 +15,8 @@ export class Station {
 
   /**
    * @param {[Viewport, Viewport]} viewers
-   * @param {{ marks: boolean, onWindow?: (window: import("./windows.js").HuWindow) => void, onFocus?: () => void, onDetect?: () => void }} on
-   *   `onWindow` hears a window that a reader chose.
+   * @param {{ marks: boolean, isOneBody?: boolean, onWindow?: (window: import("./windows.js").HuWindow) => void, onFocus?: () => void, onDetect?: () => void }} on
+   *   `isOneBody` is whether both show one patient, so that pan and zoom go together; `onWindow` hears a window that a reader chose.
    */
   constructor(viewers, on) {
     this.#viewers = viewers;
@@ -32,7 +32,7 @@ export class Station {
       onScout: () => this.showScout(!viewers[0].hasScout),
       onDetect: on.onDetect ?? null,
     });
-    linkViewers(...viewers);
+    linkViewers(...viewers, { isOneBody: on.isOneBody ?? false });
     for (const viewer of viewers) {
       viewer.addEventListener("window", () => this.toolbar.showWindow(viewer.window));
       viewer.addEventListener("settled", () => on.onWindow?.(viewer.window));
@@ -122,9 +122,16 @@ export class Station {
       { keys: ["t"], words: "Sagittal and coronal scout", run: () => this.showScout(!first.hasScout) },
       { keys: ["f"], words: "Whole image", run: () => this.each((viewer) => viewer.fit()) },
       { keys: ["z"], words: "Zoom to the lesion", run: () => this.focus() },
-      { keys: ["+", "="], shown: ["+"], words: "Larger (or Ctrl and wheel)", run: () => first.zoom(1.25) },
-      { keys: ["-"], words: "Smaller", run: () => first.zoom(0.8) },
+      { keys: ["+", "="], shown: ["+"], words: "Larger (or Ctrl and wheel)", run: () => this.#zoom(1.25) },
+      { keys: ["-"], words: "Smaller", run: () => this.#zoom(0.8) },
     ];
+  }
+
+  /** @param {number} factor */
+  #zoom(factor) {
+    const [first] = this.#viewers;
+    first.zoom(factor);
+    first.tell("zoomed", { factor });
   }
 
   #showSwitches() {

@@ -21,7 +21,7 @@ def test_a_patients_match_is_confirmed_and_taken_back(reader: Reader, engine, co
     for note in page.locator(".drawer .note.top-right").all():
         expect(note).to_contain_text("slice")
     page.get_by_role("button", name="Same lesion").click()
-    expect(page.locator(".state-word", has_text="confirmed").first).to_be_visible()
+    expect(page.locator(".priors .state-word", has_text="confirmed").first).to_be_visible()
     assert [match.verdict for match in engine.index.matches(patient)] == ["confirmed"]
     reader.shoot("patient_confirmed")
     page.keyboard.press("u")
@@ -31,9 +31,51 @@ def test_a_patients_match_is_confirmed_and_taken_back(reader: Reader, engine, co
     expect(page.get_by_text("A reader said: two different lesions.")).to_be_visible()
     assert [match.verdict for match in engine.index.matches(patient)] == ["rejected"]
     page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.get_by_text("Same lesion with probability")).to_be_visible()
+    page.keyboard.press("o")
     expect(page.locator(".link-score").first).to_be_visible()
     expect(page.get_by_text("A reader said")).to_have_count(0)
     assert engine.index.matches(patient) == []
+
+
+def test_the_pair_is_large_and_moves_as_one(reader: Reader, course):
+    page = reader.open(f"#/patient?id={course[0]}")
+    page.locator(".link-score").first.click()
+    panes = page.locator(".drawer .pane")
+    for pane in panes.all():
+        expect(pane.locator(".note.top-right")).to_contain_text("key slice")
+    widths = [pane.bounding_box()["width"] for pane in panes.all()]
+    assert sum(widths) > 0.98 * page.viewport_size["width"]
+    chosen = page.locator(".priors [aria-pressed='true']")
+    expect(chosen).to_have_count(2)
+    before = chosen.all_inner_texts()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".priors [data-role='prior']")).to_contain_text(before[1].splitlines()[0])
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".priors [data-role='prior']")).to_contain_text(before[0].splitlines()[0])
+    page.keyboard.press("ArrowDown")
+    for pane in panes.all():
+        expect(pane.locator(".note.top-right")).to_contain_text("below the key slice")
+    page.keyboard.press("m")
+    divider = page.get_by_label("Divider between prior and current")
+    expect(divider).to_be_visible()
+    boxes = [pane.bounding_box() for pane in panes.all()]
+    assert boxes[0] == boxes[1]
+    divider.fill("20")
+    clip = "node => getComputedStyle(node).clipPath"
+    assert panes.nth(1).evaluate(clip) == "inset(0px 0px 0px 20%)"
+    reader.shoot("pair_swipe")
+    page.get_by_role("button", name="Flicker").click()
+    for shown in (True, False, True):
+        expect(panes.nth(1)).to_be_visible(visible=shown)
+    page.keyboard.press("v")
+    page.get_by_role("button", name="Side by side").click()
+    expect(panes.nth(1)).to_be_visible()
+    reader.shoot("pair_large")
+    page.keyboard.press("o")
+    expect(page.locator(".track-row").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".drawer")).to_be_hidden()
 
 
 def test_an_unknown_patient_is_told(reader: Reader):
