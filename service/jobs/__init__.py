@@ -1,1 +1,1 @@
-"""Long jobs: an archive into an index, on this machine or on a cluster."""
+"""Long jobs: an archive into an index, here or on a cluster; marks into an archive."""

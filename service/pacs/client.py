@@ -7,28 +7,20 @@ No identifier of the PACS stands in an error or a log.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
-import requests
 from dicomweb_client.api import DICOMwebClient
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
-from retrieval.lesion import LesionSearchError
 from service.decoding.pool import DecoderPool
 from service.deid.pseudonyms import Identities, OwnIdentities, PseudonymKey
-from service.pacs.errors import (
-    PacsError,
-    PacsLimitError,
-    PacsUnavailableError,
-    UnknownReferenceError,
-)
+from service.pacs.asking import asking
+from service.pacs.errors import PacsError, PacsLimitError, UnknownReferenceError
 from service.pacs.identity import Asked, OtherInstanceError
-from service.pacs.session import AnswerTooLargeError, RedirectError, open_session
+from service.pacs.session import open_session
 from service.pacs.settings import PacsSettings
 
 Entry = TypeVar("Entry")
@@ -36,19 +28,10 @@ Entry = TypeVar("Entry")
 PIXEL_DATA = "7FE00010"
 """The tag of Pixel Data in DICOM JSON."""
 
+PAGE = 500
+"""Series that are asked for at once."""
+
 _PLACE = ["ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "Rows", "Columns"]
-_UNREADABLE = (
-    InvalidDicomError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    ArithmeticError,
-    NotImplementedError,
-    RecursionError,
-)
-"""What libraries raise on an answer that is none; JSON nested too deeply is the last of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +99,7 @@ class PacsClient:
 
     def study(self, study_uid: str) -> StudyEntry:
         """The study of a UID; raises UnknownReferenceError."""
-        with _asking("the study"):
+        with asking("the study"):
             found = self._web.search_for_studies(search_filters={"StudyInstanceUID": study_uid})
             entries = [_study(one) for one in found]
         exact = [entry for entry in entries if entry.study_uid == study_uid]
@@ -124,7 +107,7 @@ class PacsClient:
 
     def studies_of(self, patient_id: str) -> list[StudyEntry]:
         """All studies of a patient, first to last as far as they have dates."""
-        with _asking("the patient's studies"):
+        with asking("the patient's studies"):
             filters = {"PatientID": patient_id}
             found = self._web.search_for_studies(search_filters=filters, get_remaining=False)
             entries = [_study(one) for one in found]
@@ -134,7 +117,7 @@ class PacsClient:
 
     def series(self, series_uid: str, study_uid: str | None = None) -> SeriesEntry:
         """The series of a UID, in its study if that is not named; raises UnknownReferenceError."""
-        with _asking("the series"):
+        with asking("the series"):
             filters = {"SeriesInstanceUID": series_uid}
             found = self._web.search_for_series(study_uid, search_filters=filters)
             entries = [_series(one, Asked(study_uid)) for one in found]
@@ -142,7 +125,7 @@ class PacsClient:
 
     def series_of(self, study_uid: str, modality: str) -> list[SeriesEntry]:
         """The series of a modality in a study."""
-        with _asking("the study's series"):
+        with asking("the study's series"):
             found = self._web.search_for_series(
                 study_uid,
                 fields=["SeriesDescription", "NumberOfSeriesRelatedInstances"],
@@ -150,6 +133,47 @@ class PacsClient:
             )
             entries = [_series(one, Asked(study_uid)) for one in found]
         return [entry for entry in entries if entry.modality == modality]
+
+    def all_series(self, modality: str, *, patient_id: str | None = None) -> Iterator[SeriesEntry]:
+        """Every series of a modality in the PACS, or of one patient, page by page."""
+        filters = {"Modality": modality} | ({} if patient_id is None else {"PatientID": patient_id})
+        seen: set[str] = set()
+        while True:
+            with asking("the list of series"):
+                found = self._web.search_for_series(
+                    limit=PAGE, offset=len(seen), search_filters=filters
+                )
+                entries = [_series(one, Asked()) for one in found]
+            fresh = [entry for entry in entries if entry.series_uid not in seen]
+            # A PACS without offsets brings the first page again.
+            if not fresh:
+                return
+            seen.update(entry.series_uid for entry in fresh)
+            yield from (entry for entry in fresh if entry.modality == modality)
+
+    def series_of_instance(self, sop_uid: str) -> SeriesEntry | None:
+        """The series of an instance that is known by its UID alone, None where it is not there."""
+        with asking("an instance's series"):
+            found = self._web.search_for_instances(search_filters={"SOPInstanceUID": sop_uid})
+            told = [Dataset.from_json(one) for one in found]
+            exact = [one for one in told if _whole(one.get("SOPInstanceUID")) == sop_uid]
+        if not exact:
+            return None
+        return self.series(_whole(exact[0].SeriesInstanceUID), _whole(exact[0].StudyInstanceUID))
+
+    def headers(self, series: SeriesEntry) -> list[Dataset]:
+        """All instances of a series without their pixels; errors are those of ``instances``."""
+        self._check_count(series.instances or 0)
+        with asking("the series' attributes"):
+            told = self._web.retrieve_series_metadata(series.study_uid, series.series_uid)
+            found = [
+                Dataset.from_json({tag: one[tag] for tag in one if tag != PIXEL_DATA})
+                for one in told
+            ]
+            for header in found:
+                Asked(series.study_uid, series.series_uid).check(header)
+        self._check_count(len(found))
+        return found
 
     def instances(self, series: SeriesEntry) -> list[InstanceEntry]:
         """The images of a series; positions come from QIDO-RS, else from WADO-RS metadata.
@@ -161,7 +185,7 @@ class PacsClient:
         self._check_count(series.instances or 0)
         asked = Asked(series.study_uid, series.series_uid)
         uids = (series.study_uid, series.series_uid)
-        with _asking("the series' instances"):
+        with asking("the series' instances"):
             found = self._web.search_for_instances(*uids, fields=_PLACE)
             self._check_count(len(found))
             entries = [_instance(one, asked) for one in found]
@@ -181,7 +205,7 @@ class PacsClient:
 
     def instance_uids(self, series: SeriesEntry) -> list[str]:
         """The instances of a series of any kind; raises PacsLimitError as ``instances``."""
-        with _asking("the series' instances"):
+        with asking("the series' instances"):
             found = self._web.search_for_instances(series.study_uid, series.series_uid)
             answers = [Dataset.from_json(one) for one in found]
             for answer in answers:
@@ -197,14 +221,14 @@ class PacsClient:
             UnknownReferenceError: the PACS does not have it.
             OtherInstanceError: the PACS brings another one, or one of another patient.
         """
-        with _asking("an instance"):
+        with asking("an instance"):
             found = self._web.retrieve_instance(series.study_uid, series.series_uid, sop_uid)
             Asked(series.study_uid, series.series_uid, sop_uid, patient_id).check(found)
         return found
 
     def header(self, series: SeriesEntry, sop_uid: str, *, patient_id: str) -> Dataset:
         """An instance's attributes without its pixels; errors are those of ``retrieve``."""
-        with _asking("an instance's attributes"):
+        with asking("an instance's attributes"):
             found = self._web.retrieve_instance_metadata(
                 series.study_uid, series.series_uid, sop_uid
             )
@@ -216,7 +240,7 @@ class PacsClient:
 
     def store(self, reports: Sequence[Dataset]) -> None:
         """Stores instances; raises PacsError unless the PACS took every one."""
-        with _asking("to store the report"):
+        with asking("to store the report"):
             answered = self._web.store_instances(list(reports))
         failed = len(answered.get("FailedSOPSequence", ()))
         if failed or len(answered.get("ReferencedSOPSequence", ())) != len(reports):
@@ -228,55 +252,6 @@ class PacsClient:
                 f"the series has {count} instances: at most {self.settings.max_instances} are "
                 "taken (LESION_SEARCH_PACS_MAX_INSTANCES)"
             )
-
-
-@contextmanager
-def _asking(what: str) -> Iterator[None]:
-    """Turns whatever goes wrong while the PACS is asked into one line."""
-    try:
-        yield
-    except AnswerTooLargeError:
-        raise PacsLimitError(
-            f"the PACS's answer about {what} is larger than LESION_SEARCH_PACS_MAX_MB"
-        ) from None
-    except RedirectError:
-        raise PacsError(
-            f"the PACS redirects when asked for {what}: set LESION_SEARCH_PACS_URL to the service "
-            "itself"
-        ) from None
-    except requests.HTTPError as refused:
-        status = 0 if refused.response is None else refused.response.status_code
-        raise _refusal(status, what) from None
-    except requests.exceptions.SSLError:
-        raise PacsUnavailableError(
-            "the PACS's certificate is not trusted: name its authority in "
-            "LESION_SEARCH_PACS_CA_FILE"
-        ) from None
-    except requests.Timeout:
-        raise PacsUnavailableError(f"the PACS did not answer in time about {what}") from None
-    except requests.exceptions.InvalidJSONError:
-        raise PacsError(f"the PACS's answer about {what} is not readable DICOMweb") from None
-    except requests.RequestException:
-        raise PacsUnavailableError(
-            "the PACS cannot be reached: check LESION_SEARCH_PACS_URL and that it runs"
-        ) from None
-    except _UNREADABLE as wrong:
-        if isinstance(wrong, LesionSearchError):
-            raise
-        raise PacsError(f"the PACS's answer about {what} is not readable DICOMweb") from None
-
-
-def _refusal(status: int, what: str) -> PacsError:
-    if status == 404:
-        return UnknownReferenceError(f"the PACS does not have {what}: check the UIDs")
-    if status in {401, 403}:
-        return PacsError(
-            "the PACS refuses our credentials: check LESION_SEARCH_PACS_USER and ..._PASSWORD, or "
-            "..._TOKEN"
-        )
-    if status >= 500:
-        return PacsUnavailableError(f"the PACS failed ({status}) when asked for {what}")
-    return PacsError(f"the PACS refused ({status}) when asked for {what}")
 
 
 def _only(found: Sequence[Entry], what: str) -> Entry:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -67,11 +68,15 @@ class DeepLesionArchive:
         parsed = read_lesion_table(table)
         self.layout = image_layout(self.root)
         self.notes: Sequence[str] = (*parsed.notes, *filter(None, [self.layout.note]))
-        self.rows: Sequence[TableRow] = parsed.rows
-        self.lesions: Sequence[Lesion] = [row.lesion for row in parsed.rows]
-        self._row_of = {row.lesion.lesion_id: row for row in parsed.rows}
-        tracks = read_tracks(self.root / coding.TRACKS_NAME, self._row_of)
-        attributes = read_attributes(self.root / coding.ATTRIBUTES_NAME, self._row_of)
+        known = {row.lesion.lesion_id for row in parsed.rows}
+        tracks = read_tracks(self.root / coding.TRACKS_NAME, known)
+        attributes = read_attributes(self.root / coding.ATTRIBUTES_NAME, known)
+        self.rows: Sequence[TableRow] = [
+            _with_location_error(row, attributes.values.get(row.lesion.lesion_id))
+            for row in parsed.rows
+        ]
+        self.lesions: Sequence[Lesion] = [row.lesion for row in self.rows]
+        self._row_of = {row.lesion.lesion_id: row for row in self.rows}
         self.track_ids: Mapping[str, str] = tracks.values
         self.attributes: Mapping[str, Mapping[str, float]] = attributes.values
         self.problems: Sequence[RowProblem] = (
@@ -180,3 +185,13 @@ class DeepLesionArchive:
             detail = f"{path} does not exist: {self.layout.hint}"
             raise RowError(ProblemReason.MISSING_FILE, detail)
         return read_deeplesion_png(path, image_size=row.image_size)
+
+
+def _with_location_error(row: TableRow, attributes: Mapping[str, float] | None) -> TableRow:
+    """The row with the error of an estimated location, where ``attributes.csv`` holds one."""
+    if attributes is None or row.lesion.location is None:
+        return row
+    x, y, z = (attributes.get(name, math.nan) for name in coding.LOCATION_ERRORS)
+    if not (x >= 0 and y >= 0 and z >= 0):
+        return row
+    return replace(row, lesion=row.lesion.with_changes(location_error=(x, y, z)))

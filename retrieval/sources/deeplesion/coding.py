@@ -45,6 +45,9 @@ _SERIES_IN_NAME = re.compile(
     r"(?:^|[/\\])(\d{6})_(\d{2})_(\d{2})(?:[/\\]\d+|_\d+(?:-\d+)?)\.(?:png|nii|nii\.gz|dcm)$"
 )
 
+LOCATION_ERRORS = ("location_error_x", "location_error_y", "location_error_z")
+"""Attributes that say how far an estimated location may be off, as ``Lesion.location_error``."""
+
 TRACK_COLUMNS = ("patient_id", "track_id", "study_id", "lesion_id", "state")
 
 PIXEL_OFFSET = 32768

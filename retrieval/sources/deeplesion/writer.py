@@ -19,6 +19,7 @@ import numpy as np
 from retrieval.lesion import Box, LesionType, Recist, Split
 from retrieval.sources.archive import ArchiveError, lesion_id_of
 from retrieval.sources.deeplesion import coding
+from retrieval.sources.deeplesion.pending import PendingPatient
 from retrieval.sources.deeplesion.row import check_box
 from retrieval.sources.deeplesion.series_images import SeriesImages
 
@@ -107,8 +108,16 @@ class DeepLesionWriter:
     or ``vanished``; the last has no lesion) and ``attributes.csv`` where attributes were given.
     """
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, *, marks_complete: bool = True) -> None:
+        """Opens an archive's folder, or makes it.
+
+        Args:
+            root: the folder.
+            marks_complete: every lesion of every study is marked, so that a track without a mark
+                in a later study is gone from it, and one without a mark in the first is new.
+        """
         self.root = Path(root)
+        self._marks_complete = marks_complete
         # CT is its owner's alone: nobody else looks into a folder that is made here.
         self.root.parent.mkdir(parents=True, exist_ok=True)
         self.root.mkdir(mode=0o700, exist_ok=True)
@@ -117,7 +126,7 @@ class DeepLesionWriter:
         self._tracks = self._read_tracks()
         self._track_owners = {row[1]: int(row[0]) for row in self._tracks}
         self._attributes = self._read_attributes()
-        self._pending: _Patient | None = None
+        self._pending: PendingPatient | None = None
         self._unwritten = False
         self._last_flush = time.monotonic()
 
@@ -137,6 +146,28 @@ class DeepLesionWriter:
     def patients_done(self) -> frozenset[int]:
         """The numbers of the patients whose rows are complete, also from earlier runs."""
         return frozenset(self._done)
+
+    def reopen(self, patient: int) -> None:
+        """Takes a finished patient's rows out of the tables, so that it can be written anew.
+
+        They leave the files when the patient is finished again, and not before.
+        """
+        if patient not in self._done:
+            return
+        self._finish_patient()
+        name = coding.patient_id_of(patient)
+        self._done.discard(patient)
+        self._rows = [cells for cells in self._rows if int(cells[1]) != patient]
+        self._tracks = [cells for cells in self._tracks if cells[0] != name]
+        self._track_owners = {
+            track: owner for track, owner in self._track_owners.items() if owner != patient
+        }
+        self._attributes = {
+            lesion_id: named
+            for lesion_id, named in self._attributes.items()
+            if not lesion_id.startswith(f"{name}_")
+        }
+        self._unwritten = True
 
     def write_slices(self, images: SeriesImages) -> None:
         """Writes each slice as ``Images_png/PPPPPP_SS_EE/NNN.png``; raises ArchiveError."""
@@ -184,6 +215,10 @@ class DeepLesionWriter:
             patient.attributes[lesion_id] = known
         return lesion_id
 
+    def give_up_patient(self) -> None:
+        """Forgets the rows of the patient in progress."""
+        self._pending = None
+
     def close(self) -> None:
         """Finishes the last patient and writes the tables; safe to call twice."""
         self._finish_patient()
@@ -198,7 +233,7 @@ class DeepLesionWriter:
                 "track ids are unique in the whole archive"
             )
 
-    def _patient(self, number: int) -> _Patient:
+    def _patient(self, number: int) -> PendingPatient:
         if self._pending is not None and self._pending.number == number:
             return self._pending
         if number in self._done:
@@ -206,7 +241,7 @@ class DeepLesionWriter:
         self._finish_patient()
         if self._unwritten and time.monotonic() - self._last_flush > FLUSH_SECONDS:
             self._flush()
-        self._pending = _Patient(number)
+        self._pending = PendingPatient(number)
         return self._pending
 
     def _finish_patient(self) -> None:
@@ -214,7 +249,7 @@ class DeepLesionWriter:
         if patient is None or not patient.rows:
             return
         self._rows.extend(patient.rows)
-        self._tracks.extend(patient.track_rows())
+        self._tracks.extend(patient.track_rows(marks_complete=self._marks_complete))
         self._attributes.update(patient.attributes)
         self._done.add(patient.number)
         self._unwritten = True
@@ -252,37 +287,6 @@ class DeepLesionWriter:
             for cells in _read_rows(path, ("lesion_id", *names))
             if int(cells[0].split("_")[0]) in self._done
         }
-
-
-class _Patient:
-    """What was given of the patient in progress."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.rows: list[list[str]] = []
-        self.lesion_ids: list[str] = []
-        self.studies: set[int] = set()
-        self.tracks: dict[str, list[tuple[int, str]]] = {}
-        self.attributes: dict[str, dict[str, float]] = {}
-
-    def track_rows(self) -> list[list[str]]:
-        """The rows of ``tracks.csv``: each track's state in each study since it was first seen."""
-        rows: list[list[str]] = []
-        studies = sorted(self.studies)
-        for track_id, seen in self.tracks.items():
-            first = min(study for study, _ in seen)
-            for study in (s for s in studies if s >= first):
-                lesion_ids = [lesion_id for s, lesion_id in seen if s == study]
-                if not lesion_ids:
-                    state = "vanished"
-                elif study > first:
-                    state = "persistent"
-                else:
-                    state = "baseline" if study == studies[0] else "new"
-                study_id = coding.study_id_of(self.number, study)
-                start = [coding.patient_id_of(self.number), track_id, study_id]
-                rows.extend([*start, lesion_id, state] for lesion_id in lesion_ids or [""])
-        return rows
 
 
 def _read_rows(path: Path, columns: Sequence[str]) -> list[list[str]]:

@@ -1,0 +1,7 @@
+"""Mining as a job: what is kept between runs, and the run itself.
+
+header_index.py  HeaderIndex: headers of a whole source, read once, found by UID
+journal.py       MiningJournal: carriers read, patients finished, their verdicts
+run.py           mine_marks: all marks of a source, killed and resumed at any moment
+work.py          MiningJob: under which names, in which folders
+"""

@@ -1,0 +1,424 @@
+"""RECIST marks written into every carrier, by other people's writers where there are any."""
+
+from __future__ import annotations
+
+import copy
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import highdicom.pr as pr
+import highdicom.seg as seg
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.coding import Code
+from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
+
+from retrieval.lesion import LesionType, Recist
+from service.pacs.reports.writing import Measured, MeasuredTrack, reports_of
+
+CORNER = 0.5
+"""Pixels from the corner of the first pixel, where most carriers count from, to its centre."""
+
+SUBPIXELS = 8
+_MADE_BY = {
+    "manufacturer": "Test",
+    "manufacturer_model_name": "Writer",
+    "software_versions": "1",
+    "device_serial_number": "1",
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A mark to be written: on an image, by its header, in 0-based pixels of it."""
+
+    header: Dataset
+    recist: Recist
+    name: str = "Lesion 1"
+    tracking_uid: str = ""
+    lesion_type: LesionType = LesionType.UNKNOWN
+
+    @property
+    def spacing_mm_px(self) -> tuple[float, float]:
+        y_mm, x_mm = (float(one) for one in self.header.PixelSpacing)
+        return x_mm, y_mm
+
+    @property
+    def lines(self) -> tuple[np.ndarray, np.ndarray]:
+        points = np.array(self.recist.points)
+        return points[:2], points[2:]
+
+
+def uid_of(*parts: object) -> str:
+    """A UID that follows from names."""
+    name = "/".join(str(part) for part in parts)
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
+
+
+def sr_of(drawn: Sequence[Drawn]) -> list[Dataset]:
+    """The product's own reports, TID 1500 by highdicom."""
+    tracks = []
+    for one in drawn:
+        long_mm, short_mm = one.recist.diameters_mm(one.spacing_mm_px)
+        measured = Measured(
+            copy.deepcopy(one.header),
+            one.recist.box(),
+            one.lesion_type,
+            one.recist,
+            long_mm,
+            short_mm,
+        )
+        uid = one.tracking_uid or uid_of("track", one.header.SOPInstanceUID, *one.recist.points)
+        tracks.append(MeasuredTrack(one.name, uid, (measured,)))
+    return list(reports_of(tracks))
+
+
+def gsps_of(drawn: Sequence[Drawn]) -> list[Dataset]:
+    """One presentation state: two lines a mark, in pixels."""
+    layer = pr.GraphicLayer("MEASUREMENTS", order=1)
+    annotations = [
+        pr.GraphicAnnotation(
+            [one.header],
+            layer,
+            graphic_objects=[
+                pr.GraphicObject(
+                    "POLYLINE",
+                    line + CORNER,
+                    "PIXEL",
+                    tracking_id=one.name,
+                    tracking_uid=one.tracking_uid or uid_of("gsps", *one.recist.points),
+                )
+                for line in one.lines
+            ],
+        )
+        for one in drawn
+    ]
+    images = {str(one.header.SOPInstanceUID): one.header for one in drawn}
+    state = pr.GrayscaleSoftcopyPresentationState(
+        list(images.values()),
+        series_instance_uid=uid_of("gsps series", *sorted(images)),
+        series_number=50,
+        sop_instance_uid=uid_of("gsps", *sorted(images)),
+        instance_number=1,
+        content_label="MARKS",
+        graphic_annotations=annotations,
+        graphic_layers=[layer],
+        **_MADE_BY,
+    )
+    return [_with_preamble(state)]
+
+
+def mask_of(recist: Recist, rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) the pixels of which half lies inside the four ends' outline."""
+    p, q, s, t = recist.points
+    corners = np.array([p, s, q, t])
+    fine = np.zeros((rows * SUBPIXELS, columns * SUBPIXELS), np.uint8)
+    cv2.fillPoly(fine, [np.rint((corners + 0.5) * SUBPIXELS - 0.5).astype(np.int32)], 1)
+    share = fine.reshape(rows, SUBPIXELS, columns, SUBPIXELS).mean(axis=(1, 3))
+    return np.asarray(share >= 0.5)
+
+
+def seg_of(drawn: Sequence[Drawn]) -> list[Dataset]:
+    """One SEG for each image: a binary segment a mark."""
+    by_image: dict[str, list[Drawn]] = {}
+    for one in drawn:
+        by_image.setdefault(str(one.header.SOPInstanceUID), []).append(one)
+    return [_segmentation(members) for members in by_image.values()]
+
+
+def _segmentation(members: Sequence[Drawn]) -> Dataset:
+    header = members[0].header
+    rows, columns = int(header.Rows), int(header.Columns)
+    masks = np.stack([mask_of(one.recist, rows, columns) for one in members], axis=-1)
+    described = [
+        seg.SegmentDescription(
+            number,
+            one.name,
+            Code("49755003", "SCT", "Morphologically Altered Structure"),
+            Code("52988006", "SCT", "Lesion"),
+            "MANUAL",
+            tracking_uid=one.tracking_uid or uid_of("seg", *one.recist.points),
+            tracking_id=one.name,
+        )
+        for number, one in enumerate(members, start=1)
+    ]
+    made = seg.Segmentation(
+        [header],
+        masks[None],
+        "BINARY",
+        described,
+        series_instance_uid=uid_of("seg series", header.SOPInstanceUID),
+        series_number=60,
+        sop_instance_uid=uid_of("seg", header.SOPInstanceUID),
+        instance_number=1,
+        **_MADE_BY,
+    )
+    return _with_preamble(made)
+
+
+def rtstruct_of(drawn: Sequence[Drawn]) -> list[Dataset]:
+    """One structure set for each frame of reference: two open contours a region, the lines."""
+    return _all_structures(drawn, "lines")
+
+
+def outlines_of(drawn: Sequence[Drawn]) -> list[Dataset]:
+    """One structure set for each frame of reference: a closed contour through the four ends."""
+    return _all_structures(drawn, "outlines")
+
+
+def _all_structures(drawn: Sequence[Drawn], form: str) -> list[Dataset]:
+    by_frame: dict[str, list[Drawn]] = {}
+    for one in drawn:
+        by_frame.setdefault(str(one.header.FrameOfReferenceUID), []).append(one)
+    return [_structures(frame, members, form) for frame, members in by_frame.items()]
+
+
+def _structures(frame: str, members: Sequence[Drawn], form: str) -> Dataset:
+    first = members[0].header
+    made = Dataset()
+    made.SOPClassUID = RTStructureSetStorage
+    made.SOPInstanceUID = uid_of("rtstruct", form, frame, first.SeriesInstanceUID)
+    made.SeriesInstanceUID = uid_of("rtstruct series", form, frame, first.SeriesInstanceUID)
+    made.Modality, made.StructureSetLabel, made.SeriesNumber = "RTSTRUCT", "MARKS", 70
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):
+        setattr(made, keyword, first.get(keyword, ""))
+    for keyword in ("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"):
+        setattr(made, keyword, first.get(keyword, ""))
+    made.StructureSetDate, made.StructureSetTime = first.get("StudyDate", ""), "120000"
+    made.ReferencedFrameOfReferenceSequence = [_referenced(frame, members)]
+    made.StructureSetROISequence = [
+        _dataset(
+            ROINumber=number,
+            ReferencedFrameOfReferenceUID=frame,
+            ROIName=one.name,
+            ROIGenerationAlgorithm="MANUAL",
+        )
+        for number, one in enumerate(members, start=1)
+    ]
+    made.ROIContourSequence = [
+        _dataset(ReferencedROINumber=number, ContourSequence=_contours(one, form))
+        for number, one in enumerate(members, start=1)
+    ]
+    made.RTROIObservationsSequence = [
+        _dataset(
+            ObservationNumber=number,
+            ReferencedROINumber=number,
+            RTROIInterpretedType="GTV",
+            ROIInterpreter="",
+        )
+        for number, _ in enumerate(members, start=1)
+    ]
+    return _with_preamble(made)
+
+
+def _contours(one: Drawn, form: str) -> list[Dataset]:
+    p, q, s, t = one.recist.points
+    if form == "lines":
+        return [_contour(one, "OPEN_PLANAR", (p, q)), _contour(one, "OPEN_PLANAR", (s, t))]
+    return [_contour(one, "CLOSED_PLANAR", (p, s, q, t))]
+
+
+def _contour(one: Drawn, kind: str, points: Sequence[tuple[float, float]]) -> Dataset:
+    numbers = np.concatenate([_in_mm(one.header, point) for point in points])
+    return _dataset(
+        ContourImageSequence=[_instance(one.header)],
+        ContourGeometricType=kind,
+        NumberOfContourPoints=len(points),
+        ContourData=[f"{value:.10g}"[:16] for value in numbers],
+    )
+
+
+def _referenced(frame: str, members: Sequence[Drawn]) -> Dataset:
+    series: dict[tuple[str, str], dict[str, Dataset]] = {}
+    for one in members:
+        key = (str(one.header.StudyInstanceUID), str(one.header.SeriesInstanceUID))
+        series.setdefault(key, {})[str(one.header.SOPInstanceUID)] = one.header
+    studies = [
+        _dataset(
+            ReferencedSOPClassUID="1.2.840.10008.3.1.2.3.1",
+            ReferencedSOPInstanceUID=study,
+            RTReferencedSeriesSequence=[
+                _dataset(
+                    SeriesInstanceUID=uid,
+                    ContourImageSequence=[_instance(header) for header in headers.values()],
+                )
+            ],
+        )
+        for (study, uid), headers in series.items()
+    ]
+    return _dataset(FrameOfReferenceUID=frame, RTReferencedStudySequence=studies)
+
+
+def aim_of(drawn: Sequence[Drawn]) -> list[bytes]:
+    """One AIM 4 document a mark, in ePAD's JSON: two lines of two points, lengths in mm."""
+    return [json.dumps(_aim(one)).encode() for one in drawn]
+
+
+def _aim(one: Drawn) -> dict[str, Any]:
+    header = one.header
+    seed = (header.SOPInstanceUID, *one.recist.points)
+    lengths = one.recist.diameters_mm(one.spacing_mm_px)
+    annotation = {
+        "uniqueIdentifier": {"root": uid_of("aim annotation", *seed)},
+        "typeCode": [_coded("RECIST", "99EPAD", "Tumor assessment")],
+        "dateTime": {"value": f"{header.get('StudyDate') or '20200101'}120000"},
+        "name": {"value": one.name.replace(" ", "~sp1~")},
+        "comment": {"value": "CT"},
+        "calculationEntityCollection": {
+            "CalculationEntity": [
+                _calculation("G-A185", "LongAxis", lengths[0]),
+                _calculation("G-A186", "ShortAxis", lengths[1]),
+            ]
+        },
+        "markupEntityCollection": {
+            "MarkupEntity": [
+                _markup(header, number, line) for number, line in enumerate(one.lines, start=1)
+            ]
+        },
+        "imageReferenceEntityCollection": {"ImageReferenceEntity": [_image_reference(header)]},
+    }
+    if one.tracking_uid:
+        annotation["trackingUniqueIdentifier"] = {"root": one.tracking_uid}
+    return {
+        "ImageAnnotationCollection": {
+            "xmlns": "gme://caCORE.caCORE/4.4/edu.northwestern.radiology.AIM",
+            "aimVersion": "AIMv4_0",
+            "uniqueIdentifier": {"root": uid_of("aim", *seed)},
+            "studyInstanceUid": {"root": str(header.StudyInstanceUID)},
+            "dateTime": {"value": f"{header.get('StudyDate') or '20200101'}120000"},
+            "user": {"name": {"value": "reader"}, "loginName": {"value": "reader"}},
+            "person": {
+                "name": {"value": str(header.get("PatientName", ""))},
+                "id": {"value": str(header.PatientID)},
+            },
+            "imageAnnotations": {"ImageAnnotation": [annotation]},
+        }
+    }
+
+
+def _calculation(code: str, name: str, value_mm: float) -> dict[str, Any]:
+    return {
+        "uniqueIdentifier": {"root": "0"},
+        "typeCode": [_coded(code, "SRT", name)],
+        "description": {"value": name},
+        "calculationResultCollection": {
+            "CalculationResult": [
+                {
+                    "type": "Scalar",
+                    "xsi:type": "ExtendedCalculationResult",
+                    "unitOfMeasure": {"value": "mm"},
+                    "calculationDataCollection": {
+                        "CalculationData": [{"value": {"value": repr(value_mm)}}]
+                    },
+                }
+            ]
+        },
+    }
+
+
+def _markup(header: Dataset, number: int, line: np.ndarray) -> dict[str, Any]:
+    return {
+        "xsi:type": "TwoDimensionMultiPoint",
+        "uniqueIdentifier": {"root": uid_of("markup", header.SOPInstanceUID, number, line)},
+        "shapeIdentifier": {"value": number},
+        "includeFlag": {"value": True},
+        "imageReferenceUid": {"root": str(header.SOPInstanceUID)},
+        "referencedFrameNumber": {"value": 1},
+        "twoDimensionSpatialCoordinateCollection": {
+            "TwoDimensionSpatialCoordinate": [
+                {
+                    "coordinateIndex": {"value": at},
+                    "x": {"value": float(x + CORNER)},
+                    "y": {"value": float(y + CORNER)},
+                }
+                for at, (x, y) in enumerate(line)
+            ]
+        },
+    }
+
+
+def _image_reference(header: Dataset) -> dict[str, Any]:
+    image = {
+        "sopClassUid": {"root": str(header.SOPClassUID)},
+        "sopInstanceUid": {"root": str(header.SOPInstanceUID)},
+    }
+    return {
+        "xsi:type": "DicomImageReferenceEntity",
+        "uniqueIdentifier": {"root": uid_of("reference", header.SOPInstanceUID)},
+        "imageStudy": {
+            "instanceUid": {"root": str(header.StudyInstanceUID)},
+            "startDate": {"value": str(header.get("StudyDate", ""))},
+            "imageSeries": {
+                "instanceUid": {"root": str(header.SeriesInstanceUID)},
+                "modality": _coded("CT", "DCM", "CT"),
+                "imageCollection": {"Image": [image]},
+            },
+        },
+    }
+
+
+def _coded(code: str, scheme: str, meaning: str) -> dict[str, Any]:
+    return {
+        "code": code,
+        "codeSystemName": scheme,
+        "iso:displayName": {"xmlns:iso": "uri:iso.org:21090", "value": meaning},
+    }
+
+
+WRITERS: dict[str, Callable[[Sequence[Drawn]], Sequence[Dataset | bytes]]] = {
+    "sr": sr_of,
+    "gsps": gsps_of,
+    "seg": seg_of,
+    "rtstruct": rtstruct_of,
+    "rtstruct-outline": outlines_of,
+    "aim": aim_of,
+}
+"""One writer a carrier."""
+
+
+def write_marks(carrier: str, drawn: Sequence[Drawn], folder: Path, name: str = "marks") -> int:
+    """Writes the marks into files of a folder; returns how many files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = WRITERS[carrier](drawn)
+    for number, one in enumerate(made):
+        path = folder / f"{name}-{carrier}-{number}"
+        if isinstance(one, bytes):
+            path.with_suffix(".json").write_bytes(one)
+        else:
+            one.save_as(path.with_suffix(".dcm"), enforce_file_format=True)
+    return len(made)
+
+
+def _in_mm(header: Dataset, point: tuple[float, float]) -> np.ndarray:
+    y_mm, x_mm = (float(one) for one in header.PixelSpacing)
+    axes = np.array([float(one) for one in header.ImageOrientationPatient]).reshape(2, 3)
+    origin = np.array([float(one) for one in header.ImagePositionPatient])
+    return origin + np.array(point) * (x_mm, y_mm) @ axes
+
+
+def _instance(header: Dataset) -> Dataset:
+    return _dataset(
+        ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID
+    )
+
+
+def _dataset(**elements: Any) -> Dataset:
+    made = Dataset()
+    for keyword, value in elements.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def _with_preamble(made: Any) -> Any:
+    if not hasattr(made, "file_meta") or "TransferSyntaxUID" not in made.file_meta:
+        made.file_meta = FileMetaDataset()
+        made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
+        made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    made.preamble = b"\0" * 128
+    return made
