@@ -1,7 +1,8 @@
 """Marks of DICOM structure sets (RTSTRUCT): regions drawn as contours in patient coordinates.
 
-A region is one mark on the slice where it is longest; a contour inside another cuts a hole. Two
-open contours of two points in one region are the two lines of a RECIST mark.
+Each connected part of a region is one mark, on the slice where it is longest; a contour inside
+another cuts a hole. Two open contours of two points in one region are the two lines of a RECIST
+mark.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from retrieval.sources.marks.content.contours import connected_parts
 from retrieval.sources.marks.content.drawn import Drawn, marks_of_finding
 from retrieval.sources.marks.content.graphics import GraphicError, checked_points, kind_of_path
 from retrieval.sources.marks.content.report_tree import concept_of
@@ -86,16 +88,19 @@ class _Structures:
                 mark_id, wrong.verdict, str(wrong), opened.name, opened.uid, Carrier.RTSTRUCT
             )
             return
-        base = self._base(number, name, place)
-        yield from marks_of_finding(
-            drawn,
-            (),
-            lambda where: base.with_changes(
-                mark_id=mark_id_of(Carrier.RTSTRUCT, opened.uid, where)
-            ),
-        )
+        areas = [one for one in drawn if one.kind is MarkKind.POLYGON]
+        findings = connected_parts(areas) if areas else [drawn]
+        base = self._base(number, name, place, is_whole=len(findings) == 1)
+        for finding in findings:
+            yield from marks_of_finding(
+                finding,
+                (),
+                lambda where: base.with_changes(
+                    mark_id=mark_id_of(Carrier.RTSTRUCT, opened.uid, where)
+                ),
+            )
 
-    def _base(self, number: str, name: str, place: object) -> Mark:
+    def _base(self, number: str, name: str, place: object, *, is_whole: bool) -> Mark:
         dataset, opened = self._opened.dataset, self._opened
         described, observed = self._described.get(number, {}), self._observed.get(number, {})
         kind = short_text(observed.get("RTROIInterpretedType", ""))
@@ -108,8 +113,9 @@ class _Structures:
             category=Concept(value=kind.upper(), meaning=kind),
             label=name,
             comment=short_text(described.get("ROIDescription", "")),
-            tracking_uid=str(described.get("TrackingUID", "") or ""),
-            tracking_id=short_text(described.get("TrackingID", "")),
+            # A region of several parts is several lesions: its one tracking id names none of them.
+            tracking_uid=str(described.get("TrackingUID", "") or "") if is_whole else "",
+            tracking_id=short_text(described.get("TrackingID", "")) if is_whole else "",
             reader=short_text(observed.get("ROIInterpreter") or dataset.get("OperatorsName")),
             drawn_on=day_of(dataset.get("StructureSetDate") or dataset.get("StudyDate")),
             patient_id=str(dataset.get("PatientID", "") or ""),

@@ -101,6 +101,8 @@ class JudgedMark:
             73.7 mm at 0.918 mm a pixel"); empty where nothing was stated.
         lesion_type: of the finding site; unknown where it is none of the eight.
         point: (x, y) of a point or arrow.
+        is_doubtful: its carrier pairs two lines that do not stand to each other as a RECIST mark's
+            do: kept, as DeepLesion keeps such rows with ``Possibly_noisy`` 1.
         parts: ids of the marks in it: the two lines of a pair, a report and the segment that it
             measured; its own id alone where it is one mark. Each mark that was read stands in the
             parts of exactly one JudgedMark.
@@ -119,6 +121,7 @@ class JudgedMark:
     length_words: str = ""
     lesion_type: LesionType = LesionType.UNKNOWN
     point: tuple[float, float] | None = None
+    is_doubtful: bool = False
     parts: tuple[str, ...] = ()
     duplicate_of: str = ""
 

@@ -2,6 +2,7 @@
 
 concepts.py     codes and words of diameters and units
 graphics.py     points as stored: checked, told apart by their shape
+contours.py     the connected parts of a region
 drawn.py        the graphics of one finding as marks
 report.py       what all findings of a structured report share
 report_group.py one measurement group as marks

@@ -225,7 +225,7 @@ class GroupReader:
         finding = self._finding()
         label = ""
         if "FREETEXT" in finding.value.upper():
-            finding, label = replace(finding, value=""), finding.meaning
+            finding, label = Concept(), finding.meaning
         report = self._report
         return replace(
             report.mark(place),

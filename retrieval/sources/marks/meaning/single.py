@@ -1,0 +1,121 @@
+"""The verdict of a mark that needs no partner: what it measures, and whether lengths agree."""
+
+from __future__ import annotations
+
+from retrieval.lesion import Box
+from retrieval.sources.marks.mark import MarkKind
+from retrieval.sources.marks.meaning.diameters import Measured, measured
+from retrieval.sources.marks.meaning.findings import lesion_type_of_mark
+from retrieval.sources.marks.meaning.lengths import compared
+from retrieval.sources.marks.meaning.pairing import PARALLEL_DEG, Line, relation
+from retrieval.sources.marks.meaning.placing import Placed
+from retrieval.sources.marks.verdicts import JudgedMark, Verdict
+
+LEAST_PX = 1.0
+"""A lesion that measures less than a pixel each way is a slip of the hand."""
+
+MOST_MM = 400.0
+"""A longer one is a body contour or a slip; DeepLesion's longest is 343 mm."""
+
+OUTLINES = frozenset({MarkKind.POLYGON, MarkKind.MASK, MarkKind.ELLIPSOID})
+_POINTING = frozenset({MarkKind.POINT, MarkKind.ARROW})
+
+
+def judged_alone(placed: Placed, parts: tuple[str, ...]) -> JudgedMark:
+    """The verdict of a mark by itself: RECIST marks, outlines, circles, boxes, points."""
+    mark, ids = placed.mark, parts
+    if mark.kind in _POINTING:
+        x, y = (float(one) for one in placed.points[0])
+        return told(placed, Verdict.KEPT_AS_POINT, mark.kind.value, ids, point=(x, y))
+    if mark.kind in {MarkKind.RECIST, MarkKind.ELLIPSE}:
+        return judged_pair(placed, ids)
+    found = measured(
+        mark.kind,
+        placed.points,
+        placed.plane.spacing_mm_px,
+        ring_sizes=mark.ring_sizes,
+        strip_mm=mark.pixel_mm,
+    )
+    return finished(placed, found, ids)
+
+
+def judged_pair(placed: Placed, ids: tuple[str, ...], words: str = "") -> JudgedMark:
+    """The verdict of four ends that their carrier, or the calibrated rule, put together."""
+    found = measured(MarkKind.RECIST, placed.points, placed.plane.spacing_mm_px)
+    stands = relation(Line(placed.points[:2]), Line(placed.points[2:]))
+    if stands.angle_deg < PARALLEL_DEG:
+        words = f"its two lines stand at {stands.angle_deg:.0f} degrees to each other"
+        return told(placed, Verdict.NOT_PERPENDICULAR, words, ids)
+    doubt = not stands.is_close or stands.angle_deg < 45
+    if doubt:
+        words = (
+            f"doubtful: its carrier pairs two lines {stands.gap_px:.0f} px apart at "
+            f"{stands.angle_deg:.0f} degrees, short / long {stands.ratio:.2f}"
+        )
+    return finished(placed, found, ids, words=words, is_doubtful=doubt)
+
+
+def finished(
+    placed: Placed,
+    found: Measured,
+    ids: tuple[str, ...],
+    *,
+    words: str = "",
+    is_doubtful: bool = False,
+) -> JudgedMark:
+    """A measured mark's verdict: its size is possible and its stated lengths do not contradict."""
+    extent = found.extent
+    if extent is None or max(extent.width, extent.height) < LEAST_PX:
+        return told(placed, Verdict.TOO_SMALL, "covers less than a pixel", ids)
+    if (found.long_mm or 0.0) > MOST_MM:
+        return told(placed, Verdict.TOO_LARGE, f"is {found.long_mm:.0f} mm long", ids)
+    lengths = compared(
+        placed.mark.lengths,
+        [one for one in (found.long_mm, found.short_mm) if one is not None],
+        _pixels(found, placed),
+        is_outline=placed.mark.kind in OUTLINES,
+    )
+    if lengths.is_contradiction:
+        return told(placed, Verdict.CONTRADICTING_LENGTHS, lengths.words, ids)
+    return told(
+        placed,
+        Verdict.KEPT,
+        words,
+        ids,
+        recist=found.recist,
+        extent=extent,
+        long_mm=lengths.long_mm,
+        short_mm=lengths.short_mm,
+        length_source=lengths.source,
+        length_words=lengths.words,
+        is_doubtful=is_doubtful,
+    )
+
+
+def _pixels(found: Measured, placed: Placed) -> list[float]:
+    if found.recist is not None:
+        return list(found.recist.diameters_mm((1.0, 1.0)))
+    if placed.mark.kind is MarkKind.LINE:
+        return [Line(placed.points).length]
+    return []
+
+
+def told(
+    placed: Placed, verdict: Verdict, words: str, ids: tuple[str, ...], **fields: object
+) -> JudgedMark:
+    """The verdict of a mark on its image; ``fields`` are others of JudgedMark."""
+    return JudgedMark(
+        placed.mark,
+        verdict,
+        words,
+        plane=placed.plane,
+        lesion_type=lesion_type_of_mark(placed.mark),
+        parts=ids,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def square_about(line: Line) -> Box:
+    """The square about a line's middle with its length as side."""
+    x, y = line.middle
+    return Box.around((float(x), float(y)), line.length)
