@@ -25,7 +25,7 @@ _UNITS: Mapping[str, float] = {"cm": 10.0, "mm": 1.0, "um": 0.001}
 
 
 @dataclass(frozen=True)
-class Comparison:
+class LengthComparison:
     """How stated lengths and points compare.
 
     Attributes:
@@ -48,7 +48,7 @@ def compared(
     points_px: Sequence[float],
     *,
     is_outline: bool = False,
-) -> Comparison:
+) -> LengthComparison:
     """Compares stated lengths with those of the points.
 
     Args:
@@ -61,7 +61,7 @@ def compared(
     stated = _diameters(lengths)
     if not points_mm:
         return _stated_only(stated, "the image has no spacing" if points_px else "it has no axes")
-    ours = Comparison(points_mm[0], _second(points_mm), LengthSource.POINTS)
+    ours = LengthComparison(points_mm[0], _second(points_mm), LengthSource.POINTS)
     if not stated:
         return ours
     pairs = list(zip(stated, points_mm, strict=False))
@@ -73,8 +73,8 @@ def compared(
         words = f"stated {shown} is not the outline's longest diameter of {points_mm[0]:.1f} mm"
     if words is None:
         text = f"stated {_shown(stated)}, points give {_mm(points_mm)}: no unit explains both"
-        return Comparison(None, None, None, text, is_contradiction=True)
-    return Comparison(ours.long_mm, ours.short_mm, ours.source, f"{words}; points win")
+        return LengthComparison(None, None, None, text, is_contradiction=True)
+    return LengthComparison(ours.long_mm, ours.short_mm, ours.source, f"{words}; points win")
 
 
 def _diameters(lengths: Sequence[StatedLength]) -> list[StatedLength]:
@@ -86,13 +86,13 @@ def _diameters(lengths: Sequence[StatedLength]) -> list[StatedLength]:
     return sorted(found, key=lambda one: -(one.mm or one.value))
 
 
-def _stated_only(stated: Sequence[StatedLength], why: str) -> Comparison:
+def _stated_only(stated: Sequence[StatedLength], why: str) -> LengthComparison:
     known = [one.mm for one in stated if one.mm is not None]
     if not known:
         words = f"stated {_shown(stated)}: its unit tells no millimetres" if stated else ""
-        return Comparison(None, None, None, words)
+        return LengthComparison(None, None, None, words)
     words = f"stated {_shown(stated)}: {why}, stated lengths win"
-    return Comparison(known[0], _second(known), LengthSource.STATED, words)
+    return LengthComparison(known[0], _second(known), LengthSource.STATED, words)
 
 
 def _explained(

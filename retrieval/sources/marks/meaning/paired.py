@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 
 from retrieval.lesion import Recist
 from retrieval.sources.marks.mark import Carrier, LengthRole, MarkKind, StatedLength, mark_id_of
-from retrieval.sources.marks.meaning.diameters import SHORT_OF_LONG, Measured, extent_of, measured
+from retrieval.sources.marks.meaning.diameters import (
+    SHORT_OF_LONG,
+    Measurement,
+    extent_of,
+    measured,
+)
 from retrieval.sources.marks.meaning.options import JudgingOptions, SinglesPolicy
-from retrieval.sources.marks.meaning.pairing import Line, pair_lines
+from retrieval.sources.marks.meaning.pairing import MarkLine, pair_lines
 from retrieval.sources.marks.meaning.placing import Placed
 from retrieval.sources.marks.meaning.single import finished, judged_pair, square_about, told
 from retrieval.sources.marks.verdicts import JudgedMark, Verdict
@@ -65,9 +70,9 @@ def _groups(held: Sequence[Placed]) -> list[list[Placed]]:
     return list(groups.values())
 
 
-def _line(placed: Placed) -> Line:
+def _line(placed: Placed) -> MarkLine:
     mark = placed.mark
-    return Line(_square(placed), mark.source_uid or mark.source, mark.reader)
+    return MarkLine(_square(placed), mark.source_uid or mark.source, mark.reader)
 
 
 def _square(placed: Placed) -> NDArray[np.float64]:
@@ -122,9 +127,9 @@ def _single(placed: Placed, options: JudgingOptions, *, is_skew: bool) -> Judged
         return told(placed, Verdict.SINGLE_LINE, words, ids)
     found = measured(MarkKind.LINE, placed.points, placed.plane.spacing_mm_px)
     if options.singles is SinglesPolicy.SQUARE:
-        line = Line(placed.points)
+        line = MarkLine(placed.points)
         extent = square_about(line) if line.length > 0 else None
-        shaped = Measured(extent, None, found.long_mm)
+        shaped = Measurement(extent, None, found.long_mm)
     else:
         shaped = _as_ellipse(placed, found.long_mm)
     return finished(
@@ -132,7 +137,7 @@ def _single(placed: Placed, options: JudgingOptions, *, is_skew: bool) -> Judged
     )
 
 
-def _as_ellipse(placed: Placed, long_mm: float | None) -> Measured:
+def _as_ellipse(placed: Placed, long_mm: float | None) -> Measurement:
     """A single line with a short diameter as most lesions have it, told as an estimate."""
     first, second = placed.points
     spacing = np.asarray(placed.plane.spacing_mm_px or (1.0, 1.0))
@@ -141,4 +146,4 @@ def _as_ellipse(placed: Placed, long_mm: float | None) -> Measured:
     middle = (first + second) / 2
     ends = np.stack([first, second, middle - across, middle + across])
     recist = Recist(tuple((float(x), float(y)) for x, y in ends))
-    return Measured(extent_of(ends), recist, long_mm)
+    return Measurement(extent_of(ends), recist, long_mm)

@@ -37,7 +37,7 @@ SAME_CARRIER = 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class MarkLine:
     """A line on an image.
 
     Attributes:
@@ -62,7 +62,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Relation:
+class LineRelation:
     """How two lines stand to each other.
 
     Attributes:
@@ -97,20 +97,20 @@ class Relation:
         return 1 - abs(math.cos(math.radians(self.angle_deg))) - self.middles
 
 
-def relation(first: Line, second: Line) -> Relation:
+def relation(first: MarkLine, second: MarkLine) -> LineRelation:
     """How two lines of more than no length stand to each other."""
     u, v = first.points[1] - first.points[0], second.points[1] - second.points[0]
     lengths = sorted((first.length, second.length))
     if lengths[0] <= 0:
-        return Relation(0.0, math.inf, math.inf, 0.0)
+        return LineRelation(0.0, math.inf, math.inf, 0.0)
     cosine = min(abs(float(u @ v)) / (lengths[0] * lengths[1]), 1.0)
     middles = float(np.hypot(*(first.middle - second.middle))) / lengths[1]
     gap = 0.0 if _cross(first.points, second.points) else _gap(first.points, second.points)
-    return Relation(math.degrees(math.acos(cosine)), gap, middles, lengths[0] / lengths[1])
+    return LineRelation(math.degrees(math.acos(cosine)), gap, middles, lengths[0] / lengths[1])
 
 
 @dataclass(frozen=True)
-class Pairs:
+class LinePairs:
     """Lines of one image, paired.
 
     Attributes:
@@ -124,7 +124,7 @@ class Pairs:
     skew: frozenset[int]
 
 
-def pair_lines(lines: Sequence[Line]) -> Pairs:
+def pair_lines(lines: Sequence[MarkLine]) -> LinePairs:
     """Maximum weight matching of the lines of one image; the same for any order of them."""
     graph = networkx.Graph()
     graph.add_nodes_from(range(len(lines)))
@@ -143,11 +143,11 @@ def pair_lines(lines: Sequence[Line]) -> Pairs:
     pairs = sorted(tuple(sorted(pair, key=lambda n: (-lines[n].length, n))) for pair in matched)
     taken = {n for pair in pairs for n in pair}
     singles = tuple(n for n in range(len(lines)) if n not in taken)
-    return Pairs(tuple((a, b) for a, b in pairs), singles, frozenset(skew - taken))
+    return LinePairs(tuple((a, b) for a, b in pairs), singles, frozenset(skew - taken))
 
 
-def _near(lines: Sequence[Line]) -> list[tuple[int, int]]:
-    """Pairs of lines whose middles are close enough for the rule, without looking at each pair."""
+def _near(lines: Sequence[MarkLine]) -> list[tuple[int, int]]:
+    """LinePairs of lines whose middles are close enough for the rule, without looking at each pair."""
     if len(lines) < 2:
         return []
     middles = np.stack([line.middle for line in lines])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from retrieval.lesion import Box
 from retrieval.sources.marks.mark import MarkKind
-from retrieval.sources.marks.meaning.diameters import Measured, measured
+from retrieval.sources.marks.meaning.diameters import Measurement, measured
 from retrieval.sources.marks.meaning.findings import lesion_type_of_mark
 from retrieval.sources.marks.meaning.lengths import compared
-from retrieval.sources.marks.meaning.pairing import PARALLEL_DEG, Line, relation
+from retrieval.sources.marks.meaning.pairing import PARALLEL_DEG, MarkLine, relation
 from retrieval.sources.marks.meaning.placing import Placed
 from retrieval.sources.marks.verdicts import JudgedMark, Verdict
 
@@ -42,7 +42,7 @@ def judged_alone(placed: Placed, parts: tuple[str, ...]) -> JudgedMark:
 def judged_pair(placed: Placed, ids: tuple[str, ...], words: str = "") -> JudgedMark:
     """The verdict of four ends that their carrier, or the calibrated rule, put together."""
     found = measured(MarkKind.RECIST, placed.points, placed.plane.spacing_mm_px)
-    stands = relation(Line(placed.points[:2]), Line(placed.points[2:]))
+    stands = relation(MarkLine(placed.points[:2]), MarkLine(placed.points[2:]))
     if stands.angle_deg < PARALLEL_DEG:
         words = f"its two lines stand at {stands.angle_deg:.0f} degrees to each other"
         return told(placed, Verdict.NOT_PERPENDICULAR, words, ids)
@@ -57,7 +57,7 @@ def judged_pair(placed: Placed, ids: tuple[str, ...], words: str = "") -> Judged
 
 def finished(
     placed: Placed,
-    found: Measured,
+    found: Measurement,
     ids: tuple[str, ...],
     *,
     words: str = "",
@@ -92,11 +92,11 @@ def finished(
     )
 
 
-def _pixels(found: Measured, placed: Placed) -> list[float]:
+def _pixels(found: Measurement, placed: Placed) -> list[float]:
     if found.recist is not None:
         return list(found.recist.diameters_mm((1.0, 1.0)))
     if placed.mark.kind is MarkKind.LINE:
-        return [Line(placed.points).length]
+        return [MarkLine(placed.points).length]
     return []
 
 
@@ -115,7 +115,7 @@ def told(
     )
 
 
-def square_about(line: Line) -> Box:
+def square_about(line: MarkLine) -> Box:
     """The square about a line's middle with its length as side."""
     x, y = line.middle
     return Box.around((float(x), float(y)), line.length)
