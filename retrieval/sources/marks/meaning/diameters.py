@@ -21,7 +21,7 @@ MOST_CUTS = 2000
 
 
 @dataclass(frozen=True)
-class Measurement:
+class MarkMeasurement:
     """What a mark measures on its image.
 
     Attributes:
@@ -46,7 +46,7 @@ def measured(
     *,
     ring_sizes: Sequence[int] = (),
     strip_mm: float | None = None,
-) -> Measurement:
+) -> MarkMeasurement:
     """A mark's measurement from its points (n, 2) in pixels.
 
     Outlines give their longest diameter and the longest chord perpendicular to it; a circle its
@@ -72,12 +72,12 @@ def measured(
         recist, drawn = None, points
     extent = extent_of(drawn)
     if spacing_mm_px is None:
-        return Measurement(extent, recist)
+        return MarkMeasurement(extent, recist)
     if recist is not None:
-        return Measurement(extent, recist, *recist.diameters_mm(spacing))
+        return MarkMeasurement(extent, recist, *recist.diameters_mm(spacing))
     if kind is MarkKind.LINE:
-        return Measurement(extent, None, float(np.hypot(*((points[1] - points[0]) * spacing))))
-    return Measurement(extent)
+        return MarkMeasurement(extent, None, float(np.hypot(*((points[1] - points[0]) * spacing))))
+    return MarkMeasurement(extent)
 
 
 def extent_of(points: NDArray[np.float64]) -> Box | None:

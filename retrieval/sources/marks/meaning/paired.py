@@ -12,7 +12,7 @@ from retrieval.lesion import Recist
 from retrieval.sources.marks.mark import Carrier, LengthRole, MarkKind, StatedLength, mark_id_of
 from retrieval.sources.marks.meaning.diameters import (
     SHORT_OF_LONG,
-    Measurement,
+    MarkMeasurement,
     extent_of,
     measured,
 )
@@ -129,7 +129,7 @@ def _single(placed: Placed, options: JudgingOptions, *, is_skew: bool) -> Judged
     if options.singles is SinglesPolicy.SQUARE:
         line = MarkLine(placed.points)
         extent = square_about(line) if line.length > 0 else None
-        shaped = Measurement(extent, None, found.long_mm)
+        shaped = MarkMeasurement(extent, None, found.long_mm)
     else:
         shaped = _as_ellipse(placed, found.long_mm)
     return finished(
@@ -137,7 +137,7 @@ def _single(placed: Placed, options: JudgingOptions, *, is_skew: bool) -> Judged
     )
 
 
-def _as_ellipse(placed: Placed, long_mm: float | None) -> Measurement:
+def _as_ellipse(placed: Placed, long_mm: float | None) -> MarkMeasurement:
     """A single line with a short diameter as most lesions have it, told as an estimate."""
     first, second = placed.points
     spacing = np.asarray(placed.plane.spacing_mm_px or (1.0, 1.0))
@@ -146,4 +146,4 @@ def _as_ellipse(placed: Placed, long_mm: float | None) -> Measurement:
     middle = (first + second) / 2
     ends = np.stack([first, second, middle - across, middle + across])
     recist = Recist(tuple((float(x), float(y)) for x, y in ends))
-    return Measurement(extent_of(ends), recist, long_mm)
+    return MarkMeasurement(extent_of(ends), recist, long_mm)

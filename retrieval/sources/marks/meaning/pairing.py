@@ -147,7 +147,7 @@ def pair_lines(lines: Sequence[MarkLine]) -> LinePairs:
 
 
 def _near(lines: Sequence[MarkLine]) -> list[tuple[int, int]]:
-    """LinePairs of lines whose middles are close enough for the rule, without looking at each pair."""
+    """Lines whose middles are close enough for the rule, without looking at each pair."""
     if len(lines) < 2:
         return []
     middles = np.stack([line.middle for line in lines])

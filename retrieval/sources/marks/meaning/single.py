@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retrieval.lesion import Box
 from retrieval.sources.marks.mark import MarkKind
-from retrieval.sources.marks.meaning.diameters import Measurement, measured
+from retrieval.sources.marks.meaning.diameters import MarkMeasurement, measured
 from retrieval.sources.marks.meaning.findings import lesion_type_of_mark
 from retrieval.sources.marks.meaning.lengths import compared
 from retrieval.sources.marks.meaning.pairing import PARALLEL_DEG, MarkLine, relation
@@ -57,7 +57,7 @@ def judged_pair(placed: Placed, ids: tuple[str, ...], words: str = "") -> Judged
 
 def finished(
     placed: Placed,
-    found: Measurement,
+    found: MarkMeasurement,
     ids: tuple[str, ...],
     *,
     words: str = "",
@@ -92,7 +92,7 @@ def finished(
     )
 
 
-def _pixels(found: Measurement, placed: Placed) -> list[float]:
+def _pixels(found: MarkMeasurement, placed: Placed) -> list[float]:
     if found.recist is not None:
         return list(found.recist.diameters_mm((1.0, 1.0)))
     if placed.mark.kind is MarkKind.LINE:
