@@ -1,6 +1,8 @@
 // The page: three views, one of them shown, all of their state in the URL.
 
 import { getJson, messageOf, onKeyWanted } from "./core/api.js";
+import { showBasket } from "./core/basket/dialog.js";
+import { basket } from "./core/basket/store.js";
 import { all, byId } from "./core/dom.js";
 import { askForKey } from "./core/key_dialog.js";
 import { showHelp, useKeys } from "./core/keyboard.js";
@@ -58,6 +60,13 @@ async function showFacts() {
   }
 }
 
+/** How many lesions are in the basket. */
+function showCollected() {
+  const count = byId("basket-count");
+  count.textContent = String(basket.items.length);
+  count.hidden = basket.items.length === 0;
+}
+
 /** Makes the page once its words are there; until then it says why there is nothing to see. */
 async function start() {
   const home = byId("views");
@@ -78,4 +87,7 @@ async function start() {
 
 onKeyWanted(askForKey);
 byId("keys").addEventListener("click", showHelp);
+byId("basket").addEventListener("click", showBasket);
+basket.addEventListener("change", showCollected);
+showCollected();
 start();

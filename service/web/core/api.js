@@ -92,6 +92,11 @@ export async function showPicture(image, path) {
   }
 }
 
+/** A picture of the service, to be drawn. @param {string} path */
+export async function getPicture(path) {
+  return createImageBitmap(await (await request(path)).blob());
+}
+
 /** A picture that is gone says so instead of staying black. @param {HTMLImageElement} image */
 function tellMissing(image) {
   const words = document.createElement("span");

@@ -16,6 +16,8 @@ const ICONS = {
   ellipse: "M8 3c3.6 0 6 2.2 6 5s-2.4 5-6 5-6-2.2-6-5 2.4-5 6-5",
   inverse: "M8 2a6 6 0 1 0 0 12a6 6 0 1 0 0-12M8 2v12M8 4.5h3.5M8 7h5M8 9.5h5M8 12h3",
   scout: "M2 2h5v12H2zM9 2h5v12H9M2 7h5M9 9h5",
+  export: "M8 2v8M5 5l3-3 3 3M3 8v6h10V8",
+  basket: "M2 6h12l-1.5 8h-9zM5 6l2-4M11 6L9 2",
   detect: "M2 5V2h3M11 2h3v3M14 11v3h-3M5 14H2v-3M6 6h4v4H6z",
   fit: "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4",
   focus: "M8 4.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 1 0 0-7M8 1v3M8 12v3M1 8h3M12 8h3",

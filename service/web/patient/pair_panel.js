@@ -73,6 +73,13 @@ export class PairPanel {
     this.#facts.replaceChildren(...(response === null || !isLarge ? facts : [response, ...facts]));
   }
 
+  /** Lesions with their pictures as they are seen, the prior first. @param {LesionOut[]} lesions */
+  asPictures(lesions) {
+    const ids = lesions.map(({ lesion_id: id }) => id);
+    const inOrder = this.#shown.flatMap((id) => lesions[ids.indexOf(id)] ?? []);
+    return { lesions: inOrder, pictures: this.#panes.map(({ viewer }) => viewer.element) };
+  }
+
   /** @param {Pane} pane @param {LesionOut | null} lesion @param {number} place @param {LesionOut[]} lesions */
   async #showPane(pane, lesion, place, lesions) {
     pane.element.hidden = lesion === null;

@@ -2,6 +2,7 @@
 
 import { getJson } from "../core/api.js";
 import { all, button, make } from "../core/dom.js";
+import { ExportMenu } from "../core/output/menu.js";
 import { plural } from "../core/lesion_facts.js";
 import { change, go } from "../core/route.js";
 import { emptyState, errorState, loadingState, warning } from "../core/states.js";
@@ -10,6 +11,7 @@ import { DiameterPlot } from "./diameter_plot.js";
 import { PatientList } from "./list.js";
 import { PairPanel } from "./pair_panel.js";
 import { TrackMarks } from "./track_marks.js";
+import { waysOut } from "./ways_out.js";
 import { responseLine, tracksSheet } from "./tracks_sheet.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
@@ -28,6 +30,7 @@ export class PatientView {
   #error = null;
   #isBusy = false;
   #turn = 0;
+  #exports = new ExportMenu();
 
   constructor() {
     this.list = new PatientList((id) => go("patient", { id, marks: this.#params.marks }));
@@ -93,7 +96,9 @@ export class PatientView {
     try {
       const document = await getJson(`v1/patients/${encodeURIComponent(id)}/tracks${query}`);
       if (turn !== this.#turn) return;
-      this.#marks = new TrackMarks(document);
+      const loaded = new TrackMarks(document);
+      this.#marks = loaded;
+      this.#exports.show(waysOut(loaded, () => this.panel.asPictures(this.#selected().flatMap((one) => loaded.lesions.get(one) ?? []))));
       this.#showCover(null);
       this.#draw();
     } catch (error) {
@@ -153,7 +158,7 @@ export class PatientView {
     this.head.replaceChildren(
       make("h2", { textContent: `Patient ${id}` }),
       make("span", { className: "faint", textContent: facts, title: why }),
-      make("span", { className: "heading-buttons" }, undo, choice),
+      make("span", { className: "heading-buttons" }, undo, choice, this.#exports.element),
       make("p", { className: "faint small-print", textContent: `${response.guideline}; not assessed: ${response.not_assessed}.` }),
       ...warnings.map(warning),
     );

@@ -1,6 +1,7 @@
 // The right-hand column of the search view: filters, follow-ups, hits, and every state they have.
 
 import { all, button, make } from "../core/dom.js";
+import { ExportMenu } from "../core/output/menu.js";
 import { emptyState, errorState, loadingState, skeletonCards, warning } from "../core/states.js";
 import { Filters } from "./filters.js";
 import { MOST_HITS } from "./query.js";
@@ -8,13 +9,14 @@ import { nothingAlike, similarityScale } from "./found/alikeness.js";
 import { groupsOf, shownHits } from "./found/groups.js";
 import { queryFacts } from "./found/hit_terms.js";
 import { summaryStrip } from "./found/summary.js";
+import { waysOut } from "./output/ways_out.js";
 import { followUpList, hitGroup, hitsHeading, recognisedNote } from "./results.js";
 
 /**
  * @typedef {{ lesion: LesionOut, hit: HitOut | null, followUp: FollowUpOut | null }} Found
  * @typedef {{
  *   onFilter: (patch: Record<string, any>) => void, onOpen: (lesionId: string) => void,
- *   onPatient: () => void, onTag: (term: string) => void, onMore: (() => void) | null, onRetry: () => void,
+ *   onPatient: () => void, queryPicture: () => import("./output/ways_out.js").QueryPicture, onTag: (term: string) => void, onMore: (() => void) | null, onRetry: () => void,
  * }} AnswerListeners
  */
 
@@ -28,6 +30,7 @@ export class Answers {
   #asked = 0;
   /** @type {import("./found/groups.js").HitGroup[]} */
   #groups = [];
+  #exports = new ExportMenu();
   /** Patients all of whose hits are shown. @type {Set<string>} */
   #opened = new Set();
 
@@ -96,11 +99,12 @@ export class Answers {
     const alien = nothingAlike(context.scale, result.hits[0].similarity);
     const section = make(
       "section", {},
-      ...hitsHeading(result, doubt),
+      ...hitsHeading(result, doubt, this.#exports.element),
       alien === null ? null : make("p", { className: "doubt alien", role: "status", textContent: alien }),
       summaryStrip(result.hits, this.#on.onTag),
       cards,
     );
+    this.#exports.show(waysOut(result, shownHits(this.#groups, new Set()), this.#on.queryPicture()));
     const { onMore } = this.#on;
     const hasMore = onMore !== null && result.hits.length === this.#asked && this.#asked < MOST_HITS;
     return hasMore ? [section, button("More results", { run: onMore, className: "plain wide" })] : [section];

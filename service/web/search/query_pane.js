@@ -95,6 +95,16 @@ export class QueryPane {
     return [Math.min(...xs) - margin, Math.min(...ys) - margin, Math.max(...xs) + margin, Math.max(...ys) + margin];
   }
 
+  /** The query as it is seen, with its words, for a figure. */
+  asPicture() {
+    const { lesion, upload } = this.#params;
+    const facts = upload ? uploadFacts(upload) : null;
+    const name = lesion ?? facts?.name ?? "image";
+    const known = this.#lesion;
+    const lines = known !== null ? [sizeText(known), `patient ${known.patient_id}, ${known.study_id}`] : facts === null ? [] : whoseLines(facts);
+    return { name, lines, picture: () => this.viewer.element };
+  }
+
   #open() {
     const { pane } = this;
     this.#lesion = null;

@@ -1,6 +1,7 @@
 // One result beside the query: its slices, its box, and the way to the next one.
 
 import { button, make } from "../core/dom.js";
+import { basket } from "../core/basket/store.js";
 import { decimal, signed, whoLines } from "../core/lesion_facts.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
@@ -11,6 +12,7 @@ import { lesionHeading } from "./query_pane.js";
 /**
  * @typedef {{
  *   onNeighbour: (step: number) => void, onSearch: () => void, onClose: () => void, onShown: () => void,
+ *   queryName: () => string,
  * }} ResultListeners
  */
 
@@ -25,12 +27,16 @@ export class ResultPane {
   #colour = HIT_COLOUR;
   /** @type {LesionOut | null} */
   #lesion = null;
+  /** @type {number | null} */
+  #similarity = null;
+  #collectButton = button("Collect", { sign: "basket", run: () => this.collect(), className: "tool worded", title: "Into the case basket (a)", "aria-pressed": "false" });
 
   /** @param {ResultListeners} on */
   constructor(on) {
     this.#on = on;
     this.pane = new Pane("hit", { label: "result image", colour: HIT_COLOUR });
     this.pane.element.hidden = true;
+    basket.addEventListener("change", () => this.#showCollected());
   }
 
   /** The lesion that is open, null if none is. */
@@ -61,6 +67,8 @@ export class ResultPane {
     this.#colour = found !== null && found.followUp !== null ? SAME_COLOUR : HIT_COLOUR;
     this.element.classList.toggle("followup", this.#colour === SAME_COLOUR);
     this.#lesion = found?.lesion ?? null;
+    this.#similarity = found?.hit?.similarity ?? found?.followUp?.similarity ?? null;
+    this.#showCollected();
     this.pane.heading.replaceChildren(...this.#headingOf(found), this.#buttons());
     if (isNew) this.#load();
     else this.#paint();
@@ -92,6 +100,20 @@ export class ResultPane {
     return lesionHeading(name, lesion, change === null ? "" : signed(change, 0, "%"));
   }
 
+  /** Puts the open result into the case basket, or takes it out; false where none is open. */
+  collect() {
+    const lesion = this.#lesion;
+    if (this.#opened === null || lesion === null) return false;
+    basket.toggle({ lesion, similarity: this.#similarity, from: this.#on.queryName() });
+    return true;
+  }
+
+  #showCollected() {
+    const isIn = this.#opened !== null && basket.has(this.#opened);
+    this.#collectButton.setAttribute("aria-pressed", String(isIn));
+    this.#collectButton.disabled = this.#lesion === null;
+  }
+
   #buttons() {
     const { onNeighbour, onSearch, onClose } = this.#on;
     return make(
@@ -99,6 +121,7 @@ export class ResultPane {
       { className: "heading-buttons" },
       button("", { sign: "left", run: () => onNeighbour(-1), className: "tool", title: "Result before (←)", "aria-label": "Result before" }),
       button("", { sign: "right", run: () => onNeighbour(1), className: "tool", title: "Next result (→)", "aria-label": "Next result" }),
+      this.#collectButton,
       button("Search from it", { sign: "search", run: onSearch, className: "tool worded", title: "Search from this lesion (Enter)" }),
       button("", { sign: "close", run: onClose, className: "tool", title: "Close (Esc)", "aria-label": "Close the result" }),
     );

@@ -113,9 +113,9 @@ function followUpRow(followUp, { openId, onOpen }) {
 
 /**
  * The heading above the hits with the time the service took; `doubt` tells why they may be the same patient's.
- * @param {SearchOut} result @param {string | null} doubt
+ * @param {SearchOut} result @param {string | null} doubt @param {HTMLElement} exports the ways out
  */
-export function hitsHeading(result, doubt) {
+export function hitsHeading(result, doubt, exports) {
   const { timing_ms: time, index } = result;
   const searched = index.lesions === undefined ? "" : `${plural(index.lesions, "lesion")} searched`;
   const heading = make(
@@ -123,6 +123,7 @@ export function hitsHeading(result, doubt) {
     { className: "section-heading" },
     make("h2", { textContent: doubt === null ? "Similar lesions of other patients" : "Similar lesions" }),
     make("span", { className: "faint number", textContent: `${time.total.toFixed(0)} ms`, title: searched }),
+    exports,
   );
   return doubt === null ? [heading] : [heading, make("p", { className: "doubt", textContent: doubt })];
 }

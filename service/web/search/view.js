@@ -39,6 +39,7 @@ export class SearchView {
     });
     this.answers = new Answers({
       onFilter: (patch) => change({ ...patch, open: null, k: null }),
+      queryPicture: () => this.query.asPicture(),
       onTag: (term) => change({ where: [this.#params.where, `tag="${term}"`].filter(Boolean).join(" and "), open: null, k: null }),
       onOpen: (open) => change({ open: open === this.#params.open ? null : open }),
       onPatient: () => go("patient", { id: this.answers.patient ?? this.#params.patient }),
@@ -58,6 +59,7 @@ export class SearchView {
       },
     });
     this.result = new ResultPane({
+      queryName: () => this.query.asPicture().name,
       onNeighbour: (step) => this.#openNeighbour(step),
       onSearch: () => this.#enter(),
       onClose: () => this.#close(),
@@ -84,6 +86,7 @@ export class SearchView {
       { keys: ["d"], words: "Let the detector propose lesions", run: () => this.#detect() },
       { keys: ["ArrowLeft"], shown: ["←"], words: "Result before", run: () => this.#openNeighbour(-1) },
       { keys: ["ArrowRight"], shown: ["→"], words: "Next result", run: () => this.#openNeighbour(1) },
+      { keys: ["a"], words: "Collect the open result in the case basket", run: () => this.result.collect() },
       { keys: ["Escape"], shown: ["Esc"], words: "Close the result", run: () => this.#close() },
       { keys: ["Enter"], words: "Search from the open result, or with the detector's best", run: () => this.#enter() },
       { keys: ["/"], words: "Filter", run: () => this.answers.filters.focus() },
