@@ -26,7 +26,7 @@ from service.pacs.client import StudyEntry
 from service.pacs.errors import PacsError
 from service.pacs.patient import PatientInPacs
 from service.pacs.proposals import QueryPlace, propose_at
-from service.pacs.reports.marks import ReportedMark, marks_of
+from service.pacs.reports.stored import StoredMark, stored_marks
 from service.pacs.series import PacsReference, PacsSeries, read_slab
 
 MOST_MARKS = 60
@@ -119,7 +119,8 @@ class FollowUpFinder:
         """The lesions of the query's own study that are known, and those of the other studies."""
         case = self._indexed()
         others = self._patient.others(series.study)
-        marks, notes = self._marks([series.study, *others])
+        marks, notes = stored_marks(self._patient, [series.study, *others])
+        marks = marks[:MOST_MARKS]
         found: list[PacsLesion] = []
         studies: list[StudyInPacs] = []
         for study in [series.study, *others]:
@@ -154,27 +155,7 @@ class FollowUpFinder:
         nodes = [_dated(node, days.get(node.lesion.study_id)) for node in case.nodes]
         return PatientCase(nodes, case.known)
 
-    def _marks(self, studies: Sequence[StudyEntry]) -> tuple[list[ReportedMark], dict[str, str]]:
-        """The marks of all stored reports, the newest word on a lesion of an image last."""
-        marks: dict[tuple[str, str | None, tuple[int, ...]], ReportedMark] = {}
-        notes: dict[str, str] = {}
-        pacs = self._patient.pacs
-        for study in studies:
-            for entry in pacs.series_of(study.study_uid, "SR"):
-                try:
-                    reports = [
-                        pacs.retrieve(entry, uid, patient_id=self._patient.own_id)
-                        for uid in pacs.instance_uids(entry)
-                    ]
-                except PacsError as trouble:
-                    notes[study.study_uid] = f"a report could not be read: {trouble}"
-                    continue
-                for mark in (mark for report in reports for mark in marks_of(report)):
-                    corners = tuple(round(edge) for edge in mark.box.to_list())
-                    marks[mark.sop_uid, mark.track_uid, corners] = mark
-        return list(marks.values())[:MOST_MARKS], notes
-
-    def _reported(self, marks: Sequence[ReportedMark]) -> list[PacsLesion]:
+    def _reported(self, marks: Sequence[StoredMark]) -> list[PacsLesion]:
         lesions = []
         for mark in marks:
             series = self._patient.by_uids(mark.study_uid, mark.series_uid)

@@ -28,17 +28,3 @@ FINDING_SITES: Mapping[LesionType, Code] = {
     LesionType.PELVIS: Code("816092008", "SCT", "Pelvis"),
 }
 """Finding site of each lesion type; an unknown type has none."""
-
-LONG_NAMES = frozenset({"103339001", "G-A185", "410668003", "G-D7FE"})
-"""Concepts that writers give to a long diameter: long axis and length, in SCT and the older SRT."""
-
-SHORT_NAMES = frozenset({"103340004", "G-A186"})
-"""Concepts of a short diameter: short axis."""
-
-
-def lesion_type_of(code_value: str) -> LesionType:
-    """The lesion type of a finding site's code, unknown where it is none of the table's."""
-    for lesion_type, code in FINDING_SITES.items():
-        if code.value == code_value:
-            return lesion_type
-    return LesionType.UNKNOWN

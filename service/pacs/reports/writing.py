@@ -24,6 +24,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from retrieval.lesion import Box, LesionSearchError, LesionType, Recist
+from retrieval.sources.marks.content.report_group import PIXEL_CENTRE
 from service.pacs.reports import codes
 
 DEVICE_UID = "2.25.232569121898527054193324816377826306503"
@@ -33,9 +34,6 @@ NOTICE = (
     "treatment. Verify every measurement and match."
 )
 SERIES_NUMBER = 9900
-PIXEL_CENTRE = 0.5
-"""The centre of the top-left pixel in the coordinates of a report."""
-
 _INHERITED = {
     "PatientID": "",
     "PatientName": "",

@@ -11,11 +11,12 @@ from pydicom.dataset import Dataset
 from retrieval.detection.proposals import Proposal
 from retrieval.image import Slab
 from retrieval.lesion import Box
+from retrieval.sources.marks.mark import LengthRole
+from retrieval.sources.marks.reading import read_marks
 from retrieval.tracking.states import FollowUpState
 from service.deid.pseudonyms import PseudonymKey
 from service.engine.query import LesionQuery
 from service.pacs.indexing import index_lesion
-from service.pacs.reports.marks import marks_of
 from service.pacs.reports.tracks import report_of_patient, report_of_query
 from service.pacs.search import search_pacs
 from service.pacs.series import find_series, read_slab
@@ -101,7 +102,7 @@ def test_follow_ups_come_from_stored_reports_and_are_reported_in_turn(
     for track, mark in some(phantom[2]):
         made = report_of_query(search_pacs(engine, client, mark.query))
         client.store(made.datasets)
-        uids[track] = marks_of(made.datasets[0])[0].track_uid
+        uids[track] = next(read_marks(made.datasets[0])).tracking_uid
     matched = 0
     for track, mark in some(phantom[4]):
         answer = search_pacs(engine, client, mark.query)
@@ -124,10 +125,11 @@ def _check_report(made, marks, uid, tmp_path):
     (report,) = made.datasets
     assert made.measurements == 2
     assert report.StudyInstanceUID == marks[1].labels.study_uid
-    read = marks_of(report)
-    assert {mark.track_uid for mark in read} == {uid}
-    assert [mark.sop_uid for mark in read] == [mark.reference.sop_uid for mark in marks]
-    assert [mark.long_mm for mark in read] == pytest.approx([mark.long_mm for mark in marks])
+    read = list(read_marks(report))
+    assert {mark.tracking_uid for mark in read} == {uid}
+    assert [mark.image.sop_uid for mark in read] == [mark.reference.sop_uid for mark in marks]
+    stated = [mark.stated_mm(LengthRole.LONG) for mark in read]
+    assert stated == pytest.approx([mark.long_mm for mark in marks])
     path = tmp_path / "report.dcm"
     report.save_as(path, enforce_file_format=True)
     assert uid in dumped(path)

@@ -12,8 +12,13 @@ import pytest
 from pydicom.sr.codedict import codes as dictionary
 
 from retrieval.lesion import Box, LesionType, Recist
+from retrieval.sources.marks.mark import Mark
+from retrieval.sources.marks.meaning.judging import judge_marks
+from retrieval.sources.marks.planes import PlaneIndex
+from retrieval.sources.marks.reading import read_marks
+from retrieval.sources.marks.verdicts import Refusal, Verdict
 from service.pacs.reports import codes
-from service.pacs.reports.marks import marks_of
+from service.pacs.reports.stored import stored_mark
 from service.pacs.reports.writing import (
     Measured,
     MeasuredTrack,
@@ -47,6 +52,13 @@ def measured(study, day, **changes):
         "short_mm": short_mm,
     }
     return Measured(**{**fields, **changes})
+
+
+def marks_of(report, *headers):
+    """What the product reads back, on the images of the headers."""
+    marks = [one for one in read_marks(report) if isinstance(one, Mark)]
+    judged = judge_marks(marks, PlaneIndex.of(headers))
+    return [mark for mark in map(stored_mark, judged) if mark is not None]
 
 
 @pytest.fixture
@@ -105,7 +117,7 @@ def test_highdicom_reads_the_same_numbers(track, tmp_path):
 
 def test_our_reader_gets_back_what_was_written(track):
     (report,) = reports_of([track])
-    earlier, latest = marks_of(report)
+    earlier, latest = marks_of(report, *(one.header for one in track.lesions))
     assert latest.recist == RECIST
     assert latest.box == earlier.box == RECIST.box()
     assert earlier.recist is None
@@ -141,7 +153,7 @@ def test_one_report_for_each_latest_study(track, tmp_path):
 def test_every_lesion_type_has_its_site(lesion_type, tmp_path):
     one = measured("one", date(2020, 1, 1), lesion_type=lesion_type)
     (report,) = reports_of([MeasuredTrack("T1", track_uid(one), (one,))])
-    (mark,) = marks_of(report)
+    (mark,) = marks_of(report, one.header)
     assert mark.lesion_type is lesion_type
 
 
@@ -158,14 +170,19 @@ def test_the_long_axis_is_the_longer_line_whichever_was_drawn_first():
     swapped = Recist((*RECIST.points[2:], *RECIST.points[:2]))
     one = measured("one", date(2020, 1, 1), recist=swapped)
     (report,) = reports_of([MeasuredTrack("T1", track_uid(one), (one,))])
-    (mark,) = marks_of(report)
+    (mark,) = marks_of(report, one.header)
     assert mark.recist == RECIST
 
 
-def test_a_report_of_another_image_or_without_coordinates_is_left_out(track):
+def test_marks_whose_image_is_missing_and_a_report_without_marks_are_told(track):
     (report,) = reports_of([track])
-    del report.PertinentOtherEvidenceSequence
-    (mark,) = marks_of(report)
+    latest = track.lesions[0].header
+    (mark,) = marks_of(report, latest)
     assert mark.study_uid == report.StudyInstanceUID
+    marks = [one for one in read_marks(report) if isinstance(one, Mark)]
+    verdicts = {one.verdict for one in judge_marks(marks, PlaneIndex.of([latest]))}
+    assert verdicts == {Verdict.KEPT, Verdict.NO_IMAGE}
     report.ContentSequence = []
-    assert marks_of(report) == []
+    (refusal,) = read_marks(report)
+    assert isinstance(refusal, Refusal)
+    assert refusal.verdict is Verdict.NOT_A_CARRIER
