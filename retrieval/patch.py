@@ -140,6 +140,9 @@ class _PlaneSampler:
         x1, x2 = self._columns.to_patch(box.x1), self._columns.to_patch(box.x2)
         y1, y2 = self._rows.to_patch(box.y1), self._rows.to_patch(box.y2)
         self.box = Box(x1, y1, x2, y2)
+        # Alike on every slice, and slower to make than to use.
+        self._row_weights = self._rows.weights(slab.rows)
+        self._column_weights = self._columns.weights(slab.columns)
 
     def sample(self, position: int) -> NDArray[np.float32]:
         if position not in self._done:
@@ -147,8 +150,8 @@ class _PlaneSampler:
         return self._done[position]
 
     def _resample(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        rows, row_weights = self._rows.weights(pixels.shape[0])
-        columns, column_weights = self._columns.weights(pixels.shape[1])
+        rows, row_weights = self._row_weights
+        columns, column_weights = self._column_weights
         intensity = self._slab.intensity
         padding = np.float32(intensity.padding)
         above_air = np.clip(pixels[rows, columns], intensity.low, intensity.high) - padding

@@ -28,6 +28,7 @@ COMMANDS = {
     "follow": "service.commands.follow",
     "forecast": "service.commands.forecast",
     "tag": "service.commands.tag",
+    "measure": "service.commands.measure",
     "evaluate": "service.commands.evaluation.evaluate",
     "train": "service.commands.models.train",
     "fit-matcher": "service.commands.models.fit_matcher",

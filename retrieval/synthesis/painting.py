@@ -26,6 +26,19 @@ Planes = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class PaintedLesion:
+    """Slices with one more lesion in them.
+
+    Attributes:
+        hu: (slices, rows, columns).
+        coverage: of the same shape, how much of each pixel is lesion, in [0, 1].
+    """
+
+    hu: Planes
+    coverage: Planes
+
+
+@dataclass(frozen=True)
 class _Site:
     """Where a lesion goes, and what it is to be."""
 
@@ -60,6 +73,21 @@ def paint_lesion(
     Returns:
         None where no place of even tissue was found.
     """
+    painted = paint_covered(hu, body, rng, mm_px=mm_px, slice_interval_mm=slice_interval_mm)
+    if painted is None:
+        return None
+    return painted.hu, _box(painted.coverage[len(hu) // 2], mm_px)
+
+
+def paint_covered(
+    hu: Planes,
+    body: NDArray[np.bool_],
+    rng: np.random.Generator,
+    *,
+    mm_px: float,
+    slice_interval_mm: float,
+) -> PaintedLesion | None:
+    """As ``paint_lesion``, with how much of each pixel the lesion covers, on every slice."""
     site = _find_site(hu[len(hu) // 2], body, rng, mm_px=mm_px)
     if site is None:
         return None
@@ -82,9 +110,10 @@ def paint_lesion(
         return None
     fill = _filling(window, covers[middle], site, rng)
     cover = np.stack(covers)
-    painted = hu.copy()
+    painted, coverage = hu.copy(), np.zeros(hu.shape, np.float32)
     painted[:, rows, columns] = window * (1 - cover) + fill * cover
-    return painted, _box(covers[middle], (columns.start, rows.start), mm_px)
+    coverage[:, rows, columns] = cover
+    return PaintedLesion(painted, coverage)
 
 
 def _find_site(
@@ -148,9 +177,9 @@ def _filling(
     return np.asarray(inside + texture + grain, np.float32)
 
 
-def _box(cover: NDArray[np.float32], origin: tuple[int, int], mm_px: float) -> Box:
-    held_rows = np.flatnonzero((cover > 0.5).any(axis=1)) + origin[1]
-    held_columns = np.flatnonzero((cover > 0.5).any(axis=0)) + origin[0]
+def _box(cover: NDArray[np.float32], mm_px: float) -> Box:
+    held_rows = np.flatnonzero((cover > 0.5).any(axis=1))
+    held_columns = np.flatnonzero((cover > 0.5).any(axis=0))
     extent = Box(
         held_columns[0] - 0.5, held_rows[0] - 0.5, held_columns[-1] + 0.5, held_rows[-1] + 0.5
     )

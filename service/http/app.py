@@ -20,6 +20,7 @@ from service.http.routes.forecast import forecast_router
 from service.http.routes.health import health_router
 from service.http.routes.lesions import lesion_router
 from service.http.routes.map import map_router
+from service.http.routes.measure import measure_router
 from service.http.routes.pacs import install_dicomweb
 from service.http.routes.page import WEB_FOLDER, page_router
 from service.http.routes.search import router
@@ -38,6 +39,7 @@ ROUTERS = (
     lesion_router,
     follow_router,
     forecast_router,
+    measure_router,
     track_router,
     upload_router,
     viewer_router,

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.figures.vocabulary import vocabulary
 from service.http.examples.growth import forecast_example
+from service.http.schemas.measuring import MEASURE_EXAMPLE
 
 LESION: dict[str, Any] = {
     "lesion_id": "000123_02_01_109_x226_y204",
@@ -280,6 +281,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "warnings": [],
         "accepted": None,
     },
+    "MeasureOut": MEASURE_EXAMPLE,
     "Health": {"status": "ready", "lesions": 32735},
     "Problem": {
         "type": "about:blank",

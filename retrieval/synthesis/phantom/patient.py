@@ -50,6 +50,22 @@ class PhantomPatient:
 
 
 @dataclass(frozen=True)
+class LesionStack:
+    """A lesion of a phantom on neighbouring slices, with the truth of every pixel.
+
+    Attributes:
+        hu: (slices, rows, columns) as scanned, the first slice nearest to the head.
+        coverage: of the same shape, how much of each pixel is visible lesion, in [0, 1].
+        key_slice: position of the slice that was marked.
+    """
+
+    row: ArchiveRow
+    hu: NDArray[np.float32]
+    coverage: NDArray[np.float32]
+    key_slice: int
+
+
+@dataclass(frozen=True)
 class _Sighting:
     """A lesion on the key slice of one study."""
 
@@ -71,6 +87,12 @@ def make_patient(config: PhantomConfig, number: int) -> PhantomPatient:
         f"phantom patient {number} of seed {config.seed} has no visible lesion after {ATTEMPTS} "
         "attempts: choose larger images or another seed"
     )
+
+
+def lesion_stacks(config: PhantomConfig, number: int, *, most: int) -> list[LesionStack]:
+    """Up to ``most`` marked lesions of a patient with their masks; none if nothing is visible."""
+    studies = _Studies(config, number, 0)
+    return [studies.stack(sighting) for sighting in studies.sightings()[:most]]
 
 
 class _Studies:
@@ -118,6 +140,21 @@ class _Studies:
                 for sighting, extent in zip(here, ranges, strict=True)
             )
         return PhantomPatient(self._number, tuple(images), tuple(lesions))
+
+    def stack(self, sighting: _Sighting) -> LesionStack:
+        """The lesion of a sighting on every slice within the configured depth."""
+        half = max(round(self._config.half_depth_mm / self._taken[sighting.study].interval_mm), 1)
+        first = max(sighting.key_slice - half, 1)
+        run = list(range(first, sighting.key_slice + half + 1))
+        hu = self._scan(sighting.study, run).astype(np.float32)
+        coverage = np.zeros(hu.shape, np.float32)
+        for plane, index in zip(coverage, run, strict=True):
+            trace = self._paint(sighting.study, index).traces.get(sighting.tracked.track)
+            if trace is not None:
+                plane[trace.window] = trace.coverage
+        extent = (run[0], run[-1])
+        row = self._marked(sighting, extent).row
+        return LesionStack(row, hu, coverage, sighting.key_slice - first)
 
     def _sight(self, tracked: TrackedLesion, seen: Appearance, study: int) -> _Sighting | None:
         key_slice, whole = self._key_slice(tracked, seen, study)

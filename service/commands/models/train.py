@@ -1,4 +1,4 @@
-"""``lesion-search train``: one command from images to an encoder, a detector or a position file."""
+"""``lesion-search train``: one command from images to a model, each in a file of its own."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command()(encoder)
     group.command()(detector)
     group.command()(position)
+    group.command()(segmentation)
     app.add_typer(group, name="train")
 
 
@@ -145,6 +146,49 @@ def position(
         "slices": trained.slices,
     }
     _tell(facts, out, title="Trained body position network", as_json=as_json)
+
+
+def segmentation(
+    out: RunOption,
+    nodules: Annotated[
+        Path | None, typer.Option(help="The folder of lung nodules with masks (LIDC-IDRI).")
+    ] = None,
+    sarcomas: Annotated[
+        Path | None, typer.Option(help="The folder of soft-tissue sarcomas with masks.")
+    ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--source",
+            help="A folder of whole series to paint lesions into: index.csv and 16-bit PNGs "
+            "(HU + 32768). Repeatable.",
+        ),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="A bundled recipe (small) or a TOML file.")] = "small",
+    change: ChangesOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train the mask network on lesions with masks, painted lesions and phantoms.
+
+    Run again with the same options after an interruption, it goes on from the last checkpoint.
+    """
+    from retrieval.segmentation.learning.recipe import load_mask_recipe
+    from retrieval.segmentation.learning.train import MaskSources, train_segmentation
+    from retrieval.training.loop import Reports
+
+    chosen = load_mask_recipe(recipe, _changes(change))
+    sources = MaskSources(nodules, sarcomas, tuple(source or ()))
+    with progress_bar("phantoms made") as making, progress_bar("steps") as stepping:
+        reports = Reports(making, lambda done, total, _: stepping(done, total))
+        trained = train_segmentation(sources, chosen, out, reports=reports)
+    facts = {
+        "segmentation": str(trained.path),
+        "fingerprint": trained.fingerprint,
+        "recipe": chosen.name,
+        "steps": trained.steps,
+        "lesions": dict(trained.lesions),
+    }
+    _tell(facts, out, title="Trained mask network", as_json=as_json)
 
 
 def _opened(archives: list[Path]) -> list[Archive]:

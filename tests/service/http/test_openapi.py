@@ -37,6 +37,7 @@ DESIGN = {
     "/v1/patients": {"get"},
     "/v1/vocabulary": {"get"},
     "/v1/follow": {"post"},
+    "/v1/measure": {"post"},
     "/v1/lesions/{lesion_id}/forecast": {"get"},
     "/v1/similarity": {"get"},
 }
@@ -47,6 +48,7 @@ MODULES = (
     "detection",
     "vocabulary",
     "following",
+    "measuring",
     "forecast",
     "similarity",
 )

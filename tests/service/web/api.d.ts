@@ -43,6 +43,18 @@ interface CoverageOut {
   z: (number)[] | null;
 }
 
+interface DetectForm {
+  all?: boolean;
+  assume_hu?: boolean;
+  file?: string | null;
+  files?: (string)[];
+  grid?: Grid;
+  key_slice_index?: number | null;
+  series?: string | null;
+  spacing?: string | null;
+  upload_id?: string | null;
+}
+
 interface DetectOut {
   candidates: (CandidateOut)[];
   detector: DetectorOut;
@@ -72,6 +84,13 @@ interface EncoderOut {
   name: string;
 }
 
+interface EstimateOut {
+  interval_50: (any)[] | null;
+  interval_90: (any)[] | null;
+  unit: "mm" | "mm2" | "mm3" | "HU";
+  value: number;
+}
+
 interface ExpectedOut {
   error: (number)[];
   location: (number)[];
@@ -96,6 +115,11 @@ interface FindingOut {
   score: number;
   similarity: number;
   terms: Record<string, any>;
+}
+
+interface FlagOut {
+  name: string;
+  text: string;
 }
 
 interface FollowForm {
@@ -206,17 +230,6 @@ interface IdentityOut {
   study_id: string | null;
 }
 
-interface ImageForm {
-  assume_hu?: boolean;
-  file?: string | null;
-  files?: (string)[];
-  grid?: Grid;
-  key_slice_index?: number | null;
-  series?: string | null;
-  spacing?: string | null;
-  upload_id?: string | null;
-}
-
 interface LesionForm {
   assume_hu?: boolean;
   box?: string | null;
@@ -281,12 +294,22 @@ interface LineOut {
   tone: "sure" | "new" | "absent" | "joint" | "doubt" | "unknown";
 }
 
+interface LinesOut {
+  long: (any)[];
+  short: (any)[];
+}
+
 interface LinkOut {
   earlier: string;
   later: string;
   score: number;
   state: "confirmed" | "matched" | "uncertain" | "merged" | "split";
   terms: MatchTermsOut;
+}
+
+interface LongestSliceOut {
+  long_mm: number;
+  slice_index: number;
 }
 
 interface MapOut {
@@ -305,6 +328,14 @@ interface MapPoint {
 }
 
 type MarkPolicy = "recorded" | "complete" | "incomplete";
+
+interface MarkedSizeOut {
+  long_mm: number;
+  recist: LinesOut;
+  short_mm: number;
+  volume_mm3: RecistVolumeOut;
+  who_mm2: number;
+}
 
 interface MarksIn {
   complete: boolean;
@@ -341,6 +372,43 @@ interface MatchTermsOut {
   similarity: number;
 }
 
+interface MeasureForm {
+  assume_hu?: boolean;
+  box?: string | null;
+  file?: string | null;
+  files?: (string)[];
+  grid?: Grid;
+  in_3d?: boolean;
+  key_slice_index?: number | null;
+  point?: string | null;
+  recist?: string | null;
+  series?: string | null;
+  spacing?: string | null;
+  upload_id?: string | null;
+}
+
+interface MeasureOut {
+  asked: "recist" | "box" | "point";
+  box: (any)[];
+  contours: (OutlineOut)[];
+  convention: string;
+  ends: (any)[];
+  estimated: boolean;
+  flags: (FlagOut)[];
+  grid: "file" | "display";
+  in_3d: boolean;
+  key_slice_index: number;
+  longest_slice: LongestSliceOut;
+  marked: MarkedSizeOut | null;
+  measurements: Record<string, EstimateOut>;
+  method: "network" | "ellipse";
+  notice: string;
+  recist: LinesOut;
+  slices: (any)[];
+  timing_ms: Record<string, number>;
+  warnings: (string)[];
+}
+
 interface NeighbourCaseOut {
   change_pct: number;
   course: (NeighbourPointOut)[];
@@ -365,6 +433,11 @@ interface NeighboursOut {
   cases: (NeighbourCaseOut)[];
   count: number;
   effective: number;
+}
+
+interface OutlineOut {
+  paths: (((any)[])[])[];
+  slice_index: number;
 }
 
 interface OutlookOut {
@@ -477,6 +550,16 @@ interface Problem {
   status: number;
   title: string;
   type: string;
+}
+
+interface RecistVolumeOut {
+  factor: number;
+  interval_50: (any)[] | null;
+  interval_90: (any)[] | null;
+  log_sd: number;
+  text: string;
+  unit: "mm" | "mm2" | "mm3" | "HU";
+  value: number;
 }
 
 interface RecognisedOut {

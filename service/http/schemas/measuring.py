@@ -1,0 +1,151 @@
+"""The JSON of a measured lesion as pydantic models, shown in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+Point = tuple[float, float]
+
+
+class EstimateOut(BaseModel):
+    """A measured value; intervals are null where the mask is the mark's ellipse."""
+
+    value: float
+    interval_50: Point | None = Field(description="half of all lesions lie within")
+    interval_90: Point | None = Field(description="nine of ten lesions lie within")
+    unit: Literal["mm", "mm2", "mm3", "HU"]
+
+
+class RecistVolumeOut(EstimateOut):
+    """The volume that two lines alone speak for, with its factor."""
+
+    factor: float = Field(description="over pi/6 x long x short^2")
+    log_sd: float = Field(description="standard deviation of the logarithm of that factor")
+    text: str
+
+
+class LinesOut(BaseModel):
+    """Two lines by their end points."""
+
+    long: tuple[Point, Point]
+    short: tuple[Point, Point]
+
+
+class MarkedSizeOut(BaseModel):
+    """What the RECIST mark that was given says; it is never replaced."""
+
+    recist: LinesOut
+    long_mm: float
+    short_mm: float
+    who_mm2: float
+    volume_mm3: RecistVolumeOut
+
+
+class LongestSliceOut(BaseModel):
+    """The slice with the longest diameter."""
+
+    slice_index: int
+    long_mm: float
+
+
+class OutlineOut(BaseModel):
+    """The outline on one slice: closed paths of points (x, y)."""
+
+    slice_index: int
+    paths: list[list[Point]]
+
+
+class FlagOut(BaseModel):
+    """What a reader should know of the measurement."""
+
+    name: str
+    text: str
+
+
+class MeasureOut(BaseModel):
+    """One lesion measured from a mark."""
+
+    notice: str
+    grid: Literal["file", "display"] = Field(description="what points, boxes and slices are in")
+    asked: Literal["recist", "box", "point"]
+    method: Literal["network", "ellipse"] = Field(
+        description="what the mask is; the mark's ellipse where the network's was empty or leaked"
+    )
+    estimated: bool
+    in_3d: bool
+    key_slice_index: int
+    slices: tuple[int, int] = Field(description="first and last slice of the mask")
+    box: tuple[float, float, float, float] = Field(description="of the mask on the key slice")
+    recist: LinesOut = Field(description="the measured lines on the key slice")
+    convention: str
+    measurements: dict[str, EstimateOut] = Field(
+        description="long_mm, short_mm, who_mm2, area_mm2, volume_mm3 (in 3D), mean_hu, sd_hu"
+    )
+    longest_slice: LongestSliceOut
+    marked: MarkedSizeOut | None
+    contours: list[OutlineOut]
+    ends: tuple[str, str] = Field(description="why the mask ends towards the feet and the head")
+    flags: list[FlagOut]
+    warnings: list[str]
+    timing_ms: dict[str, float]
+
+
+MEASURE_EXAMPLE: dict[str, Any] = {
+    "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
+    "grid": "file",
+    "asked": "recist",
+    "method": "network",
+    "estimated": True,
+    "in_3d": True,
+    "key_slice_index": 109,
+    "slices": [107, 111],
+    "box": [214.5, 191.5, 239.5, 217.5],
+    "recist": {
+        "long": [[216.1, 194.0], [237.7, 214.9]],
+        "short": [[234.0, 195.2], [220.4, 209.3]],
+    },
+    "convention": "edge to edge: the outline runs half way between the last pixel inside and the "
+    "first outside",
+    "measurements": {
+        "long_mm": {
+            "value": 18.1,
+            "interval_50": [17.4, 19.0],
+            "interval_90": [16.0, 20.9],
+            "unit": "mm",
+        },
+        "volume_mm3": {
+            "value": 2210.0,
+            "interval_50": [1980.0, 2460.0],
+            "interval_90": [1560.0, 3050.0],
+            "unit": "mm3",
+        },
+    },
+    "longest_slice": {"slice_index": 109, "long_mm": 18.1},
+    "marked": {
+        "recist": {
+            "long": [[215.0, 193.0], [238.0, 216.0]],
+            "short": [[234.0, 195.0], [220.0, 209.0]],
+        },
+        "long_mm": 18.4,
+        "short_mm": 14.1,
+        "who_mm2": 259.4,
+        "volume_mm3": {
+            "value": 3409.0,
+            "interval_50": [2259.0, 5144.0],
+            "interval_90": [1250.0, 9299.0],
+            "unit": "mm3",
+            "factor": 1.78,
+            "log_sd": 0.61,
+            "text": "pi/6 x long x short^2 x 1.78 from the two lines alone; 90 % of lesions lie "
+            "between 1250 and 9299 mm3",
+        },
+    },
+    "contours": [{"slice_index": 109, "paths": [[[216.0, 194.0], [238.0, 215.0], [216.0, 194.0]]]}],
+    "ends": ["the lesion ended", "the lesion ended"],
+    "flags": [],
+    "warnings": [],
+    "timing_ms": {"read": 6.1, "measure": 84.0},
+}
+"""Shown in OpenAPI."""
