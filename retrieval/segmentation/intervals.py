@@ -29,12 +29,12 @@ LOGARITHMIC = {"long_mm": 1.0, "short_mm": 1.0, "who_mm2": 2.0, "area_mm2": 2.0,
 LEAST_HU = 3.0
 
 
-class CalibrationError(LesionSearchError):
+class MeasureCalibrationError(LesionSearchError):
     """A file of calibrated intervals that cannot be read."""
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeasuredValue:
     """A measured value with its 50 and 90 % intervals."""
 
     value: float
@@ -51,7 +51,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class MeasureCalibration:
     """Quantiles of scaled errors by kind of prompt and by measure.
 
     Attributes:
@@ -67,7 +67,7 @@ class Calibration:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
-        """From a JSON file, or the bundled one; raises CalibrationError."""
+        """From a JSON file, or the bundled one; raises MeasureCalibrationError."""
         path = path or Path(str(files("retrieval.weights"))) / "segmentation.json"
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
@@ -77,14 +77,14 @@ class Calibration:
             }
             first, second = (float(one) for one in fields["reader_long"])
         except (OSError, KeyError, TypeError, ValueError) as wrong:
-            raise CalibrationError(
+            raise MeasureCalibrationError(
                 f"calibration {path} cannot be read ({wrong}): copy it again"
             ) from None
         return cls(quantiles, (first, second), fields.get("fitted_on", {}))
 
     def estimate(
         self, kind: str, measure: str, values: tuple[float, float, float], least: Least
-    ) -> Estimate:
+    ) -> MeasuredValue:
         """A measure with its intervals.
 
         Args:
@@ -96,19 +96,19 @@ class Calibration:
         four = self.quantiles.get(kind, {}).get(measure)
         value = values[1]
         if four is None or (measure in LOGARITHMIC and value <= 0):
-            return Estimate(value, None, None)
+            return MeasuredValue(value, None, None)
         scale = scale_of(measure, values, least.length_share)
         offsets = [quantile * scale for quantile in four]
         if measure not in LOGARITHMIC:
             low, lower, upper, high = (value + offset for offset in offsets)
-            return Estimate(value, (lower, upper), (low, high))
+            return MeasuredValue(value, (lower, upper), (low, high))
         power = LOGARITHMIC[measure]
         if least.outside_lung:
             half, wide = (power * one for one in self.reader_long)
             offsets[0], offsets[3] = min(offsets[0], -wide), max(offsets[3], wide)
             offsets[1], offsets[2] = min(offsets[1], -half), max(offsets[2], half)
         low, lower, upper, high = (value * math.exp(offset) for offset in offsets)
-        return Estimate(value, (lower, upper), (low, high))
+        return MeasuredValue(value, (lower, upper), (low, high))
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,9 @@ def scale_of(measure: str, values: tuple[float, float, float], length_share: flo
 
 
 @cache
-def bundled_calibration() -> Calibration:
+def bundled_calibration() -> MeasureCalibration:
     """The calibration of the bundled network, read once."""
-    return Calibration.load()
+    return MeasureCalibration.load()
 
 
 def _four(values: Any) -> tuple[float, float, float, float]:

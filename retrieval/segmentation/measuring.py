@@ -23,7 +23,7 @@ from retrieval.segmentation.checks import (
     volume_flags,
 )
 from retrieval.segmentation.diameters import Diameters, EmptyMaskError, diameters_of
-from retrieval.segmentation.intervals import LEVELS, Calibration, Estimate, Least
+from retrieval.segmentation.intervals import LEVELS, Least, MeasureCalibration, MeasuredValue
 from retrieval.segmentation.masks import about_prompt, ellipsoid, filled
 from retrieval.segmentation.prompt import Prompt, PromptKind
 from retrieval.segmentation.propagation import LesionProbability, Stop, propagate
@@ -59,7 +59,7 @@ class MarkedSize:
     recist: Recist
     long_mm: float
     short_mm: float
-    volume_mm3: Estimate
+    volume_mm3: MeasuredValue
     factor: float = RECIST_VOLUME_FACTOR
     log_sd: float = RECIST_VOLUME_LOG_SD
 
@@ -88,7 +88,7 @@ class LesionMeasurement:
     lesion: LesionProbability
     diameters: Diameters
     longest: tuple[int, float]
-    values: Mapping[str, Estimate]
+    values: Mapping[str, MeasuredValue]
     flags: tuple[Flag, ...]
     marked: MarkedSize | None
 
@@ -106,23 +106,23 @@ class LesionMeasurement:
 
 
 @dataclass(frozen=True)
-class Mark:
+class GivenMark:
     """What a reader gave: a prompt, and the RECIST mark where it was one."""
 
     prompt: Prompt
     recist: Recist | None = None
 
     @classmethod
-    def of_recist(cls, recist: Recist, spacing_mm_px: tuple[float, float]) -> Mark:
+    def of_recist(cls, recist: Recist, spacing_mm_px: tuple[float, float]) -> GivenMark:
         """The mark of two lines; raises PromptError."""
         return cls(Prompt.from_recist(recist, spacing_mm_px), recist)
 
 
 def measure(
     segmenter: LesionSegmenter,
-    calibration: Calibration,
+    calibration: MeasureCalibration,
     slab: Slab,
-    mark: Mark,
+    mark: GivenMark,
     *,
     in_3d: bool = True,
 ) -> LesionMeasurement:
@@ -166,7 +166,7 @@ def measure(
     values = {
         name: calibration.estimate(kind, name, three, least)
         if method is Method.NETWORK
-        else Estimate(three[1], None, None)
+        else MeasuredValue(three[1], None, None)
         for name, three in taken.all().items()
     }
     return LesionMeasurement(
@@ -191,7 +191,7 @@ def marked_size(recist: Recist, spacing_mm_px: tuple[float, float]) -> MarkedSiz
         (value * math.exp(-z * RECIST_VOLUME_LOG_SD), value * math.exp(z * RECIST_VOLUME_LOG_SD))
         for z in (NORMAL_50, NORMAL_90)
     )
-    return MarkedSize(recist, long_mm, short_mm, Estimate(value, half, wide))
+    return MarkedSize(recist, long_mm, short_mm, MeasuredValue(value, half, wide))
 
 
 def _followed(

@@ -6,7 +6,7 @@ from functools import cache
 
 from retrieval.image import Slab
 from retrieval.segmentation.intervals import bundled_calibration
-from retrieval.segmentation.measuring import LesionMeasurement, Mark, measure
+from retrieval.segmentation.measuring import GivenMark, LesionMeasurement, measure
 from retrieval.segmentation.prompt import Prompt
 from retrieval.segmentation.segmenter import LesionSegmenter
 from service.engine.query import LesionQuery, QueryError
@@ -48,23 +48,23 @@ def measure_marked(
     return measure(_segmenter(), bundled_calibration(), slab, mark, in_3d=in_3d)
 
 
-def _mark(query: LesionQuery, slab: Slab, engine: SearchEngine | None) -> Mark:
+def _mark(query: LesionQuery, slab: Slab, engine: SearchEngine | None) -> GivenMark:
     """The mark in the display grid; ``query`` is in the file grid."""
     spacing, grid = slab.spacing_mm_px, slab.grid
     if query.recist is not None:
-        return Mark.of_recist(grid.to_display_recist(query.recist), spacing)
+        return GivenMark.of_recist(grid.to_display_recist(query.recist), spacing)
     if query.box is not None:
-        return Mark(Prompt.from_box(slab.display_box(query.box), spacing))
+        return GivenMark(Prompt.from_box(slab.display_box(query.box), spacing))
     if query.point is not None:
         point = grid.to_display_point(query.point)
-        return Mark(Prompt.from_point(point, side_mm=CLICK_SIDE_MM))
+        return GivenMark(Prompt.from_point(point, side_mm=CLICK_SIDE_MM))
     if engine is None:
         raise QueryError(
             "no lesion is marked: give its box as x1,y1,x2,y2, its RECIST mark as x1,y1,...,x4,y4 "
             "or a point x,y inside it, in pixels of the key slice"
         )
     box = chosen_candidate(engine.detect(slab), query).box
-    return Mark(Prompt.from_box(slab.display_box(box), spacing))
+    return GivenMark(Prompt.from_box(slab.display_box(box), spacing))
 
 
 @cache

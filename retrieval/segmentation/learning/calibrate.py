@@ -17,14 +17,14 @@ from retrieval.segmentation.diameters import diameters_of
 from retrieval.segmentation.intervals import (
     LOGARITHMIC,
     QUANTILES,
-    Calibration,
-    Estimate,
     Least,
+    MeasureCalibration,
+    MeasuredValue,
     scale_of,
 )
 from retrieval.segmentation.learning.example import MaskedLesion
 from retrieval.segmentation.learning.prompting import extent_box, jittered, point_inside
-from retrieval.segmentation.measuring import LesionMeasurement, Mark, Method, measure
+from retrieval.segmentation.measuring import GivenMark, LesionMeasurement, Method, measure
 from retrieval.segmentation.prompt import Prompt, PromptKind
 from retrieval.segmentation.segmenter import LesionSegmenter
 
@@ -34,7 +34,7 @@ READER_LONG = (0.089, 0.28)
 radiologist's long line differ by 0.134 of it on average."""
 
 
-class _Raw(Calibration):
+class _Raw(MeasureCalibration):
     """Gives the scale of errors in place of an interval."""
 
     def estimate(
@@ -43,10 +43,10 @@ class _Raw(Calibration):
         measure: str,
         values: tuple[float, float, float],
         least: Least,
-    ) -> Estimate:
+    ) -> MeasuredValue:
         """The value, with its scale for an interval."""
         scale = scale_of(measure, values, least.length_share)
-        return Estimate(values[1], (scale, scale), None)
+        return MeasuredValue(values[1], (scale, scale), None)
 
 
 def calibrate(
@@ -93,14 +93,14 @@ def calibrate(
 
 def marks_of(
     lesion: MaskedLesion, jitter_mm: float, rng: np.random.Generator
-) -> Iterator[tuple[PromptKind, Mark]]:
+) -> Iterator[tuple[PromptKind, GivenMark]]:
     """A RECIST mark, a box and a click on the lesion's key slice."""
     key, spacing = lesion.slab.key_slice, lesion.slab.spacing_mm_px
     mark = jittered(lesion.mark_on(key), jitter_mm, spacing, rng)
-    yield PromptKind.RECIST, Mark.of_recist(mark, spacing)
-    yield PromptKind.BOX, Mark(Prompt.from_box(extent_box(mark, BOX_PADDING_PX), spacing))
+    yield PromptKind.RECIST, GivenMark.of_recist(mark, spacing)
+    yield PromptKind.BOX, GivenMark(Prompt.from_box(extent_box(mark, BOX_PADDING_PX), spacing))
     point = point_inside(lesion.mask[key], rng)
-    yield PromptKind.POINT, Mark(Prompt.from_point(point, side_mm=28.0))
+    yield PromptKind.POINT, GivenMark(Prompt.from_point(point, side_mm=28.0))
 
 
 def true_measures(lesion: MaskedLesion) -> dict[str, float]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from retrieval.image import Slab
 from retrieval.lesion import Recist
-from retrieval.segmentation.intervals import Calibration
+from retrieval.segmentation.intervals import MeasureCalibration
 from retrieval.segmentation.segmenter import LesionSegmenter
 from retrieval.segmentation.view import ViewSpec
 
@@ -66,6 +66,6 @@ def segmenter(network: nn.Module | None = None) -> LesionSegmenter:
 
 FOUR = (-2.0, -1.0, 1.0, 2.0)
 MEASURES = ("long_mm", "short_mm", "who_mm2", "area_mm2", "volume_mm3", "mean_hu", "sd_hu")
-CALIBRATION = Calibration(
+CALIBRATION = MeasureCalibration(
     {kind: dict.fromkeys(MEASURES, FOUR) for kind in ("recist", "box", "point")}, (0.05, 0.1), {}
 )

@@ -14,7 +14,7 @@ from retrieval.patch import PatchError
 from retrieval.segmentation.answer import measurement_json
 from retrieval.segmentation.checks import Flag, MeasureError
 from retrieval.segmentation.learning.prompting import extent_box
-from retrieval.segmentation.measuring import Mark, Method, marked_size, measure
+from retrieval.segmentation.measuring import GivenMark, Method, marked_size, measure
 from retrieval.segmentation.prompt import Prompt
 from retrieval.segmentation.propagation import Stop
 from tests.retrieval.segmentation.scenes import (
@@ -31,9 +31,9 @@ from tests.retrieval.segmentation.scenes import (
     truth,
 )
 
-RECIST = Mark.of_recist(mark(), SPACING)
-BOX = Mark(Prompt.from_box(extent_box(mark(), 5), SPACING))
-CLICK = Mark(Prompt.from_point((31.0, 29.0), side_mm=28.0))
+RECIST = GivenMark.of_recist(mark(), SPACING)
+BOX = GivenMark(Prompt.from_box(extent_box(mark(), 5), SPACING))
+CLICK = GivenMark(Prompt.from_point((31.0, 29.0), side_mm=28.0))
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -110,7 +110,7 @@ def test_a_mark_outside_the_body_or_the_image_is_refused():
     for x, word in ((12.0, "outside the body"), (420.0, "outside the image")):
         where = Recist(((x - 6, 20.0), (x + 6, 20.0), (x, 16.0), (x, 24.0)))
         with pytest.raises(MeasureError, match=word):
-            measure(segmenter(), CALIBRATION, slab, Mark.of_recist(where, (1.0, 1.0)))
+            measure(segmenter(), CALIBRATION, slab, GivenMark.of_recist(where, (1.0, 1.0)))
 
 
 def test_values_that_are_no_numbers_are_refused():
