@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "service.commands.archives.check",
     "phantom": "service.commands.archives.phantom",
     "import": "service.commands.archives.import_archive",
+    "mine": "service.commands.archives.mine",
     "index": "service.commands.indexing.index",
     "query": "service.commands.query",
     "detect": "service.commands.detect",

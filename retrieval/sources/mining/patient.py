@@ -23,7 +23,14 @@ from retrieval.sources.mining.rows import KeptMark, row_of, shows_air_alone
 from retrieval.sources.mining.stacks import SliceStack, stacks_of
 from retrieval.sources.mining.stores import HeaderStore, MarkStore
 from retrieval.sources.mining.sub_volume import SubVolume, read_sub_volume, without_pixels
-from retrieval.sources.mining.verdict_line import MinedLesion, Naming, line_of, refusal_line
+from retrieval.sources.mining.verdict_line import (
+    MarkSketch,
+    MinedLesion,
+    Naming,
+    line_of,
+    refusal_line,
+    sketch_of,
+)
 
 Triple = tuple[float, float, float]
 
@@ -84,6 +91,21 @@ class _Outcome:
     lesion: MinedLesion | None = None
 
 
+@dataclass(frozen=True)
+class MinedPatient:
+    """What came of a patient's marks.
+
+    Attributes:
+        lines: of ``mined.jsonl``.
+        sketches: of the marks, by the source's own identifiers.
+        kept: how many lesions reached the archive.
+    """
+
+    lines: list[str]
+    sketches: list[MarkSketch]
+    kept: int
+
+
 class PatientMiner:
     """Mines patient after patient into one archive."""
 
@@ -92,9 +114,7 @@ class PatientMiner:
         self._options = options
         self._planes = IndexedPlanes(tools.index, tools.source)
 
-    def mine(
-        self, patient: str, *, progress: ReportProgress | None = None
-    ) -> tuple[list[str], int]:
+    def mine(self, patient: str, *, progress: ReportProgress | None = None) -> MinedPatient:
         """The patient's lines of ``mined.jsonl``, and how many lesions reached the archive.
 
         Its slices are written, its rows are handed to the writer, which finishes the patient.
@@ -109,7 +129,11 @@ class PatientMiner:
         if kept:
             page = self._page(patient, kept, distinct)
             self._write(page, kept, progress)
-        return [*self._lines(outcomes, refusals)], sum(one.lesion is not None for one in outcomes)
+        return MinedPatient(
+            [*self._lines(outcomes, refusals)],
+            [sketch_of(one.judged, one.lesion) for one in outcomes],
+            sum(one.lesion is not None for one in outcomes),
+        )
 
     def _lines(self, outcomes: Sequence[_Outcome], refusals: Iterable[Refusal]) -> Iterator[str]:
         naming = self._tools.naming

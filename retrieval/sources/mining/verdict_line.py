@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Protocol
 
-from retrieval.lesion import LesionSearchError
+from retrieval.lesion import LesionSearchError, LesionType
 from retrieval.sources.marks.mark import ImageReference, Mark
 from retrieval.sources.marks.verdicts import JudgedMark, Refusal
 from retrieval.sources.mining.header import ImageHeader
@@ -81,6 +81,67 @@ class MinedLesion:
     location_error: tuple[float, float, float] | None = None
     track_id: str = ""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MarkSketch:
+    """A mark by the source's own identifiers, for pictures and reports; never in the archive.
+
+    Attributes:
+        mark_id, verdict: as in the line.
+        sop_uid, frame: its image; empty where it has none.
+        extent: of what was drawn, in pixels of the image; empty where that is not known.
+        recist: eight numbers in pixels of the image; empty unless kept.
+        long_mm, short_mm, lesion_type: of a kept mark.
+        track: track id in the archive, empty for none.
+        tracking_uid: as the readers linked it.
+    """
+
+    mark_id: str
+    verdict: str
+    sop_uid: str = ""
+    frame: int | None = None
+    extent: tuple[float, ...] = ()
+    recist: tuple[float, ...] = ()
+    long_mm: float | None = None
+    short_mm: float | None = None
+    lesion_type: str = LesionType.UNKNOWN.value
+    track: str = ""
+    tracking_uid: str = ""
+
+    def pack(self) -> str:
+        """The sketch as one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def unpack(cls, text: str) -> MarkSketch:
+        """The inverse of ``pack``."""
+        told = json.loads(text)
+        return cls(**{**told, "extent": tuple(told["extent"]), "recist": tuple(told["recist"])})
+
+
+def sketch_of(judged: JudgedMark, lesion: MinedLesion | None) -> MarkSketch:
+    """The sketch of a judged mark."""
+    mark, plane = judged.mark, judged.plane
+    image = mark.image if plane is None else plane.image
+    extent = () if judged.extent is None else tuple(judged.extent.to_list())
+    if not extent and mark.points is not None and len(mark.points):
+        extent = (*mark.points.min(axis=0).tolist(), *mark.points.max(axis=0).tolist())
+    is_recist = lesion is not None and judged.recist is not None
+    ends = judged.recist.points if is_recist and judged.recist is not None else ()
+    return MarkSketch(
+        mark.mark_id,
+        judged.verdict.value,
+        image.sop_uid,
+        image.frame,
+        extent,
+        tuple(value for point in ends for value in point),
+        judged.long_mm,
+        judged.short_mm,
+        judged.lesion_type.value,
+        "" if lesion is None else lesion.track_id,
+        mark.tracking_uid,
+    )
 
 
 def line_of(

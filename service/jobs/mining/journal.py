@@ -15,6 +15,8 @@ from retrieval.sources.marks.mark import Mark
 from retrieval.sources.marks.verdicts import Refusal
 from retrieval.sources.mining.mark_codec import packed, unpacked
 from retrieval.sources.mining.numbers import SeriesPlace
+from retrieval.sources.mining.patient import MinedPatient
+from retrieval.sources.mining.verdict_line import MarkSketch
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS carriers (
@@ -33,6 +35,10 @@ CREATE TABLE IF NOT EXISTS patients (
 CREATE TABLE IF NOT EXISTS series (
     patient TEXT, study TEXT, series TEXT, part INTEGER, study_number INTEGER NOT NULL,
     series_number INTEGER NOT NULL, PRIMARY KEY (patient, study, series, part)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sketches (
+    patient TEXT, position INTEGER, verdict TEXT, body TEXT NOT NULL,
+    PRIMARY KEY (patient, position)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdicts (
     patient TEXT, position INTEGER, line TEXT NOT NULL, PRIMARY KEY (patient, position)
@@ -153,17 +159,25 @@ class MiningJournal:
         )
         return number
 
-    def finish(self, patient: str, digest: str, kept: int, lines: Iterable[str]) -> None:
-        """A patient's verdicts, one line of JSON each, instead of earlier ones."""
+    def finish(self, patient: str, digest: str, mined: MinedPatient) -> None:
+        """A patient's verdicts and sketches instead of earlier ones."""
+        self._db.execute("DELETE FROM sketches WHERE patient = ?", (patient,))
+        self._db.executemany(
+            "INSERT INTO sketches VALUES (?, ?, ?, ?)",
+            (
+                (patient, position, one.verdict, one.pack())
+                for position, one in enumerate(mined.sketches)
+            ),
+        )
         self._db.execute("DELETE FROM verdicts WHERE patient = ?", (patient,))
         self._db.executemany(
             "INSERT INTO verdicts VALUES (?, ?, ?)",
-            ((patient, position, line) for position, line in enumerate(lines)),
+            ((patient, position, line) for position, line in enumerate(mined.lines)),
         )
         self._db.execute(
             "INSERT INTO patients VALUES (?, NULL, ?, ?) ON CONFLICT (patient) "
             "DO UPDATE SET digest = excluded.digest, kept = excluded.kept",
-            (patient, digest, kept),
+            (patient, digest, mined.kept),
         )
 
     def verdict_lines(self) -> Iterator[str]:
@@ -174,6 +188,16 @@ class MiningJournal:
         )
         for (line,) in self._db.execute(query):
             yield str(line)
+
+    def sketches(self, verdict: str, most: int) -> list[MarkSketch]:
+        """Some marks of a verdict, of as many patients as there are."""
+        query = "SELECT body FROM sketches WHERE verdict = ? ORDER BY position, patient LIMIT ?"
+        return [MarkSketch.unpack(body) for (body,) in self._db.execute(query, (verdict, most))]
+
+    def sketches_of(self, patient: str) -> list[MarkSketch]:
+        """All marks of a patient that were judged."""
+        query = "SELECT body FROM sketches WHERE patient = ? ORDER BY position"
+        return [MarkSketch.unpack(body) for (body,) in self._db.execute(query, (patient,))]
 
     def series_of(self, patient: str) -> list[SeriesPlace]:
         """The series of a patient that have numbers."""

@@ -168,7 +168,7 @@ def _mine_patients(
         if is_there and state.digest == journal.digest_of(patient, repr(options)):
             continue
         try:
-            lines, kept = miner.mine(patient)
+            found = miner.mine(patient)
         except SourceUnavailableError:
             writer.give_up_patient()
             raise
@@ -178,12 +178,12 @@ def _mine_patients(
             writer.give_up_patient()
             failed += 1
             continue
-        if not kept and state.number is not None:
+        if not found.kept and state.number is not None:
             writer.give_up_patient()
             writer.reopen(state.number)
         digest = journal.digest_of(patient, repr(options))
         with tools.index.batch():
-            journal.finish(patient, digest, kept, lines)
+            journal.finish(patient, digest, found)
         mined += 1
         if progress is not None:
             progress(done, len(patients))

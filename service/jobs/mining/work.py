@@ -1,0 +1,87 @@
+"""Mining as a job: where its work is kept, under which names, and how lesions are located."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrieval.image import Slab
+from retrieval.lesion import Box
+from retrieval.progress import ReportProgress
+from retrieval.sources.mining.patient import Locate, MiningOptions
+from retrieval.sources.mining.planes import MarkedSource
+from retrieval.sources.mining.verdict_line import Naming
+from service.deid.pseudonyms import Identities, OwnIdentities, PseudonymKey
+from service.engine.lesion_location import LesionLocator
+from service.jobs.mining.run import MiningReport, MiningSetup, mine_marks
+
+if TYPE_CHECKING:
+    from retrieval.sources.mining.patient import Triple
+
+KEY_NAME = "pseudonyms.key"
+
+
+@dataclass(frozen=True)
+class MiningJob:
+    """Where and how marks are mined.
+
+    Attributes:
+        out: the archive's folder.
+        options: what a user chooses.
+        identities: names of patients, UIDs and days in the archive.
+        locator: estimates body positions; None leaves lesions without.
+    """
+
+    out: Path
+    identities: Identities
+    options: MiningOptions = field(default_factory=MiningOptions)
+    locator: LesionLocator | None = None
+
+    @property
+    def work(self) -> Path:
+        """The folder beside the archive with all that names patients."""
+        return work_folder(self.out)
+
+    def run(self, source: MarkedSource, *, progress: ReportProgress | None = None) -> MiningReport:
+        """Mines a source; errors are those of ``mine_marks``."""
+        from retrieval.sources.marks.meaning.judging import judge_marks
+
+        plain = isinstance(self.identities, OwnIdentities)
+        setup = MiningSetup(
+            Naming(self.identities, plain), judge_marks, self.options, _locating(self.locator)
+        )
+        return mine_marks(source, self.out, self.work, setup, progress=progress)
+
+
+def work_folder(out: Path) -> Path:
+    """``OUT.mining``: beside the archive, never in it."""
+    return out.with_name(f"{out.name}.mining")
+
+
+def identities_of(out: Path, key: Path | None, *, own_ids: bool = False) -> Identities:
+    """The names of an archive: under a key, under the work folder's own key, or none.
+
+    Without ``key`` a key is made in the work folder at the first run and found there by the next.
+
+    Raises PseudonymError for a key that cannot be used.
+    """
+    if own_ids:
+        return OwnIdentities()
+    if key is not None:
+        return PseudonymKey.load(key)
+    folder = work_folder(out)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept = folder / KEY_NAME
+    return PseudonymKey.load(kept) if kept.exists() else PseudonymKey.create(kept)
+
+
+def _locating(locator: LesionLocator | None) -> Locate | None:
+    if locator is None:
+        return None
+
+    def locate(slab: Slab, box: Box) -> tuple[Triple, Triple] | None:
+        found = locator.locate_lesion(slab, box)
+        return None if found is None else (found.location, found.error)
+
+    return locate
