@@ -183,6 +183,13 @@ class HitOptions:
     where: Annotated[
         str | None, typer.Option(help="A filter, as 'type=liver and long_mm=10..30'.")
     ] = None
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="Words that the hits must fit, as 'calcified lung nodule under 1 cm, not "
+            "spiculated'; alone or beside a lesion."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

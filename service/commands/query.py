@@ -73,13 +73,21 @@ def query(
 ) -> None:
     """Find similar lesions of other patients, and the same lesion in the patient's other studies.
 
+    With --text alone the hits are the lesions that fit the words, with the reasons for each.
+
     Without --box or --recist the detector proposes where the lesion is. Coordinates are 0-based:
     (0, 0) is the centre of the top-left pixel.
     """
     from service.engine.query import LesionQuery
 
-    if (image is None) == (lesion is None):
+    if image is not None and lesion is not None:
         raise QueryCommandError("give either an IMAGE or --lesion with an indexed lesion's id")
+    if image is None and lesion is None and hits.text is None:
+        raise QueryCommandError(
+            "give an IMAGE, --lesion with an indexed lesion's id, or words with --text"
+        )
+    if figure is not None and image is None and lesion is None:
+        raise QueryCommandError("a --figure needs an IMAGE or a --lesion beside the words")
     asked = LesionQuery.parse(
         **asdict(mark),
         **asdict(hits),
@@ -96,8 +104,10 @@ def query(
     with engine.index:
         if image is not None:
             answered = search_image(engine, asked, image)
-        else:
+        elif lesion is not None:
             answered = search_indexed(engine, asked, with_picture=bool(figure))
+        else:
+            answered = Answered(engine.search(asked), None)
         if figure is not None:
             save_result_figure(engine, answered, figure)
     warn(answered.result.warnings)

@@ -42,6 +42,7 @@ class QueryFields(TypedDict, total=False):
     k: int
     where: str | None
     grid: str
+    text: str | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class LesionQuery:
         study_id: the query's own study, left out of the follow-ups.
         k: how many hits.
         where: which lesions may be hits.
+        text: words that the hits must fit; alone they are the query, beside a lesion they order
+            its neighbours anew.
         image: which slice the mark lies on, for whoever reads the image.
         grid: what box, mark and point are in, and the boxes of the answer.
     """
@@ -112,6 +115,7 @@ class LesionQuery:
     where: LesionFilter = field(default_factory=LesionFilter)
     image: ImageChoice = field(default_factory=ImageChoice)
     grid: Grid = Grid.FILE
+    text: str | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -164,6 +168,7 @@ class LesionQuery:
             k=fields.get("k", 10),
             where=LesionFilter() if where is None else LesionFilter.parse(where),
             grid=_grid(fields.get("grid", Grid.FILE)),
+            text=(fields.get("text") or "").strip() or None,
             image=ImageChoice.parse(
                 key_slice_index=fields.get("key_slice_index"),
                 spacing=fields.get("spacing"),

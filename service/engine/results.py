@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from retrieval.detection.proposals import Proposal, estimated_long_mm
 from retrieval.grid import Grid, GridMap
+from retrieval.labels.words.parsing import WordQuery
+from retrieval.labels.words.scoring import WordReason
 from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.track_types import FollowUp
 from service.engine.recognition import RecognisedMark
@@ -96,21 +98,37 @@ class HitTerms:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A similar lesion: its rank from 1, the cosine in [-1, 1], and what explains it."""
+    """A similar lesion: its rank from 1, the cosine in [-1, 1], and what explains it.
+
+    Attributes:
+        rank: from 1.
+        similarity: the cosine to the query lesion; of a search by words alone the cosine to the
+            direction in which the words point, 0 where they point nowhere.
+        lesion: the lesion.
+        terms: what can be compared of the query lesion and the hit.
+        match: how well the hit fits the words, in [0, 1]; null without words.
+        words: why, a reason for each term of the words.
+    """
 
     rank: int
     similarity: float
     lesion: Lesion
     terms: HitTerms = HitTerms()
+    match: float | None = None
+    words: tuple[WordReason, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """``rank``, ``similarity``, ``terms`` and ``lesion``."""
-        return {
+        """``rank``, ``similarity``, ``terms``, ``lesion``; with words ``match`` and ``words``."""
+        plain = {
             "rank": self.rank,
             "similarity": self.similarity,
             "terms": self.terms.to_json(),
             "lesion": self.lesion.to_json(),
         }
+        if self.match is None:
+            return plain
+        told = [reason.to_json() for reason in self.words]
+        return {**plain, "match": round(self.match, 4), "words": told}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +178,7 @@ class SearchResult:
         recognised: the indexed lesion that the query image and box are, None if they are none.
         location: the body position that the lesion was searched with, None if none is known.
         location_error: the standard error of each coordinate; None where the position was given.
+        words: the words that were searched with, as they were understood; None without words.
     """
 
     box: Box | None
@@ -175,9 +194,11 @@ class SearchResult:
     recognised: RecognisedMark | None = None
     location: Triple | None = None
     location_error: Triple | None = None
+    words: WordQuery | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The result under DESIGN.md's names."""
+        """The result under DESIGN.md's names; ``words`` only where words were searched with."""
+        words = {} if self.words is None else {"words": self.words.to_json()}
         return {
             "box": None if self.box is None else self.box.to_list(),
             "box_source": None if self.box_source is None else self.box_source.value,
@@ -192,6 +213,7 @@ class SearchResult:
             "recognised": None if self.recognised is None else self.recognised.to_json(),
             "location": None if self.location is None else list(self.location),
             "location_error": None if self.location_error is None else list(self.location_error),
+            **words,
         }
 
     def on_display(self, grid: GridMap) -> SearchResult:

@@ -15,6 +15,7 @@ from retrieval.embedding.encoder import LesionEncoder
 from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.grid import Grid
 from retrieval.image import Slab
+from retrieval.labels.words.parsing import WordQuery
 from retrieval.lesion import Lesion
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher, load_matcher
@@ -37,6 +38,7 @@ from service.engine.query_box import (
 from service.engine.query_node import EmbeddedQuery
 from service.engine.recognition import UNKNOWN_SLICE, recognise
 from service.engine.results import BoxSource, Candidate, Hit, HitTerms, SearchResult, Timing
+from service.engine.word_search import CANDIDATES, LEAST_CANDIDATES, WordSearch
 
 
 class SearchEngine:
@@ -71,6 +73,7 @@ class SearchEngine:
         self.matcher = matcher or bundled_matcher()
         self.detector = detector
         self.locator = locator
+        self.words = WordSearch(index)
         self._approximate = approximate
         self._notices = (recall_notice(index),) if approximate else ()
 
@@ -120,7 +123,7 @@ class SearchEngine:
         return tuple(Candidate.of(proposal, slab.file_spacing_mm_px) for proposal in proposals)
 
     def search(self, query: LesionQuery, slab: Slab | None = None) -> SearchResult:
-        """Searches for one lesion: marked on the slab's key slice, indexed, or a bare vector.
+        """Searches for a lesion marked on the slab's key slice, an indexed one, a vector, or words.
 
         The boxes of the answer are in the grid that the query is in.
 
@@ -134,19 +137,29 @@ class SearchEngine:
             UnknownPatientError: the index holds no lesion of ``patient_id``.
             UnknownLesionError: the index does not hold ``lesion_id``.
             LesionError: the box lies outside the image.
+            VocabularyError: no word of ``text`` is understood.
         """
-        if query.vector is None:
+        if query.vector is None and (slab is not None or query.lesion_id is not None):
             return self.answer(self.embed(query, slab))
-        vector = unit_vector(query.vector, self.encoder)
         start = time.perf_counter()
-        return self._result(self._hits(vector, query), start)
+        if query.vector is not None:
+            hits = self._hits(unit_vector(query.vector, self.encoder), query)
+        elif query.text is not None:
+            hits = self.words.hits(self.words.parse(query.text), query.where, query.k)
+        else:
+            raise QueryError(
+                "no image is given: give one, an indexed lesion's id, a vector, or words"
+            )
+        return replace(self._result(hits, start), words=self._words(query))
 
     def embed(self, query: LesionQuery, slab: Slab | None = None) -> EmbeddedQuery:
         """The query's lesion with its box and its vector; errors are those of ``search``."""
         if query.lesion_id is not None:
             return self._indexed(query, query.lesion_id)
         if slab is None:
-            raise QueryError("no image is given: give one, an indexed lesion's id, or a vector")
+            raise QueryError(
+                "no image is given: give one, an indexed lesion's id, a vector, or words"
+            )
         answered_in = query.grid
         query = query.in_file_grid(slab.grid)
         start = time.perf_counter()
@@ -203,13 +216,20 @@ class SearchEngine:
         own = same_image if query.patient_id is None else same_image | {query.patient_id}
         if own:
             where = replace(where, excluded_patients=where.excluded_patients | own)
-        neighbours = self.index.search(
-            vector, k=query.k, where=where, approximate=self._approximate
-        )
+        words = self._words(query)
+        if words is not None:
+            where = self.words.limited(where, words)
+        k = query.k if words is None else max(CANDIDATES * query.k, LEAST_CANDIDATES)
+        neighbours = self.index.search(vector, k=k, where=where, approximate=self._approximate)
+        if words is not None:
+            return self.words.reordered(neighbours, words, query.k)
         return tuple(
             Hit(rank, neighbour.similarity, neighbour.lesion)
             for rank, neighbour in enumerate(neighbours, start=1)
         )
+
+    def _words(self, query: LesionQuery) -> WordQuery | None:
+        return None if query.text is None else self.words.parse(query.text)
 
     def _follow_ups(self, asked: EmbeddedQuery, patient: PatientCase) -> tuple[FollowUp, ...]:
         found = follow_ups(asked.known, patient.nodes, model=self.matcher, known=patient.known)
@@ -240,6 +260,7 @@ class SearchEngine:
             recognised=recognition.mark,
             location=None if asked is None else asked.known.lesion.location,
             location_error=None if asked is None else asked.known.lesion.location_error,
+            words=None if asked is None else self._words(asked.query),
         )
         if asked is None or asked.shown_in is None:
             return result

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from retrieval.image import CT_HU
+from retrieval.labels.vocabulary.bundled import vocabulary as terms
+from retrieval.labels.words.parsing import WordRole
+from retrieval.labels.words.scoring import KNOWN_WORDS, Known
 from retrieval.lesion import LesionType, Split
 from retrieval.tracking.response.recist import ResponseCategory
 from retrieval.tracking.states import tracking_vocabulary
@@ -30,6 +33,13 @@ def vocabulary() -> dict[str, Any]:
             name: {"low_hu": low, "high_hu": high} for name, (low, high) in CT_HU.windows.items()
         },
         "usual_window": USUAL_WINDOW,
+        "terms": [
+            {"name": term.name, "kind": term.kind.value, "synonyms": list(term.synonyms)}
+            for term in terms().terms.values()
+            if term.synonyms
+        ],
+        "tag_sources": {source.value: KNOWN_WORDS[source] for source in Known},
+        "word_roles": [role.value for role in WordRole],
         **tracking_vocabulary(),
         "tones": {tone.value: {"colour": colour} for tone, colour in TONE_COLOURS.items()},
         "response_categories": {

@@ -83,7 +83,7 @@ class DetectForm(ImageForm):
 
 
 class SearchForm(ImageForm):
-    """A query: exactly one of an image, an ``upload_id``, a ``lesion_id`` or a ``vector``."""
+    """A query: one of an image, an ``upload_id``, a ``lesion_id``, a ``vector``, or words alone."""
 
     lesion_id: str | None = None
     vector: str | None = Field(default=None, description="numbers of the encoder's dimension")
@@ -96,6 +96,13 @@ class SearchForm(ImageForm):
     study_id: str | None = None
     k: int = Field(default=10, ge=1)
     where: str | None = Field(default=None, examples=["type=liver and long_mm=10..30"])
+    text: str | None = Field(
+        default=None,
+        max_length=500,
+        description="words that the hits must fit; alone they are the query, beside a lesion they "
+        "order its neighbours anew",
+        examples=["calcified lung nodule under 1 cm, not spiculated"],
+    )
 
     def query(self) -> LesionQuery:
         """What the form asks; raises LesionSearchError."""
@@ -114,6 +121,7 @@ class SearchForm(ImageForm):
             k=self.k,
             where=self.where,
             grid=self.grid,
+            text=self.text,
         )
 
 

@@ -35,6 +35,7 @@ OTHER = {
     "long_mm": 20.2,
     "study_date": None,
     "tags": [],
+    "category": None,
 }
 LATER = {
     **LESION,
@@ -66,6 +67,36 @@ STACK = {
     "first_slice_index": 79,
     "key_slice_index": 109,
     "feet_first": False,
+}
+
+WORD_HIT: dict[str, Any] = {
+    "rank": 1,
+    "similarity": 0.41,
+    "terms": {"same_type": None, "size_ratio": None, "location_distance": None},
+    "lesion": OTHER,
+    "match": 0.98,
+    "words": [
+        {
+            "term": "calcified",
+            "role": "must",
+            "probability": 0.98,
+            "source": "given",
+            "words": "tagged in the archive",
+        }
+    ],
+}
+WORDS: dict[str, Any] = {
+    "text": "calcified, wibble",
+    "chips": [
+        {
+            "role": "must",
+            "label": "calcified",
+            "term": "calcified",
+            "words": "calcified",
+            "text_without": "wibble",
+        }
+    ],
+    "unknown": [{"word": "wibble", "nearest": []}],
 }
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -291,3 +322,4 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "request_id": "b6b4c0a1f2d04e3a9c55ad0159f86d08",
     },
 }
+EXAMPLES["WordSearchOut"] = {**EXAMPLES["SearchOut"], "hits": [WORD_HIT], "words": WORDS}

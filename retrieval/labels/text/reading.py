@@ -46,6 +46,18 @@ class Measurement:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class SaidTerm:
+    """A term as a text says it: how, and by which characters of the levelled text."""
+
+    term: str
+    status: Status
+    start: int
+    end: int
+    words: frozenset[int]
+    """Places of its words' first characters."""
+
+
 @dataclass(frozen=True)
 class ReportTags:
     """What a text says of a lesion.
@@ -87,18 +99,39 @@ class TextReader:
                 "give it a sentence or a report at a time"
             )
         level = levelled(text)
-        measures, references = measures_of(level), references_of(level)
-        tokens = _outside(tokenise(level), [*measures, *references])
-        tokens = self.matcher.corrected(tokens)
+        tokens = self._tokens(level)
+        status = self._status(tokens)
+        return ReportTags(
+            text, **self._listed(status), measurements=self._measured(level, tokens, status)
+        )
+
+    def said(self, level: str) -> list[SaidTerm]:
+        """Every term that a levelled text says, implied ones left out, in their order."""
+        tokens = self._tokens(level)
+        found = [
+            SaidTerm(
+                one.term,
+                how,
+                tokens[one.first].start,
+                tokens[one.last - 1].end,
+                frozenset(
+                    tokens[place].start for first, last in one.spans for place in range(first, last)
+                ),
+            )
+            for one, how in self._status(tokens).items()
+        ]
+        return sorted(found, key=lambda one: (one.start, one.end))
+
+    def _tokens(self, level: str) -> list[Token]:
+        tokens = _outside(tokenise(level), [*measures_of(level), *references_of(level)])
+        return self.matcher.corrected(tokens)
+
+    def _status(self, tokens: Sequence[Token]) -> dict[Mention, Status]:
         said = self.matcher.mentions(tokens)
         mentions = [*said, *self._composer.composed(tokens, said)]
         assertions = Assertions(tokens)
-        status = {
-            one: assertions.status(one.spans, is_place=self._is_place(one)) for one in mentions
-        }
-        status = self._at_the_lesion(status)
-        return ReportTags(
-            text, **self._listed(status), measurements=self._measured(level, tokens, status)
+        return self._at_the_lesion(
+            {one: assertions.status(one.spans, is_place=self._is_place(one)) for one in mentions}
         )
 
     def _is_place(self, mention: Mention) -> bool:

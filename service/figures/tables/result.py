@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from retrieval.detection.volumes import Candidate3D
+from retrieval.labels.words.parsing import WordQuery
 from retrieval.lesion import Box, Lesion
 from retrieval.tracking.states import FOLLOW_UP_WORDS, ROLE_WORDS
 from retrieval.tracking.track_types import FollowUp
 from service.console import answer
-from service.engine.results import Candidate, SearchResult
+from service.engine.results import Candidate, Hit, SearchResult
 
 SHOWN_PROPOSALS = 5
 """How many proposals a query lists; ``detect`` and ``--json`` have them all."""
@@ -31,8 +32,11 @@ def show_result(result: SearchResult) -> None:
             f"the image is indexed already: lesion {result.recognised.lesion_id}, box overlap "
             f"{result.recognised.iou:.2f}"
         )
-    hits = Table(title="Similar lesions of other patients", title_justify="left")
-    for name in ("rank", "similarity", "type", "long mm", "patient", "lesion"):
+    if result.words is not None:
+        answer(*_understood(result.words))
+    with_words = ("match", "why") if result.words is not None else ()
+    hits = Table(title=_title(result), title_justify="left")
+    for name in ("rank", "similarity", "type", "long mm", "patient", "lesion", *with_words):
         right = name in {"rank", "similarity", "long mm"}
         hits.add_column(name, justify="right" if right else "left", overflow="fold")
     for hit in result.hits:
@@ -44,11 +48,34 @@ def show_result(result: SearchResult) -> None:
             _millimetres(found),
             found.patient_id,
             found.lesion_id,
+            *_why(hit),
         )
     answer(hits)
     if result.follow_ups:
         answer(_follow_up_table(result.follow_ups))
     answer(_footer(result))
+
+
+def _title(result: SearchResult) -> str:
+    alone = result.words is not None and result.box is None
+    return "Lesions that fit the words" if alone else "Similar lesions of other patients"
+
+
+def _understood(words: WordQuery) -> list[str]:
+    """What was understood of the words, a line each, and what was not."""
+    lines = [f"{chip.role.value}: {chip.label}" for chip in words.chips]
+    for unknown in words.unknown:
+        near = f"; the nearest known are {', '.join(unknown.nearest)}" if unknown.nearest else ""
+        lines.append(f"not understood: {unknown.word}{near}")
+    return lines
+
+
+def _why(hit: Hit) -> list[str]:
+    """How well the words are met, and a line for each term."""
+    if hit.match is None:
+        return []
+    lines = [f"{one.term} {one.probability:.2f}: {one.words}" for one in hit.words]
+    return [f"{hit.match:.2f}", "\n".join(lines)]
 
 
 def _follow_up_table(follow_ups: Sequence[FollowUp]) -> Table:

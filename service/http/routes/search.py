@@ -26,28 +26,29 @@ from service.http.dependencies import (
 )
 from service.http.forms import SearchForm
 from service.http.guards.audit import note
-from service.http.schemas.search import LesionOut, LesionPage, SearchOut
+from service.http.schemas.search import LesionOut, LesionPage, SearchOut, WordSearchOut
 from service.http.uploads.query_images import image_of
 
 router = APIRouter(responses=PROBLEMS)
 
 
-@router.post("/v1/search", tags=["search"], response_model=SearchOut)
+@router.post("/v1/search", tags=["search"], response_model=WordSearchOut | SearchOut)
 def search(
     service: Service, form: Annotated[SearchForm, Form(media_type="multipart/form-data")]
 ) -> Response:
-    """Search from an image with its lesion marked, an indexed lesion, or a vector."""
+    """Search from an image with its lesion marked, an indexed lesion, a vector, or by words."""
     given = (form.lesion_id, form.vector, form.upload_id, form.uploads or None)
-    if sum(one is not None for one in given) != 1:
+    is_words_alone = bool(form.text) and not any(one is not None for one in given)
+    if not is_words_alone and sum(one is not None for one in given) != 1:
         raise RequestError(
             "send exactly one of: an image as `file` or `files`, an `upload_id`, a `lesion_id`, "
-            "a `vector`"
+            "a `vector`; or words alone as `text`"
         )
     query = within_limits(service, form.query())
     note("lesion", form.lesion_id)
     note("patient", form.patient_id)
     with service.computing():
-        if query.lesion_id is not None or query.vector is not None:
+        if is_words_alone or query.lesion_id is not None or query.vector is not None:
             return _answer(service.engine.search(query))
         depth = service.engine.half_depth_mm(detecting=not query.is_marked)
         image = image_of(service, form, half_depth_mm=depth)

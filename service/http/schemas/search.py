@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from retrieval.labels.words.parsing import Chip, UnknownWord
+from retrieval.labels.words.scoring import WordReason
 from retrieval.lesion import Lesion
 from retrieval.tag import Tag
 from retrieval.tracking.edges import MatchTerms
@@ -33,9 +35,39 @@ class HitTermsOut(BaseModel):
     pass
 
 
-@answer_of(Hit)
+@answer_of(WordReason)
+class WordReasonOut(BaseModel):
+    pass
+
+
+@answer_of(Chip)
+class ChipOut(BaseModel):
+    pass
+
+
+@answer_of(UnknownWord)
+class UnknownWordOut(BaseModel):
+    pass
+
+
+class WordsOut(BaseModel):
+    """A search by words as it was understood."""
+
+    text: str = Field(description="the words as they were typed")
+    chips: list[ChipOut] = Field(description="its parts in the order of the words")
+    unknown: list[UnknownWordOut] = Field(description="words that say nothing to the search")
+
+
+@answer_of(Hit, omit=["match", "words"])
 class HitOut(BaseModel):
     pass
+
+
+class WordHitOut(HitOut):
+    """A hit of a search with words: how well it fits them, and why."""
+
+    match: float = Field(description="how well it fits the words, in [0, 1]")
+    words: list[WordReasonOut] = Field(description="why, a reason for each term of the words")
 
 
 @answer_of(MatchTerms)
@@ -72,10 +104,17 @@ class SearchedOut(BaseModel):
     lesions: int
 
 
-@answer_of(SearchResult)
+@answer_of(SearchResult, omit=["words"])
 class SearchOut(BaseModel):
     encoder: EncoderOut
     index: SearchedOut
+
+
+class WordSearchOut(SearchOut):
+    """The answer to a query with words: as without, and what was understood of them."""
+
+    hits: list[WordHitOut]
+    words: WordsOut
 
 
 class LesionPage(BaseModel):

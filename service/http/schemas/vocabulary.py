@@ -40,6 +40,14 @@ class CategoryOut(BaseModel):
     colour: str
 
 
+class TermOut(BaseModel):
+    """A term that words may name: what a search field completes."""
+
+    name: str
+    kind: str = Field(description="body part, type or attribute")
+    synonyms: list[str] = Field(description="phrases that mean it, its name among them")
+
+
 class VocabularyOut(BaseModel):
     """Words, colours and windows by the values that answers carry."""
 
@@ -47,6 +55,11 @@ class VocabularyOut(BaseModel):
     splits: list[str]
     windows: dict[str, WindowOut]
     usual_window: str
+    terms: list[TermOut]
+    tag_sources: dict[str, str] = Field(
+        description="where a tag, or what a search by words knows of a term, comes from"
+    )
+    word_roles: list[str] = Field(description="what a search by words asks of its parts")
     follow_up_states: dict[str, StateWordsOut]
     link_states: dict[str, StateWordsOut]
     roles: dict[str, str]

@@ -20,6 +20,14 @@ interface CellOut {
   word: string;
 }
 
+interface ChipOut {
+  label: string;
+  role: "must" | "should" | "not" | "filter";
+  term: string | null;
+  text_without: string;
+  words: string;
+}
+
 interface ComponentOut {
   name: string;
   note: string;
@@ -602,6 +610,7 @@ interface SearchForm {
   series?: string | null;
   spacing?: string | null;
   study_id?: string | null;
+  text?: string | null;
   upload_id?: string | null;
   vector?: string | null;
   where?: string | null;
@@ -690,6 +699,12 @@ interface TargetOut {
   track_id: string;
 }
 
+interface TermOut {
+  kind: string;
+  name: string;
+  synonyms: (string)[];
+}
+
 interface TimelineOut {
   joins: (LineOut)[];
   rows: (RowOut)[];
@@ -734,6 +749,11 @@ interface TypeOut {
   window: string;
 }
 
+interface UnknownWordOut {
+  nearest: (string)[];
+  word: string;
+}
+
 interface UploadOut {
   columns: number;
   expires_in_s: number;
@@ -758,12 +778,55 @@ interface VocabularyOut {
   response_categories: Record<string, CategoryOut>;
   roles: Record<string, string>;
   splits: (string)[];
+  tag_sources: Record<string, string>;
+  terms: (TermOut)[];
   tones: Record<string, ToneOut>;
   usual_window: string;
   windows: Record<string, WindowOut>;
+  word_roles: (string)[];
 }
 
 interface WindowOut {
   high_hu: number;
   low_hu: number;
+}
+
+interface WordHitOut {
+  lesion: LesionOut;
+  match: number;
+  rank: number;
+  similarity: number;
+  terms: HitTermsOut;
+  words: (WordReasonOut)[];
+}
+
+interface WordReasonOut {
+  probability: number;
+  role: "must" | "should" | "not" | "filter";
+  source: "given" | "text" | "reader" | "predicted" | "position" | "type" | "likeness" | "parent" | "nothing";
+  term: string;
+  words: string;
+}
+
+interface WordSearchOut {
+  box: (number)[] | null;
+  box_source: "given" | "recist" | "detected" | null;
+  candidates: (CandidateOut)[];
+  encoder: EncoderOut;
+  follow_ups: (FollowUpOut)[];
+  grid: "file" | "display";
+  hits: (WordHitOut)[];
+  index: SearchedOut;
+  location: (number)[] | null;
+  location_error: (number)[] | null;
+  recognised: RecognisedOut | null;
+  timing_ms: TimingOut;
+  warnings: (string)[];
+  words: WordsOut;
+}
+
+interface WordsOut {
+  chips: (ChipOut)[];
+  text: string;
+  unknown: (UnknownWordOut)[];
 }
