@@ -38,7 +38,7 @@ from service.engine.query_box import (
 from service.engine.query_node import EmbeddedQuery
 from service.engine.recognition import UNKNOWN_SLICE, recognise
 from service.engine.results import BoxSource, Candidate, Hit, HitTerms, SearchResult, Timing
-from service.engine.word_search import CANDIDATES, LEAST_CANDIDATES, WordSearch
+from service.engine.words.search import CANDIDATES, LEAST_CANDIDATES, WordSearch
 
 
 class SearchEngine:

@@ -12,7 +12,7 @@ from retrieval.labels.words.scoring import Known
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType
 from retrieval.tag import Tag, TagSource, given_tags
 from service.engine.query import QueryError
-from service.engine.word_search import WordSearch
+from service.engine.words.search import WordSearch
 
 DIMENSION = 8
 LESIONS = 60
