@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.sources.dicom.elements import Elements, Known
 from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.file import read_dataset
-from retrieval.sources.dicom.header import DicomPlane, planes_of
+from retrieval.sources.dicom.header import DicomPlane, ct_planes, planes_of
 from retrieval.sources.dicom.objects import stray_kind
 from retrieval.sources.dicom.sniffing import is_dicom
-
-MOST_BYTES_AT_ONCE = 1 << 29
-"""Of larger folders the pixels of the chosen series alone are read."""
 
 OTHER_FILE = "file of another kind"
 _SHOWN = 3
@@ -48,13 +47,13 @@ def read_contents(path: Path) -> DicomContents:
     planes: list[DicomPlane] = []
     left_out: Counter[str] = Counter()
     files = dicom_files(path, left_out)
-    pixels_later = sum(file.stat().st_size for file in files) > MOST_BYTES_AT_ONCE
+    known: Known = {}
     for file in files:
-        dataset = read_dataset(file, pixels_later=pixels_later)
-        if (stray := stray_kind(dataset)) is not None:
+        header = Elements(read_dataset(file, pixels_later=True), known)
+        if (stray := stray_kind(header)) is not None:
             left_out[stray] += 1
         else:
-            planes.extend(planes_of(_name_in(path, file), dataset))
+            planes.extend(ct_planes(_name_in(path, file), header))
     if not planes:
         beside = f"; it holds {counted(left_out)}" if left_out else ""
         raise DicomError(
@@ -69,16 +68,20 @@ def dicom_files(folder: Path, left_out: Counter[str]) -> list[Path]:
 
     Hidden files are passed over; others that are no DICOM are counted in ``left_out``.
     """
-    found = []
-    for file in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if hidden or not file.is_file():
-            continue
-        if is_dicom(file):
-            found.append(file)
-        else:
-            left_out[OTHER_FILE] += 1
-    return found
+    found, folders = [], [str(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_file():
+                    if is_dicom(Path(entry.path)):
+                        found.append(entry.path)
+                    else:
+                        left_out[OTHER_FILE] += 1
+    return sorted(map(Path, found))
 
 
 def counted(left_out: Counter[str]) -> str:

@@ -102,14 +102,15 @@ def read_dataset(path: Path, *, pixels_later: bool = False) -> Any:
     try:
         with path.open("rb") as file:
             head = file.read(1024)
-        if head[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MARK)] != MARK:
-            dataset = pydicom.dcmread(
-                path, force=True, defer_size=defer_bytes, specific_tags=_NUMBERS
-            )
-            return with_syntax(dataset)
-        if DEFLATED.encode() in head:
-            return pydicom.dcmread(BytesIO(b"".join(plain_dicom(path))), specific_tags=_NUMBERS)
-        return pydicom.dcmread(path, defer_size=defer_bytes, specific_tags=_NUMBERS)
+            file.seek(0)
+            if head[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MARK)] != MARK:
+                dataset = pydicom.dcmread(
+                    file, force=True, defer_size=defer_bytes, specific_tags=_NUMBERS
+                )
+                return with_syntax(dataset)
+            if DEFLATED.encode() not in head:
+                return pydicom.dcmread(file, defer_size=defer_bytes, specific_tags=_NUMBERS)
+        return pydicom.dcmread(BytesIO(b"".join(plain_dicom(path))), specific_tags=_NUMBERS)
     except _BROKEN as wrong:
         if isinstance(wrong, DicomError):
             raise

@@ -6,6 +6,7 @@ a ``DicomPlane``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.sources.dicom.elements import Elements
 from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.frames import FrameGroups
 from retrieval.sources.dicom.objects import MULTI_FRAME_CLASSES, stray_kind
@@ -38,7 +40,7 @@ class DicomPlane:
 
     Attributes:
         name: what messages call it.
-        dataset: the file's elements with its pixels still encoded; frames share it.
+        header: the file's elements; frames share them.
         frame: its place among the frames of ``dataset``, from 0; None for a single image.
         series_uid: SeriesInstanceUID, to tell series apart; never shown.
         orientation: (row direction, column direction), six cosines of ImageOrientationPatient.
@@ -50,7 +52,7 @@ class DicomPlane:
     """
 
     name: str
-    dataset: Any
+    header: Elements
     series_uid: str
     orientation: NDArray[np.float64]
     position: NDArray[np.float64]
@@ -72,14 +74,19 @@ class DicomPlane:
         return float(self.normal @ self.position)
 
     @property
+    def dataset(self) -> Any:
+        """The file as pydicom has it, its pixels still encoded; frames share it."""
+        return self.header.dataset
+
+    @cached_property
     def size(self) -> tuple[int, int]:
         """(rows, columns)."""
-        return int(self.dataset.Rows), int(self.dataset.Columns)
+        return int(self.header.get("Rows")), int(self.header.get("Columns"))
 
     @property
     def instance_number(self) -> int | None:
         """The place its maker gave it in the series, None where it is not said."""
-        number = self.dataset.get("InstanceNumber")
+        number = self.header.get("InstanceNumber")
         if number is None:
             return None
         return int(number) * 100_000 + (self.frame or 0)
@@ -91,23 +98,29 @@ def planes_of(name: str, dataset: Any) -> list[DicomPlane]:
     Raises:
         DicomError: no CT slice, or one whose geometry or HU are not known.
     """
-    if (stray := stray_kind(dataset)) is not None:
+    header = Elements(dataset)
+    if (stray := stray_kind(header)) is not None:
         raise DicomError(f"{name} is a {stray}: CT slices are read")
-    _check_image(name, dataset)
-    if dataset.get("SOPClassUID") in MULTI_FRAME_CLASSES or "PerFrameFunctionalGroupsSequence" in (
-        dataset
+    return ct_planes(name, header)
+
+
+def ct_planes(name: str, header: Elements) -> list[DicomPlane]:
+    """``planes_of`` a dataset that ``stray_kind`` lets pass; raises DicomError."""
+    _check_image(name, header)
+    if header.get("SOPClassUID") in MULTI_FRAME_CLASSES or (
+        "PerFrameFunctionalGroupsSequence" in header
     ):
-        groups = FrameGroups.of(name, dataset)
+        groups = FrameGroups.of(name, header)
         return [
-            _plane(f"{name} frame {number + 1}", dataset, groups.frame(number), number)
+            _plane(f"{name} frame {number + 1}", header, groups.frame(number), number)
             for number in range(groups.count)
         ]
-    if int(dataset.get("NumberOfFrames", 1) or 1) > 1:
+    if int(frames := header.get("NumberOfFrames", 1) or 1) > 1:
         raise DicomError(
-            f"{name} has {dataset.NumberOfFrames} frames and no place for each of them: convert "
+            f"{name} has {frames} frames and no place for each of them: convert "
             "it to one file a slice, to enhanced CT, or to NIfTI"
         )
-    return [_plane(name, dataset, dataset, None)]
+    return [_plane(name, header, header, None)]
 
 
 def plane_of(name: str, dataset: Any) -> DicomPlane:
@@ -118,27 +131,27 @@ def plane_of(name: str, dataset: Any) -> DicomPlane:
     return planes[0]
 
 
-def _check_image(name: str, dataset: Any) -> None:
-    if not dataset.get("Modality"):
+def _check_image(name: str, header: Elements) -> None:
+    if not header.get("Modality"):
         raise DicomError(f"{name} has no modality: CT is read")
-    if "PixelData" not in dataset:
+    if "PixelData" not in header:
         raise DicomError(f"{name} holds no pixels: export it again, with them")
-    check_syntax(name, dataset.file_meta.get("TransferSyntaxUID"))
-    samples = dataset.get("SamplesPerPixel", 1)
-    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    check_syntax(name, header.file_meta.get("TransferSyntaxUID"))
+    samples = header.get("SamplesPerPixel", 1)
+    photometric = str(header.get("PhotometricInterpretation", ""))
     if samples != 1 or photometric != "MONOCHROME2":
         raise DicomError(
             f"{name} is a colour or inverted image ({photometric}, {samples} samples a pixel): "
             "MONOCHROME2 with HU is read"
         )
     for keyword in ("Rows", "Columns"):
-        if not isinstance(dataset.get(keyword), int) or dataset.get(keyword) < 1:
+        if not isinstance(header.get(keyword), int) or header.get(keyword) < 1:
             raise DicomError(f"{name} has no {keyword}, or several: one number is needed")
-    check_bits(name, dataset)
+    check_bits(name, header)
 
 
-def _plane(name: str, dataset: Any, said: Any, frame: int | None) -> DicomPlane:
-    """``said`` holds geometry and rescaling: the dataset itself, or what is said of a frame."""
+def _plane(name: str, header: Elements, said: Any, frame: int | None) -> DicomPlane:
+    """``said`` holds geometry and rescaling: the header itself, or what is said of a frame."""
     orientation = _numbers(name, said, "ImageOrientationPatient", 6)
     _check_directions(name, orientation)
     # PixelSpacing is row spacing first: millimetres along y, then along x.
@@ -148,22 +161,23 @@ def _plane(name: str, dataset: Any, said: Any, frame: int | None) -> DicomPlane:
     thickness = _optional_number(said, "SliceThickness")
     return DicomPlane(
         name,
-        dataset,
-        str(dataset.get("SeriesInstanceUID", "")),
+        header,
+        str(header.get("SeriesInstanceUID", "")),
         orientation,
         _numbers(name, said, "ImagePositionPatient", 3),
         (float(x_mm), float(y_mm)),
         _rescale(name, said),
         frame,
         thickness if thickness is not None and thickness > 0 else None,
-        {key: str(said.get(key)) for key in ACQUISITION_TAGS if said.get(key) not in (None, "")},
+        {key: str(value) for key in ACQUISITION_TAGS if (value := said.get(key)) not in (None, "")},
     )
 
 
 def _check_directions(name: str, orientation: NDArray[np.float64]) -> None:
-    across, down = orientation[:3], orientation[3:]
-    off = (abs(float(across @ across) - 1), abs(float(down @ down) - 1), abs(float(across @ down)))
-    if max(off) > 0.02:
+    # Plain numbers: this is asked of every file, and NumPy takes longer to begin than to add.
+    a, b, c, d, e, f = orientation.tolist()
+    lengths = (abs(a * a + b * b + c * c - 1), abs(d * d + e * e + f * f - 1))
+    if not max(*lengths, abs(a * d + b * e + c * f)) <= 0.02:
         raise DicomError(
             f"{name}: ImageOrientationPatient {orientation.round(3).tolist()} is no pair of "
             "perpendicular directions"
@@ -177,7 +191,7 @@ def _rescale(name: str, said: Any) -> tuple[float, float]:
         slope, intercept = float(said.get("RescaleSlope")), float(said.get("RescaleIntercept"))
     except (TypeError, ValueError) as wrong:
         raise DicomError(f"{name}: RescaleSlope or RescaleIntercept unreadable: {wrong}") from None
-    if not (np.isfinite([slope, intercept]).all() and slope != 0):
+    if not (math.isfinite(slope) and math.isfinite(intercept) and slope != 0):
         raise DicomError(f"{name} has the rescale slope {slope}, intercept {intercept}")
     return slope, intercept
 
@@ -187,12 +201,12 @@ def _numbers(name: str, said: Any, keyword: str, count: int) -> NDArray[np.float
     if value is None:
         raise DicomError(f"{name} has no {keyword}: the geometry is unknown")
     try:
-        values = np.asarray([float(number) for number in value], np.float64)
+        values = [float(number) for number in value]
     except (TypeError, ValueError) as wrong:
         raise DicomError(f"{name}: {keyword} is unreadable: {wrong}") from None
-    if len(values) != count or not np.isfinite(values).all():
-        raise DicomError(f"{name}: {keyword} is {values.tolist()}: {count} numbers are needed")
-    return values
+    if len(values) != count or not all(map(math.isfinite, values)):
+        raise DicomError(f"{name}: {keyword} is {values}: {count} numbers are needed")
+    return np.array(values)
 
 
 def _optional_number(said: Any, keyword: str) -> float | None:
@@ -200,4 +214,4 @@ def _optional_number(said: Any, keyword: str) -> float | None:
         number = float(said.get(keyword))
     except (TypeError, ValueError):
         return None
-    return number if np.isfinite(number) else None
+    return number if math.isfinite(number) else None

@@ -53,8 +53,8 @@ class SeriesPart:
     @property
     def words(self) -> str:
         """Number, description and size, as a list shows them."""
-        dataset = self.planes[0].dataset
-        number, description = dataset.get("SeriesNumber"), dataset.get("SeriesDescription")
+        header = self.planes[0].header
+        number, description = header.get("SeriesNumber"), header.get("SeriesDescription")
         said = [
             f"number {number}" if number not in (None, "") else "",
             repr(str(description)[:60]) if description else "",
@@ -269,12 +269,12 @@ def _by_field_of_view(part: SeriesPart) -> list[SeriesPart]:
 
 
 def _series_order(planes: Sequence[DicomPlane]) -> tuple[int, str, str]:
-    dataset = planes[0].dataset
+    header = planes[0].header
     try:
-        number = int(dataset.get("SeriesNumber"))
+        number = int(header.get("SeriesNumber"))
     except (TypeError, ValueError):
         number = 1 << 31
-    return number, str(dataset.get("SeriesDescription") or ""), planes[0].series_uid
+    return number, str(header.get("SeriesDescription") or ""), planes[0].series_uid
 
 
 def _grouped(

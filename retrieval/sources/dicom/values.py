@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from retrieval.image import CT_HU
 from retrieval.sources.dicom.codestream import check_codestream
+from retrieval.sources.dicom.elements import Elements
 from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.syntaxes import BIG_ENDIAN, NATIVE
 from retrieval.sources.intensity.declared import DeclaredIntensity, judge_declared
@@ -53,7 +54,7 @@ def write_hu(plane: DicomPlane, hu: NDArray[np.float32]) -> None:
     else:
         np.multiply(stored, np.float32(slope), out=hu, dtype=np.float32, casting="unsafe")
         hu += np.float32(intercept)
-    outside = _padding(plane.dataset, stored)
+    outside = _padding(plane.header, stored)
     if outside is not None:
         hu[outside] = CT_HU.padding
 
@@ -66,13 +67,13 @@ def declared_of(planes: Sequence[DicomPlane]) -> DeclaredIntensity:
 
 
 def _declared_by(plane: DicomPlane) -> DeclaredIntensity:
-    dataset = plane.dataset
-    image_type = dataset.get("ImageType") or ()
+    header = plane.header
+    image_type = header.get("ImageType") or ()
     values = (image_type,) if isinstance(image_type, str) else tuple(map(str, image_type))
-    stored_bits = dataset.get("BitsStored")
+    stored_bits = header.get("BitsStored")
     return DeclaredIntensity(
-        modality=str(dataset.get("Modality") or ""),
-        rescale_type=str(dataset.get("RescaleType") or ""),
+        modality=str(header.get("Modality") or ""),
+        rescale_type=str(header.get("RescaleType") or ""),
         image_type=values,
         stored_bits=stored_bits if isinstance(stored_bits, int) else None,
         is_scaled=plane.rescale[0] != 1,
@@ -83,25 +84,27 @@ def forget_pixels(plane: DicomPlane) -> None:
     """Lets go of what decoding kept beside a dataset: it would double the memory of a series."""
     plane.dataset._pixel_array = None
     plane.dataset._pixel_id = {}
+    if plane.dataset.filename:
+        plane.dataset.pop("PixelData", None)
 
 
 def notes_of(planes: Sequence[DicomPlane]) -> tuple[str, ...]:
     """What is tolerated in the images of a series, a sentence each."""
     notes = []
-    lossy = [plane for plane in planes if _is_lossy(plane.dataset)]
+    lossy = [plane for plane in planes if _is_lossy(plane.header)]
     if lossy:
-        ratio = _text(lossy[0].dataset.get("LossyImageCompressionRatio"))
+        ratio = _text(lossy[0].header.get("LossyImageCompressionRatio"))
         extent = f" (ratio {ratio})" if ratio else ""
         notes.append(
             f"{len(lossy)} of {len(planes)} slices were compressed with loss{extent}: HU are "
             "approximate"
         )
-    upper = [plane for plane in planes if _shift(plane.dataset)]
+    upper = [plane for plane in planes if _shift(plane.header)]
     if upper:
-        dataset = upper[0].dataset
+        header = upper[0].header
         notes.append(
-            f"HighBit is {dataset.HighBit} with {dataset.BitsStored} bits stored: the upper bits "
-            "were read"
+            f"HighBit is {header.get('HighBit')} with {header.get('BitsStored')} bits stored: the "
+            "upper bits were read"
         )
     return tuple(notes)
 
@@ -131,20 +134,21 @@ def _stored(plane: DicomPlane) -> NDArray[Any]:
 
 def _native(plane: DicomPlane) -> NDArray[Any]:
     """The image's pixels as they lie in the file; raises DicomError if they are cut off."""
-    dataset = plane.dataset
-    kind = "i" if dataset.PixelRepresentation == 1 else "u"
-    order = ">" if str(dataset.file_meta.TransferSyntaxUID) == BIG_ENDIAN else "<"
-    dtype = np.dtype(f"{order}{kind}{dataset.BitsAllocated // 8}")
+    header = plane.header
+    kind = "i" if header.get("PixelRepresentation") == 1 else "u"
+    bits = int(header.get("BitsAllocated"))
+    order = ">" if str(header.file_meta.TransferSyntaxUID) == BIG_ENDIAN else "<"
+    dtype = np.dtype(f"{order}{kind}{bits // 8}")
     rows, columns = plane.size
     try:
-        content = dataset.PixelData
+        content = plane.dataset.PixelData
     except _BROKEN as wrong:
         raise DicomError(f"{plane.name} cannot be decoded: {wrong}") from None
     start = (plane.frame or 0) * rows * columns * dtype.itemsize
     if len(content) < start + rows * columns * dtype.itemsize:
         raise DicomError(
             f"{plane.name} cannot be decoded: {len(content)} bytes of pixels are fewer than "
-            f"{rows} x {columns} of {dataset.BitsAllocated} bits need"
+            f"{rows} x {columns} of {bits} bits need"
         )
     pixels = np.frombuffer(content, dtype, rows * columns, start)
     return pixels.reshape(rows, columns).astype(dtype.newbyteorder("="), copy=False)
@@ -155,12 +159,12 @@ def _in_stored_bits(plane: DicomPlane, stored: NDArray[Any]) -> NDArray[Any]:
 
     Raises DicomError for pixels that BitsStored cannot hold, unless they are padding.
     """
-    dataset = plane.dataset
-    bits, allocated = int(dataset.BitsStored), int(dataset.BitsAllocated)
+    header = plane.header
+    bits, allocated = int(header.get("BitsStored")), int(header.get("BitsAllocated"))
     if bits == allocated:
         return stored
-    signed = dataset.PixelRepresentation == 1
-    if shift := _shift(dataset):
+    signed = header.get("PixelRepresentation") == 1
+    if shift := _shift(header):
         # The shift of a signed type keeps the sign: the high bit is moved to the type's own first.
         return (stored << (allocated - shift - bits)) >> (allocated - bits)
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
@@ -168,7 +172,7 @@ def _in_stored_bits(plane: DicomPlane, stored: NDArray[Any]) -> NDArray[Any]:
         return stored
     extended = (stored << (allocated - bits)) >> (allocated - bits) if signed else stored
     beyond = (stored >> bits != 0) & ((extended != stored) | (not signed))
-    outside = _padding(dataset, stored)
+    outside = _padding(header, stored)
     if (beyond if outside is None else beyond & ~outside).any():
         raise DicomError(
             f"{plane.name} contradicts itself: BitsStored {bits} holds {low} to {high}, its pixels "
@@ -177,31 +181,31 @@ def _in_stored_bits(plane: DicomPlane, stored: NDArray[Any]) -> NDArray[Any]:
     return np.where(beyond, stored, extended)
 
 
-def _shift(dataset: Any) -> int:
+def _shift(header: Elements) -> int:
     """By how many bits the stored values lie above the lowest."""
-    high, bits = dataset.get("HighBit"), int(dataset.BitsStored)
+    high, bits = header.get("HighBit"), int(header.get("BitsStored"))
     return 0 if high is None else int(high) - (bits - 1)
 
 
-def _is_lossy(dataset: Any) -> bool:
-    if _text(dataset.get("LossyImageCompression")) in {"01", "1"}:
+def _is_lossy(header: Elements) -> bool:
+    if _text(header.get("LossyImageCompression")) in {"01", "1"}:
         return True
     # JPEG 2000 in general may be lossless: the tag tells. Near-lossless JPEG-LS never is.
-    return str(dataset.file_meta.TransferSyntaxUID) == "1.2.840.10008.1.2.4.81"
+    return str(header.file_meta.TransferSyntaxUID) == "1.2.840.10008.1.2.4.81"
 
 
 def _text(value: Any) -> str:
     return str(value or "").strip()
 
 
-def _padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+def _padding(header: Elements, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
     """The pixels that PixelPaddingValue (and its range limit) calls outside the image.
 
     Compared as the 16 bits that are stored: the tag's own signedness is often written wrongly.
     """
-    value = dataset.get("PixelPaddingValue")
+    value = header.get("PixelPaddingValue")
     if value is None:
         return None
-    limit = dataset.get("PixelPaddingRangeLimit", value)
+    limit = header.get("PixelPaddingRangeLimit", value)
     low, high = sorted(int(np.array(int(v)).astype(stored.dtype)) for v in (value, limit))
     return np.asarray((stored >= low) & (stored <= high), np.bool_)
