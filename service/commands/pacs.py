@@ -11,6 +11,7 @@ import typer
 from retrieval.lesion import LesionSearchError, LesionType
 from service.commands.option_groups import with_groups
 from service.commands.options import (
+    AssumeHuFlag,
     BoxOptions,
     EncoderOption,
     EncodingOptions,
@@ -66,6 +67,7 @@ class ReferenceOptions:
         int | None,
         typer.Option("--key-slice", help="Position of the key slice, from 0, feet to head."),
     ] = None
+    assume_hu: AssumeHuFlag = False
 
     def asking(self, **fields: Unpack[QueryFields]) -> PacsQuery:
         """The query of a lesion on the image; a missing extra is said before anything else."""
@@ -79,7 +81,7 @@ class ReferenceOptions:
         if self.instance is not None and self.key_slice is not None:
             raise PacsCommandError("give --instance or --key-slice, not both")
         reference = PacsReference(self.series, self.study, self.instance, self.key_slice)
-        return PacsQuery(reference, LesionQuery.parse(**fields))
+        return PacsQuery(reference, LesionQuery.parse(**fields), self.assume_hu)
 
 
 class PacsCommandError(LesionSearchError):

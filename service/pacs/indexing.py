@@ -32,7 +32,7 @@ def index_lesion(
         raise PacsError("the PACS tells no PatientID of this study: its patient is not known")
     position = series.position_of(query.reference)
     depth = engine.encoder.spec.half_depth_mm
-    slab = read_slab(pacs, series, position, half_depth_mm=depth)
+    slab = read_slab(pacs, series, position, half_depth_mm=depth, assume_hu=query.assume_hu)
     marked = MarkedBox.given(query.lesion, slab)
     if marked is None:
         raise QueryError("give the lesion's box as x1,y1,x2,y2 or its RECIST mark")

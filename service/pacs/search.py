@@ -40,10 +40,12 @@ class PacsQuery:
     """What is asked: an image in the PACS, and the query of a lesion on it.
 
     Whose image it is the PACS tells; the query's own patient and study do not matter.
+    ``assume_hu`` takes its values for HU, whatever header and histogram say.
     """
 
     reference: PacsReference
     lesion: LesionQuery = field(default_factory=LesionQuery)
+    assume_hu: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def search_pacs(engine: SearchEngine, pacs: PacsClient, query: PacsQuery) -> Pac
     patient = PatientInPacs(pacs, series)
     position = series.position_of(query.reference)
     depth = engine.half_depth_mm(detecting=not query.lesion.is_marked)
-    slab = read_slab(pacs, series, position, half_depth_mm=depth)
+    slab = read_slab(pacs, series, position, half_depth_mm=depth, assume_hu=query.assume_hu)
     read_ms = (time.perf_counter() - start) * 1000
     study_id = patient.study_id(series.study)
     asked = replace(query.lesion, patient_id=patient.patient_id, study_id=study_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -10,14 +11,17 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from retrieval.image import Slab
+from retrieval.sources.dicom.contents import counted
 from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.file import TAGS
-from retrieval.sources.dicom.header import plane_of
-from retrieval.sources.dicom.parts import chosen_part
+from retrieval.sources.dicom.header import DicomPlane, plane_of
+from retrieval.sources.dicom.objects import stray_kind
+from retrieval.sources.dicom.parts import SeriesPart, chosen_part, parts_of
+from retrieval.sources.dicom.placing import SAME_PLACE_MM
 from retrieval.sources.dicom.series import grid_of, slab_of
+from retrieval.sources.intensity.judgement import NotHounsfieldError
 from service.decoding.limits import UploadError
 from service.decoding.reading import UploadOptions
-from service.deid.image import DeidentifyError, check_burned_in
 from service.pacs.client import InstanceEntry, PacsClient, SeriesEntry, StudyEntry
 from service.pacs.errors import PacsError, PacsLimitError, UnknownReferenceError
 
@@ -52,11 +56,21 @@ class PacsSeries:
         study: with the patient's id and the date.
         entry: the series as the PACS lists it.
         images: along the normal of the slices, those of other orientations left out.
+        turned: how many images of other orientations, or without a position, were left out.
     """
 
     study: StudyEntry
     entry: SeriesEntry
     images: tuple[InstanceEntry, ...]
+    turned: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the series is no slice of it, as a sentence; empty where nothing is."""
+        if not self.turned:
+            return ()
+        images = "1 image" if self.turned == 1 else f"{self.turned} images"
+        return (f"left out: {images} of another orientation, or without one",)
 
     @property
     def interval_mm(self) -> float:
@@ -109,35 +123,97 @@ def open_series(
     if not placed:
         raise PacsImageError("the PACS tells no position of the series' images: not axial CT")
     chosen = _of_one_orientation(placed, key_uid)
-    return PacsSeries(study, entry, tuple(sorted(chosen, key=lambda image: image.depth_mm)))
+    ordered = tuple(sorted(chosen, key=lambda image: image.depth_mm))
+    return PacsSeries(study, entry, ordered, len(images) - len(chosen))
 
 
-def read_slab(pacs: PacsClient, series: PacsSeries, position: int, *, half_depth_mm: float) -> Slab:
+def read_slab(
+    pacs: PacsClient,
+    series: PacsSeries,
+    position: int,
+    *,
+    half_depth_mm: float,
+    assume_hu: bool = False,
+) -> Slab:
     """The slices within a depth of one of them, retrieved one by one.
 
-    Its slices keep their numbers: their positions in the series.
+    Its slices keep their numbers: their positions in the series. Of several acquisitions in one
+    series that of the key slice is read; what is left out is counted in the slab's notes.
 
     Raises:
         PacsLimitError: they are more bytes than one query may take.
-        PacsImageError: they cannot be read as CT, or show burned-in text.
+        PacsImageError: they cannot be read as CT in HU, or the key slice shows burned-in text.
         OtherInstanceError: the PACS brings other images, or another patient's.
         PacsError: the PACS cannot bring them.
     """
     wanted = series.within(position, half_depth_mm)
     _check_bytes(pacs, [series.images[place] for place in wanted])
-    images = [_retrieved(pacs, series, place) for place in wanted]
+    found = _Retrieved()
+    for place in wanted:
+        found.take(pacs, series, place, is_key=place == position)
     try:
-        slab = _read(pacs, images, position - wanted.start)
-    except (DicomError, UploadError) as wrong:
+        images, key, notes = found.of_key_slice(f"slice {position}")
+        slab = _read(pacs, images, key, assume_hu=assume_hu)
+    except (DicomError, NotHounsfieldError, UploadError) as wrong:
         raise PacsImageError(str(wrong)) from None
-    return replace(slab, grid=slab.grid.with_slices_from(wanted.start))
+    notes = (*series.notes, *found.notes, *notes, *slab.notes)
+    return replace(slab, grid=slab.grid.with_slices_from(position - key), notes=notes)
 
 
-def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: int) -> Slab:
+class _Retrieved:
+    """The images that the PACS brought: CT slices by name, and what lies among them."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, Dataset] = {}
+        self._left_out: Counter[str] = Counter()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, as a sentence; empty where nothing was."""
+        return (f"left out: {counted(self._left_out)}",) if self._left_out else ()
+
+    def take(self, pacs: PacsClient, series: PacsSeries, place: int, *, is_key: bool) -> None:
+        """Retrieves one image; raises PacsImageError for a key slice that is no CT slice."""
+        sop_uid, patient_id = series.images[place].sop_uid, series.study.patient_id
+        dataset = pacs.retrieve(series.entry, sop_uid, patient_id=patient_id)
+        stray = stray_kind(dataset)
+        if stray is None:
+            self._images[f"slice {place}"] = _geometry_and_pixels(dataset)
+        elif is_key:
+            raise PacsImageError(f"slice {place} is a {stray}: CT slices are read")
+        else:
+            self._left_out[stray] += 1
+
+    def of_key_slice(self, key: str) -> tuple[list[tuple[str, Dataset]], int, tuple[str, ...]]:
+        """The images of the key slice's acquisition in order, its place there, what to know."""
+        planes = [plane_of(name, image) for name, image in self._images.items()]
+        (at,) = (plane for plane in planes if plane.name == key)
+        # Of two copies the other one may have stayed: it lies at the same place.
+        part = max(parts_of(planes), key=lambda part: (_holds(part, at), _holds_place(part, at)))
+        ordered = sorted(part.planes, key=lambda plane: plane.depth_mm)
+        place = min(range(len(ordered)), key=lambda n: abs(ordered[n].depth_mm - at.depth_mm))
+        others = len(planes) - len(ordered)
+        notes = part.notes
+        if others and not notes:
+            notes = (f"left out: {others} images of another acquisition than the key slice's",)
+        return [(plane.name, plane.dataset) for plane in ordered], place, notes
+
+
+def _holds(part: SeriesPart, at: DicomPlane) -> bool:
+    return any(plane is at for plane in part.planes)
+
+
+def _holds_place(part: SeriesPart, at: DicomPlane) -> bool:
+    return any(np.abs(plane.position - at.position).max() < SAME_PLACE_MM for plane in part.planes)
+
+
+def _read(
+    pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: int, *, assume_hu: bool
+) -> Slab:
     """The images as CT, decoded in another process where the client has one for it."""
     if pacs.decoders is None:
         part = chosen_part([plane_of(name, image) for name, image in images])
-        return slab_of(grid_of(part, key_slice=key_slice))
+        return slab_of(grid_of(part, key_slice=key_slice), assume_hu=assume_hu)
     files = []
     for name, image in images:
         file = BytesIO()
@@ -149,7 +225,8 @@ def _read(pacs: PacsClient, images: Sequence[tuple[str, Dataset]], key_slice: in
                 "file needs, is missing or of another kind"
             ) from None
         files.append(BytesIO(file.getvalue()))
-    return pacs.decoders.decode(files, UploadOptions(key_slice_index=key_slice)).slab
+    options = UploadOptions(key_slice_index=key_slice, assume_hu=assume_hu)
+    return pacs.decoders.decode(files, options).slab
 
 
 def _of_one_orientation(
@@ -182,18 +259,6 @@ def _check_bytes(pacs: PacsClient, images: Sequence[InstanceEntry]) -> None:
             f"{len(images)} slices of together {size >> 20} MB are needed: at most "
             f"{pacs.settings.max_instances} and {pacs.settings.max_mb} MB are taken"
         )
-
-
-def _retrieved(pacs: PacsClient, series: PacsSeries, place: int) -> tuple[str, Dataset]:
-    """One image under the name of its place, with its pixels and geometry alone."""
-    sop_uid, patient_id = series.images[place].sop_uid, series.study.patient_id
-    dataset = pacs.retrieve(series.entry, sop_uid, patient_id=patient_id)
-    name = f"slice {place}"
-    try:
-        check_burned_in(dataset)
-    except DeidentifyError as refused:
-        raise PacsImageError(f"{name}: {refused}") from None
-    return name, _geometry_and_pixels(dataset)
 
 
 def _geometry_and_pixels(dataset: Dataset) -> Dataset:

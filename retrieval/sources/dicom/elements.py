@@ -6,6 +6,7 @@ every file; here the same bytes of the same element are converted once and then 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -29,11 +30,19 @@ class Elements:
 
     __slots__ = ("_known", "_own", "dataset")
 
-    def __init__(self, dataset: Any, known: Known | None = None) -> None:
-        """Of a pydicom dataset; ``known`` is shared by those read together."""
+    def __init__(
+        self, dataset: Any, known: Known | None = None, *, told: Mapping[str, Any] | None = None
+    ) -> None:
+        """Of a pydicom dataset.
+
+        Args:
+            dataset: as pydicom read it.
+            known: shared by those read together.
+            told: values by keyword that hold without the dataset.
+        """
         self.dataset = dataset
         self._known: Known = {} if known is None else known
-        self._own: dict[str, Any] = {}
+        self._own: dict[str, Any] = dict(told or {})
 
     @property
     def file_meta(self) -> Any:

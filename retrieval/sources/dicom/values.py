@@ -84,7 +84,7 @@ def forget_pixels(plane: DicomPlane) -> None:
     """Lets go of what decoding kept beside a dataset: it would double the memory of a series."""
     plane.dataset._pixel_array = None
     plane.dataset._pixel_id = {}
-    if plane.dataset.filename:
+    if getattr(plane.dataset, "filename", None):
         plane.dataset.pop("PixelData", None)
 
 

@@ -10,7 +10,9 @@ from datetime import date
 from typing import Any, Self
 
 import numpy as np
+from pydicom.dataset import Dataset
 
+from retrieval.sources.dicom.elements import Elements
 from retrieval.sources.dicom.header import ACQUISITION_TAGS, DicomPlane
 from retrieval.sources.dicom.objects import SCOUT, stray_kind
 from retrieval.sources.marks.mark import ImageReference
@@ -101,10 +103,9 @@ class ImageHeader:
         assert plane.position is not None
         assert plane.orientation is not None
         assert plane.spacing_mm_px is not None
-        shape = _Shape(plane.rows, plane.columns, plane.image)
         return DicomPlane(
             "/".join(str(part) for part in self.key),
-            shape,
+            _unread(plane.rows, plane.columns, plane.image),
             plane.image.series_uid,
             plane.orientation,
             plane.position,
@@ -138,21 +139,18 @@ class ImageHeader:
         return cls(ImagePlane(**plane), **{**told, "window": tuple(told["window"])})
 
 
-class _Shape:
-    """What the rules of volumes ask of a dataset, for an image whose pixels were not read."""
-
-    def __init__(self, rows: int, columns: int, image: ImageReference) -> None:
-        self.Rows, self.Columns = rows, columns
-        # Copies of a slice are told by their pixels; unread ones are told apart by their UID.
-        self.PixelData = f"{image.sop_uid}/{image.frame}".encode()
-        self._told = {
-            "InstanceNumber": image.instance_number,
-            "SeriesNumber": image.series_number,
-        }
-
-    def get(self, keyword: str, default: Any = None) -> Any:
-        """An element by its keyword, as of a dataset."""
-        return self._told.get(keyword, default)
+def _unread(rows: int, columns: int, image: ImageReference) -> Elements:
+    """What the rules of volumes ask of an image whose pixels were not read."""
+    dataset = Dataset()
+    # Copies of a slice are told by their pixels; unread ones are told apart by their UID.
+    dataset.add_new("PixelData", "OW", f"{image.sop_uid}/{image.frame}".encode())
+    told = {
+        "Rows": rows,
+        "Columns": columns,
+        "InstanceNumber": image.instance_number,
+        "SeriesNumber": image.series_number,
+    }
+    return Elements(dataset, told=told)
 
 
 def headers_of(dataset: Any, where: str = "") -> list[ImageHeader]:

@@ -91,7 +91,7 @@ def _query(asked: PacsReferenceIn, query: LesionQuery) -> PacsQuery:
         asked.sop_instance_uid,
         asked.key_slice_index,
     )
-    return PacsQuery(reference, query)
+    return PacsQuery(reference, query, asked.assume_hu)
 
 
 async def _on_unknown(_: Request, error: Exception) -> JSONResponse:

@@ -22,6 +22,7 @@ class PacsReferenceIn(RequestModel):
     key_slice_index: int | None = Field(
         default=None, ge=0, description="position of the key slice from 0, instead of its UID"
     )
+    assume_hu: bool = Field(default=False, description="take values for HU that do not look so")
 
 
 class PacsMarkIn(PacsReferenceIn):

@@ -203,6 +203,7 @@ def test_a_series_is_ordered_by_position_and_scouts_are_left_out():
     series = open_series(ListedPacs(images), STUDY, ENTRY)
     assert [image.depth_mm for image in series.images] == [2.0, 4.5, 7.0]
     assert series.interval_mm == 2.5
+    assert series.notes == ("left out: 2 images of another orientation, or without one",)
     assert series.position_of(PacsReference("1.2.3")) == 1
     assert series.position_of(PacsReference("1.2.3", sop_uid="1.9.7")) == 2
     with pytest.raises(PacsImageError, match="0 to 2"):

@@ -113,6 +113,77 @@ def test_an_honest_pacs_is_read():
     np.testing.assert_array_equal(slab.hu, wanted)
 
 
+def rewritten(rule):
+    """An honest PACS whose images are changed by ``rule(position, dataset)`` first."""
+    pacs = Pacs(lambda _, dataset: dataset)
+    for position, image in enumerate(pacs.images):
+        rule(position, image)
+    return pacs
+
+
+def test_what_is_no_slice_among_the_neighbours_is_left_out_and_counted():
+    def burn_in_the_last(position, image):
+        if position == COUNT - 1:
+            image.BurnedInAnnotation = "YES"
+
+    with client_of(rewritten(burn_in_the_last)) as client:
+        slab = slab_from(client)
+    assert len(slab.hu) == COUNT - 1
+    assert slab.key_slice_index == 1
+    assert "left out: 1 picture of a screen or with burned-in text" in slab.notes
+
+
+def test_a_key_slice_with_burned_in_text_is_refused():
+    def burn_in(_, image):
+        image.BurnedInAnnotation = "YES"
+
+    with (
+        client_of(rewritten(burn_in)) as client,
+        pytest.raises(PacsImageError, match="slice 1 is a picture of a screen or with burned-in"),
+    ):
+        slab_from(client)
+
+
+def test_values_that_are_no_hu_are_read_only_where_they_are_said_to_be():
+    def electron_density(_, image):
+        image.RescaleType = "ED"
+
+    with client_of(rewritten(electron_density)) as client:
+        series = find_series(client, PacsReference(LABELS.series_uid, LABELS.study_uid))
+        with pytest.raises(PacsImageError, match="--assume-hu"):
+            read_slab(client, series, 1, half_depth_mm=2.0)
+        slab = read_slab(client, series, 1, half_depth_mm=2.0, assume_hu=True)
+    assert len(slab.hu) == COUNT
+    assert any("assume_hu says so" in note for note in slab.notes)
+
+
+@pytest.mark.parametrize("in_a_process", [False, True])
+def test_of_two_acquisitions_that_of_the_key_slice_is_read(in_a_process):
+    """Two phases of the same places in one series: slices 0, 2, 4 and 1, 3, 5."""
+    labels = SeriesLabels("MRN-1", "1", None)
+    phases = [images(labels), images(OTHER)]
+    for number, phase in enumerate(phases, start=1):
+        for place, image in enumerate(phase):
+            image.SeriesInstanceUID = labels.series_uid
+            image.StudyInstanceUID = labels.study_uid
+            image.PatientID = labels.patient_id
+            image.AcquisitionNumber = number
+            image.SOPInstanceUID = f"1.9.{number}.{place + 1}"
+            image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    pacs = Pacs(lambda _, dataset: dataset)
+    pacs.images = [image for phase in phases for image in phase]
+    with client_of(pacs) as plain, DecoderPool(DecodeLimits(), size=1) as decoders:
+        client = PacsClient(plain.settings, decoders=decoders if in_a_process else None)
+        for number, phase in enumerate(phases, start=1):
+            reference = PacsReference(labels.series_uid, labels.study_uid, f"1.9.{number}.2")
+            series = find_series(client, reference)
+            slab = read_slab(client, series, series.position_of(reference), half_depth_mm=5.0)
+            wanted = np.stack([one.pixel_array for one in phase]).astype(np.float32) - 1024
+            np.testing.assert_array_equal(slab.hu, wanted)
+            assert slab.key_slice == 1
+            assert any("3 images of another acquisition" in note for note in slab.notes)
+
+
 def changed(what: str, keyword: str, value: str):
     def lie(asked: str, dataset: Dataset) -> Dataset:
         if asked == what:

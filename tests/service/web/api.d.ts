@@ -466,6 +466,7 @@ interface PacsOut {
 
 interface PacsReportIn {
   all_tracks?: boolean;
+  assume_hu?: boolean;
   box?: (number)[] | null;
   key_slice_index?: number | null;
   point?: (number)[] | null;
@@ -483,6 +484,7 @@ interface PacsReportOut {
 }
 
 interface PacsSearchIn {
+  assume_hu?: boolean;
   box?: (number)[] | null;
   k?: number;
   key_slice_index?: number | null;
