@@ -12,8 +12,12 @@ from typing import Any
 
 from pydicom.encaps import generate_frames
 from pydicom.uid import (
+    HTJ2K,
     JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     JPEG2000Lossless,
+    JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -22,13 +26,15 @@ from pydicom.uid import (
 
 from retrieval.sources.dicom.errors import DicomError
 
-_LOSSLESS, _LS = 0xC3, 0xF7
+_EXTENDED, _LOSSLESS, _LS = 0xC1, 0xC3, 0xF7
 _FRAME_MARKERS = {
+    JPEGExtended12Bit: _EXTENDED,
     JPEGLossless: _LOSSLESS,
     JPEGLosslessSV1: _LOSSLESS,
     JPEGLSLossless: _LS,
     JPEGLSNearLossless: _LS,
 }
+_JPEG_2000 = frozenset({JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL})
 _MOST_PADDING = 64
 """Bytes that may follow the end of a codestream."""
 
@@ -43,7 +49,7 @@ def check_codestream(name: str, dataset: Any) -> None:
         DicomError: a frame is not whole, not of the transfer syntax' kind, or of another size.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax not in _FRAME_MARKERS and syntax not in {JPEG2000, JPEG2000Lossless}:
+    if syntax not in _FRAME_MARKERS and syntax not in _JPEG_2000:
         return
     count = int(dataset.get("NumberOfFrames", 1) or 1)
     frames = generate_frames(dataset.PixelData, number_of_frames=count)

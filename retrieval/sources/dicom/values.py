@@ -12,7 +12,7 @@ from retrieval.image import CT_HU
 from retrieval.sources.dicom.codestream import check_codestream
 from retrieval.sources.dicom.elements import Elements
 from retrieval.sources.dicom.errors import DicomError
-from retrieval.sources.dicom.syntaxes import BIG_ENDIAN, NATIVE
+from retrieval.sources.dicom.syntaxes import ALWAYS_LOSSY, BIG_ENDIAN, NATIVE
 from retrieval.sources.intensity.declared import DeclaredIntensity, judge_declared
 from retrieval.sources.intensity.histogram import IntensityKind
 
@@ -190,8 +190,8 @@ def _shift(header: Elements) -> int:
 def _is_lossy(header: Elements) -> bool:
     if _text(header.get("LossyImageCompression")) in {"01", "1"}:
         return True
-    # JPEG 2000 in general may be lossless: the tag tells. Near-lossless JPEG-LS never is.
-    return str(header.file_meta.TransferSyntaxUID) == "1.2.840.10008.1.2.4.81"
+    # JPEG 2000 in general may be lossless: the tag tells. These never are.
+    return str(header.file_meta.TransferSyntaxUID) in ALWAYS_LOSSY
 
 
 def _text(value: Any) -> str:

@@ -63,12 +63,14 @@ class NrrdHeader:
         fields: as pynrrd parses them, by their names in lower case.
         size: bytes before the data in an attached file.
         shape: (i, j, k).
+        layers: of a segmentation whose segments overlap; 1 for any other volume.
     """
 
     path: Path
     fields: dict[str, Any]
     size: int
     shape: tuple[int, int, int]
+    layers: int = 1
 
     @property
     def data_file(self) -> str | None:
@@ -77,8 +79,11 @@ class NrrdHeader:
         return named or None
 
 
-def read_nrrd_header(path: Path) -> NrrdHeader:
-    """The header of an NRRD file; raises VolumeError unless it describes one 3D volume."""
+def read_nrrd_header(path: Path, *, is_mask: bool = False) -> NrrdHeader:
+    """The header of an NRRD file; raises VolumeError unless it describes one 3D volume.
+
+    Of a mask the first axis may be a list of layers.
+    """
     head = head_of(path, _MAX_HEADER)
     ends = [(head.find(end), len(end)) for end in (b"\n\n", b"\r\n\r\n")]
     found = [(place, length) for place, length in ends if place >= 0]
@@ -89,7 +94,33 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
     except (nrrd.NRRDError, ValueError, TypeError, KeyError, IndexError, StopIteration) as wrong:
         raise VolumeError(f"{path.name} is not a readable NRRD file: {one_line(wrong)}") from None
     fields = {str(key).lower(): value for key, value in parsed.items()}
-    return NrrdHeader(path, fields, place + length, _shape(path, fields))
+    layers = _layers(fields) if is_mask else 1
+    return NrrdHeader(path, fields, place + length, _shape(path, fields, layers), layers)
+
+
+def read_nrrd_layers(path: Path) -> list[StoredVolume]:
+    """A mask's layers, each a volume with its own labels: segments of 3D Slicer may overlap.
+
+    Raises VolumeError as ``read_nrrd`` does.
+    """
+    header = read_nrrd_header(path, is_mask=True)
+    steps, origin = _geometry(header)
+    block, file = _block(header)
+    packed = read_block(file, block, has_header=file == path)
+    i, j, k = header.shape
+    values = packed.reshape(k, j, i, header.layers)
+    declared = _declared(header, 8 * block.dtype.itemsize)
+    return [
+        StoredVolume(
+            path.name,
+            np.ascontiguousarray(values[..., layer]),
+            steps,
+            origin,
+            declared,
+            label_names=_label_names(header.fields, layer),
+        )
+        for layer in range(header.layers)
+    ]
 
 
 def read_nrrd(path: Path) -> StoredVolume:
@@ -114,8 +145,17 @@ def read_nrrd(path: Path) -> StoredVolume:
     )
 
 
-def _shape(path: Path, fields: dict[str, Any]) -> tuple[int, int, int]:
+def _layers(fields: dict[str, Any]) -> int:
+    """How many layers a mask has along its first axis."""
+    kinds, sizes = list(fields.get("kinds", [])), np.atleast_1d(fields.get("sizes", []))
+    is_layered = len(sizes) == 4 and len(kinds) == 4 and str(kinds[0]).lower() == "list"
+    return max(int(sizes[0]), 1) if is_layered else 1
+
+
+def _shape(path: Path, fields: dict[str, Any], layers: int) -> tuple[int, int, int]:
     sizes = [int(size) for size in np.atleast_1d(fields.get("sizes", []))]
+    if layers > 1:
+        sizes = sizes[1:]
     while len(sizes) > 3 and sizes[-1] == 1:
         sizes.pop()
     if len(sizes) != 3 or min(sizes) < 1:
@@ -140,7 +180,8 @@ def _geometry(header: NrrdHeader) -> tuple[NDArray[np.float64], NDArray[np.float
     directions = np.atleast_2d(_numbers(fields.get("space directions", [])))
     if directions.shape[-1:] != (3,) or len(directions) < 3:
         raise VolumeError(f"{name} has no space directions of three axes: its geometry is unknown")
-    steps = directions[:3]
+    # Of layers the first axis has no direction.
+    steps = directions[-3:] if header.layers > 1 else directions[:3]
     origin = _numbers(fields.get("space origin", np.zeros(3)))
     if not (np.isfinite(steps).all() and origin.shape == (3,) and np.isfinite(origin).all()):
         raise VolumeError(
@@ -182,7 +223,11 @@ def _block(header: NrrdHeader) -> tuple[Block, Path]:
     offset += _bytes_of_lines(file, offset, lines)
     is_raw_end = skipped == -1 and _PACKINGS[encoding] is Packing.RAW
     block = Block(
-        -1 if is_raw_end else offset, _PACKINGS[encoding], dtype, (k, j, i), max(skipped, 0)
+        -1 if is_raw_end else offset,
+        _PACKINGS[encoding],
+        dtype,
+        (k, j, i * header.layers),
+        max(skipped, 0),
     )
     return block, file
 
@@ -213,11 +258,13 @@ def _declared(header: NrrdHeader, bits: int) -> DeclaredIntensity:
     return DeclaredIntensity(modality=modality, rescale_type=unit, stored_bits=bits)
 
 
-def _label_names(fields: dict[str, Any]) -> dict[int, str]:
-    """What a segmentation of 3D Slicer calls its values."""
+def _label_names(fields: dict[str, Any], layer: int = 0) -> dict[int, str]:
+    """What a segmentation of 3D Slicer calls the values of a layer."""
     names: dict[int, str] = {}
     for key, value in fields.items():
         place = re.fullmatch(r"(segment\d+)_name", key)
+        if place and str(fields.get(f"{place.group(1)}_layer", "0")).strip() != str(layer):
+            continue
         number = place and str(fields.get(f"{place.group(1)}_labelvalue", ""))
         if number and number.isdigit() and str(value).strip():
             names[int(number)] = str(value).strip()

@@ -14,7 +14,7 @@ from retrieval.sources.volumes.meta_image import (
     read_meta_image_header,
 )
 from retrieval.sources.volumes.nifti import PAIRS, is_analyze, nifti_mark, nifti_shape, read_nifti
-from retrieval.sources.volumes.nrrd import MARK, read_nrrd, read_nrrd_header
+from retrieval.sources.volumes.nrrd import MARK, read_nrrd, read_nrrd_header, read_nrrd_layers
 from retrieval.sources.volumes.stored import StoredVolume, VolumeError
 
 SNIFFED_BYTES = 4096
@@ -69,6 +69,16 @@ def read_volume(path: Path) -> StoredVolume:
     if kind is VolumeKind.NIFTI:
         return read_nifti(path)
     return read_nrrd(path) if kind is VolumeKind.NRRD else read_meta_image(path)
+
+
+def read_mask(path: Path) -> list[StoredVolume]:
+    """A mask with its geometry: one volume, or one for each layer of overlapping segments.
+
+    Raises VolumeError as ``read_volume`` does.
+    """
+    if volume_kind(path) is VolumeKind.NRRD:
+        return read_nrrd_layers(path)
+    return [read_volume(path)]
 
 
 def volume_slab(path: Path, *, key_slice: int | None = None, assume_hu: bool = False) -> Slab:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.image import CTError, Slab
+from retrieval.image import CT_HU, CTError, Slab
 from retrieval.sources.axes import DisplayVolume, to_display
 from retrieval.sources.intensity.declared import UNDECLARED, DeclaredIntensity
 from retrieval.sources.intensity.judgement import require_hu
@@ -60,16 +61,44 @@ class StoredVolume:
     def slab(self, *, key_slice: int | None = None, assume_hu: bool = False) -> Slab:
         """The volume as CT; ``key_slice`` in the file grid, the middle one if None.
 
+        NaN outside the field of view (in every slice joined to its edge) stands for air.
+
         Raises:
-            VolumeError: values that are not finite.
+            VolumeError: other values that are not finite.
             NotHounsfieldError: values that are no HU, unless ``assume_hu``.
             CTError: oblique axes, or no such slice.
         """
+        volume, notes = self.display(), self.notes
         if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
-            count = int(np.count_nonzero(~np.isfinite(self.values)))
-            raise VolumeError(
-                f"{self.name} holds {count} values that are NaN or infinite: finite HU are read; "
-                "write -1024 where nothing was scanned"
-            )
-        slab = self.display().slab(self.name, key_slice=key_slice, notes=self.notes)
+            filled, note = _padded(self.name, volume.values)
+            volume, notes = replace(volume, values=filled), (*notes, note)
+        slab = volume.slab(self.name, key_slice=key_slice, notes=notes)
         return require_hu(slab, self.name, declared=self.declared, assume_hu=assume_hu)
+
+
+def _padded(name: str, values: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """(slices, rows, columns) with air for the NaN outside the field of view, and what to say.
+
+    Raises VolumeError for NaN within the picture, and for infinite values.
+    """
+    missing = np.isnan(values)
+    inside = int(np.count_nonzero(np.isinf(values)))
+    for plane in missing:
+        if plane.any():
+            inside += _enclosed(plane)
+    if inside or missing.all():
+        raise VolumeError(
+            f"{name} holds {inside or missing.size} values within the picture that are NaN or "
+            "infinite: finite HU are read; write -1024 where nothing was scanned"
+        )
+    share = float(missing.mean())
+    padding = np.asarray(CT_HU.padding, values.dtype)
+    note = f"{name} holds NaN for {share:.0%} of its voxels, outside the field of view: read as air"
+    return np.where(missing, padding, values), note
+
+
+def _enclosed(missing: NDArray[np.bool_]) -> int:
+    """How many marked pixels of a slice are not joined to its edge."""
+    _, labels = cv2.connectedComponents(missing.astype(np.uint8), connectivity=8)
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    return int(np.count_nonzero(missing & ~np.isin(labels, edge)))

@@ -195,9 +195,15 @@ ROWS: list[tuple[str, str, str, Maker]] = [
     ),
     (
         "NIfTI",
-        "NaN or infinite values",
+        "NaN within the picture, or infinite values",
         REFUSED,
         array(np.where(body() > 100, np.nan, body()).astype(np.float32)),
+    ),
+    (
+        "NIfTI",
+        "NaN outside the field of view",
+        SAID,
+        array(np.where(np.arange(body().shape[2]) < 4, np.nan, body()).astype(np.float32)),
     ),
     ("NIfTI", "an intent as t test or p value", REFUSED, nifti(intent_code=3)),
     ("Analyze 7.5", "header without an orientation", REFUSED, analyze),

@@ -10,7 +10,7 @@ from retrieval.sources.importers.masks.placed import LabelMask, PlacedImage, lai
 from retrieval.sources.importers.masks.segments import segment_masks
 from retrieval.sources.importers.masks.structures import structure_masks
 from retrieval.sources.importers.source import ImporterError
-from retrieval.sources.volumes.reading import read_volume
+from retrieval.sources.volumes.reading import read_mask
 from retrieval.sources.volumes.stored import StoredVolume
 
 MAX_LABELS = 256
@@ -28,7 +28,7 @@ def label_masks(found: FoundMask, image: PlacedImage) -> list[LabelMask]:
         return structure_masks(found.file, image)
     if found.sop_class:
         return segment_masks(found.file, image)
-    return _of_volume(read_volume(found.file), image)
+    return [one for layer in read_mask(found.file) for one in _of_volume(layer, image)]
 
 
 def _of_volume(volume: StoredVolume, image: PlacedImage) -> list[LabelMask]:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    HTJ2K,
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     JPEG2000Lossless,
+    JPEGExtended12Bit,
     LegacyConvertedEnhancedCTImageStorage,
 )
 
@@ -154,3 +162,40 @@ def test_bits_above_the_lowest_are_read_and_told(dicom, tmp_path, stored, high, 
     slab = read_dicom(file)
     np.testing.assert_array_equal(slab.hu, hu)
     assert f"HighBit is {high} with {stored} bits stored" in slab.notes[0]
+
+
+def _encapsulated(image: Dataset, frame: bytes, syntax: str, bits: int) -> Dataset:
+    image.file_meta.TransferSyntaxUID = syntax
+    image.BitsStored, image.HighBit = bits, bits - 1
+    image.PixelData = encapsulate([frame])
+    image["PixelData"].VR, image["PixelData"].is_undefined_length = "OB", True
+    return image
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000_is_read(dicom, tmp_path, syntax):
+    """The codestream was made by OpenJPH from the values that stand here."""
+    y, x = np.mgrid[-1:1:40j, -1:1:48j]
+    wanted = np.where(np.hypot(x, y) < 0.8, np.rint(60 * np.sin(9 * x) * np.cos(7 * y)), -1000)
+    frame = (Path(__file__).parent / "disc.j2c").read_bytes()
+    plain = dicom.image(0.0, np.zeros((40, 48), np.uint16))
+    folder = dicom.write(tmp_path / "whole", [_encapsulated(plain, frame, syntax, 16)])
+    np.testing.assert_array_equal(read_dicom(folder, assume_hu=True).hu[0], wanted)
+    cut = dicom.image(0.0, np.zeros((40, 48), np.uint16))
+    folder = dicom.write(tmp_path / "cut", [_encapsulated(cut, frame[:-200], syntax, 16)])
+    with pytest.raises(DicomError, match="no whole codestream"):
+        read_dicom(folder, assume_hu=True)
+
+
+def test_jpeg_extended_with_12_bits_is_read_as_simpleitk_reads_it_and_said_to_be_lossy(
+    dicom, tmp_path
+):
+    file = get_testdata_file("JPGExtended.dcm")
+    coded = pydicom.dcmread(file)
+    frame = next(generate_frames(coded.PixelData, number_of_frames=1))
+    image = dicom.image(0.0, np.zeros((coded.Rows, coded.Columns), np.uint16))
+    folder = dicom.write(tmp_path / "series", [_encapsulated(image, frame, JPEGExtended12Bit, 12)])
+    slab = read_dicom(folder, assume_hu=True)
+    wanted = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(file)))[0].astype(np.float32)
+    assert np.abs(slab.hu[0] - (wanted - 1024)).max() <= 1
+    assert any("compressed with loss" in note for note in slab.notes)

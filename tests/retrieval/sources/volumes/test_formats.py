@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from retrieval.image import CTError
 from retrieval.sources.query_image import ImageKind, kind_of, open_query_image
-from retrieval.sources.volumes.reading import claimed_shape, read_volume, volume_slab
+from retrieval.sources.volumes.reading import claimed_shape, read_mask, read_volume, volume_slab
 from retrieval.sources.volumes.stored import VolumeError
 from tests.retrieval.sources.volumes.bodies import SPACING_MM, body, orders, stored_image, written
 
@@ -242,6 +242,52 @@ def test_labels_of_3d_slicer_have_their_names(tmp_path: Path) -> None:
     }
     nrrd.write(str(tmp_path / "m.seg.nrrd"), np.zeros((3, 4, 5), np.uint8), header)
     assert read_volume(tmp_path / "m.seg.nrrd").label_names == {2: "Tumour"}
+
+
+def test_layers_of_3d_slicer_are_masks_of_their_own(tmp_path: Path) -> None:
+    """Segments that overlap stand in layers along the first axis, as 3D Slicer writes them."""
+    layers = np.zeros((2, 3, 4, 5), np.uint8)
+    layers[0, 1:, 1:3, 2:4] = 1
+    layers[1, 2, 2, 3] = 1
+    layers[1, 0, 0, 0] = 2
+    header = {
+        "space": "left-posterior-superior",
+        "kinds": ["list", "domain", "domain", "domain"],
+        "space directions": [[np.nan] * 3, [0.8, 0, 0], [0, 0.9, 0], [0, 0, 3]],
+        "space origin": [1, 2, 3],
+        "Segment0_Name": "organ",
+        "Segment0_LabelValue": "1",
+        "Segment0_Layer": "0",
+        "Segment1_Name": "lesion",
+        "Segment1_LabelValue": "1",
+        "Segment1_Layer": "1",
+    }
+    nrrd.write(str(tmp_path / "m.seg.nrrd"), layers, header)
+    organ, lesion = read_mask(tmp_path / "m.seg.nrrd")
+    np.testing.assert_array_equal(organ.values, layers[0].transpose(2, 1, 0))
+    np.testing.assert_array_equal(lesion.values, layers[1].transpose(2, 1, 0))
+    assert (organ.label_names, lesion.label_names) == ({1: "organ"}, {1: "lesion"})
+    assert organ.spacing_mm == (0.8, 0.9, 3.0)
+    np.testing.assert_array_equal(organ.origin_mm, [1, 2, 3])
+    with pytest.raises(VolumeError, match="one 3D volume is read"):
+        read_volume(tmp_path / "m.seg.nrrd")
+
+
+def test_nan_outside_the_field_of_view_is_air_and_said(tmp_path: Path) -> None:
+    values = body().astype(np.float32)
+    values[:, :, :4] = np.nan
+    path = written(stored_image(values), tmp_path / "ct.nii")
+    slab = volume_slab(path)
+    np.testing.assert_array_equal(slab.hu[:, :, :4], -1024)
+    np.testing.assert_array_equal(slab.hu[:, :, 4:], values[:, :, 4:])
+    (note,) = slab.notes
+    assert "outside the field of view: read as air" in note
+    values[2, 20, 20] = np.nan
+    with pytest.raises(VolumeError, match="holds 1 values within the picture"):
+        volume_slab(written(stored_image(values), tmp_path / "hole.nii"))
+    values[2, 20, 20] = np.inf
+    with pytest.raises(VolumeError, match="holds 1 values within the picture"):
+        volume_slab(written(stored_image(values), tmp_path / "endless.nii"))
 
 
 SEEDS = [(".nii", False), (".nii.gz", True), (".nrrd", True), (".nhdr", False), (".mha", False)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import nrrd
 import numpy as np
 import pytest
 import SimpleITK
@@ -345,3 +346,34 @@ def test_real_seg_and_structure_set_lie_on_their_ct(real_data, tmp_path: Path) -
     tumour = [v for v in report.verdicts if v.label == "Tumor_c40" and v.lesion_id]
     assert len(tumour) == 1
     assert "contours lie off the slices" in tumour[0].reason
+
+
+def test_overlapping_segments_of_3d_slicer_are_lesions_each(tmp_path: Path) -> None:
+    """The second segment lies within the first: one array cannot hold both."""
+    image = stored_image(body(size=SIZE))
+    written(image, tmp_path / "ct.nrrd")
+    outer, inner = ball((6, 40, 44), 10), ball((6, 40, 41), 5)
+    values = np.stack([stored(one) for one in (outer, inner)])
+    header = {
+        "space": "left-posterior-superior",
+        "kinds": ["list", "domain", "domain", "domain"],
+        "space directions": [[np.nan] * 3, *np.diag(image.GetSpacing()).tolist()],
+        "space origin": image.GetOrigin(),
+        "Segment0_Name": "outer",
+        "Segment0_LabelValue": "1",
+        "Segment0_Layer": "0",
+        "Segment1_Name": "inner",
+        "Segment1_LabelValue": "1",
+        "Segment1_Layer": "1",
+    }
+    nrrd.write(str(tmp_path / "ct.seg.nrrd"), values, header)
+    report = imported(tmp_path, tmp_path, tmp_path / "out")
+    assert sorted(verdict.label for verdict in report.verdicts) == ["inner", "outer"]
+    lengths = [one.long_mm for one in DeepLesionArchive.open(tmp_path / "out").lesions]
+    assert max(lengths) > 1.6 * min(lengths)
+
+
+def stored(mask: np.ndarray) -> np.ndarray:
+    """(i, j, k) of a mask as the file of its image stores it."""
+    image = stored_image(mask.astype(np.int16))
+    return np.asarray(SimpleITK.GetArrayFromImage(image), np.uint8).transpose(2, 1, 0)
