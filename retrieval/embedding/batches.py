@@ -16,18 +16,24 @@ from retrieval.embedding.augment import MIRRORED_TYPES
 from retrieval.embedding.objective import SequenceBatch
 from retrieval.embedding.sampling import MISSING, SequenceSampler
 from retrieval.embedding.training_data import TrainingData
+from retrieval.synthesis.degradation.random import DegradationConfig, degraded
 from retrieval.training.prefetch import ahead
 
 
 @dataclass(frozen=True)
 class BatchSource:
-    """Where the batches of one stretch of training come from."""
+    """Where the batches of one stretch of training come from.
+
+    With ``degradation`` every patch comes a second time, as from a worse scan.
+    """
 
     training: TrainingData
     sampler: SequenceSampler
     sequences: int
     seed: int
     rank: int = 0
+    mm_px: float = 1.0
+    degradation: DegradationConfig | None = None
 
     def batch(self, step: int) -> SequenceBatch:
         """The batch of one step, always the same one."""
@@ -53,7 +59,14 @@ class BatchSource:
             types=torch.from_numpy(np.where(learnable, table.types[rows], -1)),
             locations=torch.from_numpy(locations).float(),
             attributes=torch.from_numpy(table.attributes[rows]).float(),
+            rows=torch.from_numpy(rows),
+            worse=torch.empty(0) if self.degradation is None else self._worse(hu, rng),
         )
+
+    def _worse(self, hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        assert self.degradation is not None
+        views = [degraded(patch, self.mm_px, self.degradation, rng) for patch in hu.numpy()]
+        return torch.from_numpy(np.stack(views))
 
     def ahead(self, first: int, last: int) -> Iterator[tuple[int, SequenceBatch]]:
         """(step, batch) for the steps from ``first`` up to, not including, ``last``."""

@@ -58,6 +58,10 @@ class NetworkOutput:
     type_logits: Tensor
     locations: Tensor
 
+    def first(self, count: int) -> NetworkOutput:
+        """The output of the first ``count`` lesions."""
+        return NetworkOutput(self.vectors[:count], self.type_logits[:count], self.locations[:count])
+
 
 class DLGNetwork(nn.Module):
     """Patches in HU and their lesion boxes to unit vectors, type logits and locations."""

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from retrieval.embedding.losses import SequenceLoss, build_identity_loss
 from retrieval.embedding.network import DLGNetwork, NetworkOutput
 from retrieval.embedding.recipe import Recipe
+from retrieval.embedding.robustness.distillation import relational_divergence
+from retrieval.embedding.robustness.view_loss import VectorMemory, ViewLoss
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class SequenceBatch:
         types: (p,) 1 to 8; -1 where the type is unknown or may not be learned from.
         locations: (p, 3), NaN where unknown; mirrored where the patch is.
         attributes: (p, a), NaN where unknown.
+        rows: (p,) of the run's table.
+        worse: (p, slices, rows, columns), the same patches from a worse scan; (0,) where the recipe
+            has no second view.
     """
 
     hu: Tensor
@@ -37,6 +42,8 @@ class SequenceBatch:
     types: Tensor
     locations: Tensor
     attributes: Tensor
+    rows: Tensor
+    worse: Tensor
 
     def to(self, device: torch.device) -> SequenceBatch:
         """The batch on a device."""
@@ -51,15 +58,19 @@ class TrainedModel(nn.Module):
 
     The attribute head reads rated attributes off the embedding itself, so that lesions of
     unlike ratings must lie apart; it is not part of the encoder. ``refined_types`` are the
-    types that iterative refinement has given to unlabelled lesions.
+    types that iterative refinement has given to unlabelled lesions, ``memory`` the vectors of
+    earlier batches.
     """
 
     refined_types: Tensor
 
-    def __init__(self, network: DLGNetwork, *, attributes: int, types: Tensor) -> None:
+    def __init__(
+        self, network: DLGNetwork, *, attributes: int, types: Tensor, memory: int = 1
+    ) -> None:
         super().__init__()
         self.network = network
         self.attribute_head = nn.Linear(network.config.dimension, max(1, attributes))
+        self.memory = VectorMemory(memory, network.config.dimension)
         self.register_buffer("refined_types", types)
 
     def forward(self, hu: Tensor, boxes: Tensor) -> tuple[NetworkOutput, Tensor]:
@@ -68,14 +79,30 @@ class TrainedModel(nn.Module):
         return output, self.attribute_head(output.vectors)
 
 
+@dataclass(frozen=True)
+class WorseViews:
+    """The vectors of a batch's second views, and what else their terms need.
+
+    Attributes:
+        vectors: (p, dimension) of the worse scans.
+        teacher: (p, e) frozen features of the lesions as they are.
+        memory: of the model.
+    """
+
+    vectors: Tensor
+    teacher: Tensor
+    memory: VectorMemory
+
+
 class Objective(nn.Module):
-    """Weighs the terms by recipe: sequence, identity, type, location, attributes."""
+    """Weighs the terms by recipe: sequence, identity, type, location, attributes; worse views."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.weights = recipe.loss
         self.sequence = SequenceLoss(recipe.margins)
         self.identity = build_identity_loss(recipe.loss.identity)
+        self.views = ViewLoss(recipe.loss.temperature)
 
     def forward(
         self, output: NetworkOutput, attributes: Tensor, batch: SequenceBatch
@@ -91,6 +118,22 @@ class Objective(nn.Module):
             "type": weights.type_weight * _type_loss(output.type_logits, batch.types),
             "location": weights.location_weight * _known_error(output.locations, batch.locations),
             "attributes": weights.attribute_weight * _known_error(attributes, batch.attributes),
+        }
+
+    def on_worse_scans(
+        self, vectors: Tensor, views: WorseViews, batch: SequenceBatch
+    ) -> dict[str, Tensor]:
+        """The two terms of the second views, already weighted."""
+        first, second = vectors.float(), views.vectors.float()
+        found = self.views(first, second, batch.tracks, views.memory)
+        temperature = self.weights.temperature
+        kept = [
+            relational_divergence(seen, views.teacher, temperature=temperature)
+            for seen in (first, second)
+        ]
+        return {
+            "views": self.weights.views_weight * found,
+            "distillation": self.weights.distillation_weight * torch.stack(kept).mean(),
         }
 
     def _identity(self, vectors: Tensor, batch: SequenceBatch) -> Tensor:

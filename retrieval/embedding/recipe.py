@@ -12,6 +12,7 @@ from retrieval.embedding.losses import SequenceMargins
 from retrieval.embedding.network import NetworkConfig
 from retrieval.embedding.similarity import SimilarityThresholds
 from retrieval.patch import PatchSpec
+from retrieval.synthesis.degradation.random import DegradationConfig
 from retrieval.training.config import read_config
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -39,7 +40,15 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:
-    """Weights of the terms; ``identity`` is batch-hard, multi-similarity or none."""
+    """Weights of the terms; ``identity`` is batch-hard, multi-similarity or none.
+
+    Attributes:
+        views_weight: of finding a lesion again on a worse scan (``recipe.degradation``); 0 draws
+            no second view.
+        memory: vectors of earlier batches that are further strangers to it.
+        distillation_weight: of keeping the neighbourhoods of frozen multi-scale features.
+        temperature: of both.
+    """
 
     sequence: float = 1.0
     identity: str = "multi-similarity"
@@ -47,6 +56,10 @@ class LossConfig:
     type_weight: float = 0.1
     location_weight: float = 1.0
     attribute_weight: float = 0.1
+    views_weight: float = 0.0
+    memory: int = 1024
+    distillation_weight: float = 0.0
+    temperature: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,7 @@ class Recipe:
     margins: SequenceMargins = field(default_factory=SequenceMargins)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    degradation: DegradationConfig = field(default_factory=DegradationConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
 

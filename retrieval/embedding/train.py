@@ -20,9 +20,10 @@ from retrieval.embedding.batches import BatchSource
 from retrieval.embedding.encoder import fingerprint, load_network, save_encoder
 from retrieval.embedding.initialise import initialise
 from retrieval.embedding.network import DLGNetwork
-from retrieval.embedding.objective import Objective, SequenceBatch, TrainedModel
+from retrieval.embedding.objective import Objective, SequenceBatch, TrainedModel, WorseViews
 from retrieval.embedding.recipe import OptimiserConfig, Recipe
 from retrieval.embedding.refine import refined_types
+from retrieval.embedding.robustness.teacher import teacher_vectors
 from retrieval.embedding.sampling import SequenceSampler
 from retrieval.embedding.similarity import Rows
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
@@ -37,6 +38,7 @@ from retrieval.training.workers import Workers
 CHECKPOINT_EVERY = 200
 LOG_EVERY = 10
 START = "start.safetensors"
+TEACHER = "teacher.npy"
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,10 @@ class _Run:
         network = DLGNetwork(recipe.network, recipe.patch, pretrained=recipe.pretrained)
         types = torch.from_numpy(training.table.types.copy())
         self.model = TrainedModel(
-            network, attributes=training.table.attributes.shape[1], types=types
+            network,
+            attributes=training.table.attributes.shape[1],
+            types=types,
+            memory=recipe.loss.memory,
         ).to(workers.device)
         self.augmenter = Augmenter(recipe.patch, recipe.augment)
         self.objective = Objective(recipe)
@@ -110,7 +115,7 @@ class _Run:
         self.loop: TrainingLoop[SequenceBatch] = TrainingLoop(
             self.model,
             recipe.optimiser,
-            RunFolder(out, identity, CHECKPOINT_EVERY, LOG_EVERY),
+            RunFolder(out, identity, _checkpoint_every(recipe.optimiser.steps), LOG_EVERY),
             backbone=_backbone(network, recipe.optimiser),
             workers=workers,
         )
@@ -125,6 +130,13 @@ class _Run:
                 save_encoder(network, self.out / START, name=f"{self.recipe.name} at its start")
         # Frozen statistics keep what ImageNet gives; without ImageNet there are none to keep.
         network.train(not self.recipe.pretrained)
+        if self._has_worse_views:
+            path = self.out / TEACHER
+            self.teacher = self.workers.leader_first(
+                lambda: teacher_vectors(
+                    self.recipe, self.training, self.rows, path, self.workers.device
+                )
+            )
         self.loop.go(first, self._batches(first), self._terms, reports.step)
 
     def _begin(self, network: DLGNetwork) -> None:
@@ -147,10 +159,25 @@ class _Run:
         generator = torch.Generator(device)
         generator.manual_seed(torch_seed(self.recipe.seed, self.workers.rank, step))
         hu, boxes = self.augmenter(batch.hu.float(), batch.boxes, batch.flips, generator)
+        if self._has_worse_views:
+            worse, moved = self.augmenter(batch.worse, batch.boxes, batch.flips, generator)
+            hu, boxes = torch.cat([hu, worse]), torch.cat([boxes, moved])
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             output, attributes = replicated(hu, boxes)
-        terms: dict[str, Tensor] = self.objective(output, attributes, batch)
+        count = len(batch.boxes)
+        terms: dict[str, Tensor] = self.objective(output.first(count), attributes[:count], batch)
+        if self._has_worse_views:
+            teacher = self.teacher[batch.rows]
+            memory = self.model.memory
+            views = WorseViews(output.vectors[count:], teacher, memory)
+            terms |= self.objective.on_worse_scans(output.vectors[:count], views, batch)
+            memory.push(output.vectors[:count], batch.tracks)
         return terms
+
+    @property
+    def _has_worse_views(self) -> bool:
+        weights = self.recipe.loss
+        return weights.views_weight > 0 or weights.distillation_weight > 0
 
     def _batches(self, first: int) -> Iterator[tuple[int, SequenceBatch]]:
         """The batches still to do; between two stretches the types are estimated anew."""
@@ -178,8 +205,19 @@ class _Run:
         )
         sequences = max(1, self.recipe.optimiser.sequences // self.workers.count)
         return BatchSource(
-            self.training, sampler, sequences, seed=self.recipe.seed, rank=self.workers.rank
+            self.training,
+            sampler,
+            sequences,
+            seed=self.recipe.seed,
+            rank=self.workers.rank,
+            mm_px=self.recipe.patch.mm_px,
+            degradation=self.recipe.degradation if self._has_worse_views else None,
         )
+
+
+def _checkpoint_every(steps: int) -> int:
+    """At least eight checkpoints a run: on a shared CPU a short run takes hours too."""
+    return min(CHECKPOINT_EVERY, max(20, steps // 8))
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,8 @@ import typer
 from retrieval.lesion import LesionSearchError, Split
 from service.commands.evaluation.card import card
 from service.commands.evaluation.detection import detection
+from service.commands.evaluation.giving import give, signed
+from service.commands.evaluation.robustness import robustness
 from service.commands.evaluation.tracking import tracking
 from service.commands.option_groups import with_groups
 from service.commands.options import (
@@ -21,12 +22,10 @@ from service.commands.options import (
     ResamplesOption,
     SeedOption,
 )
-from service.console import answer, answer_json, progress_bar
+from service.console import progress_bar
 
 if TYPE_CHECKING:
-    from retrieval.embedding.encoder import LesionEncoder
     from retrieval.evaluation.retrieval.pixels import PixelMethod
-    from retrieval.evaluation.retrieval.report import RetrievalReport
     from retrieval.evaluation.retrieval.splits import SplitProtocol
 
 
@@ -45,6 +44,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command()(retrieval)
     group.command()(nodules)
+    group.command()(robustness)
     group.command()(with_groups(tracking))
     group.command()(detection)
     group.command()(card)
@@ -95,8 +95,8 @@ def retrieval(
             report = evaluate_retrieval(
                 source, lambda patches: loaded.embed(patches).vectors, loaded.spec, options
             )
-            report = _signed(report, loaded)
-    _give(report, out, as_json=as_json)
+            report = signed(report, loaded)
+    give(report, out, as_json=as_json)
 
 
 def nodules(
@@ -134,7 +134,7 @@ def nodules(
             options,
             splits=splits,
         )
-    _give(_signed(report, loaded), out, as_json=as_json)
+    give(signed(report, loaded), out, as_json=as_json)
 
 
 def _protocol(name: str) -> SplitProtocol:
@@ -162,22 +162,3 @@ def _pixel_baselines() -> Sequence[PixelMethod]:
     from retrieval.evaluation.retrieval.frozen import FrozenFeatures
 
     return RawPixels(), FrozenFeatures.imagenet()
-
-
-def _signed(report: RetrievalReport, encoder: LesionEncoder) -> RetrievalReport:
-    """The report with the fingerprint of what it measured: a card takes no other."""
-    from retrieval.evaluation.reporting.model_card import FINGERPRINT
-
-    return replace(report, settings={**report.settings, FINGERPRINT: encoder.fingerprint})
-
-
-def _give(report: RetrievalReport, out: Path | None, *, as_json: bool) -> None:
-    from retrieval.evaluation.reporting.report_page import report_page
-    from service.figures.tables.report import report_tables
-
-    if out is not None:
-        out.write_text(report_page(report, "Evaluation"), encoding="utf-8")
-    if as_json:
-        answer_json(report.to_json())
-    else:
-        answer(*report_tables(report))

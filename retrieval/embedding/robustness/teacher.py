@@ -1,0 +1,39 @@
+"""The teacher: frozen multi-scale features of every lesion of a run, computed once and kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from retrieval.embedding.initialise import initialise, plain_views
+from retrieval.embedding.network import DLGNetwork
+from retrieval.embedding.recipe import Recipe
+from retrieval.embedding.similarity import Rows
+from retrieval.embedding.training_data import TrainingData
+
+BATCH = 32
+
+
+@torch.no_grad()
+def teacher_vectors(
+    recipe: Recipe, training: TrainingData, rows: Rows, path: Path, device: torch.device
+) -> torch.Tensor:
+    """(lesions of the table, dimension) unit vectors; zero for what is not in ``rows``.
+
+    The network is the recipe's own before its first step without a start: group means and
+    principal axes of its backbone's features, ImageNet's where the recipe has them. The vectors
+    are kept in ``path``, a NumPy file.
+    """
+    if not path.is_file():
+        network = DLGNetwork(recipe.network, recipe.patch, pretrained=recipe.pretrained).to(device)
+        initialise(network, training, rows, np.random.default_rng([recipe.seed, 2]))
+        vectors = np.zeros((len(training.table), recipe.network.dimension), np.float32)
+        for part in np.array_split(rows, max(1, len(rows) // BATCH)):
+            vectors[part] = network(*plain_views(training, part, network, device)).vectors.cpu()
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.save(file, vectors, allow_pickle=False)
+        partial.replace(path)
+    return torch.from_numpy(np.load(path, allow_pickle=False)).to(device)
