@@ -8,6 +8,7 @@ import { askForKey } from "./core/key_dialog.js";
 import { showHelp, useKeys } from "./core/keyboard.js";
 import { plural } from "./core/lesion_facts.js";
 import { address, go, onRoute, readRoute } from "./core/route.js";
+import { showSettings, useLook } from "./core/settings.js";
 import { errorState } from "./core/states.js";
 import { loadVocabulary } from "./core/vocabulary.js";
 import { MapView } from "./map/view.js";
@@ -85,8 +86,11 @@ async function start() {
   showFacts();
 }
 
+useLook();
 onKeyWanted(askForKey);
 byId("keys").addEventListener("click", showHelp);
+byId("look").addEventListener("click", showSettings);
+byId("skip").addEventListener("click", () => all(document, "main").find((one) => !one.hidden)?.focus());
 byId("basket").addEventListener("click", showBasket);
 basket.addEventListener("change", showCollected);
 showCollected();

@@ -53,6 +53,7 @@ export function makeSvg(tag, attributes = {}, ...children) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name === "on") listen(node, value);
+    else if (name === "style") for (const [key, one] of Object.entries(value)) node.style.setProperty(key, String(one));
     else if (value !== null && value !== undefined) node.setAttribute(name, value);
   }
   node.append(...children.filter(isPresent));

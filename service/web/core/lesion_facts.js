@@ -81,5 +81,10 @@ export function croppedPicture(lesion, size) {
   const image = patchPicture(lesion, { size });
   const wanted = CROP_DIAMETERS * (lesion.long_mm ?? PICTURE_MM);
   image.style.setProperty("scale", String(Math.min(Math.max(PICTURE_MM / wanted, 1), MOST_CROP)));
-  return make("span", { className: "crop", style: { width: `${size}px`, height: `${size}px` } }, image);
+  return make("span", { className: "crop", style: { width: rem(size), height: rem(size) } }, image);
+}
+
+/** Pixels at the standard size of text, as a length that grows with it. @param {number} pixels */
+export function rem(pixels) {
+  return `${pixels / 16}rem`;
 }

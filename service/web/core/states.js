@@ -52,7 +52,7 @@ function state(kind, sign, title, words, actions) {
     "div",
     { className: `state ${kind}` },
     icon(sign, 30),
-    make("h3", { textContent: title }),
+    make("h2", { textContent: title }),
     make("p", { textContent: words }),
     ...actions,
   );

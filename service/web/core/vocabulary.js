@@ -42,6 +42,11 @@ export function linkWords(state) {
   return vocabulary().link_states[state] ?? { label: state, meaning: "", tone: "unknown" };
 }
 
+/** A colour for words and thin lines: on a light page a darker one of its hue. @param {string} colour */
+export function ink(colour) {
+  return `color-mix(in oklab, ${colour} var(--ink), black)`;
+}
+
 /** The colour of a tone. @param {string} tone */
 export function toneColour(tone) {
   return vocabulary().tones[tone]?.colour ?? vocabulary().tones.unknown.colour;

@@ -33,7 +33,7 @@ export class MapView {
 
   constructor() {
     const plot = make("section", { className: "plot", "aria-label": "Map of lesions" }, this.#canvas.element, this.#tip, this.#cover);
-    this.element = make("main", { className: "view map", id: "map" }, this.#side, plot);
+    this.element = make("main", { className: "view map", tabIndex: -1, id: "map" }, this.#side, plot);
     listenTo(this.#canvas, "hover", (place) => this.#showTip(place));
     listenTo(this.#canvas, "pick", (place) => this.#search(place));
     this.#canvas.addEventListener("settled", () => this.#keepPlace());

@@ -65,9 +65,9 @@ export class DiameterPlot {
     const colour = trackColour(track);
     const group = makeSvg("g", { class: isTarget ? "series target" : "series" });
     group.dataset.track = track.track_id;
-    group.append(makeSvg("path", { d: `M${at.map((place) => place.join(" ")).join("L")}`, stroke: colour, fill: "none" }));
+    group.append(makeSvg("path", { d: `M${at.map((place) => place.join(" ")).join("L")}`, fill: "none", style: { stroke: colour } }));
     for (const [place, point] of points.entries()) {
-      const dot = makeSvg("circle", { cx: at[place][0], cy: at[place][1], r: isTarget ? 4.5 : 3.5, fill: colour });
+      const dot = makeSvg("circle", { cx: at[place][0], cy: at[place][1], r: isTarget ? 4.5 : 3.5, style: { fill: colour } });
       dot.append(makeSvg("title", {}, `${track.track_id}, ${point.study_id}: ${sizeText(point)}`));
       dot.addEventListener("click", () => this.#onLesion(point.lesion_id));
       group.append(dot);
@@ -143,7 +143,7 @@ function endLabels(series, scale) {
   spread(labels, 1, -Infinity);
   spread([...labels].reverse(), -1, scale.y(0) + 4);
   return labels.map(({ track, x, y }) => {
-    const label = makeSvg("text", { x, y, fill: trackColour(track), class: "track-name" }, track.track_id);
+    const label = makeSvg("text", { x, y, style: { fill: trackColour(track) }, class: "track-name" }, track.track_id);
     label.dataset.track = track.track_id;
     return label;
   });

@@ -3,6 +3,7 @@
 import { getJson } from "../core/api.js";
 import { all, make } from "../core/dom.js";
 import { plural } from "../core/lesion_facts.js";
+import { rove } from "../core/roving.js";
 import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
 const PAGE = 100;
@@ -28,7 +29,7 @@ export class PatientList {
     });
     this.#wanted.addEventListener("input", () => this.#narrow());
     this.#more.addEventListener("click", () => this.#next());
-    this.#list.addEventListener("keydown", (event) => this.#walk(event));
+    rove(this.#list, "[data-patient]", { keys: "vertical" });
     this.element = make(
       "aside",
       { className: "side patients", "aria-label": "Patients" },
@@ -93,15 +94,5 @@ export class PatientList {
     for (const row of all(this.#list, "[data-patient]")) {
       row.hidden = !(row.dataset.patient ?? "").includes(wanted);
     }
-  }
-
-  /** @param {KeyboardEvent} event */
-  #walk(event) {
-    const row = /** @type {Element} */ (event.target).closest("[data-patient]");
-    if (row === null || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
-    const next = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
-    if (next instanceof HTMLElement) next.focus();
-    event.preventDefault();
-    event.stopPropagation();
   }
 }

@@ -3,7 +3,7 @@
 import { button, make } from "../core/dom.js";
 import { decimal, sizeText, whoLines } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
-import { linkWords, toneColour } from "../core/vocabulary.js";
+import { ink, linkWords, toneColour } from "../core/vocabulary.js";
 import { boxOf } from "../viewer/proposals.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
@@ -143,7 +143,7 @@ function verdict(link, word) {
   }
   const { label, meaning, tone } = linkWords(link.state);
   const said = link.state === "confirmed" ? "A reader confirmed: the same lesion." : `Same lesion with probability ${link.score.toFixed(2)}`;
-  const head = make("p", { className: "line" }, make("span", { textContent: said }), make("span", { className: "badge", style: { color: toneColour(tone) }, textContent: label, title: meaning }));
+  const head = make("p", { className: "line" }, make("span", { textContent: said }), make("span", { className: "badge", style: { color: ink(toneColour(tone)) }, textContent: label, title: meaning }));
   return [head, termBars(link.terms)];
 }
 

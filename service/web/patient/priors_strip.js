@@ -2,7 +2,8 @@
 
 import { make } from "../core/dom.js";
 import { croppedPicture, sizeText } from "../core/lesion_facts.js";
-import { toneColour } from "../core/vocabulary.js";
+import { rove } from "../core/roving.js";
+import { ink, toneColour } from "../core/vocabulary.js";
 
 /** @typedef {ReturnType<import("./track_marks.js").TrackMarks["cells"]>[number]} Cell */
 
@@ -11,7 +12,7 @@ export function priorsStrip(cells, studies, { selected, onChoose }) {
   const items = cells.map((cell) => {
     const study = studies[cell.column];
     const head = [make("b", { textContent: study.study_id }), make("span", { className: "faint", textContent: study.study_date ?? "no date" })];
-    const word = make("span", { className: "state-word", style: { color: toneColour(cell.tone) }, textContent: cell.word });
+    const word = make("span", { className: "state-word", style: { color: ink(toneColour(cell.tone)) }, textContent: cell.word });
     const [lesion] = cell.lesions;
     if (lesion === undefined) return make("li", { className: "prior none" }, ...head, word);
     const place = selected.indexOf(lesion.lesion_id);
@@ -25,5 +26,7 @@ export function priorsStrip(cells, studies, { selected, onChoose }) {
     choose.setAttribute("aria-pressed", String(place !== -1));
     return make("li", {}, choose);
   });
-  return make("ol", { className: "priors", "aria-label": "Priors of this lesion" }, ...items);
+  const strip = make("ol", { className: "priors", "aria-label": "Priors of this lesion" }, ...items);
+  rove(strip, "button", { keys: "horizontal" });
+  return strip;
 }

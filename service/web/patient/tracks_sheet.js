@@ -1,8 +1,8 @@
 // The sheet of a patient: studies from left to right, one line a lesion track, patches along it.
 
 import { make, makeSvg } from "../core/dom.js";
-import { croppedPicture, signed, sizeText, typeLabel } from "../core/lesion_facts.js";
-import { linkWords, toneColour, typeColour, vocabulary } from "../core/vocabulary.js";
+import { croppedPicture, rem, signed, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { ink, linkWords, toneColour, typeColour, vocabulary } from "../core/vocabulary.js";
 import { daysBetween } from "./track_marks.js";
 
 /** @typedef {import("./track_marks.js").TrackMarks} TrackMarks */
@@ -22,7 +22,7 @@ export function tracksSheet(marks, { on, selected }) {
   const { document } = marks;
   const width = SHEET.label + SHEET.column * document.studies.length;
   const height = SHEET.header + SHEET.row * document.tracks.length;
-  const sheet = make("div", { className: "sheet", style: { width: `${width}px`, height: `${height}px` } });
+  const sheet = make("div", { className: "sheet", style: { width: rem(width), height: rem(height) } });
   sheet.append(linkLines(marks, [width, height], selected));
   for (const [column, study] of document.studies.entries()) sheet.append(studyHead(marks, study, column));
   for (const [row, track] of document.tracks.entries()) {
@@ -36,8 +36,8 @@ export function tracksSheet(marks, { on, selected }) {
 
 /** @param {HTMLElement} node @param {number} left @param {number} top */
 function placed(node, left, top) {
-  node.style.setProperty("left", `${left}px`);
-  node.style.setProperty("top", `${top}px`);
+  node.style.setProperty("left", rem(left));
+  node.style.setProperty("top", rem(top));
   return node;
 }
 
@@ -135,7 +135,7 @@ function trackLabel(marks, track) {
 /** @param {Cell} cell @param {LesionOut | null} previous @param {{ on: SheetListeners, selected: string[] }} options */
 function appearance(cell, previous, { on, selected }) {
   const [lesion] = cell.lesions;
-  const colour = toneColour(cell.tone);
+  const colour = ink(toneColour(cell.tone));
   const picture = make(
     "button",
     { type: "button", className: `track-patch ${cell.tone}`, style: { "border-color": colour }, title: `${lesion.lesion_id}: look at it`, dataset: { lesion: lesion.lesion_id }, on: { click: () => on.onLesion(lesion.lesion_id) } },
@@ -162,7 +162,7 @@ function changeBetween(previous, { lesions: [lesion], change_pct: percent }) {
 
 /** A study in which the lesion is not marked: why, as far as it is known. @param {Cell} options */
 function note({ word, tone, column }) {
-  const text = make("span", { className: "gap", style: { color: toneColour(tone) } }, make("i", {}), make("span", { textContent: word }));
+  const text = make("span", { className: "gap", style: { color: ink(toneColour(tone)) } }, make("i", {}), make("span", { textContent: word }));
   return placed(text, SHEET.label + column * SHEET.column, SHEET.top + SHEET.patch / 2 - 6);
 }
 
@@ -173,14 +173,14 @@ function linkLines(marks, [width, height], selected) {
     const bend = (to[0] - from[0]) / 2;
     const d = `M${from} C${from[0] + bend} ${from[1]} ${to[0] - bend} ${to[1]} ${to}`;
     const isChosen = selected.includes(line.earlier) && selected.includes(line.later);
-    return makeSvg("path", { d, stroke: toneColour(line.tone), class: `link ${line.tone} ${line.state ?? ""}${isChosen ? " chosen" : ""}` });
+    return makeSvg("path", { d, style: { stroke: ink(toneColour(line.tone)) }, class: `link ${line.tone} ${line.state ?? ""}${isChosen ? " chosen" : ""}` });
   });
   const vanishing = marks.document.tracks.filter((track) => track.vanished_in !== null).map((track) => {
     const { row, column } = marks.places.get(track.lesions[track.lesions.length - 1].lesion_id);
     const from = columnX(column) + SHEET.patch / 2;
     return makeSvg("path", { d: `M${from} ${rowY(row)}H${columnX(column + 1) - 4}`, class: "link vanished" });
   });
-  return makeSvg("svg", { class: "links", width, height, "aria-hidden": "true" }, ...lines, ...vanishing);
+  return makeSvg("svg", { class: "links", viewBox: `0 0 ${width} ${height}`, style: { width: rem(width), height: rem(height) }, "aria-hidden": "true" }, ...lines, ...vanishing);
 }
 
 /** @param {TrackMarks} marks @param {{ earlier: string, later: string }} options */
@@ -202,7 +202,7 @@ function linkButton(marks, link, on, selected) {
   const { label, tone } = linkWords(link.state);
   const words = link.state === "confirmed" ? "✓" : link.score.toFixed(2);
   const pill = make("button", {
-    type: "button", className: `link-score ${tone} ${link.state}`, style: { "border-color": toneColour(tone) }, textContent: words,
+    type: "button", className: `link-score ${tone} ${link.state}`, style: { "border-color": ink(toneColour(tone)) }, textContent: words,
     title: `${label}: probability ${link.score.toFixed(2)}. Compare, confirm or reject`,
     dataset: { link: `${link.earlier} ${link.later}` },
     on: { click: () => on.onLink(link.earlier, link.later) },
@@ -213,5 +213,5 @@ function linkButton(marks, link, on, selected) {
 
 /** The colour of a track in every picture of the view. @param {TrackOut} track */
 export function trackColour(track) {
-  return typeColour(track.lesions[0].lesion_type);
+  return ink(typeColour(track.lesions[0].lesion_type));
 }

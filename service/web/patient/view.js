@@ -48,7 +48,7 @@ export class PatientView {
     this.sheet = make("div", { className: "sheet-scroll scroll", tabIndex: 0, role: "region", "aria-label": "Lesion tracks" });
     this.course = make("section", { className: "course" }, this.head, this.sheet, this.plot.element);
     this.cover = make("section", { className: "course-cover" });
-    this.element = make("main", { className: "view patient", id: "patient" }, this.list.element, this.course, this.cover, this.panel.element);
+    this.element = make("main", { className: "view patient", tabIndex: -1, id: "patient" }, this.list.element, this.course, this.cover, this.panel.element);
   }
 
   /** Keys of this view. @returns {import("../core/keyboard.js").KeyEntry[]} */

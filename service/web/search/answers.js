@@ -2,6 +2,7 @@
 
 import { all, button, make } from "../core/dom.js";
 import { ExportMenu } from "../core/output/menu.js";
+import { rove } from "../core/roving.js";
 import { emptyState, errorState, loadingState, skeletonCards, warning } from "../core/states.js";
 import { Filters } from "./filters.js";
 import { MOST_HITS } from "./query.js";
@@ -91,6 +92,7 @@ export class Answers {
   /** @param {SearchOut} result @param {import("./results.js").CardContext} context @param {string | null} doubt */
   #hits(result, context, doubt) {
     const cards = make("div", { className: "cards" });
+    rove(cards, ".card", { keys: "none" });
     const draw = () => cards.replaceChildren(...this.#groups.flatMap((group) => hitGroup(group, context, {
       isOpened: this.#opened.has(group.patient),
       onToggle: () => this.#toggle(group.patient, draw),
@@ -129,7 +131,10 @@ export class Answers {
     for (const card of all(this.#body, "[data-lesion]")) {
       const isOpen = card.dataset.lesion === openId;
       card.setAttribute("aria-pressed", String(isOpen));
-      if (isOpen) card.scrollIntoView({ block: "nearest" });
+      if (isOpen) {
+        card.scrollIntoView({ block: "nearest" });
+        if (document.activeElement?.matches(".card, .follow-up")) card.focus();
+      }
     }
   }
 

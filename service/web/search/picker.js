@@ -4,6 +4,7 @@ import { getJson } from "../core/api.js";
 import { all, make } from "../core/dom.js";
 import { croppedPicture, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { lesionTypes } from "../core/vocabulary.js";
+import { rove } from "../core/roving.js";
 import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
 const PAGE = 40;
@@ -26,7 +27,7 @@ export class Picker {
     this.#type.addEventListener("change", () => this.load());
     this.#patient.addEventListener("change", () => this.load());
     this.#more.addEventListener("click", () => this.#next());
-    this.#list.addEventListener("keydown", (event) => this.#walk(event));
+    rove(this.#list, "[data-lesion]", { keys: "vertical" });
     this.element = make(
       "div",
       { className: "picker" },
@@ -106,15 +107,5 @@ export class Picker {
     return isFiltered
       ? emptyState("search", "No lesion fits", "Choose another type, or clear the patient.")
       : emptyState("search", "The index is empty", "Add lesions with: lesion-search index add");
-  }
-
-  /** @param {KeyboardEvent} event */
-  #walk(event) {
-    const row = /** @type {Element} */ (event.target).closest("[data-lesion]");
-    if (row === null || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
-    const next = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
-    if (next instanceof HTMLElement) next.focus();
-    event.preventDefault();
-    event.stopPropagation();
   }
 }

@@ -74,7 +74,7 @@ export class Receiver {
       "form",
       { className: "state spacing" },
       icon("upload", 30),
-      make("h3", { className: "file-name", textContent: namesOf(files) }),
+      make("h2", { className: "file-name", textContent: namesOf(files) }),
       make("p", { textContent: "A PNG does not say how large its pixels are." }),
       make("div", { className: "triple" }, field("x, mm", inputs[0]), field("y, mm", inputs[1]), field("slice, mm", inputs[2])),
       make(
@@ -102,7 +102,7 @@ export class Receiver {
     this.#on.onState(make(
       "div",
       { className: "state receiving", role: "status" },
-      make("h3", { className: "file-name", textContent: namesOf(files) }),
+      make("h2", { className: "file-name", textContent: namesOf(files) }),
       bar,
       words,
       make("div", { className: "actions" }, button("Cancel", { run: () => this.#cancel(), className: "plain" })),

@@ -3,7 +3,7 @@
 import { button, icon, make } from "../core/dom.js";
 import { changeText, croppedPicture, decimal, patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
-import { stateWords, toneColour, vocabulary } from "../core/vocabulary.js";
+import { ink, stateWords, toneColour, vocabulary } from "../core/vocabulary.js";
 import { rankWords } from "./found/alikeness.js";
 import { ESTIMATED, termsLine } from "./found/hit_terms.js";
 
@@ -90,7 +90,7 @@ function followUpRow(followUp, { openId, onOpen }) {
   const { lesion, state } = followUp;
   const words = stateWords(state);
   const picture = lesion === null ? make("span", { className: "no-patch" }) : croppedPicture(lesion, 52);
-  const badge = make("span", { className: "badge", style: { color: toneColour(words.tone) }, textContent: words.label, title: words.meaning });
+  const badge = make("span", { className: "badge", style: { color: ink(toneColour(words.tone)) }, textContent: words.label, title: words.meaning });
   const facts = [lesion === null ? "no mark is this lesion" : changeText(followUp), ...followUp.notes].filter(Boolean).join(" · ");
   const score = make("span", { className: "number", title: "Probability of being the same lesion", textContent: `p ${followUp.score.toFixed(2)}` });
   const role = followUp.role === null ? "" : `${vocabulary().roles[followUp.role]} `;

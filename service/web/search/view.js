@@ -75,7 +75,7 @@ export class SearchView {
     this.hint = make("p", { className: "hint", role: "status" });
     const panes = make("div", { className: "panes" }, this.query.element, this.result.element);
     const stage = make("section", { className: "stage", "aria-label": "Images" }, this.station.element, this.conflict, panes, this.hint);
-    this.element = make("main", { className: "view search", id: "search" }, this.side.element, stage, this.answers.element);
+    this.element = make("main", { className: "view search", tabIndex: -1, id: "search" }, this.side.element, stage, this.answers.element);
     this.#listen();
   }
 

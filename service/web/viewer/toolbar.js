@@ -1,6 +1,7 @@
 // The tools of a viewport: what a drag does, the window presets, and how the image lies.
 
 import { button, make } from "../core/dom.js";
+import { rove } from "../core/roving.js";
 import { isDrawing } from "./gestures.js";
 import { namedWindows, presetOf, windowOf } from "./windows.js";
 
@@ -55,6 +56,7 @@ export class Toolbar {
         this.#scout,
       ),
     );
+    rove(this.element, "button", { keys: "horizontal" });
   }
 
   /** @param {string} chosen */

@@ -1,0 +1,184 @@
+"""axe-core finds nothing in any state of the page, in both themes; the keyboard alone suffices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.service.browser import Reader
+from tests.service.page.hand import hits, upload
+
+AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def violations(page: Page) -> list[str]:
+    """What breaks a rule of WCAG 2.2 A and AA or of axe's best practices, with its elements."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+          .flatMap(({id, nodes}) => nodes.map(({target, failureSummary}) =>
+            `${id}: ${target.join(" ")} ${failureSummary}`))"""
+    )
+    return list(found)
+
+
+def settled(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".skeleton")).to_have_count(0)
+
+
+def search_empty(page, phantoms, course):
+    expect(page.get_by_text("Which lesion?")).to_be_visible()
+    expect(page.locator(".lesion-rows [data-lesion]").first).to_be_visible()
+
+
+def search_results(page, phantoms, course):
+    page.locator(f".lesion-rows [data-lesion='{course[1].lesion_id}']").click()
+    expect(hits(page).first).to_be_visible()
+
+
+def search_open(page, phantoms, course):
+    search_results(page, phantoms, course)
+    page.locator(".filters summary").click()
+    hits(page).first.click()
+    page.keyboard.press("t")
+    expect(page.locator(".pane.hit .note.top-left")).to_contain_text("patient")
+
+
+def search_marked(page, phantoms, course):
+    upload(page, phantoms, phantoms.lesions[0])
+    page.keyboard.press("d")
+    expect(page.get_by_text("Click a proposal")).to_be_visible()
+
+
+def patient_list(page, phantoms, course):
+    page.locator("nav [data-view=patient]").click()
+    expect(page.get_by_text("Which patient?")).to_be_visible()
+
+
+def patient_tracks(page, phantoms, course):
+    patient_list(page, phantoms, course)
+    page.locator(f"[data-patient='{course[0]}']").click()
+    expect(page.locator(".track-row").first).to_be_visible()
+
+
+def patient_pair(page, phantoms, course):
+    patient_tracks(page, phantoms, course)
+    page.locator(".link-score").first.click()
+    expect(page.locator(".drawer .note.top-left").nth(1)).to_contain_text("patient")
+
+
+def patient_pair_beside(page, phantoms, course):
+    patient_pair(page, phantoms, course)
+    page.keyboard.press("o")
+    expect(page.locator(".track-row").first).to_be_visible()
+
+
+def map_of_lesions(page, phantoms, course):
+    page.locator("nav [data-view=map]").click()
+    expect(page.locator(".legend-row").first).to_be_visible()
+    page.locator(".plot canvas").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".tip img")).to_be_visible()
+
+
+def keys(page, phantoms, course):
+    search_empty(page, phantoms, course)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def basket(page, phantoms, course):
+    search_open(page, phantoms, course)
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Basket").click()
+    expect(page.locator(".basket-row")).to_have_count(1)
+
+
+def look(page, phantoms, course):
+    search_empty(page, phantoms, course)
+    page.get_by_role("button", name="Look").click()
+    expect(page.get_by_role("dialog", name="Look")).to_be_visible()
+
+
+STATES = [
+    search_empty,
+    search_results,
+    search_open,
+    search_marked,
+    patient_list,
+    patient_tracks,
+    patient_pair,
+    patient_pair_beside,
+    map_of_lesions,
+    keys,
+    basket,
+    look,
+]
+
+
+def choose_look(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Look").click()
+    page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_axe_finds_nothing(reader: Reader, phantoms, course, theme):
+    found = {}
+    page = reader.open()
+    choose_look(page, theme)
+    for state in STATES:
+        page = reader.open()
+        state(page, phantoms, course)
+        settled(page)
+        if wrong := violations(page):
+            found[state.__name__] = wrong
+        reader.shoot(f"axe_{theme.lower()}_{state.__name__}")
+    assert found == {}
+
+
+def test_large_text_leaves_nothing_smaller_than_14_px(reader: Reader, phantoms, course):
+    page = reader.open()
+    choose_look(page, "Large")
+    for state in (search_open, patient_tracks, patient_pair, map_of_lesions):
+        page = reader.open()
+        state(page, phantoms, course)
+        smallest = page.evaluate(
+            """() => Math.min(...[...document.querySelectorAll("body *")]
+              .filter((one) => one.checkVisibility() && [...one.childNodes].some(
+                (node) => node.nodeType === 3 && node.textContent.trim()))
+              .map((one) => parseFloat(getComputedStyle(one).fontSize)))"""
+        )
+        assert smallest >= 14, state.__name__
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        reader.shoot(f"large_text_{state.__name__}")
+
+
+def test_a_list_is_one_stop_of_the_tab_key(reader: Reader, course):
+    page = reader.open()
+    rows = page.locator(".lesion-rows [data-lesion]")
+    expect(rows.first).to_be_visible()
+    expect(page.locator(".lesion-rows [data-lesion]:not([tabindex='-1'])")).to_have_count(1)
+    page.get_by_role("searchbox", name="Patient").focus()
+    page.keyboard.press("Tab")
+    expect(rows.first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(rows.nth(1)).to_be_focused()
+    page.keyboard.press("End")
+    expect(rows.last).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.lesion-rows') === null")
+
+
+def test_the_first_stop_skips_to_the_main_part(reader: Reader):
+    page = reader.open()
+    expect(page.get_by_text("Which lesion?")).to_be_visible()
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("button", name="Skip to the main part")
+    expect(skip).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
