@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on stderr, without anything of a patient.
+"""Logs on stderr, without anything of a patient: JSON lines for programs, words on a terminal.
 
 What this program says of itself is written as it is. Libraries quote what they read, and what
 they read are patients' files: of their messages only the source and the level are kept. Of an
@@ -45,6 +45,21 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class PlainLines(logging.Formatter):
+    """Log records for a person at a terminal: the time, and the message with what went wrong."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        line = f"{time}  {level}{_message(record)}"
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            fields = fields | _raised(record.exc_info[1])
+        told = ", ".join(f"{name} {value}" for name, value in fields.items())
+        return f"{line} ({told})" if told else line
+
+
 class StandardError(logging.Handler):
     """Writes to whatever ``sys.stderr`` is when a record comes, not what it was at the start."""
 
@@ -57,15 +72,34 @@ class StandardError(logging.Handler):
             self.handleError(record)
 
 
+def announce(text: str, **fields: Any) -> None:
+    """One line of a service that starts: words on a terminal, else a JSON object with the fields.
+
+    It is said before logging, and what logging needs, is loaded.
+    """
+    if sys.stderr.isatty():
+        sys.stderr.write(text + "\n")
+    else:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"time": now, "level": "info", "logger": "service.start", "message": text}
+        sys.stderr.write(json.dumps(line | fields, default=str) + "\n")
+    sys.stderr.flush()
+
+
 def configure_logs(level: str = "info") -> None:
-    """Sends every log record of this process to stderr as JSON lines."""
+    """Sends every log record of this process to stderr: words to a terminal, else JSON lines."""
     handler = StandardError()
-    handler.setFormatter(JsonLines())
+    is_terminal = sys.stderr.isatty()
+    handler.setFormatter(PlainLines() if is_terminal else JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(level.upper())
+    if is_terminal:
+        # The service says itself that it starts, where, and when it is ready.
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
     logging.captureWarnings(capture=True)
 

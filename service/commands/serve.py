@@ -106,6 +106,7 @@ def run_service(settings: Settings) -> None:
             machines could reach the service without a key.
     """
     from service.http.guards.install import is_loopback, open_key_ring
+    from service.logs import announce, configure_logs
 
     # Before torch is loaded: a missing key, or the address, is one line at once.
     open_key_ring(settings)
@@ -117,15 +118,16 @@ def run_service(settings: Settings) -> None:
         )
     settings = _with_start_token(settings)
     address = f"{scheme}://{settings.host}:{settings.port}"
-    say(f"Lesion Search on {address} (Ctrl-C ends it)")
+    announce(f"Lesion Search on {address} (Ctrl-C ends it)", address=address)
     if settings.start_token is not None:
-        say(f"open {address}/?token={settings.start_token}")
+        link = f"{address}/?token={settings.start_token}"
+        announce(f"open {link}", link=link)
+    announce(f"opening {settings.index} ...", index=settings.index)
     import torch
     import uvicorn
 
     from service.http.app import create_app
     from service.http.guards.connections import server_config
-    from service.logs import configure_logs
 
     # Requests compute side by side, each on one thread: a second thread for one small patch spins
     # against the others (encoding 18 ms with one, 1,263 ms with two on two busy cores).

@@ -83,7 +83,7 @@ class _Start:
         warning = opened.matcher.warning_for(opened.encoder.fingerprint)
         if warning is not None:
             logger.warning("%s", warning)
-        logger.info("ready")
+        logger.info("ready", extra={"fields": {"lesions": opened.index.count()}})
 
     def make_ready(self, engine: SearchEngine) -> None:
         state = ServiceState(engine, self._settings, self._app.state.metrics)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
@@ -13,6 +13,10 @@ from service.http.dependencies import PROBLEMS, After, Limit, Service
 from service.http.guards.audit import note
 from service.http.schemas.viewer import LesionSlicesOut, PatientPage
 from service.http.slices import SLICE_RESPONSES, slice_response
+
+Contains = Annotated[
+    str, Query(max_length=64, description="a part of the id: `53` finds patient 000053")
+]
 
 viewer_router = APIRouter(responses=PROBLEMS, tags=["viewer"])
 
@@ -59,9 +63,12 @@ def lesion_slice(request: Request, service: Service, lesion_id: str, slice_index
 
 
 @viewer_router.get("/v1/patients", response_model=PatientPage)
-def patients(service: Service, after: After = "", limit: Limit = 50) -> dict[str, Any]:
+def patients(
+    service: Service, after: After = "", limit: Limit = 50, contains: Contains = ""
+) -> dict[str, Any]:
     """The patients of the index in the order of their ids, page by page."""
-    later = [name for name in service.engine.index.patients() if name > after]
+    everyone = service.engine.index.patients()
+    later = [name for name in everyone if name > after and contains in name]
     page = later[:limit]
     note("patient", *page)
     return {

@@ -7,10 +7,16 @@ import { rove } from "../core/roving.js";
 import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
 const PAGE = 100;
+const TYPING_MS = 200;
 
 /** Rows of patients; `onPick` hears the id of the one chosen. */
 export class PatientList {
   #onPick;
+  #timer = 0;
+  /** What the list was asked for, and its first patient. */
+  #listed = "";
+  /** @type {string | null} */
+  #first = null;
   /** @type {string | null} */
   #chosen = null;
   /** @type {string | null} */
@@ -25,9 +31,10 @@ export class PatientList {
     const form = make("form", { className: "filter-row" }, this.#wanted);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.#wanted.value.trim()) onPick(this.#wanted.value.trim());
+      const typed = this.#wanted.value.trim();
+      if (typed) onPick(this.#listed === typed && this.#first !== null ? this.#first : typed);
     });
-    this.#wanted.addEventListener("input", () => this.#narrow());
+    this.#wanted.addEventListener("input", () => this.#soon());
     this.#more.addEventListener("click", () => this.#next());
     rove(this.#list, "[data-patient]", { keys: "vertical" });
     this.element = make(
@@ -43,6 +50,12 @@ export class PatientList {
     this.#after = null;
     this.#list.replaceChildren(skeletonRows(8));
     await this.#next();
+  }
+
+  /** Once the reader has stopped typing. */
+  #soon() {
+    clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => this.load(), TYPING_MS);
   }
 
   /** @param {string | null} patientId */
@@ -62,17 +75,20 @@ export class PatientList {
     const isFirst = after === null;
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (after !== null) query.set("after", after);
+    const part = this.#wanted.value.trim();
+    if (part) query.set("contains", part);
     try {
       /** @type {PatientPage} */
       const page = await getJson(`v1/patients?${query}`);
+      if (part !== this.#wanted.value.trim()) return;
+      if (isFirst) [this.#listed, this.#first] = [part, page.patients[0]?.patient_id ?? null];
       const rows = page.patients.map((patient) => this.#row(patient));
       if (isFirst) this.#list.replaceChildren(...rows);
       else this.#list.append(...rows);
-      if (isFirst && rows.length === 0) this.#list.replaceChildren(emptyState("person", "No patient yet", "Add lesions with: lesion-search index add"));
+      if (isFirst && rows.length === 0) this.#list.replaceChildren(part ? emptyState("person", "No such patient", "No id has this part.") : emptyState("person", "No patient yet", "Add lesions with: lesion-search index add"));
       this.#after = page.next_after;
       this.#more.hidden = page.next_after === null;
       this.choose(this.#chosen);
-      this.#narrow();
     } catch (error) {
       this.#list.replaceChildren(errorState(error, () => this.load()));
     }
@@ -87,12 +103,5 @@ export class PatientList {
       make("span", { className: "faint number count", textContent: lesions, title: plural(lesions, "lesion") }),
     );
     return row;
-  }
-
-  #narrow() {
-    const wanted = this.#wanted.value.trim();
-    for (const row of all(this.#list, "[data-patient]")) {
-      row.hidden = !(row.dataset.patient ?? "").includes(wanted);
-    }
   }
 }

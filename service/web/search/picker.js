@@ -8,6 +8,8 @@ import { rove } from "../core/roving.js";
 import { emptyState, errorState, skeletonRows } from "../core/states.js";
 
 const PAGE = 40;
+const MOST_PATIENTS = 50;
+const TYPING_MS = 200;
 
 /** Rows of lesions; `onPick` hears the id of the one chosen. */
 export class Picker {
@@ -20,12 +22,13 @@ export class Picker {
   /** @type {string | null} */
   #chosen = null;
   #turn = 0;
+  #timer = 0;
 
   /** @param {(id: string) => void} onPick */
   constructor(onPick) {
     this.#onPick = onPick;
     this.#type.addEventListener("change", () => this.load());
-    this.#patient.addEventListener("change", () => this.load());
+    this.#patient.addEventListener("input", () => this.#soon());
     this.#more.addEventListener("click", () => this.#next());
     rove(this.#list, "[data-lesion]", { keys: "vertical" });
     this.element = make(
@@ -42,6 +45,18 @@ export class Picker {
     this.#more.hidden = true;
     this.#list.replaceChildren(skeletonRows(8));
     await this.#next();
+  }
+
+  /** Once the reader has stopped typing. */
+  #soon() {
+    clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => this.load(), TYPING_MS);
+  }
+
+  /** @returns {Promise<LesionPage>} */
+  async #page() {
+    const patients = await patientsWith(this.#patient.value.trim());
+    return patients?.length === 0 ? { lesions: [], next_after: null } : getJson(`v1/lesions?${this.#query(patients)}`);
   }
 
   /** Marks the lesion that is the query. @param {string | null} lesionId */
@@ -61,7 +76,7 @@ export class Picker {
     const isFirst = this.#after === "";
     try {
       /** @type {LesionPage} */
-      const page = await getJson(`v1/lesions?${this.#query()}`);
+      const page = await this.#page();
       if (turn !== this.#turn) return;
       const rows = page.lesions.map((lesion) => this.#row(lesion));
       if (isFirst) this.#list.replaceChildren(...rows);
@@ -75,12 +90,12 @@ export class Picker {
     }
   }
 
-  #query() {
+  /** @param {string[] | null} patients */
+  #query(patients) {
     const query = new URLSearchParams({ limit: String(PAGE) });
     const clauses = [];
     if (this.#type.value) clauses.push(`type=${this.#type.value}`);
-    const patient = this.#patient.value.trim();
-    if (patient) clauses.push(`patient="${patient.replace(/(["\\])/g, "\\$1")}"`);
+    if (patients !== null) clauses.push(`patient=${patients.map((id) => `"${id.replace(/(["\\])/g, "\\$1")}"`).join(",")}`);
     if (clauses.length > 0) query.set("where", clauses.join(" and "));
     if (this.#after) query.set("after", this.#after);
     return query;
@@ -108,4 +123,12 @@ export class Picker {
       ? emptyState("search", "No lesion fits", "Choose another type, or clear the patient.")
       : emptyState("search", "The index is empty", "Add lesions with: lesion-search index add");
   }
+}
+
+/** The patients whose id has a part, null for every one of them. @param {string} part @returns {Promise<string[] | null>} */
+async function patientsWith(part) {
+  if (part === "") return null;
+  const query = new URLSearchParams({ contains: part, limit: String(MOST_PATIENTS) });
+  const { patients } = await getJson(`v1/patients?${query}`);
+  return patients.map((/** @type {PatientOut} */ { patient_id: id }) => id);
 }

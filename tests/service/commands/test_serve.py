@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
 import signal
 import socket
 import subprocess
@@ -27,8 +30,9 @@ def test_serve_answers_until_it_is_interrupted(built_index, encoder_file, archiv
     try:
         health = wait_for(f"http://127.0.0.1:{port}/readyz", service)
         assert health == {"status": "ready", "lesions": len(archive.lesions)}
-        link = next(line for line in service.stderr if line.startswith("open "))
-        token = link.partition("?token=")[2].strip()
+        started = map(json.loads, service.stderr)
+        link = next(line["link"] for line in started if "link" in line)
+        token = link.partition("?token=")[2]
         lesions = f"http://127.0.0.1:{port}/v1/lesions"
         with pytest.raises(HTTPError, match="401"):
             urlopen(lesions, timeout=30)
@@ -43,6 +47,31 @@ def test_serve_answers_until_it_is_interrupted(built_index, encoder_file, archiv
     assert f"http://127.0.0.1:{port}/?token=" in link
     assert token not in said, "the log does not repeat it"
     assert "Traceback" not in said
+
+
+def test_serve_speaks_words_on_a_terminal(built_index, encoder_file):
+    """At once where it will be, and when it is ready; no JSON, and nothing of the libraries."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["serve", "--index", built_index, "--encoder", encoder_file, "--port", port]
+    command = [sys.executable, "-m", "service.cli", *(str(word) for word in words)]
+    reader, writer = pty.openpty()
+    service = subprocess.Popen(command, stderr=writer)
+    os.close(writer)
+    said = b""
+    try:
+        while b"ready" not in said:
+            said += os.read(reader, 4096)
+    finally:
+        service.terminate()
+        service.wait(30)
+        os.close(reader)
+    first, link, index, ready = said.decode().splitlines()
+    assert first == f"Lesion Search on http://127.0.0.1:{port} (Ctrl-C ends it)"
+    assert link.startswith(f"open http://127.0.0.1:{port}/?token=")
+    assert index == f"opening {built_index} ..."
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  ready \(lesions \d+\)", ready)
 
 
 @pytest.mark.parametrize(

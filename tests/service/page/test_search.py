@@ -220,3 +220,20 @@ def test_a_patient_is_one_hit_and_more_on_demand(reader: Reader, course):
     reader.shoot("search_more_of_a_patient")
     page.keyboard.press("Enter")
     expect(hits(page)).to_have_count(len(patients))
+
+
+def test_a_part_of_an_id_finds_the_patient(reader: Reader, course):
+    patient = course[0]
+    part = patient.lstrip("0")
+    page = reader.open()
+    page.get_by_role("searchbox", name="Patient").fill(part)
+    rows = page.locator(".lesion-rows [data-lesion]")
+    expect(rows.filter(has_not_text=f"{patient}_")).to_have_count(0)
+    expect(rows.first).to_contain_text(patient)
+    page.get_by_role("searchbox", name="Patient").fill("no such")
+    expect(page.get_by_text("No lesion fits")).to_be_visible()
+    page = reader.open("#/patient")
+    page.get_by_role("searchbox", name="Patient").fill(part)
+    expect(page.locator("[data-patient]")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**id={patient}*")
