@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,20 +173,28 @@ def _opened(source: Path | bytes | Dataset, name: str, options: ReadingOptions) 
     if not is_dicom_head(content[:HEAD_BYTES]):
         return OpenedFile(name, content=content, options=options)
     try:
-        dataset = dcmread(io.BytesIO(content), force=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = dcmread(io.BytesIO(content), force=True)
     except Exception as wrong:
         raise MarkError(f"{name} is DICOM that cannot be parsed: {short_text(wrong)}") from None
     return OpenedFile(name, dataset=dataset, options=options)
 
 
-def _guarded(reader: MarkReader, carrier: Carrier, opened: OpenedFile) -> Iterator[Mark | Refusal]:
-    """A reader's yield; whatever it stumbles over is one more refusal, and the end of this file."""
-    try:
-        yield from reader(opened)
-    except Exception as wrong:
-        # pydicom decodes values when they are asked for, so that anything may come up here.
-        words = f"{carrier.value} stops being readable: {short_text(wrong) or type(wrong).__name__}"
-        yield _refusal(opened.name, Verdict.UNREADABLE, words, opened.uid, carrier)
+def _guarded(reader: MarkReader, carrier: Carrier, opened: OpenedFile) -> list[Mark | Refusal]:
+    """What a reader yields; whatever it stumbles over is one more refusal, the last of the file."""
+    found: list[Mark | Refusal] = []
+    with warnings.catch_warnings():
+        # Values that break the rules of their kind are told by verdicts, not by pydicom's warnings.
+        warnings.simplefilter("ignore")
+        try:
+            found.extend(reader(opened))
+        except Exception as wrong:
+            # pydicom decodes values when they are asked for, so that anything may come up here.
+            reason = short_text(wrong) or type(wrong).__name__
+            words = f"{carrier.value} stops being readable: {reason}"
+            found.append(_refusal(opened.name, Verdict.UNREADABLE, words, opened.uid, carrier))
+    return found
 
 
 def _refusal(

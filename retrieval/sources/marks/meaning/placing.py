@@ -14,8 +14,8 @@ from retrieval.sources.marks.verdicts import Verdict
 MOST_OFF_MM = 2.5
 """A point farther than this from the plane of the image that it names lies on another slice."""
 
-MOST_OUTSIDE_PX = 1.0
-"""Points may reach over the image's edge by this much: a writer's rounding."""
+MOST_OUTSIDE_PX = 2.0
+"""Points may reach over the edge of the image by this much: official rows do, by 1.2."""
 
 
 @dataclass(frozen=True, eq=False)

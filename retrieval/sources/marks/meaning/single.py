@@ -11,8 +11,11 @@ from retrieval.sources.marks.meaning.pairing import PARALLEL_DEG, MarkLine, rela
 from retrieval.sources.marks.meaning.placing import Placed
 from retrieval.sources.marks.verdicts import JudgedMark, Verdict
 
-LEAST_PX = 1.0
-"""A lesion that measures less than a pixel each way is a slip of the hand."""
+LEAST_PX = 0.5
+"""Smaller marks are slips of the hand; the smallest official row is 0.76 px long."""
+
+LEAST_MASK_MM = 2.0
+"""A part of a segment that is shorter is a speck of the painting, as for imported masks."""
 
 MOST_MM = 400.0
 """A longer one is a body contour or a slip; DeepLesion's longest is 343 mm."""
@@ -66,7 +69,10 @@ def finished(
     """A measured mark's verdict: its size is possible and its stated lengths do not contradict."""
     extent = found.extent
     if extent is None or max(extent.width, extent.height) < LEAST_PX:
-        return told(placed, Verdict.TOO_SMALL, "covers less than a pixel", ids)
+        return told(placed, Verdict.TOO_SMALL, "covers less than half a pixel", ids)
+    is_speck = placed.mark.kind is MarkKind.MASK and (found.long_mm or MOST_MM) < LEAST_MASK_MM
+    if is_speck:
+        return told(placed, Verdict.TOO_SMALL, f"is a speck of {found.long_mm:.1f} mm", ids)
     if (found.long_mm or 0.0) > MOST_MM:
         return told(placed, Verdict.TOO_LARGE, f"is {found.long_mm:.0f} mm long", ids)
     lengths = compared(
