@@ -9,12 +9,12 @@ generation, the newest when it was asked for.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from index import summary, verify
 from index.catalog import complete_studies, creation, match_table
 from index.catalog.batches import put_all, remove_all
 from index.catalog.reader import EncoderBinding, LesionRecord
+from index.catalog.writer import CatalogWriter
 from index.errors import UnknownLesionError
 from index.filters.lesion_filter import LesionFilter
 from index.filters.sql import EVERYTHING, accepted
@@ -34,6 +35,7 @@ from index.storage import IndexStorage
 from index.vectors import VectorQuery, query_matrix, stored_vector
 from retrieval.lesion import Lesion
 
+T = TypeVar("T")
 ADD_BATCH = 1_000
 """Lesions of one transaction: what a kill in the middle of a long ``add`` can cost."""
 
@@ -145,6 +147,10 @@ class LesionIndex:
         if count:
             self._storage.connections.truncate_log()
         return count
+
+    def write(self, change: Callable[[CatalogWriter], T]) -> T:
+        """Runs a change of lesions in one write transaction; on return it is on the disk."""
+        return self._storage.write(change)
 
     def set_match(self, first: str, second: str, verdict: str) -> Match:
         """Stores a reader's decision on a pair, ``confirmed`` or ``rejected``, over an earlier one.
@@ -281,8 +287,8 @@ class LesionIndex:
 
     def complete_studies(self, patient_id: str) -> list[str]:
         """The patient's studies in which every lesion is marked."""
-        with self._storage.connections.reading() as connection:
-            return [study for _, study in complete_studies.listed(connection, patient_id)]
+        with self._storage.connections.reading() as held:
+            return [study for _, study in complete_studies.listed(held, patient_id)]
 
     def info(self) -> IndexInfo:
         """What the index holds and how it stands."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from index.catalog.reader import (
     state_checksum,
 )
 from index.own_images import own_name
+from retrieval.tag import TagSource, strongest
 
 _INSERT = (
     f"INSERT INTO lesions (row, {row_form.LESION_COLUMNS}, checksum) "
@@ -69,8 +70,18 @@ class CatalogWriter:
         self._next_row = last_row(connection) + 1
         self.changes = Changes()
 
-    def put(self, record: LesionRecord) -> None:
-        """Adds a lesion, or replaces the one with its id or its natural key."""
+    @property
+    def reader(self) -> CatalogReader:
+        """Reads what this transaction has written so far."""
+        return CatalogReader(self._connection)
+
+    def put(self, record: LesionRecord, *, keeps_reader: bool = True) -> None:
+        """Adds a lesion, or replaces the one with its id or its natural key.
+
+        A reader's corrections of the replaced lesion's tags stay, unless ``keeps_reader`` is off.
+        """
+        if keeps_reader:
+            record = self._with_corrections(record)
         values = row_form.encode(record.lesion, record.source)
         blob = row_form.encode_vector(record.vector)
         found = self._connection.execute(
@@ -143,6 +154,25 @@ class CatalogWriter:
     def forget_snapshot(self, kind: str) -> None:
         """Forgets the snapshot of a kind."""
         self._connection.execute("DELETE FROM snapshots WHERE kind = ?", (kind,))
+
+    def _with_corrections(self, record: LesionRecord) -> LesionRecord:
+        """The record with the reader's tags of the lesion that has its id or its natural key."""
+        values = row_form.encode(record.lesion, record.source)
+        found = self._connection.execute(
+            "SELECT tags FROM lesions WHERE (lesion_id = ? OR "
+            f"({_NATURAL_KEY})) AND tags LIKE '%\"reader\"%'",
+            (values[0], *values[1:9]),
+        ).fetchall()
+        if not found:
+            return record
+        corrections = [
+            tag
+            for (text,) in found
+            for tag in tag_form.decode(text)
+            if tag.source is TagSource.READER
+        ]
+        tags = strongest([*corrections, *record.lesion.tags])
+        return replace(record, lesion=record.lesion.with_changes(tags=tags))
 
     def _is_same(self, found: Sequence[Any], values: Sequence[Any], blob: bytes) -> bool:
         row, _, checksum = found

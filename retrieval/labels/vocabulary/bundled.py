@@ -40,9 +40,11 @@ def frozen_terms() -> list[Term]:
 
 def corrected_terms(changes: Sequence[Mapping[str, Any]] | None = None) -> list[Term]:
     """The terms after every change of ``corrections.toml``, or after the given ones alone."""
-    if changes is None:
-        changes = tomllib.loads(CORRECTIONS.read_text(encoding="utf-8"))["change"]
     terms = {term.name: term for term in frozen_terms()}
+    if changes is None:
+        document = tomllib.loads(CORRECTIONS.read_text(encoding="utf-8"))
+        changes = document["change"]
+        terms |= {fields["name"]: _term(fields) for fields in document["term"]}
     for change in changes:
         terms[change["term"]] = _changed(terms[change["term"]], change)
     return list(terms.values())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.lesion import LesionSearchError
+from service.commands.models.train_tags import tags
 from service.commands.options import JsonFlag
 from service.console import answer_fields, answer_json, progress_bar, say
 from service.extras import Extra, need_extra
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
     group.command()(detector)
     group.command()(position)
     group.command()(segmentation)
+    group.command()(tags)
     app.add_typer(group, name="train")
 
 

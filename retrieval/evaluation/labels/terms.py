@@ -1,0 +1,142 @@
+"""How well the terms of an image are told, each beside its floors.
+
+A term counts as above its floors if enough lesions have it and the 95 % interval of its AUC less
+the best floor's, over resampled patients, lies above zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from retrieval.evaluation.stats.intervals import Estimate, statistic_estimate
+from retrieval.evaluation.stats.metrics import FloatArray, IntArray
+from retrieval.labels.appearance.learning.fitting import auc
+
+LEAST_POSITIVES = 10
+"""A term of fewer lesions is not claimed."""
+
+
+@dataclass(frozen=True)
+class TermScores:
+    """One term on lesions of patients that nothing was trained on.
+
+    Attributes:
+        term: the term.
+        positives: lesions that have it.
+        auc: of its probability.
+        floors: AUC of each floor, in the direction that serves it better.
+        gain: AUC less that of the best floor.
+        f1: of the tags at the term's threshold.
+        average_precision: of a search for the term, and its floor, the share of positives.
+        brier: mean squared error of the probability.
+        is_above: whether it is above its floors.
+    """
+
+    term: str
+    positives: int
+    auc: Estimate
+    floors: Mapping[str, float]
+    gain: Estimate
+    f1: Estimate
+    average_precision: float
+    prevalence: float
+    brier: float
+    is_above: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "term": self.term,
+            "positives": self.positives,
+            "auc": self.auc.to_json(),
+            "floors": dict(self.floors),
+            "gain": self.gain.to_json(),
+            "f1": self.f1.to_json(),
+            "average_precision": self.average_precision,
+            "prevalence": self.prevalence,
+            "brier": self.brier,
+            "is_above": self.is_above,
+        }
+
+
+@dataclass(frozen=True)
+class TermQuestion:
+    """One term asked of n lesions: what is true (1, 0 or NaN), told, and needed for a tag."""
+
+    term: str
+    truth: FloatArray
+    probability: FloatArray
+    threshold: float
+
+
+def score_term(
+    asked: TermQuestion,
+    floors: Mapping[str, FloatArray],
+    patients: IntArray,
+    generator: Generator,
+    *,
+    resamples: int = 1000,
+) -> TermScores:
+    """The scores of one term.
+
+    Args:
+        asked: the term with truth and probability, each (lesions,).
+        floors: a score of each lesion for each floor, (lesions,).
+        patients: the patient of each lesion, as a number.
+        generator: draws the resamples.
+        resamples: how many.
+    """
+    known = ~np.isnan(asked.truth)
+    positive = asked.truth[known] == 1
+    told, owners = asked.probability[known], patients[known]
+    sided = {name: _better_side(scores[known], positive) for name, scores in floors.items()}
+    measured = {name: auc(scores, positive) for name, scores in sided.items()}
+    best = max(measured, key=lambda name: measured[name]) if measured else None
+
+    def estimate(statistic: Any) -> Estimate:
+        return statistic_estimate(statistic, owners, generator, resamples=resamples)
+
+    gain = estimate(
+        lambda rows: (
+            auc(told[rows], positive[rows])
+            - (0.5 if best is None else auc(sided[best][rows], positive[rows]))
+        )
+    )
+    tagged = told >= asked.threshold
+    count = int(positive.sum())
+    return TermScores(
+        term=asked.term,
+        positives=count,
+        auc=estimate(lambda rows: auc(told[rows], positive[rows])),
+        floors=measured,
+        gain=gain,
+        f1=estimate(lambda rows: _f1(tagged[rows], positive[rows])),
+        average_precision=average_precision_of(told, positive),
+        prevalence=float(positive.mean()),
+        brier=float(np.mean((told - positive) ** 2)),
+        is_above=count >= LEAST_POSITIVES and gain.low is not None and gain.low > 0,
+    )
+
+
+def average_precision_of(scores: FloatArray, positive: np.ndarray[Any, Any]) -> float:
+    """The mean of the precision at each positive's rank; equal scores rank the negatives first."""
+    order = np.lexsort((positive, -scores))
+    hits = positive[order]
+    if not hits.any():
+        return float("nan")
+    ranks = np.flatnonzero(hits) + 1
+    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+
+
+def _better_side(scores: FloatArray, positive: np.ndarray[Any, Any]) -> FloatArray:
+    return scores if auc(scores, positive) >= 0.5 else -scores
+
+
+def _f1(tagged: np.ndarray[Any, Any], positive: np.ndarray[Any, Any]) -> float:
+    total = int(tagged.sum() + positive.sum())
+    return float(2 * (tagged & positive).sum() / total) if total else float("nan")

@@ -1,0 +1,67 @@
+"""What a head says of lesions, as tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.labels.appearance.densities import COUNT, densities
+from retrieval.labels.appearance.weights_file import TagHead
+from retrieval.labels.vocabulary.terms import Vocabulary
+from retrieval.patch import Patch
+from retrieval.tag import Tag, TagSource
+
+LUNG_TERMS = frozenset({"lung"})
+"""What a lesion must be for the bundled head: it has learnt of lung nodules alone."""
+
+_TAMED = slice(0, 6)
+_SHARES = slice(6, 10)
+_EDGES = slice(12, 14)
+_WIDTH = 14
+
+
+def features_of(vectors: NDArray[np.float32], numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors (n, dimension) and densities (n, COUNT) as the head's features.
+
+    Metal and the sharpest edges are bounded, so that one voxel does not decide.
+    """
+    tamed = numbers.astype(np.float32).copy()
+    tamed[:, _TAMED] = np.clip(tamed[:, _TAMED], -1.0, 0.8)
+    tamed[:, _SHARES] = np.sqrt(tamed[:, _SHARES])
+    tamed[:, _EDGES] = np.sqrt(tamed[:, _EDGES])
+    tamed[:, _WIDTH] = np.log(tamed[:, _WIDTH] + 0.1)
+    return np.concatenate([vectors, tamed], axis=1)
+
+
+def features_of_patches(
+    vectors: NDArray[np.float32], patches: Sequence[Patch]
+) -> NDArray[np.float32]:
+    """The features of lesions whose vectors and patches are given."""
+    numbers = np.stack([densities(patch) for patch in patches]) if patches else None
+    return features_of(vectors, np.zeros((0, COUNT), np.float32) if numbers is None else numbers)
+
+
+def predicted_tags(
+    head: TagHead, features: NDArray[np.float32], vocabulary: Vocabulary
+) -> list[tuple[Tag, ...]]:
+    """The tags of each lesion: terms above their floors whose probability reaches the threshold.
+
+    What a term implies is a tag with its probability too.
+    """
+    found = []
+    for row in head.probabilities(features):
+        shares: dict[str, float] = {}
+        for term, probability in zip(head.terms, row.tolist(), strict=True):
+            if not term.is_predicted or probability < term.threshold:
+                continue
+            for name in vocabulary.expand([term.name]) if term.name in vocabulary else ():
+                shares[name] = max(shares.get(name, 0.0), probability)
+        found.append(
+            tuple(
+                Tag(name, round(share, 4), TagSource.PREDICTED, head.name)
+                for name, share in sorted(shares.items())
+            )
+        )
+    return found
