@@ -10,6 +10,7 @@ import { nothingAlike, similarityScale } from "./found/alikeness.js";
 import { groupsOf, shownHits } from "./found/groups.js";
 import { queryFacts } from "./found/hit_terms.js";
 import { summaryStrip } from "./found/summary.js";
+import { WordField, wordChips } from "./words/word_field.js";
 import { waysOut } from "./output/ways_out.js";
 import { followUpList, hitGroup, hitsHeading, recognisedNote } from "./results.js";
 
@@ -39,7 +40,14 @@ export class Answers {
   constructor(on) {
     this.#on = on;
     this.filters = new Filters(on.onFilter);
-    this.element = make("section", { className: "answers", "aria-label": "Results" }, this.filters.element, this.#body);
+    this.words = new WordField((text) => on.onFilter({ text }));
+    this.element = make("section", { className: "answers", "aria-label": "Results" }, this.words.element, this.filters.element, this.#body);
+  }
+
+  /** Shows the URL's words and filters. @param {import("../core/route.js").Params} params */
+  showFields(params) {
+    this.words.show(params.text);
+    this.filters.show(params);
   }
 
   /** Nothing asked yet. @param {boolean} hasImage */
@@ -67,7 +75,7 @@ export class Answers {
   /**
    * `doubt` is why hits may be of the same patient, null where the patient is known.
    * `isIndexed` is whether the query is a lesion of the index.
-   * @param {SearchOut} result @param {{ openId: string | null, doubt: string | null, isIndexed: boolean }} options
+   * @param {SearchOut | WordSearchOut} result @param {{ openId: string | null, doubt: string | null, isIndexed: boolean }} options
    */
   async showResult(result, { openId, doubt, isIndexed }) {
     const scale = await similarityScale();
@@ -77,6 +85,7 @@ export class Answers {
     const { onOpen, onPatient } = this.#on;
     /** @type {HTMLElement[]} */
     const parts = result.warnings.map(warning);
+    if ("words" in result) parts.unshift(wordChips(result.words, (text) => this.#on.onFilter({ text })));
     if (result.recognised !== null) parts.unshift(recognisedNote(result.recognised));
     if (result.follow_ups.length > 0) parts.push(followUpList(result.follow_ups, { openId, onOpen, onPatient }));
     if (result.hits.length === 0) parts.push(this.#nothing());
@@ -85,7 +94,7 @@ export class Answers {
   }
 
   #nothing() {
-    const clear = button("Clear the filter", { run: () => this.#on.onFilter({ type: null, min: null, max: null, split: null, where: null }), className: "plain" });
+    const clear = button("Clear the filter", { run: () => this.#on.onFilter({ type: null, min: null, max: null, split: null, where: null, text: null }), className: "plain" });
     return emptyState("search", "No similar lesion", "No lesion of another patient fits this filter. Widen the sizes or clear the filter.", clear);
   }
 

@@ -9,7 +9,7 @@ import { searchedPatient } from "./identity.js";
 export const FIRST_HITS = 24;
 export const MOST_HITS = 96;
 
-const QUESTION = ["lesion", "upload", "slice", "box", "recist", "point", "detect", "patient", "study", "type", "min", "max", "split", "where", "k"];
+const QUESTION = ["lesion", "upload", "slice", "box", "recist", "point", "detect", "patient", "study", "type", "min", "max", "split", "where", "text", "k"];
 
 /** What the hits depend on: two URLs with the same question have the same answer. @param {Params} params */
 export function questionOf(params) {
@@ -18,8 +18,13 @@ export function questionOf(params) {
 
 /** Whether there is something to search with. @param {Params} params */
 export function isAsked(params) {
-  if (params.lesion) return true;
-  return Boolean(params.upload && (params.box || params.recist || params.point || params.detect));
+  if (params.lesion || params.text) return true;
+  return isMarked(params);
+}
+
+/** Whether an upload has a mark, or the detector is to choose one. @param {Params} params */
+function isMarked({ upload, box, recist, point, detect: chosen }) {
+  return Boolean(upload && (box || recist || point || chosen));
 }
 
 /** How many hits the URL asks for. @param {Params} params */
@@ -33,8 +38,9 @@ export function hitCount(params) {
  * @param {Params} params @param {UploadOut | null} facts @param {AbortSignal} signal
  */
 export function search(params, facts, signal) {
-  const common = { k: hitCount(params), where: whereOf(params) };
+  const common = { k: hitCount(params), where: whereOf(params), text: params.text };
   if (params.lesion) return postForm("v1/search", { lesion_id: params.lesion, ...common }, { signal });
+  if (!params.upload || !isMarked(params)) return postForm("v1/search", common, { signal });
   const { upload, slice, box, recist, point, patient, study } = params;
   const fields = { upload_id: upload, grid: "display", key_slice_index: slice, box, recist, point };
   return postForm("v1/search", { ...fields, patient_id: searchedPatient(facts, patient), study_id: study, ...common }, { signal });

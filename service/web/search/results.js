@@ -5,6 +5,7 @@ import { changeText, croppedPicture, decimal, patchPicture, plural, sizeText, ty
 import { address } from "../core/route.js";
 import { ink, stateWords, toneColour, vocabulary } from "../core/vocabulary.js";
 import { rankWords } from "./found/alikeness.js";
+import { reasonsLine } from "./words/word_field.js";
 import { ESTIMATED, termsLine } from "./found/hit_terms.js";
 
 const MOST_TAGS = 3;
@@ -23,6 +24,7 @@ export function hitCard(hit, { openId, onOpen, scale, query }) {
     similarityBar(hit.similarity, rankWords(scale, hit.similarity)),
     make("span", { className: "line" }, typeLabel(lesion.lesion_type), make("span", { className: "size", textContent: sizeText(lesion) })),
     make("span", { className: "line faint" }, make("span", { textContent: `patient ${lesion.patient_id}` })),
+    "words" in hit ? reasonsLine(/** @type {WordHitOut} */ (hit).words) : null,
     termsLine(hit, query),
     tagsLine(lesion),
   );

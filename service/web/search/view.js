@@ -5,6 +5,7 @@ import { button, icon, listenTo, make } from "../core/dom.js";
 import { change, go, keep, readRoute } from "../core/route.js";
 import { loadingState } from "../core/states.js";
 import { markFields } from "../viewer/drawing.js";
+import { LesionBench } from "./lesion/bench.js";
 import { Station } from "../viewer/station.js";
 import { windowText } from "../viewer/windows.js";
 import { Answers } from "./answers.js";
@@ -70,7 +71,10 @@ export class SearchView {
       onWindow: (window) => keep({ window: windowText(window) }),
       onFocus: () => this.#focusBoth(),
       onDetect: () => this.#detect(),
+      onMeasure: () => this.#measure(),
     });
+    this.bench = new LesionBench(this.query.viewer, (patch) => change({ ...NO_MARK, ...patch, open: null }));
+    this.answers.element.prepend(this.bench.element);
     this.conflict = make("div", { className: "conflict", role: "alert", hidden: true });
     this.hint = make("p", { className: "hint", role: "status" });
     const panes = make("div", { className: "panes" }, this.query.element, this.result.element);
@@ -83,6 +87,7 @@ export class SearchView {
   keys() {
     return [
       ...this.station.keys(),
+      { keys: ["s"], words: "Measure the marked lesion", run: () => this.#measure() },
       { keys: ["d"], words: "Let the detector propose lesions", run: () => this.#detect() },
       { keys: ["ArrowLeft"], shown: ["←"], words: "Result before", run: () => this.#openNeighbour(-1) },
       { keys: ["ArrowRight"], shown: ["→"], words: "Next result", run: () => this.#openNeighbour(1) },
@@ -108,7 +113,8 @@ export class SearchView {
     const facts = this.#facts();
     this.side.show(params, facts?.identity ?? null);
     this.#showConflict(facts);
-    this.answers.filters.show(params);
+    this.answers.showFields(params);
+    this.bench.show(params, facts);
     this.query.show(params);
     const question = questionOf(params);
     if (question !== this.#asked) {
@@ -162,8 +168,8 @@ export class SearchView {
   }
 
   #filters() {
-    const { type, min, max, split, where } = this.#params;
-    return { type, min, max, split, where };
+    const { type, min, max, split, where, text } = this.#params;
+    return { type, min, max, split, where, text };
   }
 
   // -- the answer -----------------------------------------------------------------------------
@@ -225,6 +231,12 @@ export class SearchView {
     } finally {
       this.station.toolbar.allowDetect(true);
     }
+  }
+
+  #measure() {
+    if (this.bench.measure(this.#params)) return true;
+    this.#hint("Mark the lesion first: its box, its diameters or a point in it.", true);
+    return true;
   }
 
   /** What to do with proposals, and a slider for the least score of those that are shown. */

@@ -4,7 +4,7 @@ import { MarkEditor } from "./drawing.js";
 import { isDrawing } from "./gestures.js";
 import { paintBox, paintMark, paintScale } from "./overlay.js";
 import { Proposals } from "./proposals.js";
-import { paintCut, paintRulers } from "./tools/painting.js";
+import { paintCut, paintLines, paintRulers } from "./tools/painting.js";
 import { Rulers, isMeasuring } from "./tools/rulers.js";
 
 /**
@@ -24,6 +24,8 @@ export class Layers {
   markSlice = null;
   /** @type {ShownBox[]} */
   boxes = [];
+  /** Outlines and diameters that were measured. @type {ShownLine[]} */
+  lines = [];
   #colour;
 
   /** @param {string} colour */
@@ -33,6 +35,7 @@ export class Layers {
 
   clear() {
     this.boxes = [];
+    this.lines = [];
     this.proposals.show([]);
     this.markSlice = null;
     this.editor.setMark(null);
@@ -96,6 +99,7 @@ export class Layers {
     for (const { box, slice: place, colour } of this.boxes) {
       if (place === slice) paintBox(context, projection, box, colour);
     }
+    paintLines(context, projection, this.lines.filter((line) => line.slice === slice));
     if (this.isMarked(slice)) {
       this.proposals.paint(context, projection, this.#colour);
       const { mark } = this.editor;

@@ -15,7 +15,7 @@ export class Station {
 
   /**
    * @param {[Viewport, Viewport]} viewers
-   * @param {{ marks: boolean, isOneBody?: boolean, onWindow?: (window: import("./windows.js").HuWindow) => void, onFocus?: () => void, onDetect?: () => void }} on
+   * @param {{ marks: boolean, isOneBody?: boolean, onWindow?: (window: import("./windows.js").HuWindow) => void, onFocus?: () => void, onDetect?: () => void, onMeasure?: () => void }} on
    *   `isOneBody` is whether both show one patient, so that pan and zoom go together; `onWindow` hears a window that a reader chose.
    */
   constructor(viewers, on) {
@@ -31,6 +31,7 @@ export class Station {
       onInverse: () => this.setInverse(!viewers[0].isInverse),
       onScout: () => this.showScout(!viewers[0].hasScout),
       onDetect: on.onDetect ?? null,
+      onMeasure: on.onMeasure ?? null,
     });
     linkViewers(...viewers, { isOneBody: on.isOneBody ?? false });
     for (const viewer of viewers) {

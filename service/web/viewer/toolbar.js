@@ -22,6 +22,7 @@ export class Toolbar {
   #tools;
   #presets;
   #detect;
+  #measure;
   #inverse;
   #scout;
 
@@ -29,23 +30,24 @@ export class Toolbar {
    * @param {{
    *   marks: boolean, onTool: (name: string) => void, onPreset: (name: string) => void,
    *   onFit: () => void, onFocus: () => void, onInverse: () => void, onScout: () => void,
-   *   onDetect?: (() => void) | null,
+   *   onDetect?: (() => void) | null, onMeasure?: (() => void) | null,
    * }} on
    */
-  constructor({ marks, onTool, onPreset, onFit, onFocus, onInverse, onScout, onDetect = null }) {
+  constructor({ marks, onTool, onPreset, onFit, onFocus, onInverse, onScout, onDetect = null, onMeasure = null }) {
     const shown = TOOLS.filter(({ name }) => marks || !isDrawing(name));
     this.#tools = new Map(shown.map((tool) => [tool.name, toolButton(tool, onTool)]));
     this.#presets = new Map(Object.keys(namedWindows()).map((name, place) => [name, presetButton(name, place, onPreset)]));
     this.#detect = marks
       ? button("Detect", { sign: "detect", run: onDetect, className: "tool worded", title: "Let the detector propose lesions (d)" })
       : null;
+    this.#measure = marks ? button("Measure", { sign: "ellipse", run: onMeasure, className: "tool worded", title: "Outline, diameters and volume of the marked lesion (s)" }) : null;
     this.#inverse = button("", { sign: "inverse", run: onInverse, className: "tool", title: "Black on white (i)", "aria-label": "Inverse", "aria-pressed": "false" });
     this.#scout = button("", { sign: "scout", run: onScout, className: "tool", title: "Sagittal and coronal scout (t)", "aria-label": "Scout", "aria-pressed": "false" });
     this.element = make(
       "div",
       { className: "toolbar", role: "toolbar", "aria-label": "Viewer" },
       make("div", { className: "group" }, ...this.#tools.values()),
-      this.#detect === null ? null : make("div", { className: "group" }, this.#detect),
+      this.#detect === null ? null : make("div", { className: "group" }, this.#detect, this.#measure),
       make("div", { className: "group segmented" }, ...this.#presets.values()),
       make(
         "div",
@@ -89,6 +91,7 @@ export class Toolbar {
   allowMarks(allowed) {
     for (const [name, one] of this.#tools) one.disabled = !allowed && isDrawing(name);
     this.allowDetect(allowed);
+    if (this.#measure !== null) this.#measure.disabled = !allowed;
   }
 }
 

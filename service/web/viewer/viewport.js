@@ -7,7 +7,7 @@ import { CornerNotes } from "./notes.js";
 import { Projection } from "./projection.js";
 import { SlicePainter } from "./slice_painter.js";
 import { rulerWords } from "./tools/painting.js";
-import { Scout } from "./tools/scout.js";
+import { Scout, middleOf } from "./tools/scout.js";
 import { usualWindow } from "./windows.js";
 
 /**
@@ -94,6 +94,12 @@ export class Viewport extends EventTarget {
   /** Draws boxes of lesions, each on its slice. @param {ShownBox[]} boxes */
   showBoxes(boxes) {
     this.#layers.boxes = boxes;
+    this.paint();
+  }
+
+  /** Draws outlines and diameters. @param {import("./layers.js").ShownLine[]} lines */
+  showLines(lines) {
+    this.#layers.lines = lines;
     this.paint();
   }
 
@@ -341,10 +347,4 @@ export class Viewport extends EventTarget {
   proposalAt(at) {
     return this.#layers.proposalAt(at, this.#projection, this.#slice);
   }
-}
-
-/** Where a scout is cut first: through the lesion, else the middle. @param {ImageStack} stack @param {Box | null} box */
-function middleOf({ columns, rows }, box) {
-  const [x1, y1, x2, y2] = box ?? [0, 0, columns - 1, rows - 1];
-  return { x: Math.round((x1 + x2) / 2), y: Math.round((y1 + y2) / 2) };
 }

@@ -237,3 +237,20 @@ def test_a_part_of_an_id_finds_the_patient(reader: Reader, course):
     expect(page.locator("[data-patient]")).to_have_count(1)
     page.keyboard.press("Enter")
     page.wait_for_url(f"**id={patient}*")
+
+
+def test_words_are_understood_as_chips_that_can_be_taken_away(reader: Reader, phantoms):
+    page = reader.open()
+    field = page.get_by_role("combobox", name="Search by words")
+    field.fill("liver lesion over 5 mm")
+    page.keyboard.press("Enter")
+    understood = page.get_by_role("group", name="Understood words")
+    expect(understood).to_contain_text("5 mm")
+    expect(hits(page).first).to_be_visible()
+    assert set(page.locator(".card.hit .type").all_inner_texts()) == {"liver"}
+    reader.shoot("search_words")
+    chips = understood.get_by_role("button")
+    count = chips.count()
+    chips.last.click()
+    expect(chips).to_have_count(count - 1)
+    assert "text=" in page.url

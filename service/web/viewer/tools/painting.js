@@ -35,6 +35,19 @@ export function rulerWords(rulers, plane) {
   return rulers.map(({ kind, points }) => (kind === "length" ? [lengthText(points, plane.spacing)] : regionLines(ellipseFacts(points, plane))).join("; "));
 }
 
+/** @param {CanvasRenderingContext2D} context @param {import("../projection.js").Projection} projection @param {import("../layers.js").ShownLine[]} lines */
+export function paintLines(context, projection, lines) {
+  for (const { points, colour } of lines) {
+    stroke(context, colour, 1.5, () => {
+      for (const [place, point] of points.entries()) {
+        const at = projection.toScreen(point);
+        if (place === 0) context.moveTo(...at);
+        else context.lineTo(...at);
+      }
+    });
+  }
+}
+
 /** Where the sagittal (x) and the coronal (y) picture are cut. @param {CanvasRenderingContext2D} context @param {import("../projection.js").Projection} projection @param {{ x: number, y: number }} cut */
 export function paintCut(context, projection, { x, y }) {
   const [left, top] = projection.toScreen([x, y]);

@@ -131,6 +131,12 @@ export class Scout {
   }
 }
 
+/** Where a scout is cut first: through the lesion, else the middle. @param {import("../image_stack.js").ImageStack} stack @param {import("../proposals.js").Box | null} box */
+export function middleOf({ columns, rows }, box) {
+  const [x1, y1, x2, y2] = box ?? [0, 0, columns - 1, rows - 1];
+  return { x: Math.round((x1 + x2) / 2), y: Math.round((y1 + y2) / 2) };
+}
+
 /** @param {HTMLCanvasElement} canvas @param {import("./volume.js").Cut} cut @param {Uint32Array} table @param {{ row: number, across: number }} lines */
 function paintPlane(canvas, { values, width, height, mm }, table, { row, across }) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
