@@ -70,6 +70,7 @@ def diameters_of(
     spacing_mm_px: tuple[float, float],
     *,
     level: float = 0.5,
+    long_level: float | None = None,
 ) -> Diameters:
     """The diameters of a slice's lesion.
 
@@ -77,6 +78,7 @@ def diameters_of(
         values: (rows, columns): probabilities, or a mask of 0 and 1.
         spacing_mm_px: millimetres per pixel along (x, y).
         level: what lies above it is inside.
+        long_level: the same for the long diameter, if another.
 
     Raises:
         EmptyMaskError: nothing lies above the level.
@@ -85,7 +87,8 @@ def diameters_of(
     if not contours:
         raise EmptyMaskError("the mask is empty on this slice: no diameter can be measured")
     spacing = np.asarray(spacing_mm_px)
-    points = np.concatenate(contours) * spacing
+    outer = contours if long_level is None else contours_of(values, long_level)
+    points = np.concatenate(outer) * spacing
     start, end = _farthest(points)
     long_mm = float(np.linalg.norm(end - start))
     edges = [np.stack([line[:-1], line[1:]], axis=1) * spacing for line in contours]

@@ -93,7 +93,7 @@ def propagate(
         going = [end for end in active if judge.may_go_on(end)]
         if not going:
             continue
-        prompts = [_prompt(end, slab) for end in going]
+        prompts = [_prompt(end, slab, long_mm) for end in going]
         for end, plane in zip(going, segmenter.predict(slab, prompts), strict=True):
             values = connected(plane.on_image(key.shape), end.known)
             end.stop = judge.verdict(values, end)
@@ -148,6 +148,8 @@ class _Judge:
         return Stop.HU if abs(mean - self._mean) > HU_SIGMAS * self._sigma else None
 
 
-def _prompt(end: _End, slab: Slab) -> SlicePrompt:
-    prompt = follow_prompt(end.known, slab.spacing_mm_px, least_mm=0.0)
-    return SlicePrompt(end.position + end.step, prompt, end.known, slab.slice_interval_mm)
+def _prompt(end: _End, slab: Slab, long_mm: float) -> SlicePrompt:
+    prompt = follow_prompt(end.known, slab.spacing_mm_px)
+    following = end.position + end.step
+    away_mm = abs(following - slab.key_slice) * slab.slice_interval_mm
+    return SlicePrompt(following, prompt, end.known, away_mm / long_mm)

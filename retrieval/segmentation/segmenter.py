@@ -35,12 +35,17 @@ POINT_FILL = (0.12, 0.62)
 
 @dataclass(frozen=True)
 class SlicePrompt:
-    """A prompt on one slice of a slab; ``known`` is the neighbouring slice's answer, if any."""
+    """A prompt on one slice of a slab.
+
+    Attributes:
+        known: the neighbouring slice's answer, if any.
+        gap: distance from the key slice as a share of the long diameter there.
+    """
 
     position: int
     prompt: Prompt
     known: NDArray[np.float32] | None = None
-    gap_mm: float = 0.0
+    gap: float = 0.0
 
 
 class LesionSegmenter:
@@ -110,7 +115,7 @@ class LesionSegmenter:
             guide = grid.guide(one.prompt, slab.spacing_mm_px)
         else:
             guide = grid.cut(probability_slab(one.known[None], slab), 0, slices=1)[0]
-        return View(hu, guide, one.prompt.kind, one.gap_mm / one.prompt.side_mm)
+        return View(hu, guide, one.prompt.kind, one.gap)
 
 
 def held_part(

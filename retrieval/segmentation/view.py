@@ -19,6 +19,7 @@ from retrieval.segmentation.prompt import Prompt, PromptKind
 
 KINDS = tuple(PromptKind)
 CONTRAST_HU = 100.0
+FURTHEST_GAP = 1.5
 PROBABILITY = Intensity("probability", 0.0, 1.0, 0.0, {})
 
 
@@ -57,7 +58,7 @@ class View:
         hu: (3, size, size): the slice below, the slice itself, the slice above.
         guide: (size, size) in [0, 1]: the prompt, 0.5 on its outline.
         kind: what the guide was made of.
-        gap: distance of the slice that the guide lies on, as a share of the view's side.
+        gap: distance from the key slice as a share of the long diameter there; 0 on it.
     """
 
     hu: NDArray[np.float32]
@@ -177,6 +178,6 @@ def channels_of(view: View, spec: ViewSpec) -> NDArray[np.float32]:
     parts.append(view.guide[None])
     flags = np.zeros((len(KINDS) + 1, *middle.shape), np.float32)
     flags[KINDS.index(view.kind)] = 1
-    flags[-1] = min(view.gap, 1.0) * 4
+    flags[-1] = min(view.gap, FURTHEST_GAP) * 2
     parts.append(flags)
     return np.concatenate(parts).astype(np.float32)

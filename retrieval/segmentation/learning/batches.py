@@ -56,14 +56,14 @@ class BatchMaker:
     ) -> tuple[View, NDArray[np.float32]]:
         position = lesion.key_slices[int(rng.integers(len(lesion.key_slices)))]
         spacing = lesion.slab.spacing_mm_px
-        before = position
         gap = 0.0
-        if rng.random() < self._recipe.data.following and len(lesion.mask) > 1:
-            position = _beside(position, len(lesion.mask), rng)
+        beside = _beside(lesion, position, rng)
+        if beside is not None and rng.random() < self._recipe.data.following:
+            long_mm, _ = lesion.mark_on(position).diameters_mm(spacing)
+            gap = abs(beside[1] - position) * lesion.slab.slice_interval_mm / long_mm
+            before, position = beside
             known = _perturbed(lesion.mask[before], spacing, rng)
-            prompt = follow_prompt(known, spacing, least_mm=0.0)
-            prompt = moved_view(prompt, spacing, self._recipe.prompt, rng)
-            gap = lesion.slab.slice_interval_mm / prompt.side_mm
+            prompt = moved_view(follow_prompt(known, spacing), spacing, self._recipe.prompt, rng)
         else:
             mask = lesion.mask[position]
             mark = lesion.mark_on(position)
@@ -86,10 +86,16 @@ def _guide(
     return np.asarray(whole[0], np.float32)
 
 
-def _beside(position: int, count: int, rng: np.random.Generator) -> int:
-    """The slice above or below, inside the cut-out."""
-    step = int(rng.choice([-1, 1]))
-    return position + step if 0 <= position + step < count else position - step
+def _beside(lesion: MaskedLesion, key: int, rng: np.random.Generator) -> tuple[int, int] | None:
+    """A slice that shows the lesion and the next one away from the key slice, which may not.
+
+    None where the slice that was drawn has no next one in the cut-out.
+    """
+    shown = np.flatnonzero(lesion.mask.any(axis=(1, 2)))
+    before = int(rng.choice(shown))
+    step = int(np.sign(before - key)) or int(rng.choice([-1, 1]))
+    after = before + step
+    return (before, after) if 0 <= after < len(lesion.mask) else None
 
 
 def _perturbed(

@@ -67,6 +67,15 @@ class MaskedLesion:
         return self._marks[position]
 
 
+def on_largest_slice(lesion: MaskedLesion) -> MaskedLesion:
+    """The lesion itself, its key slice the one of its largest section if its mask lacks it."""
+    areas = lesion.mask.sum(axis=(1, 2))
+    if areas[lesion.slab.key_slice]:
+        return lesion
+    slab = lesion.slab.with_key_slice(int(areas.argmax()))
+    return MaskedLesion(lesion.name, lesion.patient, lesion.source, slab, lesion.share)
+
+
 def cropped(slab: Slab, share: NDArray[np.float32]) -> tuple[Slab, NDArray[np.float32]]:
     """Only what lies near the lesion, so that thousands of examples fit in memory."""
     _, rows, columns = np.nonzero(share > 0.5)

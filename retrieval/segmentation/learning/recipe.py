@@ -54,10 +54,15 @@ class MaskOptimiserConfig:
 
 @dataclass(frozen=True, slots=True)
 class MaskRecipe:
-    """One training run of a mask network."""
+    """One training run of a mask network.
+
+    Attributes:
+        start: a segmentation file to go on from; empty to start from nothing.
+    """
 
     name: str = "small"
     seed: int = 0
+    start: str = ""
     view: ViewSpec = field(default_factory=ViewSpec)
     network: MaskNetworkConfig = field(default_factory=MaskNetworkConfig)
     data: MaskDataConfig = field(default_factory=MaskDataConfig)

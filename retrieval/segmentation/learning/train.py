@@ -13,15 +13,19 @@ from torch import Tensor, nn
 from retrieval.lesion import LesionSearchError, Split
 from retrieval.progress import ReportProgress
 from retrieval.segmentation.learning.batches import BatchMaker, MaskBatch
-from retrieval.segmentation.learning.example import MaskedLesion
+from retrieval.segmentation.learning.calibrate import calibrate, write_calibration
+from retrieval.segmentation.learning.example import MaskedLesion, on_largest_slice
+from retrieval.segmentation.learning.level import with_best_level
 from retrieval.segmentation.learning.losses import mask_losses
 from retrieval.segmentation.learning.painted import painted_lesions
 from retrieval.segmentation.learning.phantoms import phantom_lesions
 from retrieval.segmentation.learning.real import read_nodules, read_sarcomas
 from retrieval.segmentation.learning.recipe import MaskRecipe
 from retrieval.segmentation.network import MaskNetwork
-from retrieval.segmentation.network_file import save_mask_network
+from retrieval.segmentation.network_file import load_mask_network, save_mask_network
+from retrieval.segmentation.segmenter import LesionSegmenter
 from retrieval.training.checkpoint import run_identity
+from retrieval.training.config import RecipeError
 from retrieval.training.loop import Reports, RunFolder, TrainingLoop
 from retrieval.training.prefetch import ahead
 from retrieval.training.workers import Workers
@@ -63,6 +67,9 @@ def train_segmentation(
 ) -> TrainedSegmentation:
     """Trains on the train split of the sources; writes ``segmentation.safetensors``.
 
+    Where there are real lesions, those of the validation split choose the level of the masks and
+    calibrate the intervals: ``segmentation.json``.
+
     ``out`` also holds phantoms once made, the checkpoint and the log. Called again with the same
     arguments it goes on from the last checkpoint, to the same result.
 
@@ -72,13 +79,22 @@ def train_segmentation(
     """
     reports = reports or Reports()
     lesions = training_lesions(sources, recipe, out, report=reports.cache)
-    return train_on(lesions, recipe, out, reports=reports)
+    held = held_out_lesions(sources)
+    return train_on(lesions, recipe, out, reports=reports, held_out=held)
 
 
 def train_on(
-    lesions: Sequence[MaskedLesion], recipe: MaskRecipe, out: Path, *, reports: Reports
+    lesions: Sequence[MaskedLesion],
+    recipe: MaskRecipe,
+    out: Path,
+    *,
+    reports: Reports,
+    held_out: Sequence[MaskedLesion] = (),
 ) -> TrainedSegmentation:
-    """As ``train_segmentation``, on lesions that are at hand."""
+    """As ``train_segmentation``, on lesions that are at hand.
+
+    Lesions of patients held out choose the level of the masks and calibrate the intervals.
+    """
     if not any(lesion.key_slices for lesion in lesions):
         raise SegmentationDataError(
             "no lesion with a mask to train on: name a folder of nodules or sarcomas, or set "
@@ -86,7 +102,12 @@ def train_on(
         )
     network = _Run(recipe, lesions, out).go(reports)
     path = out / "segmentation.safetensors"
+    if held_out:
+        with_best_level(network.eval(), recipe.view, held_out, seed=recipe.seed)
     fingerprint = save_mask_network(network, recipe.view, path, name=recipe.name)
+    if held_out:
+        document = calibrate(LesionSegmenter.load(path), held_out, seed=recipe.seed)
+        write_calibration(document, out / "segmentation.json")
     counts = Counter(lesion.source for lesion in lesions)
     return TrainedSegmentation(path, fingerprint, recipe.optimiser.steps, counts)
 
@@ -114,6 +135,16 @@ def training_lesions(
     return lesions
 
 
+def held_out_lesions(sources: MaskSources) -> list[MaskedLesion]:
+    """The real lesions of the validation split, each on a key slice that its mask reaches."""
+    lesions: list[MaskedLesion] = []
+    if sources.nodules:
+        lesions += read_nodules(sources.nodules, Split.VALIDATION)
+    if sources.sarcomas:
+        lesions += read_sarcomas(sources.sarcomas, Split.VALIDATION)
+    return [on_largest_slice(lesion) for lesion in lesions]
+
+
 class _Run:
     """The state of one run: what the loop asks for."""
 
@@ -121,7 +152,7 @@ class _Run:
         self.recipe = recipe
         self.batches = BatchMaker(lesions, recipe)
         torch.manual_seed(recipe.seed)
-        self.network = MaskNetwork(recipe.view.channels, recipe.network)
+        self.network = _starting_network(recipe)
         self.network.to(memory_format=torch.channels_last)
         identity = run_identity([recipe.to_dict(), [lesion.name for lesion in lesions]])
         self.loop: TrainingLoop[MaskBatch] = TrainingLoop(
@@ -145,3 +176,15 @@ class _Run:
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(views)
         return mask_losses(logits.float(), torch.from_numpy(batch.shares), self.recipe.loss)
+
+
+def _starting_network(recipe: MaskRecipe) -> MaskNetwork:
+    if not recipe.start:
+        return MaskNetwork(recipe.view.channels, recipe.network)
+    network, spec, header = load_mask_network(Path(recipe.start))
+    if network.config != recipe.network or spec != recipe.view:
+        raise RecipeError(
+            f"start {recipe.start} ({header['name']}) has {network.config} and {spec}: recipe "
+            f"{recipe.name} needs {recipe.network} and {recipe.view}"
+        )
+    return network

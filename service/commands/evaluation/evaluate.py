@@ -13,6 +13,7 @@ from service.commands.evaluation.card import card
 from service.commands.evaluation.detection import detection
 from service.commands.evaluation.giving import give, signed
 from service.commands.evaluation.robustness import robustness
+from service.commands.evaluation.segmentation import segmentation
 from service.commands.evaluation.tracking import tracking
 from service.commands.option_groups import with_groups
 from service.commands.options import (
@@ -47,6 +48,7 @@ def register(app: typer.Typer) -> None:
     group.command()(robustness)
     group.command()(with_groups(tracking))
     group.command()(detection)
+    group.command()(segmentation)
     group.command()(card)
     app.add_typer(group, name="evaluate")
 
