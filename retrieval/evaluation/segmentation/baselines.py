@@ -53,7 +53,7 @@ def grabcut(slab: Slab, prompt: Prompt) -> Mask:
         cv2.grabCut(
             cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR),
             trimap,
-            None,
+            (0, 0, 0, 0),  # no rectangle: the trimap says all
             *states,
             GRABCUT_ROUNDS,
             cv2.GC_INIT_WITH_MASK,
