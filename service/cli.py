@@ -33,6 +33,7 @@ COMMANDS = {
     "evaluate": "service.commands.evaluation.evaluate",
     "train": "service.commands.models.train",
     "fit-matcher": "service.commands.models.fit_matcher",
+    "export-encoder": "service.commands.models.export_encoder",
     "serve": "service.commands.serve",
     "keys": "service.commands.keys",
     "pacs": "service.commands.pacs",

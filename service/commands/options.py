@@ -26,7 +26,11 @@ ArchiveOption = Annotated[
 ]
 EncoderOption = Annotated[
     Path | None,
-    typer.Option("--encoder", help="An encoder (.safetensors). Default: the bundled one."),
+    typer.Option(
+        "--encoder",
+        help="A .safetensors or .onnx file, torchvision:NAME, timm:NAME, or an installed "
+        "encoder's name. Default: the bundled one.",
+    ),
 ]
 MatcherOption = Annotated[
     Path | None,

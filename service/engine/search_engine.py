@@ -11,7 +11,7 @@ from index.catalog.reader import EncoderBinding
 from index.lesion_index import LesionIndex
 from index.milvus.client import MilvusSettings
 from retrieval.detection.proposals import SliceDetector, best_few
-from retrieval.embedding.encoder import LesionEncoder
+from retrieval.embedding.external.opening import open_encoder
 from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.grid import Grid
 from retrieval.image import Slab
@@ -290,7 +290,7 @@ def open_engine(
         StoreError: an approximate form is asked for and there is none.
     """
     models = models or ModelFiles()
-    loaded = LesionEncoder.load(models.encoder, device=models.device)
+    loaded = open_encoder(models.encoder, device=models.device)
     model = load_matcher(models.matcher)
     proposer = detector_in_use(models.detector) if models.detecting else None
     opened = LesionIndex.open(

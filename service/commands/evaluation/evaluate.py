@@ -26,10 +26,18 @@ from service.commands.options import (
 from service.console import progress_bar
 
 if TYPE_CHECKING:
-    from retrieval.evaluation.retrieval.pixels import PixelMethod
+    from retrieval.embedding.patch_encoder import PatchEncoder
+    from retrieval.evaluation.retrieval.pixels import EmbedPatches, PixelMethod
     from retrieval.evaluation.retrieval.splits import SplitProtocol
 
 
+EncodersOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--encoder",
+        help="As in `index build`; several stand side by side, the first is the report's.",
+    ),
+]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Also write the report as Markdown.")]
 
 
@@ -55,7 +63,7 @@ def register(app: typer.Typer) -> None:
 
 def retrieval(
     archive: ArchiveOption,
-    encoder: EncoderOption = None,
+    encoder: EncodersOption = None,
     split: Annotated[
         str, typer.Option(help="Which lesions are queries and gallery: all, released or paper.")
     ] = "all",
@@ -71,7 +79,7 @@ def retrieval(
     as_json: JsonFlag = False,
 ) -> None:
     """Similar lesions and the same patient's lesions: scores with 95 % intervals and baselines."""
-    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.embedding.external.opening import open_encoder
     from retrieval.evaluation.retrieval.protocol import RetrievalOptions, evaluate_retrieval
     from retrieval.patch import PatchSpec
     from retrieval.sources.archive import open_archive
@@ -85,13 +93,15 @@ def retrieval(
             )
             report = evaluate_retrieval(source, None, PatchSpec(), options)
         else:
-            loaded = LesionEncoder.load(encoder)
+            loaded, *others = (
+                [open_encoder(one) for one in encoder] if encoder else [open_encoder()]
+            )
             options = RetrievalOptions(
                 protocol,
                 seed,
                 resamples,
                 encoder_name=loaded.name,
-                pixel_baselines=_pixel_baselines(),
+                pixel_baselines=[*_pixel_baselines(), *_beside(loaded, others)],
                 progress=progress,
             )
             report = evaluate_retrieval(
@@ -113,14 +123,14 @@ def nodules(
     as_json: JsonFlag = False,
 ) -> None:
     """Rated lung nodules: the next slice, malignancy, texture and spiculation, beside baselines."""
-    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.embedding.external.opening import open_encoder
     from retrieval.evaluation.retrieval.nodules import evaluate_nodules
     from retrieval.evaluation.retrieval.protocol import RetrievalOptions
     from retrieval.sources.archive import open_archive
 
     splits = _splits(split)
     source = open_archive(archive)
-    loaded = LesionEncoder.load(encoder)
+    loaded = open_encoder(encoder)
     with progress_bar("nodules") as progress:
         options = RetrievalOptions(
             seed=seed,
@@ -157,6 +167,25 @@ def _splits(name: str) -> tuple[Split, ...]:
         names = ", ".join(split.value for split in known)
         raise EvaluateError(f"split {name!r} is unknown: one of {names}, all")
     return (Split(name),)
+
+
+def _beside(first: PatchEncoder, others: Sequence[PatchEncoder]) -> list[PixelMethod]:
+    """Further encoders as methods of the same report, each under a name of its own."""
+    from retrieval.evaluation.retrieval.pixels import EncoderMethod
+
+    names = {first.name}
+    methods: list[PixelMethod] = []
+    for one in others:
+        name = one.name if one.name not in names else f"{one.name} {one.fingerprint}"
+        if name in names:
+            raise EvaluateError(f"encoder {name} is given twice: give each --encoder once")
+        names.add(name)
+        methods.append(EncoderMethod(name, _vectors_of(one), one.spec))
+    return methods
+
+
+def _vectors_of(encoder: PatchEncoder) -> EmbedPatches:
+    return lambda patches: encoder.embed(patches).vectors
 
 
 def _pixel_baselines() -> Sequence[PixelMethod]:

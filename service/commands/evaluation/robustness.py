@@ -39,13 +39,13 @@ def robustness(
 
     Every step is named with its unit; recall@1 and cosine stand beside frozen ImageNet features.
     """
-    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.embedding.external.opening import open_encoder
     from retrieval.evaluation.retrieval.frozen import FrozenFeatures
     from retrieval.evaluation.retrieval.pixels import EncoderMethod
     from retrieval.evaluation.retrieval.robustness import RobustnessOptions, evaluate_robustness
     from retrieval.sources.archive import open_archive
 
-    loaded = LesionEncoder.load(encoder)
+    loaded = open_encoder(encoder)
     mine = EncoderMethod(loaded.name, lambda patches: loaded.embed(patches).vectors, loaded.spec)
     with progress_bar("lesions") as progress:
         options = RobustnessOptions(parse_splits(split), queries, seed, resamples, progress)

@@ -82,7 +82,7 @@ def tracking(
         scores = _dls_scores(dls, predictions, seed).to_json()
         answer_json(scores) if as_json else answer_fields(scores, title="DLS")
         return
-    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.embedding.external.opening import open_encoder
     from retrieval.evaluation.reporting.tables import markdown
     from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_tracking
     from retrieval.sources.archive import open_archive
@@ -96,7 +96,7 @@ def tracking(
         raise TrackingOptionsError(f"--location-noise {location_noise!r} is unknown: {known}")
     assert archive is not None
     model, splits = load_matcher(matcher), parse_splits(split)
-    source, loaded = open_archive(archive), LesionEncoder.load(encoder)
+    source, loaded = open_archive(archive), open_encoder(encoder)
     warn([model.warning_for(loaded.fingerprint)])
     with progress_bar("lesions") as progress:
         options = TrackingOptions(

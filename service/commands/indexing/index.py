@@ -30,7 +30,7 @@ from service.console import answer, answer_fields, answer_json, progress_bar, sa
 if TYPE_CHECKING:
     from index.catalog.reader import EncoderBinding
     from index.lesion_index import LesionIndex
-    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.embedding.patch_encoder import PatchEncoder
     from retrieval.sources.archive import Archive
     from service.jobs.bulk_embedding import BulkReport
     from service.jobs.indexing import IndexingReport
@@ -112,11 +112,12 @@ IN_TWO_THREADS = IndexOptions()
 def _fill(
     archive: Path, out: Path, encoder: Path | None, options: IndexOptions, *, as_json: bool
 ) -> None:
-    from retrieval.embedding.encoder import BUNDLED_ENCODER, LesionEncoder
+    from retrieval.embedding.encoder import BUNDLED_ENCODER
+    from retrieval.embedding.external.opening import open_encoder
 
     report: IndexingReport | BulkReport
     if options.ray is None:
-        report = build_index(archive, out, LesionEncoder.load(encoder), options)
+        report = build_index(archive, out, open_encoder(encoder), options)
     else:
         file = BUNDLED_ENCODER if encoder is None else encoder
         report = build_index_on_cluster(archive, out, file, options)
@@ -124,7 +125,7 @@ def _fill(
 
 
 def build_index(
-    archive: Path, out: Path, encoder: LesionEncoder, chosen: IndexOptions = IN_TWO_THREADS
+    archive: Path, out: Path, encoder: PatchEncoder, chosen: IndexOptions = IN_TWO_THREADS
 ) -> IndexingReport:
     """Fills the index at ``out`` from an archive, with a progress bar; makes it if it is new.
 
@@ -150,7 +151,10 @@ def build_index(
 def build_index_on_cluster(
     archive: Path, out: Path, encoder_file: Path, chosen: IndexOptions
 ) -> BulkReport:
-    """``build_index`` with the embedding done on a Ray cluster, joined before ``out`` is made."""
+    """``build_index`` with the embedding done on a Ray cluster, joined before ``out`` is made.
+
+    The encoder's file is sent to the workers: it must be one of the product's own.
+    """
     from retrieval.embedding.encoder import LesionEncoder
     from service.engine.search_engine import binding_of
     from service.jobs.bulk_embedding import BulkOptions, index_archive_on_cluster

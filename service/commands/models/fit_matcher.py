@@ -62,7 +62,7 @@ def fit_matcher_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Fit the matcher's weights to lesion tracks that are known, with the encoder in use."""
-    from retrieval.embedding.encoder import LesionEncoder
+    from retrieval.embedding.external.opening import open_encoder
     from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_patients
     from retrieval.evaluation.tracking.matcher_card import matcher_card
     from retrieval.sources.archive import open_archive
@@ -74,7 +74,7 @@ def fit_matcher_command(
     if spread is not None and not realistic:
         raise FitMatcherError("--spread turns the vectors of --realistic patients: give both")
     splits = parse_splits(split)
-    source, loaded = open_archive(archive), LesionEncoder.load(encoder)
+    source, loaded = open_archive(archive), open_encoder(encoder)
     nodules = None if spread is None else open_archive(spread)
     name = source.root.name
     with progress_bar("lesions") as progress:
