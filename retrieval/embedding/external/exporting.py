@@ -37,7 +37,10 @@ def export_encoder(file: Path, out: Path) -> None:
         lesions = {0: torch.export.Dim("lesions", min=1, max=MOST_LESIONS)}
         shapes = {"hu": lesions, "boxes": lesions}
         program = torch.export.export(module, (hu, boxes), dynamic_shapes=shapes)
-        torch.export.save(program, out)
+        with warnings.catch_warnings():
+            # Views of one storage are saved by their first; all weights are on the CPU here.
+            warnings.simplefilter("ignore")
+            torch.export.save(program, out)
     elif out.suffix == ONNX_SUFFIX:
         _to_onnx(module, (hu, boxes), out)
         told = {"name": name, "patch_spec": spec.to_dict(), "input": PATCHES}
