@@ -151,7 +151,7 @@ def build_index(
 def build_index_on_cluster(
     archive: Path, out: Path, encoder_file: Path, chosen: IndexOptions
 ) -> BulkReport:
-    """``build_index`` on a Ray cluster, which is sent the file of an encoder of the product's own."""
+    """``build_index`` on a Ray cluster, which is sent the file of one of the product's encoders."""
     from retrieval.embedding.encoder import LesionEncoder
     from service.engine.search_engine import binding_of
     from service.jobs.bulk_embedding import BulkOptions, index_archive_on_cluster
