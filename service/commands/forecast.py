@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,11 +10,13 @@ from rich.table import Table
 
 from retrieval.lesion import LesionSearchError
 from service.commands.options import IndexOption, JsonFlag, MatcherOption
-from service.console import answer, answer_json, warn
+from service.console import answer, answer_json, say, warn
 
 if TYPE_CHECKING:
+    from index.lesion_index import LesionIndex
     from retrieval.tracking.growth.answers import GrowthForecast
     from retrieval.tracking.growth.outlooks import DoublingTime, SizeOutlook
+    from retrieval.tracking.matcher import MatcherModel
     from service.engine.growth import ForecastRequest, GrowthLibrary, LesionForecast
 
 
@@ -40,6 +43,10 @@ def forecast(
         str, typer.Option(help="Which size: long_mm, or volume_mm3 where it was measured.")
     ] = "long_mm",
     matcher: MatcherOption = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Also draw a patient's timeline with fans: .png, .svg or .pdf."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """The likely size of a lesion at its next study, with its ranges and the similar cases.
@@ -53,10 +60,14 @@ def forecast(
 
     if (lesion is None) == (patient is None):
         raise ForecastOptionsError("give either --lesion or --patient")
+    if figure is not None and patient is None:
+        raise ForecastOptionsError("a figure shows one patient: name one with --patient")
     wanted = _request(days, measure)
+    model = load_matcher(matcher)
     with LesionIndex.open(index, read_only=True) as opened:
-        library = GrowthLibrary(opened, load_matcher(matcher))
-        found = _found(library, lesion, patient, wanted)
+        found = _found(GrowthLibrary(opened, model), lesion, patient, wanted)
+        if figure is not None and patient is not None:
+            _save(opened, patient, model, found, figure)
     warn(warning for one in found for warning in one.warnings)
     if not as_json:
         _show(found)
@@ -74,6 +85,23 @@ def _request(days: float | None, measure: str) -> ForecastRequest:
     if measure not in known:
         raise ForecastOptionsError(f"--measure {measure!r} is unknown: {' or '.join(known)}")
     return ForecastRequest(days, SizeMeasure(measure))
+
+
+def _save(
+    index: LesionIndex,
+    patient: str,
+    model: MatcherModel,
+    found: list[LesionForecast],
+    path: Path,
+) -> None:
+    from service.engine.patient_tracks import report_of
+    from service.figures.pictures import LesionPictures
+    from service.figures.query import save_figure
+    from service.figures.timeline import draw_timeline
+
+    report = report_of(index, patient, model=model)
+    save_figure(draw_timeline(report, LesionPictures(index), forecasts=found), path)
+    say(f"figure: {path}")
 
 
 def _found(

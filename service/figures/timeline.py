@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.figure import Figure
 
 from retrieval.patch import PatchSpec
@@ -9,11 +11,13 @@ from retrieval.tracking.response.growth import TrackGrowth
 from retrieval.tracking.states import LinkState, OrderedBy, Tone
 from retrieval.tracking.timeline_table import TimelineCell, TimelineLine
 from retrieval.tracking.track_types import PatientTracks, StudyOrder, Track
+from service.engine.growth import LesionForecast
 from service.engine.patient_tracks import PatientReport
 from service.figures.colours import (
     QUERY_COLOUR,
     TONE_COLOURS,
 )
+from service.figures.forecast.column import draw_fans
 from service.figures.pictures import LesionPictures
 from service.figures.query import FAINT, MARGIN, Panel, display_window
 from service.figures.response_chart import draw_response
@@ -27,20 +31,26 @@ PICTURE_WIDTHS_MM = (80, 120, 200)
 PICTURE_PX = 160
 
 
-def draw_timeline(report: PatientReport, pictures: LesionPictures) -> Figure:
+def draw_timeline(
+    report: PatientReport, pictures: LesionPictures, *, forecasts: Sequence[LesionForecast] = ()
+) -> Figure:
     """The figure of one patient: studies from left to right, one line a lesion track.
+
+    ``forecasts`` of lesions of the tracks stand as fans after the last study.
 
     Raises:
         LesionSearchError: the pixels of a lesion are no longer there.
     """
     tracks = report.tracks
     shown = _shown_tracks(report)
-    sheet = TimelineSheet(len(tracks.order.study_ids), len(shown))
+    sheet = TimelineSheet(len(tracks.order.study_ids), len(shown), with_fans=bool(forecasts))
     _draw_header(sheet, tracks, len(shown))
     drawer = _Rows(sheet, report, shown, pictures)
     for row, track in enumerate(shown):
         drawer.draw(row, track)
     drawer.draw_links_between_rows()
+    if forecasts:
+        draw_fans(sheet, shown, forecasts)
     draw_response(sheet, report.response)
     _draw_foot(sheet, report, drawer.width_mm)
     return sheet.figure

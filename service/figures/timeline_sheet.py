@@ -17,6 +17,8 @@ from service.figures.query import BACKGROUND, MARGIN, PANEL_EDGE, TEXT, Panel, d
 PICTURE, COLUMN, ROW = 1.18, 1.66, 1.98
 LABELS, HEADER, CHART, FOOT = 1.5, 1.28, 2.75, 0.86
 LEAST_WIDTH = 8.6
+FAN = 2.5
+"""Width of the column of forecasts."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class Place:
 
 
 class TimelineSheet:
-    """A page for ``columns`` studies and ``rows`` tracks."""
+    """A page for ``columns`` studies and ``rows`` tracks, with a column of fans if wanted."""
 
-    def __init__(self, columns: int, rows: int) -> None:
-        self.width = max(LEAST_WIDTH, MARGIN + LABELS + columns * COLUMN + MARGIN)
+    def __init__(self, columns: int, rows: int, *, with_fans: bool = False) -> None:
+        self.fans_x = MARGIN + LABELS + columns * COLUMN + 0.25
+        own = self.fans_x - 0.25 + (FAN if with_fans else 0.0)
+        self.width = max(LEAST_WIDTH, own + MARGIN)
         self.height = HEADER + rows * ROW + CHART + FOOT
         self.figure = Figure(figsize=(self.width, self.height), facecolor=BACKGROUND)
         FigureCanvasAgg(self.figure)

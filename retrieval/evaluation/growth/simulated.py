@@ -30,7 +30,7 @@ class SimulatedGrowth:
         law: of every lesion.
         measurement_error: standard deviation of a reader's log diameter.
         rate_a_day: mean and standard deviation of the rate at the last study.
-        plateau_days: 1/k of Gompertz growth.
+        plateau_days: 1/k of Gompertz growth, each as likely.
         wander_a_day: standard deviation for one day of changes that follow no law.
         studies: how many a lesion has at least and at most.
         interval_days: shortest and longest interval.
@@ -40,7 +40,7 @@ class SimulatedGrowth:
     law: GrowthLaw = GrowthLaw.EXPONENTIAL
     measurement_error: float = 0.088
     rate_a_day: tuple[float, float] = (0.0005, 0.0015)
-    plateau_days: float = 480.0
+    plateau_days: tuple[float, ...] = (120.0, 240.0, 480.0, 960.0, 1920.0)
     wander_a_day: float = 0.0
     studies: tuple[int, int] = (3, 5)
     interval_days: tuple[float, float] = (60.0, 200.0)
@@ -78,8 +78,8 @@ def _course(
     )
     mean, deviation = population.rate_a_day
     rate = float(generator.normal(mean, deviation))
-    last = float(generator.normal(np.log(18.0), 0.45))
-    true = last + _path(population, generator)(days - days[-1], rate)
+    path = _path(population, generator)(days - days[-1], rate)
+    true = float(generator.normal(np.log(18.0), 0.45)) + path - path[0]
     seen = true + generator.normal(0.0, population.measurement_error, count)
     patient = name.partition("_")[0]
     first = date(2020, 1, 1)
@@ -95,7 +95,7 @@ def _course(
     kinds = (LesionType.LUNG, LesionType.LIVER, LesionType.MEDIASTINUM)
     kind = kinds[int(generator.integers(len(kinds)))]
     course = Course(f"{name}_0", patient, points, SizeMeasure.LONG, kind)
-    return SimulatedCourse(course, last, rate)
+    return SimulatedCourse(course, float(true[-1]), rate)
 
 
 def _path(
@@ -113,7 +113,7 @@ def _path(
             return wandered(since)
         if population.law is GrowthLaw.EXPONENTIAL:
             return rate * since + wandered(since)
-        plateau = 1.0 / population.plateau_days
+        plateau = 1.0 / float(generator.choice(population.plateau_days))
         return np.asarray(-rate * np.expm1(-plateau * since) / plateau + wandered(since))
 
     return path

@@ -36,7 +36,8 @@ class ClimatologyPrior:
     The defaults say little: changes from one study to the next of some per cent to half the
     size, and widths that rise with the square root of time or less. ``group_centre`` and
     ``group_width`` are the deviations of the offsets of types and categories; their means are 0
-    unless ``groups`` says otherwise.
+    unless ``groups`` says otherwise. Larger ones (0.03, 0.2) had a worse log score on patients of
+    the Deep Longitudinal Study left out: eight types tell little of growth.
     """
 
     common: Mapping[str, tuple[float, float]] = field(
@@ -48,8 +49,8 @@ class ClimatologyPrior:
             "log_width_by_log_days": (0.25, 0.15),
         }
     )
-    group_centre: float = 0.03
-    group_width: float = 0.2
+    group_centre: float = 0.01
+    group_width: float = 0.1
     groups: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 

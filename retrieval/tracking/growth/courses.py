@@ -109,10 +109,6 @@ class Course:
             return None
         return np.array([(day - dates[0]).days for day in dates], dtype=np.float64)
 
-    def with_category(self, category: str | None) -> Course:
-        """The course of a lesion of that category."""
-        return replace(self, category=category)
-
     def until(self, study_id: str) -> Course:
         """The course up to one of its studies, as it was known then.
 
@@ -179,6 +175,7 @@ def course_of(
         points=tuple(points),
         measure=measure,
         lesion_type=_type_of(kept),
+        category=_commonest([one.category for one in kept]),
         vectors=tuple(whole) if len(whole) == len(points) else (),
         left_out=tuple(left_out),
     )
@@ -213,6 +210,10 @@ def _what_is_wrong(
 
 
 def _type_of(lesions: Sequence[Lesion]) -> LesionType:
-    """The commonest known type of the marks."""
     known = [one.lesion_type for one in lesions if one.lesion_type is not LesionType.UNKNOWN]
     return max(known, key=known.count) if known else LesionType.UNKNOWN
+
+
+def _commonest(names: Sequence[str | None]) -> str | None:
+    known = [name for name in names if name is not None]
+    return max(known, key=known.count) if known else None

@@ -138,8 +138,8 @@ class GrowthForecaster:
         if found >= LEAST_NEIGHBOURS:
             return None
         return (
-            f"{found} similar lesions of other patients with a later study are known; a forecast "
-            f"needs {LEAST_NEIGHBOURS}"
+            f"too few similar lesions of other patients with a later study: {found} known, "
+            f"{LEAST_NEIGHBOURS} needed"
         )
 
     def _fan(
@@ -196,5 +196,5 @@ def _plain(kernels: Kernels, dimensions: int) -> ChangeDistribution:
 
 def _absent(component: Component, blend: Blend) -> str:
     if component is Component.NEIGHBOURS:
-        return f"{blend.neighbours.lesions} similar lesions: {LEAST_NEIGHBOURS} are needed"
+        return f"similar lesions known: {blend.neighbours.lesions}, needed: {LEAST_NEIGHBOURS}"
     return f"{LEAST_POINTS} dated sizes of the lesion, and dates of others, are needed"

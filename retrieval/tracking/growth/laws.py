@@ -27,7 +27,10 @@ LEAST_POINTS = 3
 """Dated sizes from which a lesion's own law may forecast."""
 
 LEAST_COURSES_FOR_PRIORS = 20
-_PLATEAU_DAYS = (120.0, 240.0, 480.0, 960.0, 1920.0)
+PLATEAUS = np.array([0.0, 1 / 120, 1 / 240, 1 / 480, 1 / 960, 1 / 1920])
+"""The values of k, in 1/day, over which is summed; 0 is exponential growth."""
+
+MOST_COURSES_FOR_PRIORS = 300
 _LEVEL_DEVIATION = 3.0
 """Of the size at the last study beforehand: nothing is known."""
 
@@ -93,7 +96,6 @@ class LawPosterior:
         covariance: (h, 2, 2) of both.
         last: the last measured log size.
         priors: what was believed before, for this measure.
-        log_evidence: logarithm of the probability density of the sizes beforehand.
     """
 
     plateau: FloatArray
@@ -102,7 +104,6 @@ class LawPosterior:
     covariance: FloatArray
     last: float
     priors: LawPriors
-    log_evidence: float
 
     @property
     def exponential_probability(self) -> float:
@@ -132,58 +133,73 @@ def fit_laws(days: FloatArray, log_sizes: FloatArray, priors: LawPriors) -> LawP
     """
     since = np.asarray(days, dtype=np.float64) - days[-1]
     sizes = np.asarray(log_sizes, dtype=np.float64)
-    plateau = np.array([0.0, *(1.0 / one for one in _PLATEAU_DAYS)])
-    before = np.array(
-        [priors.exponential, *[(1 - priors.exponential) / len(_PLATEAU_DAYS)] * len(_PLATEAU_DAYS)]
-    )
-    # The scatter about the law: errors of measurement, and what has wandered since each study.
-    shared = np.minimum(-since[:, None], -since[None, :])
-    noise = priors.measurement_error**2 * np.eye(len(since)) + priors.wander_a_day**2 * shared
-    precision = np.linalg.inv(noise)
-    prior_mean = np.array([float(sizes[-1]), priors.rate_a_day[0]])
-    prior_precision = np.diag([1 / _LEVEL_DEVIATION**2, 1 / priors.rate_a_day[1] ** 2])
-    means, covariances, evidence = [], [], []
-    for rate in plateau:
-        design = np.column_stack([np.ones_like(since), _reach(np.array([rate]), since)])
-        covariance = np.linalg.inv(design.T @ precision @ design + prior_precision)
-        off = sizes - design @ prior_mean
-        means.append(prior_mean + covariance @ design.T @ precision @ off)
+    precision = np.linalg.inv(_noise(since, priors))
+    before = np.array([float(sizes[-1]), priors.rate_a_day[0]])
+    means, covariances = [], []
+    for rate in PLATEAUS:
+        design = np.column_stack([np.ones_like(since), _reach(rate, since)])
+        covariance = np.linalg.inv(
+            design.T @ precision @ design + np.diag(1.0 / _prior_variance(priors))
+        )
+        off = sizes - design @ before
+        means.append(before + covariance @ design.T @ precision @ off)
         covariances.append(covariance)
-        evidence.append(_log_evidence(off, design, noise, prior_precision))
-    total = np.log(before) + np.array(evidence)
-    log_evidence = float(special.logsumexp(total))
+    total = np.log(_prior_weights(priors)) + log_evidence(since[None], sizes[None], priors)[:, 0]
+    whole = float(special.logsumexp(total))
     return LawPosterior(
-        plateau,
-        np.exp(total - log_evidence),
+        PLATEAUS,
+        np.exp(total - whole),
         np.array(means),
         np.array(covariances),
         float(sizes[-1]),
         priors,
-        log_evidence,
     )
 
 
-def _reach(plateau: FloatArray, days: FloatArray | float) -> FloatArray:
-    """(1 - exp(-k t)) / k, t itself where k is 0; before the last study bounded, see below."""
+def log_evidence(since: FloatArray, sizes: FloatArray, priors: LawPriors) -> FloatArray:
+    """(h, c) log probability density of the sizes (c, n) of c lesions under each plateau.
+
+    ``since`` (c, n) are days since the last study: 0 or negative.
+    """
+    reach = _reach(PLATEAUS[:, None, None], since)
+    off = sizes - sizes[:, -1:] - priors.rate_a_day[0] * reach
+    level, rate = _prior_variance(priors)
+    marginal = _noise(since, priors) + level + rate * reach[..., :, None] * reach[..., None, :]
+    _, log_det = np.linalg.slogdet(marginal)
+    squared = np.einsum("hcn,hcn->hc", off, np.linalg.solve(marginal, off[..., None])[..., 0])
+    return np.asarray(-(squared + log_det + since.shape[1] * math.log(2 * math.pi)) / 2)
+
+
+def _noise(since: FloatArray, priors: LawPriors) -> FloatArray:
+    """(..., n, n) scatter about the law: errors of measurement, and what has wandered since."""
+    shared = np.minimum(-since[..., :, None], -since[..., None, :])
+    errors = priors.measurement_error**2 * np.eye(since.shape[-1])
+    return np.asarray(errors + priors.wander_a_day**2 * shared)
+
+
+def _prior_variance(priors: LawPriors) -> FloatArray:
+    """(2,) of the level and of the rate at the last study."""
+    return np.array([_LEVEL_DEVIATION**2, priors.rate_a_day[1] ** 2])
+
+
+def _prior_weights(priors: LawPriors) -> FloatArray:
+    rest = len(PLATEAUS) - 1
+    return np.array([priors.exponential, *[(1 - priors.exponential) / rest] * rest])
+
+
+def _reach(plateau: FloatArray | float, days: FloatArray | float) -> FloatArray:
+    """(1 - exp(-k t)) / k, t itself where k is 0."""
     time = np.asarray(days, dtype=np.float64)
     slow = np.maximum(plateau, 1e-12)
-    # Exponents beyond 6 (a plateau long reached) would make early sizes count beyond any measure.
-    return np.asarray(np.where(plateau == 0, time, -np.expm1(np.minimum(-slow * time, 6.0)) / slow))
-
-
-def _log_evidence(
-    off: FloatArray, design: FloatArray, noise: FloatArray, prior_precision: FloatArray
-) -> float:
-    marginal = noise + design @ np.linalg.inv(prior_precision) @ design.T
-    _, log_det = np.linalg.slogdet(marginal)
-    squared = float(off @ np.linalg.solve(marginal, off))
-    return -(squared + float(log_det) + len(off) * math.log(2 * math.pi)) / 2
+    # An exponent beyond 6 is a plateau long reached: early sizes would count beyond any measure.
+    bent = -np.expm1(np.minimum(-slow * time, 6.0)) / slow
+    return np.asarray(np.where(np.equal(plateau, 0.0), time, bent))
 
 
 def laws_of(course: Course, priors: LawPriors) -> LawPosterior | None:
     """The laws of a course with two dated sizes or more, None for any other."""
     days = course.days
-    if days is None or len(days) < 2 or bool((np.diff(days) <= 0).any()):
+    if days is None or len(days) < 2 or not _is_dated(course):
         return None
     return fit_laws(days, course.log_sizes, priors.scaled(course.measure.dimensions))
 
@@ -195,32 +211,50 @@ def fit_priors(courses: Sequence[Course], believed: LawPriors | None = None) -> 
     ``LEAST_COURSES_FOR_PRIORS`` leave ``believed`` as it is.
     """
     start = believed or LawPriors()
-    usable = [one for one in courses if one.days is not None and len(one.points) >= LEAST_POINTS]
-    usable = [one for one in usable if one.days is not None and (np.diff(one.days) > 0).all()]
+    usable = [one for one in courses if len(one.points) >= LEAST_POINTS and _is_dated(one)]
     if len(usable) < LEAST_COURSES_FOR_PRIORS:
         return start
+    usable = usable[:: -(-len(usable) // MOST_COURSES_FOR_PRIORS)]
     dimensions = usable[0].measure.dimensions
-    known = [(one.days, one.log_sizes) for one in usable if one.days is not None]
+    groups = _of_equal_length(usable)
 
     def candidate(theta: FloatArray) -> LawPriors:
-        error, deviation, wander = np.exp(theta[:3])
-        return LawPriors(
-            float(error),
-            (float(theta[3]) * float(deviation), float(deviation)),
-            float(wander),
-            float(special.expit(theta[4])),
-        )
+        error, deviation, wander = (float(one) for one in np.exp(theta[:3]))
+        rate = (float(theta[3]) * deviation, deviation)
+        return LawPriors(error, rate, wander, float(special.expit(theta[4])))
 
     def loss(theta: FloatArray) -> float:
         priors = candidate(theta).scaled(dimensions)
-        told = sum(fit_laws(days, sizes, priors).log_evidence for days, sizes in known)
+        weights = np.log(_prior_weights(priors))[:, None]
+        told = sum(
+            float(special.logsumexp(weights + log_evidence(since, sizes, priors), axis=0).sum())
+            for since, sizes in groups
+        )
         # Weak pulls keep what the courses do not tell near what is usual.
         pull = ((theta[0] - math.log(start.measurement_error)) / 0.5) ** 2
-        pull += ((theta[2] - math.log(0.002)) / 1.5) ** 2 + (theta[3] / 2) ** 2 + theta[4] ** 2 / 4
+        pull += ((theta[1] - usual) / 1.5) ** 2 + ((theta[2] - usual) / 1.5) ** 2
+        pull += (theta[3] / 2) ** 2 + theta[4] ** 2 / 4
         return float(pull / 2 - told)
 
-    first = np.array(
-        [math.log(start.measurement_error), math.log(0.002), math.log(0.002), 0.0, 0.0]
-    )
-    found = optimize.minimize(loss, first, method="Nelder-Mead", options={"maxfev": 250})
+    usual = math.log(0.002)
+    first = np.array([math.log(start.measurement_error), usual, usual, 0.0, 0.0])
+    found = optimize.minimize(loss, first, method="Nelder-Mead", options={"maxfev": 400})
     return candidate(np.asarray(found.x))
+
+
+def _is_dated(course: Course) -> bool:
+    days = course.days
+    return days is not None and bool((np.diff(days) > 0).all())
+
+
+def _of_equal_length(courses: Sequence[Course]) -> list[tuple[FloatArray, FloatArray]]:
+    """Days since the last study and log sizes, (c, n) each, of courses with equally many sizes."""
+    groups: dict[int, list[tuple[FloatArray, FloatArray]]] = {}
+    for one in courses:
+        days = one.days
+        assert days is not None
+        groups.setdefault(len(days), []).append((days - days[-1], one.log_sizes))
+    return [
+        (np.stack([since for since, _ in some]), np.stack([sizes for _, sizes in some]))
+        for some in groups.values()
+    ]

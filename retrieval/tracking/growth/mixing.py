@@ -11,7 +11,10 @@ from retrieval.tracking.growth.courses import FloatArray
 
 ROUNDS = 200
 PSEUDO_STEPS = 20.0
-"""The prior weights count as so many steps."""
+"""The weights of another population count as so many steps."""
+
+LEAST_PSEUDO_STEPS = 2.0
+"""``UNFITTED`` weights count as so many."""
 
 
 class Component(StrEnum):
@@ -22,7 +25,9 @@ class Component(StrEnum):
     LAWS = "growth laws"
 
 
-EQUAL = dict.fromkeys(Component, 1.0 / len(Component))
+UNFITTED = {Component.CLIMATOLOGY: 0.45, Component.NEIGHBOURS: 0.45, Component.LAWS: 0.1}
+"""Before anything is known. Growth laws count little: with the studies of the Deep Longitudinal
+Study taken for evenly spaced, every weight of them made the log score worse."""
 
 
 def fit_weights(
@@ -34,11 +39,13 @@ def fit_weights(
     Args:
         densities: (n,) of what came, by each component fitted on other patients; NaN where the
             component has no forecast. A step's mixture is that of its own components.
-        prior: weights that count as ``PSEUDO_STEPS`` steps; equal ones if None.
+        prior: the weights of another population, which count as ``PSEUDO_STEPS`` steps; if None
+            those of ``UNFITTED``, which count as ``LEAST_PSEUDO_STEPS``.
 
     Returns weights that add up to 1.
     """
-    believed = np.array([dict(prior or EQUAL).get(one, 0.0) for one in Component])
+    pseudo = LEAST_PSEUDO_STEPS if prior is None else PSEUDO_STEPS
+    believed = np.array([dict(prior or UNFITTED).get(one, 0.0) for one in Component])
     believed = np.maximum(believed, 1e-3) / np.maximum(believed, 1e-3).sum()
     table = np.stack([densities[one] for one in Component], axis=1)
     there = ~np.isnan(table)
@@ -53,7 +60,7 @@ def fit_weights(
         share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
         share *= (there * weights).sum(axis=1, keepdims=True)
         share += ~there * weights
-        weights = (share.sum(axis=0) + PSEUDO_STEPS * believed) / (len(share) + PSEUDO_STEPS)
+        weights = (share.sum(axis=0) + pseudo * believed) / (len(share) + pseudo)
     return dict(zip(Component, map(float, weights / weights.sum()), strict=True))
 
 

@@ -32,6 +32,9 @@ DAYS_WIDTH = 0.7
 category is one, a type that is not known 0.7."""
 
 LEAST_BANDWIDTH = 0.03
+KERNEL_FREEDOM = 5.0
+"""Student's t about every neighbour: what none of forty did is not impossible."""
+
 _UNKNOWN = LesionType.UNKNOWN.value
 
 
@@ -139,4 +142,4 @@ def neighbour_distribution(found: Neighbours, steps: GrowthSteps) -> Kernels | N
     spread = min(deviation, (high - low) / 1.34) if high > low else deviation
     narrow = LEAST_BANDWIDTH * steps.measure.dimensions
     bandwidth = max(0.9 * spread * found.effective**-0.2, narrow)
-    return Kernels(change, np.full(len(change), bandwidth), found.weights)
+    return Kernels(change, np.full(len(change), bandwidth), found.weights, KERNEL_FREEDOM)

@@ -25,13 +25,11 @@ class MeasuredMarks:
         vectors: the embeddings; none if None.
         sizes: measured sizes; the long diameters if None.
         measure: what the sizes are.
-        categories: of the lesions that have one.
     """
 
     vectors: Mapping[str, NDArray[np.float32]] | None = None
     sizes: Mapping[str, float | None] | None = None
     measure: SizeMeasure = SizeMeasure.LONG
-    categories: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +74,7 @@ def patient_courses(
             except UnusableCourseError as wrong:
                 without.update({lesion.lesion_id: str(wrong) for lesion in part})
                 continue
-            courses.append(made.with_category(_category(part, known.categories)))
+            courses.append(made)
             without.update(_left_out(made, part))
     return PatientCourses(tuple(courses), without)
 
@@ -112,16 +110,6 @@ def _joined_tracks(tracks: PatientTracks) -> set[str]:
         or track.split_from is not None
         or any(lesion.lesion_id in joint for lesion in track.lesions)
     }
-
-
-def _category(part: Sequence[Lesion], categories: Mapping[str, str] | None) -> str | None:
-    """The commonest category of the marks."""
-    named = [
-        categories[lesion.lesion_id]
-        for lesion in part
-        if categories is not None and lesion.lesion_id in categories
-    ]
-    return max(named, key=named.count) if named else None
 
 
 def _left_out(course: Course, part: Sequence[Lesion]) -> dict[str, str]:

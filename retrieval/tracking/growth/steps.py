@@ -49,7 +49,7 @@ class GrowthSteps:
     def of(cls, courses: Sequence[Course]) -> GrowthSteps:
         """Every step of the courses; those of one study give none.
 
-        Embeddings are kept only if every course has them. A step of less than a day (two studies
+        Embeddings are kept only if every step has them. A step of less than a day (two studies
         of one date) is left out.
         """
         numbers = {name: at for at, name in enumerate(sorted({c.patient_id for c in courses}))}

@@ -12,6 +12,7 @@ from retrieval.lesion import LesionSearchError, Split
 from service.commands.evaluation.card import card
 from service.commands.evaluation.detection import detection
 from service.commands.evaluation.giving import give, signed
+from service.commands.evaluation.growth import growth
 from service.commands.evaluation.robustness import robustness
 from service.commands.evaluation.segmentation import segmentation
 from service.commands.evaluation.tracking import tracking
@@ -55,6 +56,7 @@ def register(app: typer.Typer) -> None:
     group.command()(nodules)
     group.command()(robustness)
     group.command()(with_groups(tracking))
+    group.command()(growth)
     group.command()(detection)
     group.command()(segmentation)
     group.command()(card)

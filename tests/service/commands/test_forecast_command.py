@@ -38,7 +38,7 @@ def test_an_abstention_shows_what_all_lesions_did(run, tmp_path):
     growing_index(tmp_path / "index", 3).close()
     status, out, _ = run("forecast", "--index", tmp_path / "index", "--lesion", LAST)
     assert status == 0
-    assert "no forecast: 2 similar lesions" in out
+    assert "2 known, 8 needed" in out
     assert "what all lesions of that size and type did" in out
 
 

@@ -36,7 +36,8 @@ def test_eight_similar_lesions_are_needed(tmp_path):
     with growing_index(tmp_path / "eight", 8) as index:
         found = GrowthLibrary(index).forecast(LAST).to_json()
     assert (found["state"], found["outlook"], found["fan"]) == ("abstained", None, [])
-    assert found["reason"].startswith("7 similar lesions")
+    assert found["reason"].startswith("too few similar lesions")
+    assert "7 known, 8 needed" in found["reason"]
     assert found["population"]["patients"] > 0
     with growing_index(tmp_path / "nine", 9) as index:
         assert GrowthLibrary(index).forecast(LAST).to_json()["state"] == "forecast"

@@ -1,0 +1,1 @@
+"""Pictures of what is likely to happen to a lesion."""
