@@ -187,13 +187,14 @@ def main() -> None:
     parser.add_argument("--rows", type=Path)
     parser.add_argument("--laws", action="store_true")
     given = parser.parse_args()
-    result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    made: dict[str, Any] = {}
     if given.dls and given.table:
-        result["dls"] = real_patients(given.dls, given.table)
+        made["dls"] = real_patients(given.dls, given.table)
     if given.laws:
-        result["known_laws"] = known_laws()
+        made["known_laws"] = known_laws()
     if given.rows:
-        result["time"] = timed(given.rows)
+        made["time"] = timed(given.rows)
+    result = (json.loads(RESULT.read_text()) if RESULT.exists() else {}) | made
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if "dls" in result:
         for seed, report in result["dls"].items():

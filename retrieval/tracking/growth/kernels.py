@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -15,6 +16,7 @@ from scipy import special
 from retrieval.tracking.growth.courses import FloatArray
 
 GRID_STEPS = 1001
+TABLE_FROM = 4000
 GRID_REACH = 2.5
 """Changes of a diameter lie within a factor of e^2.5 = 12; of a volume, within its third power."""
 
@@ -39,10 +41,7 @@ class Kernels:
     def cdf(self, change: FloatArray | float) -> FloatArray:
         """The probability of a change of at most ``change``, of its shape."""
         standard = self._standard(change)
-        # Student's t of infinite freedom is the normal distribution; scipy gives NaN there.
-        normal = np.isinf(self.freedom)
-        below = special.ndtr(standard) if normal else special.stdtr(self.freedom, standard)
-        return np.asarray(below @ self.weights)
+        return np.asarray(student_cdf(standard, self.freedom) @ self.weights)
 
     def density(self, change: FloatArray | float) -> FloatArray:
         """The probability density at ``change``, of its shape."""
@@ -53,6 +52,25 @@ class Kernels:
     def _standard(self, change: FloatArray | float) -> FloatArray:
         away = np.asarray(change, dtype=np.float64)[..., None] - self.centres
         return np.asarray(away / self.scales)
+
+
+def student_cdf(standard: FloatArray, freedom: float) -> FloatArray:
+    """The distribution function of Student's t, of the normal one where the freedom is infinite.
+
+    Many values are read off a table, right to 1e-6: scipy needs 200 ns for each.
+    """
+    if np.isinf(freedom):
+        return np.asarray(special.ndtr(standard))
+    if standard.size < TABLE_FROM:
+        return np.asarray(special.stdtr(freedom, standard))
+    return np.asarray(np.interp(np.arctan(standard), *_table(freedom)))
+
+
+@lru_cache(maxsize=32)
+def _table(freedom: float) -> tuple[FloatArray, FloatArray]:
+    """The distribution function at angles whose tangents are its arguments."""
+    angles = np.linspace(-np.pi / 2, np.pi / 2, 4001)[1:-1]
+    return angles, np.asarray(special.stdtr(freedom, np.tan(angles)), dtype=np.float64)
 
 
 def student_density(standard: FloatArray, freedom: float) -> FloatArray:

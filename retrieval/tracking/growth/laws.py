@@ -184,7 +184,8 @@ def _prior_variance(priors: LawPriors) -> FloatArray:
 
 def _prior_weights(priors: LawPriors) -> FloatArray:
     rest = len(PLATEAUS) - 1
-    return np.array([priors.exponential, *[(1 - priors.exponential) / rest] * rest])
+    share = min(max(priors.exponential, 1e-9), 1 - 1e-9)
+    return np.array([share, *[(1 - share) / rest] * rest])
 
 
 def _reach(plateau: FloatArray | float, days: FloatArray | float) -> FloatArray:

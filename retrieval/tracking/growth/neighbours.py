@@ -115,7 +115,7 @@ def find_neighbours(query: NeighbourQuery, steps: GrowthSteps, *, usual: float) 
         unit = query.vector / max(float(np.linalg.norm(query.vector)), 1e-12)
         similarity = (steps.vectors[rows] @ unit).astype(np.float64)
         distance += ((1.0 - similarity) / (usual / 2)) ** 2
-    nearest = np.argsort(distance, kind="stable")[:MOST_STEPS]
+    nearest = _smallest(distance, MOST_STEPS)
     if not len(nearest):
         return Neighbours(rows, np.zeros(0), similarity, 0)
     # The nearest sets the scale: weights are relative, and a whole neighbourhood may be far.
@@ -124,6 +124,15 @@ def find_neighbours(query: NeighbourQuery, steps: GrowthSteps, *, usual: float) 
     return Neighbours(
         rows, weights / weights.sum(), similarity[nearest], len(np.unique(steps.course[rows]))
     )
+
+
+def _smallest(distance: FloatArray, count: int) -> IntArray:
+    """Where the smallest distances are, the nearest first; ties by their place."""
+    if len(distance) <= count:
+        return np.argsort(distance, kind="stable")
+    bound = np.partition(distance, count - 1)[count - 1]
+    near = np.flatnonzero(distance <= bound)
+    return np.asarray(near[np.argsort(distance[near], kind="stable")][:count])
 
 
 def neighbour_distribution(found: Neighbours, steps: GrowthSteps) -> Kernels | None:

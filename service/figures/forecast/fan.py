@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -48,7 +49,7 @@ def draw_fan(axes: Axes, found: GrowthForecast) -> None:
         high = [last.size, *(one.high for one in ranges)]
         axes.fill_between(places, low, high, color=colour, alpha=shade * faded, lw=0, zorder=2)
         if not found.fan:
-            edge = {"color": colour, "lw": 0.8, "ls": (0, (2, 2)), "zorder": 2}
+            edge: dict[str, Any] = {"color": colour, "lw": 0.8, "ls": (0, (2, 2)), "zorder": 2}
             axes.plot(places, low, **edge)
             axes.plot(places, high, **edge)
     axes.plot(places, [last.size, *(one.median for one in fan)], color=colour, lw=1.4, zorder=4)

@@ -241,7 +241,7 @@ def test_the_rates_of_known_laws_lie_in_their_ranges(law):
     population = SimulatedGrowth(law)
     simulated = simulate_courses(population, 200, np.random.default_rng(6))
     priors = LawPriors(
-        0.088, population.rate_a_day, exponential=float(law == "exponential") or 0.01
+        0.088, population.rate_a_day, exponential=0.99 if law is GrowthLaw.EXPONENTIAL else 0.01
     )
     for level in (0.5, 0.8, 0.95):
         assert shares_within(simulated, priors, level) == pytest.approx(level, abs=0.08)

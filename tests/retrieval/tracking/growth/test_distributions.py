@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate, stats
 
 from retrieval.tracking.growth.conformal import SIBLINGS_CORRELATION, Calibration
-from retrieval.tracking.growth.kernels import ChangeDistribution, Kernels
+from retrieval.tracking.growth.kernels import ChangeDistribution, Kernels, student_cdf
 from retrieval.tracking.growth.mixing import UNFITTED, Component, fit_weights, mixed
 
 SPREAD = Kernels(np.array([-0.1, 0.3]), np.array([0.1, 0.2]), np.array([0.25, 0.75]))
@@ -22,6 +22,11 @@ def test_a_kernel_is_scipys_distribution(freedom):
     at = np.linspace(-1, 1, 21)
     assert kernel.cdf(at) == pytest.approx(known.cdf(at))
     assert kernel.density(at) == pytest.approx(known.pdf(at))
+
+
+def test_many_values_are_those_of_few():
+    at = np.linspace(-60, 60, 9001)
+    assert student_cdf(at, 5.0) == pytest.approx(stats.t(5).cdf(at), abs=1e-6)
 
 
 def test_the_density_of_a_mixture_integrates_to_its_distribution_function():
