@@ -34,7 +34,7 @@ def draw_fan(axes: Axes, found: GrowthForecast) -> None:
     """Draws into axes of its own: sizes so far, and what may come.
 
     The fan is blue. Where there is no forecast the range of all lesions of that size and type
-    stands in its place, grey with dashed edges. Neighbours' sizes are scaled to the lesion's last one.
+    stands in its place, grey with dashed edges. Neighbours' sizes are scaled to the lesion's last.
     """
     axis = _Axis(found.horizon.days)
     last = found.course.points[-1]
