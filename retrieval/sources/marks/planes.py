@@ -152,10 +152,14 @@ class PlaneIndex:
         return len(self._by_instance)
 
     def plane(self, image: ImageReference) -> ImagePlane | None:
-        """As in PlaneSource; of a single image any frame number but the first is unknown."""
+        """As in PlaneSource.
+
+        A single image has no frame but the first; of several frames one must be named.
+        """
         if image.sop_uid:
             exact = self._by_instance.get((image.sop_uid, image.frame))
-            if exact is None and image.frame in {None, 1}:
+            is_single = (image.sop_uid, 2) not in self._by_instance
+            if exact is None and image.frame in {None, 1} and is_single:
                 other = 1 if image.frame is None else None
                 exact = self._by_instance.get((image.sop_uid, other))
             return exact

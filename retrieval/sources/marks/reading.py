@@ -132,16 +132,34 @@ def read_marks(
         options: the declared mapping of a CSV table.
     """
     shown = short_text(name or (source.name if isinstance(source, Path) else ""))
+    with warnings.catch_warnings():
+        # Values that break the rules of their kind are told by verdicts, not by pydicom's warnings.
+        warnings.simplefilter("ignore")
+        found = _found(source, shown, options or ReadingOptions())
+    yield from found
+
+
+def _found(
+    source: Path | bytes | Dataset, shown: str, options: ReadingOptions
+) -> list[Mark | Refusal]:
+    """What a file's reader yields; whatever it stumbles over is one more refusal, the last."""
+    found: list[Mark | Refusal] = []
+    carrier, uid = None, ""
     try:
-        opened = _opened(source, shown, options or ReadingOptions())
+        opened = _opened(source, shown, options)
+        uid = opened.uid
         carrier = carrier_of(opened)
         if carrier is None:
-            yield _refusal(shown, Verdict.NOT_A_CARRIER, "holds no marks that are read", opened.uid)
-            return
-    except MarkError as wrong:
-        yield _refusal(shown, Verdict.UNREADABLE, str(wrong))
-        return
-    yield from _guarded(READERS[carrier], carrier, opened)
+            words = "holds no marks that are read"
+            return [_refusal(shown, Verdict.NOT_A_CARRIER, words, uid)]
+        for one in READERS[carrier](opened):
+            found.append(one)
+    except Exception as wrong:
+        # pydicom decodes values when they are asked for, so that anything may come up here.
+        reason = short_text(wrong) or type(wrong).__name__
+        words = reason if carrier is None else f"{carrier.value} stops being readable: {reason}"
+        found.append(_refusal(shown, Verdict.UNREADABLE, words, uid, carrier))
+    return found
 
 
 def carrier_of(opened: OpenedFile) -> Carrier | None:
@@ -173,28 +191,10 @@ def _opened(source: Path | bytes | Dataset, name: str, options: ReadingOptions) 
     if not is_dicom_head(content[:HEAD_BYTES]):
         return OpenedFile(name, content=content, options=options)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = dcmread(io.BytesIO(content), force=True)
+        dataset = dcmread(io.BytesIO(content), force=True)
     except Exception as wrong:
         raise MarkError(f"{name} is DICOM that cannot be parsed: {short_text(wrong)}") from None
     return OpenedFile(name, dataset=dataset, options=options)
-
-
-def _guarded(reader: MarkReader, carrier: Carrier, opened: OpenedFile) -> list[Mark | Refusal]:
-    """What a reader yields; whatever it stumbles over is one more refusal, the last of the file."""
-    found: list[Mark | Refusal] = []
-    with warnings.catch_warnings():
-        # Values that break the rules of their kind are told by verdicts, not by pydicom's warnings.
-        warnings.simplefilter("ignore")
-        try:
-            found.extend(reader(opened))
-        except Exception as wrong:
-            # pydicom decodes values when they are asked for, so that anything may come up here.
-            reason = short_text(wrong) or type(wrong).__name__
-            words = f"{carrier.value} stops being readable: {reason}"
-            found.append(_refusal(opened.name, Verdict.UNREADABLE, words, opened.uid, carrier))
-    return found
 
 
 def _refusal(

@@ -55,6 +55,13 @@ class _Slice:
     inside: NDArray[np.bool_]
 
 
+MOST_PIXELS = 1 << 26
+"""Of one frame; a frame of more is refused undecoded."""
+
+MOST_VOXELS = 1 << 30
+"""Of the box about one segment, a byte each while its parts are told apart."""
+
+
 def read_segmentation(opened: Any) -> Iterator[Mark | Refusal]:
     """The marks of a segmentation's segments, and a refusal for each that is empty."""
     dataset = opened.dataset
@@ -89,6 +96,8 @@ def _slices(dataset: Any, kind: str, numbers: set[int]) -> tuple[dict[int, list[
     frames = dataset.get("PerFrameFunctionalGroupsSequence") or ()
     if not frames or len(planes) != len(frames) or not all(one.has_place for one in planes):
         return {}, "lies nowhere: its frames do not say where they are"
+    if int(dataset.Rows) * int(dataset.Columns) > MOST_PIXELS:
+        return {}, f"has frames of {dataset.Rows} x {dataset.Columns} pixels: too large to be read"
     places = _places(dataset)
     found: dict[int, list[_Slice]] = {}
     half = max(int(dataset.get("MaximumFractionalValue", 255) or 255), 1) / 2
@@ -123,7 +132,7 @@ def _cropped(plane: ImagePlane, image: ImageReference, mask: NDArray[Any]) -> _S
 
 
 def _parts(slices: list[_Slice]) -> list[list[_Slice]]:
-    """Connected parts, each with its slices; raises ValueError for more than ``MOST_PARTS``."""
+    """Connected parts, each with its slices; raises ValueError for more than any lesion."""
     ordered = sorted(slices, key=lambda one: one.plane.depth_mm)
     if not ordered:
         return []
@@ -132,6 +141,8 @@ def _parts(slices: list[_Slice]) -> list[list[_Slice]]:
     left = min(one.column for one in ordered)
     height = max(one.row + one.inside.shape[0] for one in ordered) - top
     width = max(one.column + one.inside.shape[1] for one in ordered) - left
+    if (layers[-1] + 1) * height * width > MOST_VOXELS:
+        raise ValueError(f"spans {layers[-1] + 1} x {height} x {width} voxels: too large a lesion")
     volume = np.zeros((layers[-1] + 1, height, width), np.bool_)
     held: dict[int, _Slice] = {}
     for layer, one in zip(layers, ordered, strict=True):

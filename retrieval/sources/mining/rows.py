@@ -79,7 +79,7 @@ def row_of(
         window=header.window if header.window != (0.0, 0.0) else _DEFAULT_WINDOW,
         gender=header.sex,
         age=None if header.age < 0 else header.age,
-        noisy=kept.is_made,
+        noisy=kept.is_made or kept.judged.is_doubtful,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from retrieval.sources.marks.content.drawn import Drawn, plane_normal
 
 _SAME_DEPTH_MM = 0.1
+_HAIR_MM = 1e-3
 _GAP = 1.5
 """Contours farther apart than this many usual gaps between slices do not touch."""
 
@@ -60,7 +61,21 @@ def _in_plane(normal: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-    return bool(_inside(first, second).any() or _inside(second, first).any())
+    """Whether two rings share area: an edge of one has the inside of the other beside it."""
+    return bool(
+        _inside(_just_inside(first), second).any() or _inside(_just_inside(second), first).any()
+    )
+
+
+def _just_inside(ring: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points a hair inside the middles of a ring's edges: rings may share their outline."""
+    after = np.roll(ring, -1, axis=0)
+    run = after - ring
+    lengths = np.linalg.norm(run, axis=1, keepdims=True)
+    across = np.stack([-run[:, 1], run[:, 0]], 1) / np.where(lengths == 0, 1.0, lengths)
+    middles = (ring + after) / 2
+    beside = np.vstack([middles + _HAIR_MM * across, middles - _HAIR_MM * across])
+    return np.asarray(beside[_inside(beside, ring)])
 
 
 def _inside(points: NDArray[np.float64], ring: NDArray[np.float64]) -> NDArray[np.bool_]:
