@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from retrieval.image import Slab, slices_at
 from retrieval.lesion import Box, LesionSearchError
@@ -150,22 +149,43 @@ class _PlaneSampler:
         return self._done[position]
 
     def _resample(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        rows, row_weights = self._row_weights
-        columns, column_weights = self._column_weights
         intensity = self._slab.intensity
         padding = np.float32(intensity.padding)
-        above_air = np.clip(pixels[rows, columns], intensity.low, intensity.high) - padding
-        sampled = (column_weights @ (row_weights @ above_air).T).T + padding
+        shown = pixels[self._row_weights.sources, self._column_weights.sources]
+        above_air = np.clip(shown, intensity.low, intensity.high) - padding
+        down = self._row_weights.applied(above_air)
+        sampled = self._column_weights.applied(np.ascontiguousarray(down.T)).T + padding
         return np.ascontiguousarray(sampled, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class _AxisWeights:
+    """What of one axis of the image each patch pixel is the sum of.
+
+    Attributes:
+        sources: the pixels of the image that take part.
+        places: (taps, size): a place among ``sources`` for each patch pixel.
+        weights: (taps, size): its weight; 0 where fewer take part.
+    """
+
+    sources: slice
+    places: NDArray[np.intp]
+    weights: NDArray[np.float32]
+
+    def applied(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(sources, n) -> (size, n)."""
+        total = np.zeros((self.places.shape[1], pixels.shape[1]), np.float32)
+        for places, weights in zip(self.places, self.weights, strict=True):
+            total += weights[:, None] * pixels[places]
+        return total
 
 
 class _AxisSampler:
     """Linear interpolation along one axis, widened to a triangle of ``scale`` when shrinking.
 
-    Image resampling is separable, so a patch is two products with matrices of a few entries a
-    row. They are sparse for speed, and because a dense product would wake BLAS's threads, which
-    fight those that cut patches side by side. Where the triangle reaches over the image's edge
-    its weight falls on air.
+    Image resampling is separable, so a patch is two weighted sums of a few pixels each. They are
+    no matrix products, which would wake BLAS's threads: those fight the ones that cut patches
+    side by side. Where the triangle reaches over the image's edge its weight falls on air.
     """
 
     def __init__(self, center: float, scale: float, size: int) -> None:
@@ -175,7 +195,7 @@ class _AxisSampler:
     def to_patch(self, coordinate: float) -> float:
         return float((coordinate - self._targets[0]) / self._scale)
 
-    def weights(self, length: int) -> tuple[slice, csr_array]:
+    def weights(self, length: int) -> _AxisWeights:
         """The source pixels that lie on the image, and each one's weight in each patch pixel."""
         reach = max(self._scale, 1.0)
         first = math.floor(self._targets[0] - reach)
@@ -186,4 +206,10 @@ class _AxisSampler:
         weights /= weights.sum(axis=1, keepdims=True)
         start, stop = max(first, 0), min(last + 1, length)
         on_image = weights[:, start - first : stop - first].astype(np.float32)
-        return slice(start, stop), csr_array(on_image)
+        # The weighted pixels of a row follow on each other: from its first one, as many as any has.
+        taps = int(np.count_nonzero(on_image, axis=1).max(initial=1))
+        begins = np.minimum((on_image > 0).argmax(axis=1), max(stop - start - taps, 0))
+        places = begins[None, :] + np.arange(taps)[:, None]
+        return _AxisWeights(
+            slice(start, stop), places, np.take_along_axis(on_image, places.T, axis=1).T
+        )

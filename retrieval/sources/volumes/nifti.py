@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from retrieval.sources.intensity.declared import DeclaredIntensity
 from retrieval.sources.volumes.beside import partner
 from retrieval.sources.volumes.blocks import head_of, opened
 from retrieval.sources.volumes.nifti_axes import placed
+from retrieval.sources.volumes.nifti_marks import PAIRS, nifti_mark
 from retrieval.sources.volumes.stored import StoredVolume, VolumeError, one_line
 
 SNIFFED_BYTES = 352
@@ -32,22 +32,6 @@ _IMAGES: dict[bytes, Any] = {
     b"n+2\0": nib.Nifti2Image,
     b"ni2\0": nib.Nifti2Pair,
 }
-PAIRS = {b"ni1\0", b"ni2\0"}
-"""The marks of headers whose values stand in a file of their own."""
-
-
-def nifti_mark(head: bytes) -> bytes | None:
-    """The format's mark among a file's first bytes: single file or pair; None for others."""
-    for mark in (head[344:348], head[4:8]):
-        if mark in _IMAGES:
-            return mark
-    return None
-
-
-def is_analyze(head: bytes) -> bool:
-    """Whether a file is the header of Analyze 7.5, NIfTI's forerunner without an orientation."""
-    sizes = {struct.pack(order + "i", 348) for order in "<>"}
-    return len(head) >= 348 and head[:4] in sizes and nifti_mark(head) is None
 
 
 def nifti_shape(path: Path) -> tuple[int, ...]:

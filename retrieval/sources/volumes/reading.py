@@ -1,4 +1,7 @@
-"""read_volume and volume_slab: a volume of any format, told by its content."""
+"""read_volume and volume_slab: a volume of any format, told by its content.
+
+nibabel is loaded when a NIfTI file is read: it takes as long to load as the rest of a query.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from retrieval.sources.volumes.meta_image import (
     read_meta_image,
     read_meta_image_header,
 )
-from retrieval.sources.volumes.nifti import PAIRS, is_analyze, nifti_mark, nifti_shape, read_nifti
+from retrieval.sources.volumes.nifti_marks import PAIRS, is_analyze, nifti_mark
 from retrieval.sources.volumes.nrrd import MARK, read_nrrd, read_nrrd_header, read_nrrd_layers
 from retrieval.sources.volumes.stored import StoredVolume, VolumeError
 
@@ -67,6 +70,8 @@ def read_volume(path: Path) -> StoredVolume:
             raise VolumeError(f"{path.name} is no volume that is read: {', '.join(VolumeKind)} are")
         path, kind = header, volume_kind(header)
     if kind is VolumeKind.NIFTI:
+        from retrieval.sources.volumes.nifti import read_nifti
+
         return read_nifti(path)
     return read_nrrd(path) if kind is VolumeKind.NRRD else read_meta_image(path)
 
@@ -110,6 +115,8 @@ def claimed_shape(path: Path) -> tuple[int, ...]:
     """Voxels along each axis as the header claims, before any value is read; raises VolumeError."""
     kind = volume_kind(path)
     if kind is VolumeKind.NIFTI:
+        from retrieval.sources.volumes.nifti import nifti_shape
+
         return nifti_shape(path)
     if kind is VolumeKind.NRRD:
         return read_nrrd_header(path).shape
