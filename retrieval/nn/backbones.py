@@ -68,16 +68,22 @@ class Backbone(nn.Module):
         *,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
+        channels: tuple[int, ...] | None = None,
     ) -> None:
+        """Without ``channels`` a small picture is sent through to count them."""
         super().__init__()
         self.levels = levels
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.channels = list(channels) if channels is not None else self._counted()
+
+    def _counted(self) -> list[int]:
         with torch.no_grad():
             was_training = self.training
             self.eval()
-            self.channels = [int(level.shape[1]) for level in self(torch.zeros(1, 3, 64, 64))]
+            found = [int(level.shape[1]) for level in self(torch.zeros(1, 3, 64, 64))]
             self.train(was_training)
+        return found
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """The five maps, shallow to deep."""
@@ -100,7 +106,9 @@ def build_backbone(name: str, *, pretrained: bool) -> Backbone:
         trunk = EfficientNetLite0()
         if pretrained:
             trunk.load_state_dict(_imagenet_lite0())
-        return Backbone(trunk, mean=(0.498,) * 3, std=(0.502,) * 3)
+        return Backbone(
+            trunk, mean=(0.498,) * 3, std=(0.502,) * 3, channels=EfficientNetLite0.CHANNELS
+        )
     if name not in _TORCHVISION:
         raise BackboneError(f"backbone {name!r} is unknown: one of {', '.join(backbone_names())}")
     # Loading torchvision's models takes longer than loading torch; the bundled encoder needs none.
@@ -128,6 +136,9 @@ class EfficientNetLite0(nn.Module):
     Returns the last map at each of the strides 2, 4, 8, 16 and 32, of 16, 24, 40, 112 and 320
     channels.
     """
+
+    CHANNELS = (16, 24, 40, 112, 320)
+    """Of the five maps."""
 
     _STAGES = (  # expansion, width, blocks, stride, kernel
         (1, 16, 1, 1, 3),

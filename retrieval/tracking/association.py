@@ -50,10 +50,14 @@ def best_assignment(gain: FloatArray) -> list[tuple[int, int]]:
 
     Staying without a partner gains 0, so only pairs of positive gain are taken; -inf forbids.
     """
+    if gain.size == 0:
+        return []
+    if 1 in gain.shape:
+        best = int(gain.argmax())
+        pair = (best, 0) if gain.shape[1] == 1 else (0, best)
+        return [pair] if gain[pair] > 0 else []
     # Loading scipy.optimize takes longer than all other imports of the index together.
     from scipy.optimize import linear_sum_assignment
 
-    if gain.size == 0:
-        return []
     rows, columns = linear_sum_assignment(-np.maximum(gain, 0.0))
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if gain[r, c] > 0]

@@ -32,18 +32,31 @@ def test_the_encoder_loads_torch_but_not_torchvision() -> None:
     assert loaded_after(code) <= {"torch", "scipy"}
 
 
-def test_a_query_with_a_box_loads_no_detector(built_index, encoder_file, archive) -> None:
+def test_a_query_with_a_box_loads_no_more_than_it_needs(built_index, encoder_file, archive) -> None:
     lesion = archive.lesions[0]
     image = archive.root / archive.source(lesion).image
     box = ",".join(map(str, lesion.box.to_list()))
-    asked = ["query", image, "--index", built_index, "--encoder", encoder_file, "--box", box]
+    asked = [
+        "query",
+        image,
+        "--index",
+        built_index,
+        "--encoder",
+        encoder_file,
+        "--box",
+        box,
+        "--json",
+    ]
     program = f"""
 import sys
 from service.cli import main
 assert main({[str(word) for word in asked]!r}) == 0
 assert "retrieval.detection.detector" not in sys.modules
+unneeded = {{"scipy", "nibabel", "pydicom", "pandas", "matplotlib"}} & set(sys.modules)
+assert not unneeded, unneeded
 """
-    subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_index_loads_neither_torch_nor_scipy() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import theilslopes
 
 from retrieval.position.order import SliceOrder, check_series, level_scores
 
@@ -80,3 +81,11 @@ def test_a_short_series_turned_over_keeps_its_own_order():
     check = check_series(scores, heights)
     assert check.order is SliceOrder.HEAD_FIRST
     np.testing.assert_allclose(np.diff(level_scores(scores, heights, check)), -5.0)
+
+
+def test_the_slope_is_that_of_scipy():
+    rng = np.random.default_rng(3)
+    heights = np.sort(rng.uniform(0, 400, 60))
+    scores = 0.9 * heights + rng.normal(0, 20, 60)
+    scores[::7] += 300
+    assert check_series(scores, heights).slope == pytest.approx(theilslopes(scores, heights)[0])

@@ -91,3 +91,15 @@ def test_forbidden_pairs_get_nothing_and_empty_studies_are_allowed() -> None:
     assert best_assignment(log_odds) == [(0, 1), (1, 0)]
     assert best_assignment(np.zeros((0, 3))) == []
     assert match_marginals(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1), (1, 1)])
+def test_one_lesion_alone_takes_its_best_partner_or_none(shape: tuple[int, int]) -> None:
+    """The assignment of one row or column is written out; a second, hopeless one calls SciPy."""
+    rng = np.random.default_rng(sum(shape))
+    for _ in range(20):
+        gain = rng.normal(0, 2, shape)
+        rows, columns = shape
+        wider = np.full((rows + 1, columns + 1), -np.inf)
+        wider[:rows, :columns] = gain
+        assert best_assignment(gain) == best_assignment(wider)
