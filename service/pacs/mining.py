@@ -89,6 +89,15 @@ class PacsSource:
         except PacsUnavailableError as gone:
             raise SourceUnavailableError(str(gone)) from None
 
+    def attributes(self, header: ImageHeader) -> Any:
+        """All attributes of an image but its pixels; errors are those of ``read``."""
+        image = header.image
+        series = SeriesEntry(image.study_uid, image.series_uid, "CT", "", None)
+        try:
+            return self._pacs.header(series, image.sop_uid, patient_id=header.plane.patient_id)
+        except PacsUnavailableError as gone:
+            raise SourceUnavailableError(str(gone)) from None
+
     def _read_carrier(self, entry: SeriesEntry, uid: str, journal: MarkStore) -> None:
         name = f"pacs:{uid}"
         if journal.has_read(name, _READ):

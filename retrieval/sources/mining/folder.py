@@ -12,6 +12,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from retrieval.progress import ReportProgress
+from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.file import read_dataset
 from retrieval.sources.dicom.sniffing import is_dicom
 from retrieval.sources.importers.source import ImporterError
@@ -55,6 +56,13 @@ class FolderSource:
     def read(self, header: ImageHeader) -> Any:
         """The dataset of an image; raises DicomError."""
         return read_dataset(Path(header.where))
+
+    def attributes(self, header: ImageHeader) -> Any:
+        """All attributes of an image but its pixels; raises DicomError."""
+        try:
+            return pydicom.dcmread(Path(header.where), stop_before_pixels=True, force=True)
+        except _UNREADABLE as wrong:
+            raise DicomError(f"an image is no longer readable: {wrong}") from None
 
     def collect(
         self, index: HeaderStore, journal: MarkStore, progress: ReportProgress | None = None

@@ -37,6 +37,10 @@ class ImageProvider(Protocol):
         """The DICOM dataset of an image, with its pixels; raises LesionSearchError."""
         ...
 
+    def attributes(self, header: ImageHeader) -> Any:
+        """All that an image says but its pixels, its patient included; raises LesionSearchError."""
+        ...
+
 
 class MarkedSource(ImageProvider, Protocol):
     """Images with marks: a folder or a PACS."""

@@ -158,6 +158,13 @@ def mine(
         Path | None,
         typer.Option(help="Write a picture of what was mined and refused here (PNG)."),
     ] = None,
+    reports: Annotated[
+        Path | None,
+        typer.Option(help="Write the kept marks as DICOM SR here, under the source's own ids."),
+    ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="With --pacs: store the reports in the PACS.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Turn what readers measured into an archive in DeepLesion's layout, one verdict a mark.
@@ -169,6 +176,8 @@ def mine(
     from service.engine.lesion_location import PositionLocator
     from service.jobs.mining.work import MiningJob, identities_of
 
+    if store and identity.pacs is None:
+        raise MineCommandError("--store needs --pacs: it stores the reports there")
     chosen = identity.source(source or [], meaning.reading())
     job = MiningJob(
         out,
@@ -185,10 +194,39 @@ def mine(
 
         draw_mined(chosen, job.work, report, figure)
         say(f"picture: {figure}")
+    made = 0
+    if reports is not None or store:
+        made = _report(chosen, job.work, reports, identity.client() if store else None)
     if as_json:
-        answer_json({"archive": str(out), **report.to_json()})
+        answer_json({"archive": str(out), **report.to_json(), "reports": made})
     else:
         _show(out, report)
+
+
+def _report(source: MarkedSource, work: Path, folder: Path | None, pacs: PacsClient | None) -> int:
+    """Writes or stores the reports of all patients; returns how many there are."""
+    from service.extras import Extra, need_extra
+
+    need_extra(Extra.DICOM)
+    from service.jobs.mining.kept import kept_marks
+    from service.pacs.reports.mined import reports_of_marks, write_report
+
+    if folder is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = 0
+    for patient in kept_marks(work):
+        headers = {sketch.mark_id: header for sketch, header in patient.marks}
+        datasets = reports_of_marks(
+            [sketch for sketch, _ in patient.marks],
+            lambda mark: source.attributes(headers[mark.mark_id]),  # noqa: B023
+        )
+        made += len(datasets)
+        for number, dataset in enumerate(datasets, start=1):
+            if folder is not None:
+                write_report(dataset, folder / f"{patient.number:06d}-{number}.dcm")
+        if pacs is not None and datasets:
+            pacs.store(datasets)
+    return made
 
 
 def _show(out: Path, report: MiningReport) -> None:

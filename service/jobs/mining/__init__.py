@@ -5,4 +5,5 @@ journal.py       MiningJournal: carriers read, patients finished, their verdicts
 run.py           mine_marks: all marks of a source, killed and resumed at any moment
 work.py          MiningJob: under which names, in which folders
 pictures.py      what was mined and what was refused, as a picture
+kept.py          kept marks by the source's own identifiers, for reports
 """

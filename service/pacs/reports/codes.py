@@ -9,8 +9,8 @@ from pydicom.sr.coding import Code
 from retrieval.lesion import LesionType
 
 LESION = Code("52988006", "SCT", "Lesion")
-LONG_AXIS = Code("103339001", "SCT", "Long axis")
-SHORT_AXIS = Code("103340004", "SCT", "Short axis")
+LONG_AXIS = Code("103339001", "SCT", "Long Axis")
+SHORT_AXIS = Code("103340004", "SCT", "Short Axis")
 ESTIMATED = Code("414135002", "SCT", "Estimated")
 CT_PROCEDURE = Code("77477000", "SCT", "Computed tomography")
 COMMENT = Code("121106", "DCM", "Comment")

@@ -103,17 +103,20 @@ def track_uid(first: Measured) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
 
 
-def reports_of(tracks: Sequence[MeasuredTrack]) -> list[Any]:
-    """One report for each study that is the latest of some track; raises ReportError for none."""
+def reports_of(tracks: Sequence[MeasuredTrack], *, stable: bool = False) -> list[Any]:
+    """One report for each study that is the latest of some track; raises ReportError for none.
+
+    With ``stable`` the UIDs of a report follow from what it measures: made twice, it is the same.
+    """
     if not tracks:
         raise ReportError("there is no lesion track to report")
     by_study: dict[str, list[MeasuredTrack]] = {}
     for track in tracks:
         by_study.setdefault(track.latest.study_uid, []).append(track)
-    return [_report(together) for together in by_study.values()]
+    return [_report(together, stable=stable) for together in by_study.values()]
 
 
-def _report(tracks: Sequence[MeasuredTrack]) -> Any:
+def _report(tracks: Sequence[MeasuredTrack], *, stable: bool) -> Any:
     """A Comprehensive SR dataset in a series of its own in the tracks' latest study."""
     measured = sorted((one for track in tracks for one in track.lesions), key=_place, reverse=True)
     studies = list(dict.fromkeys(one.study_uid for one in reversed(measured)))
@@ -133,9 +136,9 @@ def _report(tracks: Sequence[MeasuredTrack]) -> Any:
     report = hd.ComprehensiveSR(
         evidence=_evidence(measured),
         content=content,
-        series_instance_uid=_new_uid(),
+        series_instance_uid=_content_uid("series", tracks) if stable else _new_uid(),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=_new_uid(),
+        sop_instance_uid=_content_uid("report", tracks) if stable else _new_uid(),
         instance_number=1,
         manufacturer=DEVICE_NAME,
         series_description="Lesion Search measurements (research)",
@@ -235,3 +238,12 @@ def _place(one: Measured) -> tuple[date, str]:
 
 def _new_uid() -> str:
     return f"2.25.{uuid.uuid4().int}"
+
+
+def _content_uid(kind: str, tracks: Sequence[MeasuredTrack]) -> str:
+    told = [
+        (track.uid, str(one.header.SOPInstanceUID), one.box.to_list(), one.long_mm, one.short_mm)
+        for track in tracks
+        for one in track.lesions
+    ]
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'lesion-search/{kind}/{told!r}').int}"

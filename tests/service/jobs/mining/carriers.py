@@ -88,10 +88,11 @@ def gsps_of(drawn: Sequence[Drawn]) -> list[Dataset]:
             graphic_objects=[
                 pr.GraphicObject(
                     "POLYLINE",
-                    line + CORNER,
+                    np.clip(line + CORNER, 0, (one.header.Columns, one.header.Rows)),
                     "PIXEL",
                     tracking_id=one.name,
-                    tracking_uid=one.tracking_uid or uid_of("gsps", *one.recist.points),
+                    tracking_uid=one.tracking_uid
+                    or uid_of("gsps", one.header.SOPInstanceUID, *one.recist.points),
                 )
                 for line in one.lines
             ],
@@ -110,6 +111,10 @@ def gsps_of(drawn: Sequence[Drawn]) -> list[Dataset]:
         graphic_layers=[layer],
         **_MADE_BY,
     )
+    # A released mark ends beyond the edge of its image, which highdicom does not write.
+    for annotation, one in zip(state.GraphicAnnotationSequence, drawn, strict=True):
+        for graphic, line in zip(annotation.GraphicObjectSequence, one.lines, strict=True):
+            graphic.GraphicData = [float(value) for value in (line + CORNER).ravel()]
     return [_with_preamble(state)]
 
 
@@ -117,10 +122,19 @@ def mask_of(recist: Recist, rows: int, columns: int) -> np.ndarray:
     """(rows, columns) the pixels of which half lies inside the four ends' outline."""
     p, q, s, t = recist.points
     corners = np.array([p, s, q, t])
-    fine = np.zeros((rows * SUBPIXELS, columns * SUBPIXELS), np.uint8)
-    cv2.fillPoly(fine, [np.rint((corners + 0.5) * SUBPIXELS - 0.5).astype(np.int32)], 1)
-    share = fine.reshape(rows, SUBPIXELS, columns, SUBPIXELS).mean(axis=(1, 3))
-    return np.asarray(share >= 0.5)
+    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 1, 0)
+    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
+    height, width = min(bottom, rows) - top, min(right, columns) - left
+    fine = np.zeros((height * SUBPIXELS, width * SUBPIXELS), np.uint8)
+    inside = (corners - (left, top) + 0.5) * SUBPIXELS - 0.5
+    cv2.fillPoly(fine, [np.rint(inside).astype(np.int32)], 1)
+    share = fine.reshape(height, SUBPIXELS, width, SUBPIXELS).mean(axis=(1, 3))
+    mask = np.zeros((rows, columns), np.bool_)
+    mask[top : top + height, left : left + width] = share >= 0.5
+    # A lesion thinner than a pixel still has the pixel that it lies in.
+    middle = np.rint(corners.mean(axis=0)).astype(int)
+    mask[middle[1], middle[0]] = True
+    return mask
 
 
 def seg_of(drawn: Sequence[Drawn]) -> list[Dataset]:
@@ -142,7 +156,8 @@ def _segmentation(members: Sequence[Drawn]) -> Dataset:
             Code("49755003", "SCT", "Morphologically Altered Structure"),
             Code("52988006", "SCT", "Lesion"),
             "MANUAL",
-            tracking_uid=one.tracking_uid or uid_of("seg", *one.recist.points),
+            tracking_uid=one.tracking_uid
+            or uid_of("seg", header.SOPInstanceUID, *one.recist.points),
             tracking_id=one.name,
         )
         for number, one in enumerate(members, start=1)
@@ -180,9 +195,10 @@ def _all_structures(drawn: Sequence[Drawn], form: str) -> list[Dataset]:
 
 def _structures(frame: str, members: Sequence[Drawn], form: str) -> Dataset:
     first = members[0].header
+    names = [one.header.SOPInstanceUID for one in members]
     made = Dataset()
     made.SOPClassUID = RTStructureSetStorage
-    made.SOPInstanceUID = uid_of("rtstruct", form, frame, first.SeriesInstanceUID)
+    made.SOPInstanceUID = uid_of("rtstruct", form, frame, *names)
     made.SeriesInstanceUID = uid_of("rtstruct series", form, frame, first.SeriesInstanceUID)
     made.Modality, made.StructureSetLabel, made.SeriesNumber = "RTSTRUCT", "MARKS", 70
     for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):

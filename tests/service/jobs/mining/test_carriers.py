@@ -7,11 +7,14 @@ from datetime import date
 
 import numpy as np
 import pytest
+from highdicom.sr import srread
 
 from retrieval.lesion import Recist
 from retrieval.sources.archive import open_archive
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.marks.mark import Mark
 from retrieval.sources.marks.meaning.judging import judge_marks
+from retrieval.sources.marks.reading import read_marks
 from service.cli import main
 from tests.service.dicom_samples import write_files
 from tests.service.jobs.mining.archive_as_dicom import series_with_pixels
@@ -85,6 +88,37 @@ def test_a_patient_whose_mining_fails_keeps_nobody_out(tmp_path, capsys, monkeyp
     assert (first["lesions"], first["patients_failed"]) == (1, 1)
     second = mined(capsys, *words)
     assert (second["lesions"], second["patients_failed"], second["patients_mined_now"]) == (2, 0, 1)
+
+
+def test_tracks_go_back_as_reports_that_others_read(tmp_path, capsys):
+    recist = Recist(tuple((float(x), float(y)) for x, y in POINTS))
+    for number in (1, 2):
+        one = Study("MRN-1", number, date(2020, number, 2))
+        datasets = one.datasets()
+        write_files(datasets, tmp_path / "ct" / str(number))
+        drawn = Drawn(datasets[one.key], recist, "Target", "2.25.4711")
+        write_marks("gsps", [drawn], tmp_path / "marks", str(number))
+    words = [tmp_path / "ct", tmp_path / "marks", "--out", tmp_path / "a", "--table-only"]
+    told = mined(capsys, *words, "--reports", tmp_path / "reports")
+    assert (told["tracks"], told["reports"]) == (1, 1)
+    (path,) = (tmp_path / "reports").iterdir()
+    report = srread(path)
+    groups = report.content.get_planar_roi_measurement_groups()
+    groups += report.content.get_image_measurement_groups(tracking_uid="2.25.4711")
+    assert len(groups) == 2
+    for group in groups:
+        values = {one.name.meaning: float(one.value) for one in group.get_measurements()}
+        assert values["Long Axis"] == pytest.approx(16.0)
+        assert values["Short Axis"] == pytest.approx(8.8)
+    marks = [one for one in read_marks(path) if isinstance(one, Mark)]
+    assert {mark.tracking_uid for mark in marks} == {"2.25.4711"}
+    before = files_of(tmp_path / "reports")
+    mined(capsys, *words, "--reports", tmp_path / "reports")
+    assert files_of(tmp_path / "reports") == before
+    back = [tmp_path / "ct", tmp_path / "reports", "--out", tmp_path / "b", "--table-only"]
+    assert mined(capsys, *back)["verdicts"] == {"kept": 2}
+    rows = [row.lesion.box.to_list() for row in DeepLesionArchive.open(tmp_path / "b").rows]
+    assert rows == [[35, 40, 65, 61]] * 2
 
 
 @pytest.mark.parametrize(

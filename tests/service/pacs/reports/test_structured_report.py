@@ -132,7 +132,7 @@ def test_our_reader_gets_back_what_was_written(track):
 def test_dcmtk_reads_it(track, tmp_path):
     (report,) = reports_of([track])
     text = dumped(report, tmp_path)
-    for word in ("Imaging Measurement Report", "Lesion Search", "Long axis", "research software"):
+    for word in ("Imaging Measurement Report", "Lesion Search", "Long Axis", "research software"):
         assert word in text
     assert track.uid in text
     assert text.count("Measurement Group") == 2
@@ -163,7 +163,7 @@ def test_an_estimate_says_so_and_a_box_alone_measures_nothing(tmp_path):
     assert "Estimated" in dumped(report, tmp_path)
     bare = measured("one", date(2020, 1, 1), recist=None, short_mm=None, long_mm=None)
     (report,) = reports_of([MeasuredTrack("T1", track_uid(bare), (bare,))])
-    assert "Long axis" not in dumped(report, tmp_path)
+    assert "Long Axis" not in dumped(report, tmp_path)
 
 
 def test_the_long_axis_is_the_longer_line_whichever_was_drawn_first():
