@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from retrieval.embedding.encoder import LesionEncoder
-from retrieval.evaluation.retrieval.views import RetestPerturbation
 from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_patients
 from retrieval.lesion import Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.synthesis.views import RetestPerturbation
 from retrieval.tracking.fitting.noise_augmentation import NoiseAugmentation, augmented_patients
 from retrieval.tracking.fitting.on_archive import LabelledArchive, labelled_patients
 from retrieval.tracking.fitting.realistic import nodule_patients, pair_cosines

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from retrieval.evaluation.retrieval.views import BoxJitter
 from retrieval.image import CT_HU, Slab
 from retrieval.lesion import Box
 from retrieval.synthesis.degradation.dose import GRAIN, quantum_noise, sigma_at_dose, white_noise
@@ -17,6 +16,7 @@ from retrieval.synthesis.degradation.frequency import Planes
 from retrieval.synthesis.degradation.kernel import sharpened, smoothed
 from retrieval.synthesis.degradation.metal import metal_artefact, random_parts, with_streaks
 from retrieval.synthesis.degradation.thickness import thicker
+from retrieval.synthesis.views import BoxJitter
 
 REACH_MM = 72.0
 """How far from the lesion a scan is degraded; further out no patch reaches."""

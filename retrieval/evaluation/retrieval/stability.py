@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.pixels import LesionImages, PixelMethod, View
 from retrieval.evaluation.retrieval.report import Score
-from retrieval.evaluation.retrieval.views import BoxJitter, Rescan
 from retrieval.evaluation.stats.intervals import Estimate, statistic_estimate
 from retrieval.evaluation.stats.metrics import FloatArray, IntArray, auc
+from retrieval.synthesis.views import BoxJitter, Rescan
 
 PAIRS = 2000
 """Pairs of different lesions whose similarity is the background."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, cast
 
 from retrieval.progress import ReportProgress
-from retrieval.sources.importers.lung_nodules import import_lung_nodules
-from retrieval.sources.importers.pasted import import_pasted
-from retrieval.sources.importers.real_positions import import_real_positions
-from retrieval.sources.importers.sarcoma import import_sarcoma
-from retrieval.sources.importers.source import ImportReport
+from retrieval.sources.importers.source import ImporterError, ImportReport
 
 
 class Importer(Protocol):
@@ -25,11 +22,20 @@ class Importer(Protocol):
         ...
 
 
-IMPORTERS: Mapping[str, Importer] = MappingProxyType(
+IMPORTERS: Mapping[str, str] = MappingProxyType(
     {
-        "lung-nodules": import_lung_nodules,
-        "sarcoma": import_sarcoma,
-        "real-positions": import_real_positions,
-        "pasted": import_pasted,
+        "lung-nodules": "retrieval.sources.importers.lung_nodules:import_lung_nodules",
+        "sarcoma": "retrieval.sources.importers.sarcoma:import_sarcoma",
+        "real-positions": "retrieval.sources.importers.real_positions:import_real_positions",
+        "pasted": "retrieval.synthesis.pasted:import_pasted",
     }
 )
+"""``module:function`` of each; one that makes new images stands with the others that do."""
+
+
+def importer(name: str) -> Importer:
+    """The importer of that name; raises ImporterError."""
+    if name not in IMPORTERS:
+        raise ImporterError(f"importer {name!r} is unknown: one of {', '.join(IMPORTERS)}")
+    module, _, function = IMPORTERS[name].partition(":")
+    return cast(Importer, getattr(importlib.import_module(module), function))

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from retrieval.embedding.patch_encoder import PatchEncoder
-from retrieval.evaluation.retrieval.views import RetestPerturbation
 from retrieval.lesion import Lesion, LesionSearchError, Split
 from retrieval.patch import Patch, extract_patch
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
+from retrieval.synthesis.views import RetestPerturbation
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.random import Generator
 
 from retrieval.embedding.patch_encoder import PatchEncoder
-from retrieval.evaluation.retrieval.nodule_cohort import rated_nodules
-from retrieval.evaluation.retrieval.views import RetestPerturbation
-from retrieval.lesion import Split
+from retrieval.lesion import Lesion, Split
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
+from retrieval.synthesis.views import RetestPerturbation
 from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.fit import LabelledPatient, fit_matcher
 from retrieval.tracking.fitting.noise_augmentation import NoiseAugmentation, augmented_patients
 from retrieval.tracking.fitting.on_archive import (
@@ -35,16 +35,14 @@ def nodule_patients(
 
     Both are marked carelessly and scanned again. Two nodules of a patient are real lesions that
     differ, in one organ; a nodule and its next slice are of one scan, so their cosine is the most
-    that two studies of a lesion can have. Raises EvaluationError where the archive has no rated
-    nodules in the splits.
+    that two studies of a lesion can have. Raises TrackingError where the archive has no rated
+    nodule with its next slice in the splits.
     """
-    nodules = rated_nodules(archive, tuple(splits))
-    lesions = nodules.cohort.lesions
-    keys = [lesions[int(row)] for row in nodules.next_slice_of]
-    pairs = list(zip(keys, nodules.next_slices, strict=True))
+    pairs = _next_slice_pairs(archive, splits)
+    keys, following = zip(*pairs, strict=True)
     view = RetestPerturbation(generator)
     node_of: dict[str, TrackNode] = {}
-    for node in embedded_lesions(archive, [*keys, *nodules.next_slices], encoder, view=view):
+    for node in embedded_lesions(archive, [*keys, *following], encoder, view=view):
         node_of[node.lesion.lesion_id] = node
     found: dict[str, tuple[list[TrackNode], dict[str, str]]] = {}
     for pair in pairs:
@@ -56,6 +54,28 @@ def nodule_patients(
             nodes.append(replace(node, lesion=node.lesion.with_changes(study_id=str(study))))
             track_of[lesion.lesion_id] = pair[0].lesion_id
     return {name: LabelledPatient(nodes, tracks) for name, (nodes, tracks) in found.items()}
+
+
+def _next_slice_pairs(archive: Archive, splits: Collection[Split]) -> list[tuple[Lesion, Lesion]]:
+    """Each rated nodule that has its next slice, with it; of every split where none is named."""
+    key_of: dict[str, Lesion] = {}
+    following: list[tuple[str, Lesion]] = []
+    for lesion in archive.lesions:
+        told, track = archive.attributes.get(lesion.lesion_id, {}), archive.track_ids
+        if "malignancy" not in told or (splits and lesion.split not in splits):
+            continue
+        if told.get("next_slice", 0.0) == 1:
+            following.append((track.get(lesion.lesion_id, ""), lesion))
+        elif lesion.lesion_id in track:
+            key_of[track[lesion.lesion_id]] = lesion
+    pairs = [(key_of[track], lesion) for track, lesion in following if track in key_of]
+    if not pairs:
+        raise TrackingError(
+            f"none of the {len(archive.lesions)} lesions is a rated nodule with its next slice in "
+            f"the splits {[split.value for split in splits] or 'all'}: give an archive of "
+            "`import lung-nodules`"
+        )
+    return pairs
 
 
 def pair_cosines(patients: Mapping[str, LabelledPatient]) -> tuple[float, ...]:

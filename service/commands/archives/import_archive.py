@@ -115,10 +115,10 @@ def _importing(collection: str) -> Callable[..., None]:
         out: Annotated[Path, typer.Argument(help="The archive's folder.")],
         as_json: JsonFlag = False,
     ) -> None:
-        from retrieval.sources.importers.registry import IMPORTERS
+        from retrieval.sources.importers.registry import importer
 
         with progress_bar(collection) as progress:
-            report = IMPORTERS[collection](source, out, progress=progress)
+            report = importer(collection)(source, out, progress=progress)
         written = {"archive": str(out), "rows": report.rows, "skipped": dict(report.skipped)}
         if as_json:
             answer_json(written)

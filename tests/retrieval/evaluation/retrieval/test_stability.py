@@ -15,10 +15,10 @@ from retrieval.evaluation.retrieval.stability import (
     row_cosines,
     stability_scores,
 )
-from retrieval.evaluation.retrieval.views import BoxJitter, Rescan, cropped
 from retrieval.image import Slab
 from retrieval.lesion import Box
 from retrieval.patch import PatchSpec, extract_patch
+from retrieval.synthesis.views import BoxJitter, Rescan, cropped
 from tests.retrieval.evaluation.toy_archive import (
     SPEC,
     ToyArchive,

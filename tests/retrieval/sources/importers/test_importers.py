@@ -13,11 +13,11 @@ import pytest
 from retrieval.lesion import LesionType, Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.importers.backgrounds import BackgroundSource
-from retrieval.sources.importers.pasted import import_pasted
 from retrieval.sources.importers.real_positions import PositionRecipe, import_real_positions
-from retrieval.sources.importers.registry import IMPORTERS
+from retrieval.sources.importers.registry import IMPORTERS, importer
 from retrieval.sources.importers.sarcoma import import_sarcoma
 from retrieval.sources.importers.source import ImporterError
+from retrieval.synthesis.pasted import import_pasted
 
 
 def part_of_index(source, target, keep):
@@ -54,7 +54,7 @@ def nodules(real_data, tmp_path_factory):
         lambda row: row["patient"] < "LIDC-IDRI-0030" or row["patient"] == "LIDC-IDRI-0686",
     )
     heard = []
-    report = IMPORTERS["lung-nodules"](
+    report = importer("lung-nodules")(
         folder / "source", folder / "out", progress=lambda done, total: heard.append((done, total))
     )
     assert heard[-1][0] == heard[-1][1] == len({row["patient"] for row in rows})
@@ -108,7 +108,7 @@ def test_ratings_travel_with_both_rows(nodules):
 def test_an_import_that_was_finished_writes_nothing_again(nodules):
     folder, _, _ = nodules
     before = (folder / "out" / "DL_info.csv").read_bytes()
-    assert IMPORTERS["lung-nodules"](folder / "source", folder / "out").rows == 0
+    assert importer("lung-nodules")(folder / "source", folder / "out").rows == 0
     assert (folder / "out" / "DL_info.csv").read_bytes() == before
 
 
@@ -246,7 +246,7 @@ def test_a_pasted_nodule_stands_out_of_lung(pasted):
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    for name, run in IMPORTERS.items():
+    for name, run in ((name, importer(name)) for name in IMPORTERS):
         with pytest.raises(ImporterError):
             run(tmp_path, tmp_path / "out" / name)
         shutil.rmtree(tmp_path / "out", ignore_errors=True)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from retrieval.embedding.encoder import LesionEncoder
-from retrieval.evaluation.retrieval.cohort import EvaluationError
-from retrieval.evaluation.retrieval.views import RetestPerturbation
 from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_patients
 from retrieval.lesion import Split
+from retrieval.synthesis.views import RetestPerturbation
+from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.location_noise import DLS_NOISE
 from retrieval.tracking.fitting.on_archive import LabelledArchive, embedded_lesions
 from retrieval.tracking.fitting.realistic import (
@@ -85,7 +85,7 @@ def test_the_spread_of_next_slices_is_that_of_validation_nodules(nodules: FlatAr
     assert of_p1 > 0
     assert len(spread) == len(nodules.lesions) // 2 - of_p1
     assert all(0.9 < cosine <= 1.0 + 1e-6 for cosine in spread)
-    with pytest.raises(EvaluationError, match="malignancy"):
+    with pytest.raises(TrackingError, match="rated nodule with its next slice"):
         nodule_patients(nodules, BrightnessEncoder(), (Split.TEST,), generator)
 
 
