@@ -13,9 +13,6 @@ from retrieval.labels.vocabulary.terms import Vocabulary
 from retrieval.patch import Patch
 from retrieval.tag import Tag, TagSource
 
-LUNG_TERMS = frozenset({"lung"})
-"""What a lesion must be for the bundled head: it has learnt of lung nodules alone."""
-
 _TAMED = slice(0, 6)
 _SHARES = slice(6, 10)
 _EDGES = slice(12, 14)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from retrieval.labels.appearance.network import TagNetwork
-from retrieval.lesion import LesionSearchError
+from retrieval.lesion import LesionSearchError, LesionType
 from retrieval.training.model_file import ModelKind, read_model, write_model
 
 BUNDLED_HEAD = Path(__file__).parents[2] / "weights" / "tags.safetensors"
@@ -45,11 +45,22 @@ class HeadTerm:
 
 
 class TagHead:
-    """A head with its terms; ``fingerprint`` names it, ``encoder`` the vectors that it reads."""
+    """A head with its terms.
+
+    ``encoder`` is the fingerprint of the encoder whose vectors it reads. ``types`` are the lesion
+    types that it has learnt of; it says nothing of others.
+    """
 
     def __init__(
-        self, network: TagNetwork, terms: tuple[HeadTerm, ...], *, encoder: str, name: str
+        self,
+        network: TagNetwork,
+        terms: tuple[HeadTerm, ...],
+        *,
+        encoder: str,
+        name: str,
+        types: tuple[LesionType, ...] = tuple(LesionType),
     ) -> None:
+        self.types = types
         self.network = network.eval()
         self.terms = terms
         self.encoder = encoder
@@ -63,9 +74,12 @@ class TagHead:
             terms = tuple(HeadTerm(**fields) for fields in header["terms"])
             network = TagNetwork(int(header["features"]), len(terms), hidden=int(header["hidden"]))
             network.load_state_dict(weights)
+            types = tuple(LesionType(name) for name in header["types"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise TagHeadError(f"{path} is not a head of tags ({error}): train it again") from error
-        return cls(network, terms, encoder=str(header["encoder"]), name=str(header["name"]))
+        return cls(
+            network, terms, encoder=str(header["encoder"]), name=str(header["name"]), types=types
+        )
 
     def save(self, path: Path) -> str:
         """Writes the head; returns its fingerprint."""
@@ -95,4 +109,5 @@ class TagHead:
             "features": len(self.network.get_buffer("mean")),
             "hidden": hidden,
             "encoder": self.encoder,
+            "types": [kind.value for kind in self.types],
         }

@@ -15,6 +15,7 @@ from service.commands.evaluation.giving import give, signed
 from service.commands.evaluation.growth import growth
 from service.commands.evaluation.robustness import robustness
 from service.commands.evaluation.segmentation import segmentation
+from service.commands.evaluation.tags import tags
 from service.commands.evaluation.tracking import tracking
 from service.commands.option_groups import with_groups
 from service.commands.options import (
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
     group.command()(growth)
     group.command()(detection)
     group.command()(segmentation)
+    group.command()(tags)
     group.command()(card)
     app.add_typer(group, name="evaluate")
 

@@ -67,7 +67,7 @@ def _rated(
     from retrieval.labels.appearance.learning.card import card_of
     from retrieval.labels.appearance.learning.nodule_head import fit_head, with_claims
 
-    lesions, patients = _rated_lesions(source, encoder)
+    lesions, patients = rated_lesions(source, encoder)
     head, fits = fit_head(lesions, encoder=encoder.fingerprint, name="nodules-1")
     resamples, seed = drawing
     scores = score_rated(head, lesions, patients, np.random.default_rng(seed), resamples=resamples)
@@ -96,14 +96,21 @@ def _rated(
     return facts
 
 
-def _rated_lesions(source: Archive, encoder: LesionEncoder) -> tuple[RatedLesions, Any]:
+def rated_lesions(
+    source: Archive, encoder: LesionEncoder, *, only: Split | None = None
+) -> tuple[RatedLesions, Any]:
+    """The archive's rated lesions, of one split or of all, and the patient of each."""
     import numpy as np
 
     from retrieval.labels.appearance.learning.nodule_head import RatedLesions
     from retrieval.labels.appearance.learning.ratings import rated_terms
     from retrieval.labels.appearance.lesion_features import lesion_features
 
-    rated = [one for one in source.lesions if "texture" in source.attributes.get(one.lesion_id, {})]
+    rated = [
+        one
+        for one in source.lesions
+        if "texture" in source.attributes.get(one.lesion_id, {}) and only in (None, one.split)
+    ]
     if not rated:
         raise TrainTagsError(
             f"{source.root} has no nodule ratings (attributes.csv with texture, margin, ...): "

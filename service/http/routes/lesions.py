@@ -1,4 +1,4 @@
-"""The HTTP routes that change the index: a lesion added, a lesion removed."""
+"""The HTTP routes that change the index: a lesion added, removed, its tags corrected."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Response
 
+from index.tags import correct_tag
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import LesionForm
 from service.http.guards.audit import note
-from service.http.schemas.search import LesionOut, Problem
+from service.http.schemas.search import LesionOut, Problem, TagCorrection
 from service.http.uploads.added_lesions import KEPT_DEPTH_MM
 from service.http.uploads.query_images import image_of
 
@@ -48,3 +49,14 @@ def remove(service: Service, lesion_id: str) -> None:
     note("patient", service.engine.index.get(lesion_id).lesion.patient_id)
     with service.writing():
         service.added.remove(lesion_id)
+
+
+@lesion_router.put("/v1/lesions/{lesion_id}/tags", response_model=LesionOut)
+def correct(service: Service, lesion_id: str, correction: TagCorrection) -> dict[str, Any]:
+    """Say that a lesion has a term or has not; this wins over every other source and is kept."""
+    term = service.engine.words.reader.vocabulary.named(correction.term).name
+    with service.writing():
+        lesion = correct_tag(service.engine.index, lesion_id, term, correction.holds)
+    note("lesion", lesion_id)
+    note("patient", lesion.patient_id)
+    return lesion.to_json()

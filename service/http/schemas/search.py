@@ -13,11 +13,21 @@ from retrieval.tracking.track_types import FollowUp
 from service.engine.recognition import RecognisedMark
 from service.engine.results import Candidate, Hit, HitTerms, SearchResult, Timing
 from service.http.schemas.answer import answer_of
+from service.http.schemas.request import RequestModel
 
 
 @answer_of(Tag, omit=["model"])
 class TagOut(BaseModel):
     pass
+
+
+class TagCorrection(RequestModel):
+    """A reader's word on one term of a lesion."""
+
+    term: str = Field(max_length=200, description="a term of the vocabulary, or a synonym")
+    holds: bool | None = Field(
+        description="whether the lesion has the term; null takes an earlier word back"
+    )
 
 
 @answer_of(Lesion, omit=["category_confidence"])

@@ -688,6 +688,11 @@ interface StudyResponseOut {
   sum_mm: number | null;
 }
 
+interface TagCorrection {
+  holds: boolean | null;
+  term: string;
+}
+
 interface TagOut {
   probability: number;
   source: "predicted" | "text" | "given" | "reader";

@@ -15,7 +15,7 @@ from retrieval.labels.appearance.learning.fitting import (
     standardised,
 )
 from retrieval.labels.appearance.weights_file import TagHead
-from retrieval.lesion import Split
+from retrieval.lesion import LesionType, Split
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ def fit_head(
     }
     network = linear_network(fits, mean, spread)
     terms = tuple(one.term for one in fits.values())
-    return TagHead(network, terms, encoder=encoder, name=name), fits
+    head = TagHead(network, terms, encoder=encoder, name=name, types=(LesionType.LUNG,))
+    return head, fits
 
 
 def with_claims(head: TagHead, above: Mapping[str, bool]) -> TagHead:
     """The head that predicts only the terms that are above their floors."""
     terms = tuple(replace(one, is_predicted=above.get(one.name, False)) for one in head.terms)
-    return TagHead(head.network, terms, encoder=head.encoder, name=head.name)
+    return TagHead(head.network, terms, encoder=head.encoder, name=head.name, types=head.types)
