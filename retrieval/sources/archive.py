@@ -10,13 +10,17 @@ import importlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.image import Slab
 from retrieval.lesion import Box, ImageSource, Lesion, LesionSearchError
+
+if TYPE_CHECKING:
+    from retrieval.progress import ReportProgress
+    from retrieval.sources.archive_report import ArchiveReport
 
 _LAYOUTS = ("retrieval.sources.deeplesion.stored:DeepLesionLayout",)
 """``module:class`` of every layout, tried in this order."""
@@ -114,6 +118,14 @@ class StoredSeries(Protocol):
         ...
 
 
+class SeriesIds(NamedTuple):
+    """The ids that the name of an archive's file carries."""
+
+    patient_id: str
+    study_id: str
+    series_id: str
+
+
 class Layout(Protocol):
     """A way in which archives are stored."""
 
@@ -137,6 +149,28 @@ class Layout(Protocol):
         """The series of a key slice's file."""
         ...
 
+    def series_named(self, name: str) -> SeriesIds | None:
+        """Whose slice a file is by its name; None for names of another kind."""
+        ...
+
+    def check(
+        self, path: Path, *, read_images: bool, progress: ReportProgress | None
+    ) -> ArchiveReport:
+        """Checks every row of an archive, and every image; raises ArchiveError."""
+        ...
+
+    def numbered(self, slab: Slab) -> Slab:
+        """A slab in the display grid under the numbers that the layout gives its slices."""
+        ...
+
+    def slice_files(self, slab: Slab, positions: range) -> dict[str, bytes]:
+        """Slices of a numbered slab as the layout's files, by name; raises ArchiveError."""
+        ...
+
+    def slice_name(self, number: int) -> str:
+        """The name of one of those files."""
+        ...
+
 
 def lesion_id_of(series_id: str, key_slice: int, box: Box) -> str:
     """``000001_01_01_109_x233_y100``: the key slice and the 0-based box centre, rounded.
@@ -155,13 +189,34 @@ def open_archive(path: Path | str) -> Archive:
     Raises:
         ArchiveError: there is no archive of any known layout, or its table cannot be read.
     """
-    path = Path(path)
-    layouts = _layouts()
-    for layout in layouts:
-        if layout.recognises(path):
-            return layout.open(path)
-    accepted = ", or ".join(layout.accepted() for layout in layouts)
-    raise ArchiveError(f"{path} is no archive: {accepted} is needed")
+    return _layout_of(Path(path)).open(Path(path))
+
+
+def check_archive(
+    path: Path | str, *, read_images: bool = True, progress: ReportProgress | None = None
+) -> ArchiveReport:
+    """What is in an archive, and what is wrong with it; a bad row never stops the rest.
+
+    Args:
+        path: the archive's folder, or a table alone, of which only the rows are checked.
+        read_images: decode each slice; otherwise files are only looked for.
+        progress: called as slices are checked.
+
+    Raises:
+        ArchiveError: there is no archive of any known layout.
+    """
+    return _layout_of(Path(path)).check(Path(path), read_images=read_images, progress=progress)
+
+
+def series_named(name: str) -> SeriesIds | None:
+    """Whose slice a file is by its name, where the name is one that an archive gives."""
+    found = (layout.series_named(name) for layout in _layouts())
+    return next((ids for ids in found if ids is not None), None)
+
+
+def own_layout() -> Layout:
+    """The layout in which slices are kept that belong to no archive."""
+    return _layouts()[0]
 
 
 def stored_series(image: Path, key_slice_index: int) -> StoredSeries:
@@ -174,6 +229,15 @@ def stored_series(image: Path, key_slice_index: int) -> StoredSeries:
         if layout.holds(image):
             return layout.series(image, key_slice_index)
     raise ArchiveError(f"{image.name} is a file of no known archive: index its archive again")
+
+
+def _layout_of(path: Path) -> Layout:
+    layouts = _layouts()
+    for layout in layouts:
+        if layout.recognises(path):
+            return layout
+    accepted = ", or ".join(layout.accepted() for layout in layouts)
+    raise ArchiveError(f"{path} is no archive: {accepted} is needed")
 
 
 def _layouts() -> list[Layout]:

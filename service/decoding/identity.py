@@ -1,4 +1,4 @@
-"""Whose images an upload holds, as its files say it: DICOM headers, or DeepLesion's file names.
+"""Whose images an upload holds, as its files say it: DICOM headers, or an archive's file names.
 
 It goes back to whoever sent the files and nowhere else: never into a log, a vector or an index.
 """
@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from retrieval.image import Slab
-from retrieval.sources.deeplesion.coding import series_of_file_name
+from retrieval.sources.archive import series_named
 from service.decoding.limits import UploadError
 
 _TAGS = [
@@ -43,7 +43,7 @@ class ImageIdentity:
     """Patient, study and series of an upload; None for what its files do not say as one.
 
     Attributes:
-        patient_id: DICOM PatientID, or the patient of a DeepLesion file name.
+        patient_id: DICOM PatientID, or the patient of an archive's file name.
         study_id: StudyInstanceUID, or the study of the name.
         study_date: StudyDate; names have none.
         series_id: SeriesInstanceUID, or the series of the name.
@@ -127,7 +127,7 @@ def _of_headers(headers: Sequence[Dataset]) -> ImageIdentity | None:
 
 
 def _of_names(names: Sequence[str]) -> ImageIdentity | None:
-    series = [series_of_file_name(name) for name in names]
+    series = [series_named(name) for name in names]
     known = [ids for ids in series if ids is not None]
     _refuse_several({ids.patient_id for ids in known}, "their names")
     if not known or len(known) < len(series):

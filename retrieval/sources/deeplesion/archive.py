@@ -29,8 +29,8 @@ from retrieval.sources.deeplesion.extras import read_attributes, read_tracks
 from retrieval.sources.deeplesion.layout import image_layout
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.row import TableRow
-from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError, RowProblem
 from retrieval.sources.deeplesion.table import read_lesion_table
+from retrieval.sources.row_problem import ProblemReason, RowError, RowProblem
 
 
 class MissingSlices(StrEnum):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from retrieval.sources.archive import SeriesIds
 
 TABLE_NAME = "DL_info.csv"
 IMAGE_FOLDER = "Images_png"
@@ -114,14 +115,6 @@ def slice_file_name(slice_index: int) -> str:
 def table_file_name(series_id: str, slice_index: int) -> str:
     """``000001_01_01_109.png``: how the table names the key slice."""
     return f"{series_id}_{slice_file_name(slice_index)}"
-
-
-class SeriesIds(NamedTuple):
-    """The ids that a file name of the layout carries."""
-
-    patient_id: str
-    study_id: str
-    series_id: str
 
 
 def series_of_file_name(name: str) -> SeriesIds | None:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion import coding
-from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError, RowProblem
+from retrieval.sources.row_problem import ProblemReason, RowError, RowProblem
 
 _Value = TypeVar("_Value")
 

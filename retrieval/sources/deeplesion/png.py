@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from retrieval.image import CT_HU
 from retrieval.sources.deeplesion.coding import to_hu
-from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError
+from retrieval.sources.row_problem import ProblemReason, RowError
 
 MAX_SIDE_PX = 4096
 """CT slices have 512 pixels a side, rarely 1024."""

@@ -19,7 +19,7 @@ from retrieval.lesion import (
 )
 from retrieval.sources.archive import NOISY_TAG, lesion_id_of
 from retrieval.sources.deeplesion import coding
-from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError
+from retrieval.sources.row_problem import ProblemReason, RowError
 from retrieval.tag import Tag, given_tags
 
 _remember = lru_cache(maxsize=65536)

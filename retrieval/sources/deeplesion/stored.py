@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.grid import GridMap
+from retrieval.image import Slab
+from retrieval.sources.archive import ArchiveError, SeriesIds
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.png import read_deeplesion_png
+
+if TYPE_CHECKING:
+    from retrieval.progress import ReportProgress
+    from retrieval.sources.archive_report import ArchiveReport
 
 
 class DeepLesionSeries:
@@ -72,3 +82,36 @@ class DeepLesionLayout:
     def series(self, image: Path, key_slice_index: int) -> DeepLesionSeries:
         """The PNGs around the key slice."""
         return DeepLesionSeries(image, key_slice_index)
+
+    def series_named(self, name: str) -> SeriesIds | None:
+        """Names as ``000001_01_01_109.png`` and ``000001_01_01/109.png``."""
+        return coding.series_of_file_name(name)
+
+    def check(
+        self, path: Path, *, read_images: bool, progress: ReportProgress | None
+    ) -> ArchiveReport:
+        """Checks table and PNGs; raises ArchiveError."""
+        from retrieval.sources.deeplesion.check import check_archive
+
+        return check_archive(path, read_images=read_images, progress=progress)
+
+    def numbered(self, slab: Slab) -> Slab:
+        """Numbers from the head to the feet."""
+        return replace(slab, grid=GridMap.from_last_slice(slab.slice_numbers[-1]))
+
+    def slice_files(self, slab: Slab, positions: range) -> dict[str, bytes]:
+        """16-bit PNGs; raises ArchiveError for values that are no numbers."""
+        files = {}
+        for position in positions:
+            plane = slab.hu[position]
+            if not np.isfinite(plane).all():
+                raise ArchiveError("the CT holds values that are not numbers: repair the file")
+            encoded, png = cv2.imencode(".png", coding.to_pixels(plane))
+            if not encoded:
+                raise ArchiveError("a slice cannot be written as PNG")
+            files[self.slice_name(slab.grid.to_file_slice(position))] = png.tobytes()
+        return files
+
+    def slice_name(self, number: int) -> str:
+        """``109.png``."""
+        return coding.slice_file_name(number)

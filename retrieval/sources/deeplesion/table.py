@@ -9,7 +9,7 @@ from pathlib import Path
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.row import TableRow, parse_row
-from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError, RowProblem
+from retrieval.sources.row_problem import ProblemReason, RowError, RowProblem
 
 
 @dataclass(frozen=True, slots=True)

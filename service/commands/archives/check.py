@@ -12,7 +12,7 @@ from service.commands.options import JsonFlag
 from service.console import answer, answer_fields, answer_json, progress_bar, say
 
 if TYPE_CHECKING:
-    from retrieval.sources.deeplesion.check import ArchiveReport
+    from retrieval.sources.archive_report import ArchiveReport
 
 SHOWN_PROBLEMS = 20
 SHOWN_LESIONS = 12
@@ -35,7 +35,7 @@ def check(
     as_json: JsonFlag = False,
 ) -> None:
     """Report an archive's lesions per split, type and patient, and every bad row with its line."""
-    from retrieval.sources.deeplesion.check import check_archive
+    from retrieval.sources.archive import check_archive
 
     with progress_bar("slices") as progress:
         report = check_archive(archive, read_images=not tables_only, progress=progress)

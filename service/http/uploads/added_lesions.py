@@ -1,7 +1,7 @@
 """Lesions added over HTTP: a mark on an upload becomes an indexed lesion with pixels of its own.
 
-The pixels of these lesions are kept inside the index (``index.own_images``): 16-bit PNGs as an
-archive has them.
+The pixels of these lesions are kept inside the index (``index.own_images``), in the layout
+of an archive.
 """
 
 from __future__ import annotations
@@ -12,22 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from index.catalog.reader import LesionRecord
 from index.errors import IndexBusyError
 from index.own_images import OWN_ARCHIVE
-from retrieval.grid import GridMap
 from retrieval.image import Slab
-from retrieval.lesion import ImageSource, Lesion, LesionSearchError, LesionType
+from retrieval.lesion import ImageSource, Lesion, LesionType
 from retrieval.pixel_hash import pixel_hash
-from retrieval.sources.archive import lesion_id_of
-from retrieval.sources.deeplesion.coding import (
-    slice_file_name,
-    to_pixels,
-)
+from retrieval.sources.archive import lesion_id_of, own_layout
 from retrieval.tag import Tag
 from service.engine.lesion_location import located
 from service.engine.query import LesionQuery, QueryError
@@ -37,10 +31,6 @@ from service.http.problems import ConflictError
 
 KEPT_DEPTH_MM = 30.0
 """Slices up to this far from the key slice are kept, as far as DeepLesion's own reach."""
-
-
-class AddedLesionError(LesionSearchError):
-    """A lesion that cannot be added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +82,13 @@ class AddedLesions:
             LesionError: the mark lies outside the image.
         """
         query = _on_display(query, slab)
-        slab = replace(slab, grid=GridMap.from_last_slice(slab.slice_numbers[-1]))
+        slab = own_layout().numbered(slab)
         marked = MarkedBox.given(query, slab)
         if marked is None:
             raise QueryError("no lesion is marked: give its `box` or its `recist` mark")
         embedding, _ = embed_boxes(self._engine.encoder, slab, [marked.box])
         lesion = located(_lesion(slab, fields, marked), slab, self._engine.locator)
-        return PreparedLesion(lesion, embedding.vectors[0], _png_files(slab), _source(slab))
+        return PreparedLesion(lesion, embedding.vectors[0], _files(slab), _source(slab))
 
     def store(self, prepared: PreparedLesion) -> Lesion:
         """Indexes a lesion; when this returns it is on the disk with its pixels.
@@ -113,7 +103,7 @@ class AddedLesions:
         with self._turn(), index.images.adding():
             self._refuse_archives_id(lesion.lesion_id)
             folder = index.images.keep(prepared.files)
-            image = str(folder / slice_file_name(lesion.key_slice_index))
+            image = str(folder / own_layout().slice_name(lesion.key_slice_index))
             source = replace(prepared.source, image=image)
             try:
                 index.add([LesionRecord(lesion, prepared.vector, source)])
@@ -148,16 +138,11 @@ class AddedLesions:
             )
 
 
-def _png_files(slab: Slab) -> dict[str, bytes]:
-    """The slices up to ``KEPT_DEPTH_MM`` from the key slice as files; raises AddedLesionError."""
+def _files(slab: Slab) -> dict[str, bytes]:
+    """The slices up to ``KEPT_DEPTH_MM`` from the key slice as files; raises ArchiveError."""
     reach = int(KEPT_DEPTH_MM / slab.slice_interval_mm)
-    first = max(0, slab.key_slice - reach)
-    files = {}
-    for position, plane in enumerate(slab.hu[first : slab.key_slice + reach + 1], start=first):
-        if not np.isfinite(plane).all():
-            raise AddedLesionError("the CT holds values that are not numbers: repair the file")
-        files[slice_file_name(slab.grid.to_file_slice(position))] = _png(plane)
-    return files
+    last = min(slab.key_slice + reach, len(slab.hu) - 1)
+    return own_layout().slice_files(slab, range(max(0, slab.key_slice - reach), last + 1))
 
 
 def _source(slab: Slab) -> ImageSource:
@@ -194,10 +179,3 @@ def _on_display(query: LesionQuery, slab: Slab) -> LesionQuery:
         box=None if query.box is None else slab.display_box(query.box),
         recist=None if query.recist is None else slab.grid.to_display_recist(query.recist),
     )
-
-
-def _png(plane: np.ndarray) -> bytes:
-    encoded, png = cv2.imencode(".png", to_pixels(plane))
-    if not encoded:
-        raise AddedLesionError("a slice cannot be written as PNG")
-    return png.tobytes()

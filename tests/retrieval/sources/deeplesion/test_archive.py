@@ -13,9 +13,9 @@ from PIL import Image
 from retrieval.lesion import LesionType, Recist, Split
 from retrieval.sources.archive import Archive, ArchiveError
 from retrieval.sources.deeplesion.archive import DeepLesionArchive, MissingSlices
-from retrieval.sources.deeplesion.row_problem import ProblemReason
 from retrieval.sources.deeplesion.series_images import SeriesImages
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
+from retrieval.sources.row_problem import ProblemReason
 
 MARK = Recist(((20.0, 20.0), (30.0, 26.0), (24.0, 28.0), (27.0, 18.0)))
 FIRST, LAST, KEY = 5, 9, 6

@@ -14,7 +14,7 @@ from PIL import Image
 
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.png import decode_deeplesion_png, read_deeplesion_png
-from retrieval.sources.deeplesion.row_problem import ProblemReason, RowError
+from retrieval.sources.row_problem import ProblemReason, RowError
 
 
 def encode(pixels: np.ndarray) -> bytes:

@@ -13,8 +13,8 @@ import pytest
 from retrieval.lesion import Box, LesionType, Recist, Split
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.coding import COLUMNS
-from retrieval.sources.deeplesion.row_problem import ProblemReason
 from retrieval.sources.deeplesion.table import read_lesion_table
+from retrieval.sources.row_problem import ProblemReason
 from retrieval.tag import given_tags
 
 GOOD = {
