@@ -5,7 +5,7 @@ takes seconds to import (torch, FAISS) is imported inside the commands, so that 
 immediate.
 
 archives/          check, phantom, import, deidentify
-indexing/          index build, add, remove, info, verify, export, import, sync, approximate
+indexing/          index build, add, remove, info, verify, export, import, sync, approximate, map
 evaluation/        the published protocols and the model card
 models/            train and fit-matcher
 query.py           one lesion in, similar lesions and follow-ups out

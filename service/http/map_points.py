@@ -1,4 +1,4 @@
-"""The map of an index: its vectors as points in the plane, made once for each generation."""
+"""The map of an index: its vectors as points in the plane, the stored ones or PCA's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Lesion
 from service.figures.map.projection import MapMethod, embedding_map
+from service.figures.map.stored import StoredMap
 
 MOST_LESIONS = 100_000
 """Of a larger index every n-th lesion is on the map: a screen cannot show more points."""
@@ -50,13 +51,15 @@ class MapOfIndex:
             "lesion_type": lesion.lesion_type.value,
             "long_mm": lesion.long_mm,
             "patient_id": lesion.patient_id,
+            "category": lesion.category,
         }
 
 
 class IndexMap:
-    """Makes the map by PCA when it is asked for, and again only when the index has changed.
+    """Gives the map when it is asked for, and makes it again only when the index has changed.
 
-    PCA takes a fraction of a second where UMAP takes minutes, so no request waits for long.
+    `lesion-search index map` keeps a UMAP map with the index. Without one it is PCA's, which takes
+    a fraction of a second where UMAP takes minutes: no request waits for long.
     """
 
     def __init__(self, index: LesionIndex) -> None:
@@ -78,8 +81,14 @@ class IndexMap:
         ids, vectors = ids[::step], vectors[::step]
         known = {one.lesion.lesion_id: one.lesion for one in self._index.records(ids)}
         kept = [row for row, lesion_id in enumerate(ids) if lesion_id in known]
-        made = embedding_map(vectors[kept], seed=0, method=MapMethod.PCA)
+        vectors = vectors[kept]
         lesions = tuple(known[ids[row]] for row in kept)
+        stored = StoredMap.load(self._index.path, self._index.binding.fingerprint)
+        if stored is not None:
+            points = stored.placed([one.lesion_id for one in lesions], vectors)
+            if points is not None:
+                return MapOfIndex(generation, stored.method, lesions, _in_unit_square(points))
+        made = embedding_map(vectors, seed=0, method=MapMethod.PCA)
         return MapOfIndex(generation, made.method, lesions, _in_unit_square(made.points))
 
 

@@ -183,6 +183,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "lesion_type": "liver",
                 "long_mm": 18.4,
                 "patient_id": "000123",
+                "category": None,
             }
         ],
     },

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from retrieval.lesion import LesionSearchError
 from service.commands.indexing.approximate import approximate
+from service.commands.indexing.mapping import map_
 from service.commands.indexing.marks import marks
 from service.commands.indexing.sync import sync
 from service.commands.option_groups import with_groups
@@ -44,8 +45,6 @@ RayGpus = Annotated[
     float, typer.Option("--ray-gpus", min=0.0, help="GPUs each worker of the cluster asks for.")
 ]
 
-DAMAGED = 1
-
 
 class IndexCommandError(LesionSearchError):
     """An index command that cannot be carried out."""
@@ -60,6 +59,7 @@ def register(app: typer.Typer) -> None:
     group.command()(with_groups(sync))
     group.command()(marks)
     group.command()(approximate)
+    group.command("map")(map_)
     app.add_typer(group, name="index")
 
 
@@ -291,7 +291,7 @@ def verify(
         for problem in report.problems:
             answer(f"{problem.what}: {problem.remedy}")
     if not report.sound:
-        raise typer.Exit(DAMAGED)
+        raise typer.Exit(1)
 
 
 def export(

@@ -76,6 +76,7 @@ class MapPoint(BaseModel):
     lesion_type: LesionType
     long_mm: float | None
     patient_id: str
+    category: str | None
 
 
 class MapOut(BaseModel):

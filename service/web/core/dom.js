@@ -17,6 +17,7 @@ const ICONS = {
   inverse: "M8 2a6 6 0 1 0 0 12a6 6 0 1 0 0-12M8 2v12M8 4.5h3.5M8 7h5M8 9.5h5M8 12h3",
   scout: "M2 2h5v12H2zM9 2h5v12H9M2 7h5M9 9h5",
   export: "M8 2v8M5 5l3-3 3 3M3 8v6h10V8",
+  lasso: "M8 2.5c3.5 0 6 1.7 6 4s-2.5 4-6 4-6-1.7-6-4 2.500-4 6-4M5 10c-1 1-1 2 0 2.500s1 1.500-1 2",
   basket: "M2 6h12l-1.5 8h-9zM5 6l2-4M11 6L9 2",
   detect: "M2 5V2h3M11 2h3v3M14 11v3h-3M5 14H2v-3M6 6h4v4H6z",
   fit: "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4",

@@ -2,6 +2,7 @@
 
 import { contextOf, make } from "../core/dom.js";
 import { MapDots } from "./dots.js";
+import { paintLasso, placesWithin } from "./lasso.js";
 
 /** @typedef {import("../viewer/projection.js").Pair} Pair */
 
@@ -11,7 +12,8 @@ const CELLS = 64;
 const MOST_ZOOM = 60;
 const CLICK_PX = 4;
 
-/** Draws points with x, y in [0, 1]. Events: `hover` and `pick` with a point's place or null. */
+/** Draws points with x, y in [0, 1]. Events: `hover` and `pick` with a point's place or null, `lasso`
+ * with the places within one. */
 export class MapCanvas extends EventTarget {
   element = make("canvas", { tabIndex: 0, role: "img", "aria-label": "Map of the lesions; arrows walk from lesion to lesion" });
   /** @type {MapPoint[]} */
@@ -35,6 +37,10 @@ export class MapCanvas extends EventTarget {
   /** @type {{ at: [number, number], moved: number } | null} */
   #press = null;
   #pending = false;
+  /** The lasso on the screen while it is drawn. @type {[number, number][]} */
+  #lasso = [];
+  /** Whether a drag draws a lasso instead of moving the map. */
+  isLassoing = false;
 
   constructor() {
     super();
@@ -198,15 +204,25 @@ export class MapCanvas extends EventTarget {
     for (const place of [this.#marked, this.#hovered]) {
       if (place !== null) this.#paintRing(context, place, radius);
     }
+    paintLasso(context, this.#lasso);
   }
 
-  /** The shown points as dots in device pixels. @returns {Generator<[number, number, string]>} */
-  *#visible() {
-    for (const [place, point] of this.#points.entries()) {
+  /** The shown points that are seen, as dots in device pixels: many thousand a frame, so without a detour. */
+  #visible() {
+    const scale = this.#scale() * devicePixelRatio;
+    const [left, top] = [(this.#size[0] / 2) * devicePixelRatio, (this.#size[1] / 2) * devicePixelRatio];
+    const [width, height] = [2 * left + MARGIN_PX, 2 * top + MARGIN_PX];
+    const [x, y] = this.#center;
+    /** @type {[number, number, string][]} */
+    const dots = [];
+    for (let place = 0; place < this.#points.length; place += 1) {
       if (!this.#shown[place]) continue;
-      const [left, top] = this.#toScreen([point.x, point.y]);
-      yield [left * devicePixelRatio, top * devicePixelRatio, this.#colours[place]];
+      const point = this.#points[place];
+      const across = (point.x - x) * scale + left;
+      const down = (point.y - y) * scale + top;
+      if (across > -MARGIN_PX && down > -MARGIN_PX && across < width && down < height) dots.push([across, down, this.#colours[place]]);
     }
+    return dots;
   }
 
   /** @param {CanvasRenderingContext2D} context @param {number} place */
@@ -256,6 +272,7 @@ export class MapCanvas extends EventTarget {
   #down(event) {
     this.element.setPointerCapture(event.pointerId);
     this.#press = { at: [event.offsetX, event.offsetY], moved: 0 };
+    this.#lasso = this.isLassoing ? [[event.offsetX, event.offsetY]] : [];
   }
 
   /** @param {PointerEvent} event */
@@ -269,6 +286,11 @@ export class MapCanvas extends EventTarget {
     const [dx, dy] = [at[0] - this.#press.at[0], at[1] - this.#press.at[1]];
     this.#press.moved += Math.abs(dx) + Math.abs(dy);
     this.#press.at = at;
+    if (this.#lasso.length > 0) {
+      this.#lasso.push(at);
+      this.paint();
+      return;
+    }
     if (this.#press.moved <= CLICK_PX) return;
     const scale = this.#scale();
     this.#center = [this.#center[0] - dx / scale, this.#center[1] - dy / scale];
@@ -281,6 +303,14 @@ export class MapCanvas extends EventTarget {
     if (this.#press === null) return;
     const isClick = this.#press.moved <= CLICK_PX;
     this.#press = null;
+    const lasso = this.#lasso;
+    this.#lasso = [];
+    if (lasso.length > 1 && !isClick) {
+      const places = placesWithin(this.#points, this.#shown, lasso.map((one) => this.#toMap(one)));
+      this.dispatchEvent(new CustomEvent("lasso", { detail: places }));
+      this.paint();
+      return;
+    }
     if (!isClick) this.#settled();
     const place = this.#nearest([event.offsetX, event.offsetY]);
     if (isClick && place !== null) this.dispatchEvent(new CustomEvent("pick", { detail: place }));

@@ -11,7 +11,7 @@ const SIZE_TICKS_MM = [5, 10, 20, 50, 100];
 const GOLDEN_ANGLE = 137.508;
 const SHADES = 24;
 
-export const COLOURINGS = { type: "Type", size: "Size", patient: "Patient" };
+export const COLOURINGS = { type: "Type", size: "Size", patient: "Patient", category: "Category" };
 
 /**
  * The colour of each point; few distinct ones, so that a dot of each is drawn once.
@@ -19,6 +19,10 @@ export const COLOURINGS = { type: "Type", size: "Size", patient: "Patient" };
  */
 export function coloursOf(points, colouring) {
   if (colouring === "size") return points.map(({ long_mm: mm }) => sizeColour(mm));
+  if (colouring === "category") {
+    const places = new Map([...new Set(points.flatMap(({ category }) => category ?? []))].sort().map((name, place) => [name, place]));
+    return points.map(({ category }) => (category === null ? typeColour("unknown") : patientColour(places.get(category) ?? 0)));
+  }
   if (colouring === "patient") {
     const places = new Map([...new Set(points.map(({ patient_id: id }) => id))].map((id, place) => [id, place]));
     return points.map(({ patient_id: id }) => patientColour(places.get(id) ?? 0));
@@ -33,6 +37,7 @@ export function coloursOf(points, colouring) {
 export function legendOf(points, colouring, { hidden, onToggle }) {
   if (colouring === "size") return sizeLegend(points);
   if (colouring === "patient") return patientLegend(points);
+  if (colouring === "category") return categoryLegend(points);
   const counts = new Map();
   for (const { lesion_type: type } of points) counts.set(type, (counts.get(type) ?? 0) + 1);
   const rows = lesionTypes().filter((type) => counts.has(type)).map((type) => {
@@ -58,6 +63,19 @@ function patientLegend(points) {
   const patients = new Set(points.map(({ patient_id: id }) => id)).size;
   const words = `${plural(patients, "patient")}. Lines join the lesions of the patient under the pointer.`;
   return make("div", { className: "legend" }, make("p", { className: "faint", textContent: words }));
+}
+
+/** @param {MapPoint[]} points */
+function categoryLegend(points) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { category } of points) if (category !== null) counts.set(category, (counts.get(category) ?? 0) + 1);
+  const rows = [...counts].sort(([a], [b]) => a.localeCompare(b)).map(([name, count], place) => make(
+    "p", { className: "legend-row" },
+    make("span", { className: "type" }, make("i", { className: "dot", style: { "--type": patientColour(place) } }), make("span", { textContent: name })),
+    make("span", { className: "number faint", textContent: count.toLocaleString("en") }),
+  ));
+  return make("div", { className: "legend" }, ...rows);
 }
 
 /** @param {number | null} millimetres */

@@ -3,9 +3,14 @@
 
 import { contextOf } from "../core/dom.js";
 
-/** @typedef {{ side: number, bytes: Uint8ClampedArray, words: Uint32Array }} Stamp */
+/**
+ * @typedef {{ across: number, down: number, from: number, alpha: number }} Spot a pixel of a stamp, from its middle
+ * @typedef {{ bytes: Uint8ClampedArray, words: Uint32Array, spots: Spot[], reach: number }} Stamp
+ */
 
 const EDGE = "rgba(10, 13, 17, 0.8)";
+/** Dots of a smaller radius, in device pixels, have no half-seen edge. */
+const CRISP_PX = 3.2;
 
 /** A layer of round dots, painted once for a view and then copied. */
 export class MapDots {
@@ -41,20 +46,14 @@ export class MapDots {
   }
 
   /** @param {ImageData} picture @param {Uint32Array} pixels @param {[number, number]} pair @param {Stamp} stamp */
-  #stamp(picture, pixels, [x, y], stamp) {
-    const { width, height, data } = picture;
-    const { side, bytes, words } = stamp;
-    const [left, top] = [x - (side >> 1), y - (side >> 1)];
-    const [first, last] = [Math.max(0, -left), Math.min(side, width - left)];
-    for (let row = Math.max(0, -top); row < Math.min(side, height - top); row += 1) {
-      let from = row * side + first;
-      let to = (top + row) * width + left + first;
-      for (let column = first; column < last; column += 1, from += 1, to += 1) {
-        const alpha = bytes[4 * from + 3];
-        if (alpha === 0) continue;
-        if (alpha === 255 || data[4 * to + 3] === 0) pixels[to] = words[from];
-        else blend(data, 4 * to, bytes, 4 * from, alpha / 255);
-      }
+  #stamp({ width, height, data }, pixels, [x, y], { bytes, words, spots, reach }) {
+    const isInside = x >= reach && y >= reach && x < width - reach && y < height - reach;
+    for (const { across, down, from, alpha } of spots) {
+      const [left, top] = [x + across, y + down];
+      if (!isInside && (left < 0 || top < 0 || left >= width || top >= height)) continue;
+      const to = top * width + left;
+      if (alpha === 255 || data[4 * to + 3] === 0) pixels[to] = words[from];
+      else blend(data, 4 * to, bytes, 4 * from, alpha / 255);
     }
   }
 
@@ -72,10 +71,27 @@ export class MapDots {
     context.strokeStyle = EDGE;
     context.stroke();
     const bytes = context.getImageData(0, 0, side, side).data;
-    const stamp = { side, bytes, words: new Uint32Array(bytes.buffer) };
+    const stamp = { bytes, words: new Uint32Array(bytes.buffer), spots: spotsOf(bytes, side, this.#radius < CRISP_PX), reach: side >> 1 };
     this.#stamps.set(colour, stamp);
     return stamp;
   }
+}
+
+/**
+ * The pixels of a stamp that are seen, from its middle. A crisp one has no half-seen pixels: of very small dots
+ * they cost most of the time and are not told apart.
+ * @param {Uint8ClampedArray} bytes @param {number} side @param {boolean} isCrisp @returns {Spot[]}
+ */
+function spotsOf(bytes, side, isCrisp) {
+  const half = side >> 1;
+  /** @type {Spot[]} */
+  const spots = [];
+  for (let from = 0; from < side * side; from += 1) {
+    const alpha = bytes[4 * from + 3];
+    if (alpha === 0 || (isCrisp && alpha < 128)) continue;
+    spots.push({ across: (from % side) - half, down: Math.floor(from / side) - half, from, alpha: isCrisp ? 255 : alpha });
+  }
+  return spots;
 }
 
 /**

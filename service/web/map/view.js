@@ -5,6 +5,7 @@ import { button, listenTo, make } from "../core/dom.js";
 import { patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { change, go, keep } from "../core/route.js";
 import { emptyState, errorState, loadingState } from "../core/states.js";
+import { chosenPanel } from "./chosen.js";
 import { MapCanvas } from "./canvas.js";
 import { COLOURINGS, coloursOf, legendOf } from "./colours.js";
 
@@ -25,6 +26,10 @@ export class MapView {
   #isLoaded = false;
   #method = "";
   #total = 0;
+  /** The places within the last lasso. @type {number[]} */
+  #chosen = [];
+  #isOnly = false;
+  #lassoButton = button("Lasso", { sign: "lasso", run: () => this.#lasso(), className: "plain small", title: "Drag around lesions (l)", "aria-pressed": "false" });
   #loading = false;
   #canvas = new MapCanvas();
   #tip = make("div", { className: "tip", hidden: true });
@@ -36,6 +41,7 @@ export class MapView {
     this.element = make("main", { className: "view map", tabIndex: -1, id: "map" }, this.#side, plot);
     listenTo(this.#canvas, "hover", (place) => this.#showTip(place));
     listenTo(this.#canvas, "pick", (place) => this.#search(place));
+    listenTo(this.#canvas, "lasso", (places) => this.#choose(places));
     this.#canvas.addEventListener("settled", () => this.#keepPlace());
   }
 
@@ -45,11 +51,12 @@ export class MapView {
     return [
       { keys: walks, shown: ["←", "→", "↑", "↓"], words: "Walk from lesion to lesion", run: ({ key }) => this.#walk(ARROWS[key]) },
       { keys: ["Enter"], words: "Search from this lesion", run: () => this.#search(this.#canvas.hovered) },
+      { keys: ["l"], words: "Lasso: drag around lesions", run: () => this.#lasso() },
       { keys: ["c"], words: "Next colouring", run: () => this.#nextColouring() },
       { keys: ["+", "="], shown: ["+"], words: "Larger (or wheel)", run: () => this.#canvas.zoom(1.4) },
       { keys: ["-"], words: "Smaller", run: () => this.#canvas.zoom(1 / 1.4) },
       { keys: ["f"], words: "Whole map", run: () => this.#fit() },
-      { keys: ["Escape"], shown: ["Esc"], words: "Let go of the lesion", run: () => this.#canvas.hover(null) },
+      { keys: ["Escape"], shown: ["Esc"], words: "Let go of the lesion, of the chosen ones", run: () => this.#letGo() },
     ];
   }
 
@@ -67,7 +74,7 @@ export class MapView {
     this.#loading = true;
     this.#setCover(loadingState("Drawing the map"));
     try {
-      const map = await getJson("v1/map");
+      const map = await getJson("v1/map?limit=50000");
       this.#points = map.points;
       this.#isLoaded = true;
       this.#method = map.method;
@@ -85,7 +92,8 @@ export class MapView {
   #draw() {
     const colouring = this.#params.colour in COLOURINGS ? this.#params.colour : "type";
     const hidden = new Set(colouring === "type" && this.#params.without ? this.#params.without.split(",") : []);
-    const shown = this.#points.map(({ lesion_type: type }) => !hidden.has(type));
+    const chosen = new Set(this.#chosen);
+    const shown = this.#points.map(({ lesion_type: type }, place) => !hidden.has(type) && (!this.#isOnly || chosen.has(place)));
     this.#canvas.setLook(coloursOf(this.#points, colouring), shown);
     const marked = this.#points.findIndex(({ lesion_id: id }) => id === this.#params.lesion);
     this.#canvas.mark(marked === -1 ? null : marked);
@@ -94,7 +102,8 @@ export class MapView {
 
   /** @param {string} colouring @param {Set<string>} hidden */
   #drawSide(colouring, hidden) {
-    const choices = Object.entries(COLOURINGS).map(([name, words]) => {
+    const hasCategories = this.#points.some(({ category }) => category !== null);
+    const choices = Object.entries(COLOURINGS).filter(([name]) => name !== "category" || hasCategories).map(([name, words]) => {
       const choice = button(words, { run: () => change({ colour: name }, { replace: true }), className: "preset" });
       choice.setAttribute("aria-pressed", String(name === colouring));
       return choice;
@@ -111,7 +120,13 @@ export class MapView {
       legendOf(this.#points, colouring, { hidden, onToggle }),
       make("p", { className: "faint", textContent: facts }),
       make("p", { className: "faint", textContent: "Hover for the lesion, click to search from it." }),
+      this.#lassoButton,
       button("Whole map", { sign: "fit", run: () => this.#fit(), className: "plain small", title: "Whole map (f)" }),
+      this.#chosen.length === 0 ? "" : chosenPanel(this.#chosen.map((place) => this.#points[place]), {
+        isOnly: this.#isOnly,
+        onOnly: () => { this.#isOnly = !this.#isOnly; this.#draw(); },
+        onClear: () => this.#letGo(),
+      }),
     );
   }
 
@@ -131,6 +146,24 @@ export class MapView {
     const x = left + 18 + TIP_WIDTH > clientWidth ? left - 18 - TIP_WIDTH : left + 18;
     const y = Math.min(Math.max(top - TIP_HEIGHT / 2, 8), clientHeight - TIP_HEIGHT - 8);
     this.#tip.style.setProperty("translate", `${Math.round(x)}px ${Math.round(y)}px`);
+  }
+
+  #lasso() {
+    this.#canvas.isLassoing = !this.#canvas.isLassoing;
+    this.#canvas.element.dataset.tool = this.#canvas.isLassoing ? "lasso" : "";
+    this.#lassoButton.setAttribute("aria-pressed", String(this.#canvas.isLassoing));
+  }
+
+  /** @param {number[]} places */
+  #choose(places) {
+    this.#chosen = places;
+    this.#isOnly = false;
+    this.#draw();
+  }
+
+  #letGo() {
+    this.#canvas.hover(null);
+    this.#choose([]);
   }
 
   /** @param {number | null} place */

@@ -90,3 +90,16 @@ def test_serve_takes_models_from_options_or_the_environment(run, monkeypatch, tm
     assert [one.approximate for one in started] == [True, True]
     assert [one.port for one in started] == [8123, 8124]
     assert str(started[1].encoder) == "e.safetensors"
+
+
+def test_a_map_is_made_and_kept_with_its_index(built_index, tmp_path, run):
+    import shutil
+
+    copied = tmp_path / "index"
+    shutil.copytree(built_index, copied)
+    status, out, _ = run("index", "map", "--index", str(copied), "--method", "pca", "--json")
+    assert status == 0
+    assert '"method": "pca"' in out
+    assert (copied / "map.npz").is_file()
+    status, out, _ = run("index", "verify", "--index", str(copied), "--json")
+    assert status == 0, out

@@ -1,11 +1,17 @@
-"""Map: a lesion found with the pointer, and searched from."""
+"""Map: a lesion found with the pointer, many by a lasso; thousands that move."""
 
 from __future__ import annotations
 
+import csv
+import json
+import os
+
+import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
 from tests.service.browser import Reader
 from tests.service.page.hand import hits
+from tests.service.page.test_output import saved
 
 
 def test_the_map_shows_a_lesion_and_searches_from_it(reader: Reader, phantoms):
@@ -42,3 +48,79 @@ def point_under_the_pointer(page: Page, canvas: Locator) -> tuple[float, float]:
             if canvas.get_attribute("data-over") == "point":
                 return at
     raise AssertionError("no point of the map can be found with the pointer")
+
+
+def test_lesions_within_a_lasso_are_listed_hidden_apart_and_exported(reader: Reader, phantoms):
+    page = reader.open("#/map")
+    expect(page.locator(".legend-row").first).to_be_visible()
+    page.keyboard.press("l")
+    expect(page.get_by_role("button", name="Lasso")).to_have_attribute("aria-pressed", "true")
+    area = page.locator(".plot canvas").bounding_box()
+    assert area is not None
+    corners = [(0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99)]
+    places = [(area["x"] + x * area["width"], area["y"] + y * area["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+    chosen = page.get_by_label("Chosen lesions")
+    expect(chosen.get_by_role("heading")).to_have_text(f"{len(phantoms.lesions)} lesions")
+    expect(chosen.locator("a.row")).to_have_count(len(phantoms.lesions))
+    rows = list(csv.DictReader(saved(page, "Table", ".map-chosen").decode().splitlines()))
+    assert {row["lesion_id"] for row in rows} == {one.lesion_id for one in phantoms.lesions}
+    chosen.get_by_role("button", name="Only these").click()
+    reader.shoot("map_lasso")
+    page.keyboard.press("Escape")
+    expect(chosen).to_have_count(0)
+
+
+def test_32_735_points_pan_at_30_frames_a_second(reader: Reader, screenshots):
+    """As many as DeepLesion has, in the places of a wide cloud; only the map is not the index's."""
+    rng = np.random.default_rng(0)
+    xy = np.clip(rng.normal(0.5, 0.16, (32_735, 2)), 0, 1).round(5).tolist()
+    types = ["liver", "lung", "bone", "abdomen", "kidney", "pelvis", "mediastinum", "soft tissue"]
+    points = [
+        {
+            "lesion_id": f"l{place}",
+            "x": x,
+            "y": y,
+            "lesion_type": types[place % 8],
+            "long_mm": 5.0 + place % 60,
+            "patient_id": f"p{place // 3}",
+            "category": None,
+        }
+        for place, (x, y) in enumerate(xy)
+    ]
+    document = {"method": "umap", "total": len(points), "points": points}
+    page = reader.page
+    reader.refusals = {404}
+    page.route("**/v1/map?*", lambda route: route.fulfill(json=document))
+    reader.open("#/map")
+    expect(page.locator(".map-side")).to_contain_text("32,735 lesions by UMAP")
+    page.locator(".plot canvas").hover()
+    page.keyboard.press("+")
+    frames = page.evaluate(
+        """async () => {
+          const canvas = document.querySelector(".plot canvas");
+          const send = (kind, x) => canvas.dispatchEvent(new PointerEvent(kind, {
+            pointerId: 1, clientX: 500 + x, clientY: 400, bubbles: true, buttons: 1}));
+          canvas.setPointerCapture = () => {};
+          send("pointerdown", 0);
+          const times = [];
+          for (let frame = 0; frame < 60; frame += 1) {
+            send("pointermove", 4 * frame);
+            times.push(await new Promise(requestAnimationFrame));
+          }
+          send("pointerup", 240);
+          const gaps = times.slice(1).map((time, place) => time - times[place]);
+          return gaps.sort((a, b) => a - b);
+        }"""
+    )
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    median = frames[len(frames) // 2]
+    told = {"points": len(points), "frames_per_second": round(1000 / median, 1), "busy": busy}
+    (screenshots / "map_frames.json").write_text(json.dumps(told))
+    reader.shoot("map_32735")
+    # The bound is for a machine that does nothing else; one that is busy takes its load more.
+    assert 1000 / median >= 30 / busy, told

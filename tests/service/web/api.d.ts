@@ -327,6 +327,7 @@ interface MapOut {
 }
 
 interface MapPoint {
+  category: string | null;
   lesion_id: string;
   lesion_type: LesionType;
   long_mm: number | null;
