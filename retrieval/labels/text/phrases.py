@@ -80,7 +80,7 @@ class PhraseMatcher:
         """Every term that the words say, in their order.
 
         A body part inside the phrase of another one counts only if the other implies it: the
-        femoral nodes are no femur.
+        femoral nodes are no femur. So does an attribute: what is part solid is not solid.
         """
         found = [one for start in range(len(tokens)) for one in self._from(tokens, start)]
         found = list(dict.fromkeys(found))
@@ -90,10 +90,9 @@ class PhraseMatcher:
         if not outer.holds(inner) or outer.term == inner.term:
             return False
         terms = self._vocabulary.terms
-        are_places = all(
-            terms[name].kind is TermKind.BODY_PART for name in (outer.term, inner.term)
-        )
-        return are_places and inner.term not in self._vocabulary.ancestors(outer.term)
+        kinds = {terms[name].kind for name in (outer.term, inner.term)}
+        are_alike = len(kinds) == 1 and TermKind.TYPE not in kinds
+        return are_alike and inner.term not in self._vocabulary.ancestors(outer.term)
 
     def _from(self, tokens: Sequence[Token], start: int) -> Iterator[Mention]:
         node: _Node | None = self._root

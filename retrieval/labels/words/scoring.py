@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from retrieval.labels.vocabulary.terms import Vocabulary
@@ -146,6 +147,11 @@ def belief(
     return UNKNOWN, Known.NOTHING
 
 
+def is_known(lesion: Lesion, term: str, vocabulary: Vocabulary) -> bool:
+    """Whether the lesion's own tags or its type tell of a term."""
+    return _direct(lesion, term, vocabulary, ()) is not None
+
+
 def score(found: Iterable[WordReason]) -> float:
     """The sum of the log-odds: of a term that must hold whole, of one that should by half."""
     total = 0.0
@@ -189,6 +195,8 @@ def _direct(
 
 
 def _of_tags(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief | None:
+    if not tags:
+        return None
     below = vocabulary.descendants(term) if term in vocabulary else frozenset()
     holding = [tag for tag in tags if tag.holds and (tag.term == term or tag.term in below)]
     own = [tag for tag in tags if tag.term == term and not tag.holds]
@@ -200,6 +208,7 @@ def _of_tags(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief |
     return None
 
 
+@lru_cache(maxsize=65_536)
 def _of_type(kind: LesionType, term: str, vocabulary: Vocabulary) -> Belief | None:
     own = TYPE_TERMS.get(kind)
     if own is None or own not in vocabulary or term not in vocabulary:

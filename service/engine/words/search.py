@@ -27,6 +27,7 @@ from retrieval.labels.words.scoring import (
     Known,
     WordReason,
     is_denied,
+    is_known,
     match,
     reasons,
     score,
@@ -38,10 +39,10 @@ from service.engine.results import Hit
 
 Vector = NDArray[np.float32]
 
-CANDIDATES = 5
+CANDIDATES = 3
 """So many times the wanted hits are put in order by what is known of the terms ..."""
 
-LEAST_CANDIDATES = 100
+LEAST_CANDIDATES = 30
 """... and at least this many."""
 
 PROTOTYPE_LESIONS = 200
@@ -63,6 +64,8 @@ _MIDDLE_X = 0.5
 @dataclass(frozen=True)
 class Prototype:
     """What lesions of a term look like: a direction, and cosines of lesions with it and without.
+
+    Lesions that somebody tagged make it; those that a model did where nobody has.
 
     ``of`` is the term whose lesions these are: the one asked, or the nearest that it implies.
     """
@@ -127,7 +130,7 @@ class WordSearch:
         *,
         scale: float | None = None,
     ) -> tuple[Hit, ...]:
-        vectors = self._vectors(found) if prototypes else {}
+        vectors = self._vectors(self._in_doubt(found, words)) if prototypes else {}
         judged: list[tuple[float, Neighbour, tuple[WordReason, ...]]] = []
         for one in found:
             estimates = self._estimates(vectors.get(one.lesion.lesion_id), prototypes)
@@ -141,6 +144,16 @@ class WordSearch:
             Hit(rank, one.similarity, one.lesion, match=match(told), words=told)
             for rank, (_, one, told) in enumerate(judged[:k], start=1)
         )
+
+    def _in_doubt(self, found: Sequence[Neighbour], words: WordQuery) -> list[Neighbour]:
+        """The lesions of which their tags and their type do not tell every term."""
+        terms = (*words.must, *words.should, *words.excluded)
+        vocabulary = self.reader.vocabulary
+        return [
+            one
+            for one in found
+            if not all(is_known(one.lesion, term, vocabulary) for term in terms)
+        ]
 
     def _estimates(
         self, vector: Vector | None, prototypes: Mapping[str, Prototype]
@@ -156,6 +169,8 @@ class WordSearch:
         return self._index.search(direction, k=wanted, where=where)
 
     def _vectors(self, found: Sequence[Neighbour]) -> dict[str, Vector]:
+        if not found:
+            return {}
         records = self._index.records([one.lesion.lesion_id for one in found])
         return {one.lesion.lesion_id: one.vector for one in records}
 
@@ -201,6 +216,8 @@ class WordSearch:
             if self._count(name, generation) < LEAST_LABELLED:
                 continue
             inside = self._some(LesionFilter(tags=frozenset({name}), tag_sources=STATED))
+            if len(inside) < LEAST_LABELLED:
+                inside = self._some(LesionFilter(tags=frozenset({name})))
             outside = self._some(LesionFilter(excluded_tags=frozenset({name})))
             if len(inside) < LEAST_LABELLED:
                 continue
