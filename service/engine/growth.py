@@ -210,13 +210,10 @@ class GrowthLibrary:
         before = self._forecaster
         if before is not None and _is_near(before.model.steps, len(steps)):
             return before.over(steps)
-        return GrowthForecaster.of(
-            steps,
-            np.random.default_rng(SEED),
-            base=bundled_growth(),
-            name=f"{len(steps)} steps of {steps.patients} patients of this index, with the "
-            "bundled model as the prior",
-        )
+        base = bundled_growth()
+        own = f"{len(steps)} steps of {steps.patients} patients of this index"
+        name = f"{own}, starting from {base.fitted_on}"
+        return GrowthForecaster.of(steps, np.random.default_rng(SEED), base=base, name=name)
 
     def _warnings(self) -> tuple[str, ...]:
         told = self._matcher.warning_for(self._index.binding.fingerprint)
