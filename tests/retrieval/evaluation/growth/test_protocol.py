@@ -46,8 +46,11 @@ def few_groups(monkeypatch):
 
 
 def population(law, patients=30, *, seed=0, **changes):
+    """Courses of a law; only those of a lasting rate are dated, since only they need it."""
     known = SimulatedGrowth(law, studies=(3, 4), **changes)
-    return [one.course for one in simulate_courses(known, patients, np.random.default_rng(seed))]
+    dated = law is not GrowthLaw.WALK
+    made = simulate_courses(known, patients, np.random.default_rng(seed), dated=dated)
+    return [one.course for one in made]
 
 
 def test_a_lasting_rate_is_forecast_better_than_by_climatology():
