@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -30,17 +31,17 @@ class ContentItem:
     dataset: Dataset
     place: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def name(self) -> Concept:
         """What the item is, as a concept."""
         return concept_of(self.dataset.get("ConceptNameCodeSequence"))
 
-    @property
+    @cached_property
     def value_type(self) -> str:
         """``NUM``, ``SCOORD``, ``IMAGE``, ``CONTAINER``, ..."""
         return str(self.dataset.get("ValueType", "") or "")
 
-    @property
+    @cached_property
     def code(self) -> Concept:
         """The value of a CODE item."""
         return concept_of(self.dataset.get("ConceptCodeSequence"))
@@ -65,6 +66,10 @@ class ContentItem:
 
     def children(self) -> list[ContentItem]:
         """The items below it, in order."""
+        return self._children
+
+    @cached_property
+    def _children(self) -> list[ContentItem]:
         held = self.dataset.get("ContentSequence") or ()
         return [ContentItem(child, (*self.place, n)) for n, child in enumerate(held)]
 
