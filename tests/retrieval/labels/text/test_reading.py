@@ -65,6 +65,7 @@ def test_what_is_denied_doubted_or_past(sentence, wanted):
         ("Mass displacing the bladder", {"mass"}, {"urinary bladder"}),
         ("heterogeneously enhancing mass", {"heterogeneous", "enhancing"}, set()),
         ("cervical lymph node", {"neck", "lymph node"}, {"cervix"}),
+        ("part-solid nodule", {"part-solid", "nodule"}, {"solid"}),
         ("hemidiaphragm nodule", {"diaphragm"}, set()),
     ],
 )

@@ -69,6 +69,7 @@ def test_every_route_of_the_service_asks_for_the_role_that_it_should():
     assert {route for route, role in roles.items() if role is Role.WRITE} == {
         ("POST", "/v1/lesions"),
         ("DELETE", "/v1/lesions/{lesion_id}"),
+        ("PUT", "/v1/lesions/{lesion_id}/tags"),
         ("POST", "/v1/follow"),
         ("POST", "/v1/marks"),
         ("POST", "/v1/matches"),
