@@ -35,6 +35,11 @@ RECIST_VOLUME_FACTOR = 1.78
 RECIST_VOLUME_LOG_SD = 0.61
 """Standard deviation of the logarithm of that ratio."""
 
+LONG_SHARE = 0.3
+"""In the lungs the long diameter ends where the probability falls to this share of the outline's:
+readers follow spurs that a mean outline cuts off. Chosen on the validation split of the nodules; on
+DeepLesion's lesions in soft tissue it only made lines too long."""
+
 NORMAL_50, NORMAL_90 = 0.6745, 1.6449
 LUNG_AROUND_HU = -500.0
 AROUND_MM = 4.0
@@ -159,8 +164,8 @@ def measure(
     else:
         method, lesion = Method.NETWORK, _followed(segmenter, slab, key, in_3d=in_3d)
         flags += volume_flags(lesion, slab.key_slice, slab)
-    diameters = diameters_of(lesion.values[slab.key_slice - lesion.first], spacing)
     taken = _Taken(slab, lesion, method, in_3d)
+    diameters = taken.lines(0.5)
     least = Least(max(spacing) / diameters.long_mm, taken.is_outside_lung)
     kind = asked.kind.value
     values = {
@@ -213,6 +218,16 @@ class _Taken:
         self._levels = LEVELS if method is Method.NETWORK else (0.5, 0.5, 0.5)
         self._key = lesion.values[slab.key_slice - lesion.first]
         self._hu = slab.hu[lesion.first : lesion.first + len(lesion.values)]
+        in_lung = method is Method.NETWORK and not self.is_outside_lung
+        self._long_share = LONG_SHARE if in_lung else 1.0
+
+    def lines(self, level: float) -> Diameters:
+        """The diameters of the key slice at a level; raises EmptyMaskError."""
+        return self._lines(self._key, level)
+
+    def _lines(self, values: NDArray[np.float32], level: float) -> Diameters:
+        outer = level * self._long_share
+        return diameters_of(values, self._slab.spacing_mm_px, level=level, long_level=outer)
 
     def all(self) -> dict[str, tuple[float, float, float]]:
         """Measure -> its value at each level."""
@@ -222,7 +237,7 @@ class _Taken:
     def longest(self) -> tuple[int, float]:
         """The slice with the longest diameter, and that diameter."""
         found = [
-            (diameters_of(values, self._slab.spacing_mm_px).long_mm, -k)
+            (self._lines(values, 0.5).long_mm, -k)
             for k, values in enumerate(self._lesion.values)
             if (values > 0.5).any()
         ]
@@ -242,7 +257,7 @@ class _Taken:
         spacing = self._slab.spacing_mm_px
         pixel = spacing[0] * spacing[1]
         try:
-            lines = diameters_of(self._key, spacing, level=level)
+            lines = self.lines(level)
             sizes = (lines.long_mm, lines.short_mm, lines.who_mm2)
         except EmptyMaskError:
             sizes = (0.0, 0.0, 0.0)

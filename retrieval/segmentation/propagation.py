@@ -26,7 +26,7 @@ LARGEST_AREA_SHARE = 2.5
 
 HU_SIGMAS = 4.0
 LEAST_SIGMA_HU = 60.0
-FURTHEST_SHARE = 1.6
+FURTHEST_SHARE = 0.8
 """No lesion is followed further from its key slice than this share of its long diameter."""
 
 LEAST_REACH_MM = 12.0

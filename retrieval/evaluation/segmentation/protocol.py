@@ -176,13 +176,13 @@ class _Scorer:
                 yield self._row(prompt, name, self._volume_scores(whole))
 
     def uls23(self, rows: Sequence[LesionScore], masks: Sequence[NDArray[np.bool_]]) -> LesionScore:
-        """The challenge's score, from boxes without jitter; consistency over all boxes."""
+        """The challenge's score, from the box of least jitter; consistency over all boxes."""
         own = next(
             row
-            for row in reversed(rows)
+            for row in rows
             if row.lesion == self._lesion.name
             and row.method == NETWORK
-            and row.prompt.startswith("box, 0 mm")
+            and row.prompt.startswith("box")
         )
         pairs = [dice(a, b) for k, a in enumerate(masks) for b in masks[k + 1 :]]
         consistency = float(np.mean(pairs)) if pairs else 0.0

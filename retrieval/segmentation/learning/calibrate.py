@@ -58,22 +58,20 @@ def calibrate(
 ) -> dict[str, Any]:
     """The document of ``segmentation.json``.
 
-    Each lesion is marked three times a kind of prompt, with end points jittered by 0, 0.6 and
-    1.2 mm.
+    Each lesion is marked once a kind of prompt; by how much its end points are jittered is drawn.
     """
     errors: dict[str, dict[str, list[float]]] = {}
     raw = _Raw({}, (0.0, 0.0), {})
     for done, lesion in enumerate(lesions, start=1):
         truth = true_measures(lesion)
-        for number, jitter in enumerate(JITTERS_MM):
-            rng = np.random.default_rng([seed, done, number])
-            for kind, mark in marks_of(lesion, jitter, rng):
-                try:
-                    found = measure(segmenter, raw, lesion.slab, mark)
-                except MeasureError:
-                    continue
-                if found.method is Method.NETWORK:
-                    _add(errors.setdefault(kind.value, {}), found, truth)
+        rng = np.random.default_rng([seed, done])
+        for kind, mark in marks_of(lesion, float(rng.choice(JITTERS_MM)), rng):
+            try:
+                found = measure(segmenter, raw, lesion.slab, mark)
+            except MeasureError:
+                continue
+            if found.method is Method.NETWORK:
+                _add(errors.setdefault(kind.value, {}), found, truth)
         if report:
             report(done, len(lesions))
     return {

@@ -29,6 +29,9 @@ def segmentation(
         Path | None, typer.Option(help="A mask network (.safetensors). Default: the bundled one.")
     ] = None,
     in_3d: Annotated[bool, typer.Option("--3d/--2d", help="Score volumes too.")] = True,
+    jitters: Annotated[
+        str, typer.Option(help="Jitters of the marks' end points, mm, comma-separated.")
+    ] = "0,0.6,1.2",
     seed: SeedOption = 0,
     resamples: ResamplesOption = 1000,
     out: Annotated[
@@ -41,6 +44,7 @@ def segmentation(
     from retrieval.evaluation.segmentation.cohort import CohortError, CohortFolders, read_cohort
     from retrieval.evaluation.segmentation.protocol import ProtocolOptions, score_cohort
     from retrieval.evaluation.segmentation.report import SegmentationReport
+    from retrieval.lesion import parse_numbers
     from retrieval.segmentation.intervals import bundled_calibration
     from retrieval.segmentation.segmenter import LesionSegmenter
     from service.figures.tables.report import report_tables
@@ -49,11 +53,13 @@ def segmentation(
     if len(splits) != 1:
         raise CohortError(f"--split {split!r}: one of train, val and test is scored at a time")
     cases = read_cohort(CohortFolders(nodules, sarcomas, marked, splits[0]))
+    count = jitters.count(",") + 1
+    amounts = parse_numbers(jitters, count=count, name="jitters", form="numbers in mm")
     segmenter = LesionSegmenter.load(model)
     with progress_bar("lesions") as progress:
-        options = ProtocolOptions(seed, in_3d, progress)
+        options = ProtocolOptions(seed, in_3d, progress, amounts)
         rows = score_cohort(cases, segmenter, bundled_calibration(), options)
-    settings = {"split": splits[0].value, "seed": seed, "in_3d": in_3d}
+    settings = {"split": splits[0].value, "seed": seed, "in_3d": in_3d, "jitters_mm": amounts}
     report = SegmentationReport(segmenter.fingerprint, rows, resamples, settings)
     if out is not None:
         out.write_text(markdown(report.text()), encoding="utf-8")

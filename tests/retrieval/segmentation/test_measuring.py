@@ -45,7 +45,7 @@ def test_a_ball_has_its_diameters_and_its_volume(given):
     found = measure(segmenter(), CALIBRATION, ball(), given)
     assert found.method is Method.NETWORK
     assert dice(found.whole_mask, truth()) > 0.93
-    assert found.values["long_mm"].value == pytest.approx(2 * RADIUS_MM, abs=1.0)
+    assert found.values["long_mm"].value == pytest.approx(2 * RADIUS_MM, abs=1.6)
     assert found.values["volume_mm3"].value == pytest.approx(4 / 3 * np.pi * RADIUS_MM**3, rel=0.12)
     assert found.values["mean_hu"].value == pytest.approx(40, abs=25)
     assert found.lesion.stops == (Stop.ENDED, Stop.ENDED)
