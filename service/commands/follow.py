@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrieval.lesion import LesionSearchError
 from service.commands.option_groups import with_groups
 from service.commands.options import (
     ImageOptions,
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
 
 WHOLE_SERIES_MM = 1e6
 """A depth that no series reaches."""
-
-
-class FollowCommandError(LesionSearchError):
-    """Options of ``follow`` that cannot be followed."""
 
 
 def register(app: typer.Typer) -> None:
