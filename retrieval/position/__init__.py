@@ -2,7 +2,7 @@
 
 locator.py       BodyLocator: slabs and boxes in, locations with their errors out
 frame.py         DeepLesion's own frame of x and y (the body on a slice: retrieval/body.py)
-picture.py       what the network sees; grey_picture.py 8-bit pictures taken for HU
+picture.py       what the network sees
 network.py       HeightNetwork; network_file.py its file
 order.py         order, breaks and slice interval of a series
 calibration.py   score to z, and the errors

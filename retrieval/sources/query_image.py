@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,11 @@ from retrieval.sources.deeplesion.layout import table_of_series
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.table import read_lesion_table
 from retrieval.sources.dicom.sniffing import is_dicom, is_dicom_head
+from retrieval.sources.grey_picture import (
+    ASSUMED_WINDOW,
+    is_grey_picture,
+    read_grey_picture,
+)
 from retrieval.sources.intensity.judgement import require_hu
 from retrieval.sources.volumes.reading import (
     VolumeKind,
@@ -83,7 +88,8 @@ def open_query_image(
         half_depth_mm: how far from the key slice PNG neighbours are read.
         series: which one of several DICOM series: its number in the list that the error shows, or
             its UID.
-        assume_hu: the values are HU, whatever header and histogram say: noted, not refused.
+        assume_hu: the values are HU, whatever header and histogram say: noted, not refused; an
+            8-bit grey PNG is taken for a picture under the soft-tissue window.
 
     Raises:
         QueryImageError: nothing there, no known kind, or no spacing.
@@ -173,6 +179,8 @@ def _open_volume(kind: ImageKind, path: Path, asked: _Asked) -> Slab:
 
 def _open_png(path: Path, asked: _Asked) -> Slab:
     """One PNG: with its neighbours if it lies in an archive, alone otherwise."""
+    if is_grey_picture(path):
+        return _open_grey_picture(path, asked)
     archived = _archive_spacing(path.parent)
     if archived is None:
         number = _number(path) if asked.key_slice_index is None else asked.key_slice_index
@@ -185,6 +193,22 @@ def _open_png(path: Path, asked: _Asked) -> Slab:
             f"{path} is slice {key}, not {asked.key_slice_index}: give one of the two"
         )
     return _slab_of_pngs(numbered, key, asked, archived)
+
+
+def _open_grey_picture(path: Path, asked: _Asked) -> Slab:
+    """An 8-bit picture, taken for HU under the soft-tissue window on the user's word alone."""
+    if not asked.assume_hu or asked.spacing_mm is None:
+        raise QueryImageError(
+            f"{path.name} is an 8-bit picture without Hounsfield units or size: give --assume-hu "
+            "(over HTTP: assume_hu) and the spacing as x,y,interval in mm if it shows a "
+            "soft-tissue window; a 16-bit PNG holding HU + 32768 needs no such word"
+        )
+    slab = read_grey_picture(path, asked.spacing_mm[:2])
+    low, high = ASSUMED_WINDOW
+    note = (
+        f"{path.name} has no Hounsfield units: its window is assumed to be {low:g} to {high:g} HU"
+    )
+    return require_hu(replace(slab, notes=(note,)), path.name, assume_hu=True)
 
 
 def _slab_of_pngs(

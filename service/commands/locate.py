@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrieval.lesion import LesionSearchError
 from service.commands.option_groups import with_groups
 from service.commands.options import ImageOptions, JsonFlag
 from service.console import answer, answer_json, progress_bar, warn
@@ -15,18 +14,12 @@ from service.console import answer, answer_json, progress_bar, warn
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from retrieval.image import Slab
     from retrieval.position.locator import SeriesPosition, SlicePosition
-    from retrieval.sources.query_image import SpacingMm
 
 WHOLE_SERIES_MM = 1e6
 """A depth that no series reaches."""
 
 DIGITS = 4
-
-
-class LocateCommandError(LesionSearchError):
-    """Options of ``locate`` that cannot be followed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -53,26 +46,22 @@ def locate(
     order that the image states are reported as reversed. With --assume-hu an 8-bit picture's black
     is taken for -175 HU and its white for 275 HU.
     """
-    from retrieval.position.grey_picture import is_grey_picture
     from retrieval.position.locator import BodyLocator
     from retrieval.sources.query_image import open_query_image
 
-    choice, warnings = reading.choice(), list[str]()
-    if is_grey_picture(image):
-        slab = _assumed(image, choice.spacing_mm, warnings, assume_hu=choice.assume_hu)
-    else:
-        slab = open_query_image(
-            image,
-            key_slice_index=choice.key_slice_index,
-            spacing_mm=choice.spacing_mm,
-            half_depth_mm=WHOLE_SERIES_MM,
-            series=choice.series,
-            assume_hu=choice.assume_hu,
-        )
+    choice = reading.choice()
+    slab = open_query_image(
+        image,
+        key_slice_index=choice.key_slice_index,
+        spacing_mm=choice.spacing_mm,
+        half_depth_mm=WHOLE_SERIES_MM,
+        series=choice.series,
+        assume_hu=choice.assume_hu,
+    )
     locator = BodyLocator.load()
     with progress_bar("slices") as progress:
         found = locator.locate(slab, progress=progress)
-    warnings += [*slab.notes, *_faults(found)]
+    warnings = [*slab.notes, *_faults(found)]
     document = {
         "slices": [_slice_json(one, found) for one in _in_file_order(found)],
         "order_by_anatomy": found.check.order.value,
@@ -86,23 +75,6 @@ def locate(
     else:
         answer(_table(found))
     warn(warnings)
-
-
-def _assumed(
-    image: Path, spacing_mm: SpacingMm | None, warnings: list[str], *, assume_hu: bool
-) -> Slab:
-    from retrieval.position.grey_picture import ASSUMED_WINDOW, read_grey_picture
-
-    if not assume_hu or spacing_mm is None:
-        raise LocateCommandError(
-            f"{image.name} is an 8-bit picture without Hounsfield units or size: give "
-            "--assume-hu and --spacing x,y,interval in mm if it shows a soft-tissue window"
-        )
-    low, high = ASSUMED_WINDOW
-    warnings.append(
-        f"{image.name} has no Hounsfield units: its window is assumed to be {low:g} to {high:g} HU"
-    )
-    return read_grey_picture(image, spacing_mm[:2])
 
 
 def _in_file_order(found: SeriesPosition) -> list[SlicePosition]:
