@@ -205,9 +205,8 @@ def _open_grey_picture(path: Path, asked: _Asked) -> Slab:
         )
     slab = read_grey_picture(path, asked.spacing_mm[:2])
     low, high = ASSUMED_WINDOW
-    note = (
-        f"{path.name} has no Hounsfield units: its window is assumed to be {low:g} to {high:g} HU"
-    )
+    window = f"its window is assumed to be {low:g} to {high:g} HU"
+    note = f"{path.name} has no Hounsfield units: {window}"
     return require_hu(replace(slab, notes=(note,)), path.name, assume_hu=True)
 
 

@@ -137,6 +137,18 @@ def test_pngs_without_hu_are_refused_in_one_line(tmp_path, pixels):
     assert "\n" not in str(refused.value)
 
 
+def test_an_8_bit_picture_is_taken_for_hu_on_the_users_word_alone(tmp_path):
+    path = tmp_path / "1.png"
+    cv2.imwrite(str(path), np.tile(np.arange(256, dtype=np.uint8), (64, 1)))
+    with pytest.raises(QueryImageError, match="8-bit picture without Hounsfield units"):
+        open_query_image(path, spacing_mm=SPACING)
+    with pytest.raises(QueryImageError, match="spacing"):
+        open_query_image(path, assume_hu=True)
+    slab = open_query_image(path, spacing_mm=SPACING, assume_hu=True)
+    assert (slab.hu.min(), slab.hu.max()) == (-175, 275)
+    assert "its window is assumed to be -175 to 275 HU" in slab.notes[0]
+
+
 def test_real_kinds(real_data):
     sample = real_data / "deeplesion_sample" / "Images_png"
     key = next(iter(sorted(next(iter(sorted(sample.iterdir()))).glob("*.png"))))
