@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from retrieval.image import Slab
-from retrieval.position.grey_picture import read_grey_picture
 from retrieval.position.learning.recipe import load_height_recipe
 from retrieval.position.locator import BodyLocator
 from retrieval.position.order import SliceOrder, check_series
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.png import read_deeplesion_png
+from retrieval.sources.grey_picture import read_grey_picture
 
 RESULT = Path(__file__).parent / "results" / "position.json"
 FOLDERS = ("real_ct_1mm", "real_ct_extra")

@@ -179,7 +179,7 @@ def _open_volume(kind: ImageKind, path: Path, asked: _Asked) -> Slab:
 
 def _open_png(path: Path, asked: _Asked) -> Slab:
     """One PNG: with its neighbours if it lies in an archive, alone otherwise."""
-    if is_grey_picture(path):
+    if asked.assume_hu and is_grey_picture(path):
         return _open_grey_picture(path, asked)
     archived = _archive_spacing(path.parent)
     if archived is None:
@@ -197,11 +197,10 @@ def _open_png(path: Path, asked: _Asked) -> Slab:
 
 def _open_grey_picture(path: Path, asked: _Asked) -> Slab:
     """An 8-bit picture, taken for HU under the soft-tissue window on the user's word alone."""
-    if not asked.assume_hu or asked.spacing_mm is None:
+    if asked.spacing_mm is None:
         raise QueryImageError(
-            f"{path.name} is an 8-bit picture without Hounsfield units or size: give --assume-hu "
-            "(over HTTP: assume_hu) and the spacing as x,y,interval in mm if it shows a "
-            "soft-tissue window; a 16-bit PNG holding HU + 32768 needs no such word"
+            f"{path.name} is an 8-bit picture and says nothing of its size in mm: give the spacing "
+            "as x,y,interval in mm"
         )
     slab = read_grey_picture(path, asked.spacing_mm[:2])
     low, high = ASSUMED_WINDOW

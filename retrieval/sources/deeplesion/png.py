@@ -102,7 +102,8 @@ class _Header:
             raise RowError(
                 ProblemReason.EIGHT_BIT_IMAGE,
                 f"{name} is a {self.bits}-bit PNG: 16-bit grey, HU + 32768 is needed; an 8-bit "
-                "picture has lost its Hounsfield units",
+                "picture has lost its Hounsfield units (--assume-hu and the spacing take one "
+                "under the soft-tissue window for HU)",
             )
         size = (self.rows, self.columns)
         if image_size is not None and size != image_size:

@@ -140,7 +140,7 @@ def test_pngs_without_hu_are_refused_in_one_line(tmp_path, pixels):
 def test_an_8_bit_picture_is_taken_for_hu_on_the_users_word_alone(tmp_path):
     path = tmp_path / "1.png"
     cv2.imwrite(str(path), np.tile(np.arange(256, dtype=np.uint8), (64, 1)))
-    with pytest.raises(QueryImageError, match="8-bit picture without Hounsfield units"):
+    with pytest.raises(LesionSearchError, match="8-bit picture has lost its Hounsfield units"):
         open_query_image(path, spacing_mm=SPACING)
     with pytest.raises(QueryImageError, match="spacing"):
         open_query_image(path, assume_hu=True)
