@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from retrieval.labels.place import MODEL as PLACE_MODEL
 from retrieval.labels.vocabulary.terms import Vocabulary
 from retrieval.labels.words.parsing import WordQuery, WordRole
 from retrieval.lesion import Lesion, LesionType
@@ -204,7 +205,7 @@ def _of_tags(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief |
         holding = []
     for tag in [*sorted(holding, key=lambda one: one.source is TagSource.PREDICTED), *own]:
         probability = min(max(tag.probability, 1.0 - STATED), STATED)
-        return probability, Known(tag.source.value)
+        return probability, Known.POSITION if tag.model == PLACE_MODEL else Known(tag.source.value)
     return None
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.labels.place import MODEL as PLACE_MODEL
 from retrieval.labels.text.reading import text_reader
 from retrieval.labels.vocabulary.bundled import vocabulary
 from retrieval.labels.vocabulary.terms import VocabularyError
@@ -130,6 +131,12 @@ def test_any_text_is_a_search_or_a_vocabulary_error(text):
             "calcified",
             Known.READER,
             False,
+        ),
+        (
+            lesion(LesionType.UNKNOWN, Tag("liver", 0.95, TagSource.PREDICTED, PLACE_MODEL)),
+            "liver",
+            Known.POSITION,
+            True,
         ),
         (lesion(LesionType.LUNG), "calcified", Known.NOTHING, False),
         (lesion(LesionType.LUNG), "lung", Known.TYPE, True),
