@@ -15,6 +15,9 @@ from retrieval.sources.mining.header import ImageHeader
 REACH_MM = 30.0
 """A sub-volume reaches at least so far from its key slice, as DeepLesion's do, or to the end."""
 
+MOST_GAP_MM = 30.0
+"""Slices farther apart than this are no neighbours; no CT is read with such an interval."""
+
 MOST_SLICES = 256
 """Sub-volumes that overlap are one, up to so many slices: what is held in memory at once."""
 
@@ -43,8 +46,9 @@ class SliceStack:
     def interval_mm(self) -> float:
         """The median distance of neighbouring slices; the thickness of a single one, or 5."""
         gaps = np.diff(self.depths_mm)
-        if len(gaps):
-            return float(np.median(gaps))
+        near = gaps[gaps <= MOST_GAP_MM]
+        if len(near):
+            return float(np.median(near))
         return self.headers[0].thickness_mm or 5.0
 
     @cached_property
@@ -59,12 +63,12 @@ class SliceStack:
     def sub_volumes(self, keys: Iterable[int]) -> list[tuple[range, list[int]]]:
         """Runs of positions that reach 30 mm beyond their key slices, with their key slices.
 
-        Runs that overlap or touch are one as long as it has at most ``MOST_SLICES`` slices.
+        Runs that overlap are one as long as it has at most ``MOST_SLICES`` slices.
         """
         runs: list[tuple[range, list[int]]] = []
         for key in sorted(set(keys)):
             near = self._about(key)
-            if runs and near.start <= runs[-1][0].stop:
+            if runs and near.start < runs[-1][0].stop:
                 run, members = runs[-1]
                 joined = range(run.start, max(run.stop, near.stop))
                 if len(joined) <= MOST_SLICES:
@@ -76,9 +80,15 @@ class SliceStack:
     def _about(self, key: int) -> range:
         depths = self.depths_mm
         reach = REACH_MM - _ROUNDING_MM
-        first = int(np.searchsorted(depths, depths[key] - reach, side="right")) - 1
+        first = max(int(np.searchsorted(depths, depths[key] - reach, side="right")) - 1, 0)
         last = int(np.searchsorted(depths, depths[key] + reach, side="left"))
-        return range(max(first, 0), min(last, len(depths) - 1) + 1)
+        last = min(last, len(depths) - 1)
+        # Beyond a gap lies another piece of the body.
+        wide = np.diff(depths) > MOST_GAP_MM
+        below, above = np.flatnonzero(wide[first:key]), np.flatnonzero(wide[key:last])
+        first = first + int(below[-1]) + 1 if len(below) else first
+        last = key + int(above[0]) if len(above) else last
+        return range(first, last + 1)
 
 
 def stacks_of(headers: Sequence[ImageHeader]) -> list[SliceStack]:
