@@ -43,7 +43,7 @@ Series = tuple[list[Dataset], list[Drawn]]
 
 
 def mined(sources: Sequence[Path], out: Path, *more: str) -> dict[str, Any]:
-    """``mine`` in a process of its own: its answer, seconds and peak memory in MB."""
+    """``mine`` in a process of its own: its answer, seconds of wall and CPU, peak memory in MB."""
     words = [sys.executable, "-m", "service.cli", "mine", *map(str, sources), "--out", str(out)]
     start = time.monotonic()
     with tempfile.TemporaryFile() as answer:
@@ -54,7 +54,12 @@ def mined(sources: Sequence[Path], out: Path, *more: str) -> dict[str, Any]:
         text = answer.read()
     if status:
         raise RuntimeError(f"mine ended with {status}")
-    return {**json.loads(text), "seconds": round(seconds, 1), "peak_mb": used.ru_maxrss >> 10}
+    return {
+        **json.loads(text),
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_mb": used.ru_maxrss >> 10,
+    }
 
 
 def compared(out: Path, drawn: Sequence[Drawn]) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def round_trip(
             told = mined([folder / "ct", folder / carrier], out, *more)
             results[carrier] = {
                 **compared(out, drawn),
-                **{key: told[key] for key in ("verdicts", "seconds", "peak_mb")},
+                **{key: told[key] for key in ("verdicts", "seconds", "cpu_seconds", "peak_mb")},
             }
             print(carrier, json.dumps(results[carrier]), flush=True)
             shutil.rmtree(out)
@@ -165,6 +170,7 @@ def speed(table: Path) -> list[dict[str, Any]]:
                     "marks": marks,
                     "lesions": told["lesions"],
                     "seconds": told["seconds"],
+                    "cpu_seconds": told["cpu_seconds"],
                     "peak_mb": told["peak_mb"],
                     "second_run_seconds": again["seconds"],
                     "second_run_patients_mined": again["patients_mined_now"],

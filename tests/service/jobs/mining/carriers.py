@@ -79,7 +79,21 @@ def sr_of(drawn: Sequence[Drawn]) -> list[Dataset]:
 
 
 def gsps_of(drawn: Sequence[Drawn]) -> list[Dataset]:
-    """One presentation state: two lines a mark, in pixels."""
+    """One presentation state: two lines a mark, in pixels, a graphic group each."""
+    return _presentation(drawn, [pr.GraphicGroup(n, one.name[:16]) for n, one in numbered(drawn)])
+
+
+def lines_of(drawn: Sequence[Drawn]) -> list[Dataset]:
+    """The same as lines of no group: which of them belong together the miner must tell."""
+    return _presentation(drawn, [])
+
+
+def numbered(drawn: Sequence[Drawn]) -> list[tuple[int, Drawn]]:
+    """The marks from 1."""
+    return list(enumerate(drawn, start=1))
+
+
+def _presentation(drawn: Sequence[Drawn], groups: Sequence[Any]) -> list[Dataset]:
     layer = pr.GraphicLayer("MEASUREMENTS", order=1)
     annotations = [
         pr.GraphicAnnotation(
@@ -90,6 +104,7 @@ def gsps_of(drawn: Sequence[Drawn]) -> list[Dataset]:
                     "POLYLINE",
                     np.clip(line + CORNER, 0, (one.header.Columns, one.header.Rows)),
                     "PIXEL",
+                    graphic_group=groups[n - 1] if groups else None,
                     tracking_id=one.name,
                     tracking_uid=one.tracking_uid
                     or uid_of("gsps", one.header.SOPInstanceUID, *one.recist.points),
@@ -97,18 +112,19 @@ def gsps_of(drawn: Sequence[Drawn]) -> list[Dataset]:
                 for line in one.lines
             ],
         )
-        for one in drawn
+        for n, one in numbered(drawn)
     ]
     images = {str(one.header.SOPInstanceUID): one.header for one in drawn}
     state = pr.GrayscaleSoftcopyPresentationState(
         list(images.values()),
-        series_instance_uid=uid_of("gsps series", *sorted(images)),
+        series_instance_uid=uid_of("gsps series", len(groups), *sorted(images)),
         series_number=50,
-        sop_instance_uid=uid_of("gsps", *sorted(images)),
+        sop_instance_uid=uid_of("gsps", len(groups), *sorted(images)),
         instance_number=1,
         content_label="MARKS",
         graphic_annotations=annotations,
         graphic_layers=[layer],
+        graphic_groups=groups or None,
         **_MADE_BY,
     )
     # A released mark ends beyond the edge of its image, which highdicom does not write.
@@ -389,6 +405,7 @@ def _coded(code: str, scheme: str, meaning: str) -> dict[str, Any]:
 WRITERS: dict[str, Callable[[Sequence[Drawn]], Sequence[Dataset | bytes]]] = {
     "sr": sr_of,
     "gsps": gsps_of,
+    "gsps-lines": lines_of,
     "seg": seg_of,
     "rtstruct": rtstruct_of,
     "rtstruct-outline": outlines_of,

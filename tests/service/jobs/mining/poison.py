@@ -19,7 +19,7 @@ from retrieval.lesion import Recist
 from tests.service.dicom_samples import write_files
 from tests.service.jobs.mining.carriers import (
     Drawn,
-    gsps_of,
+    lines_of,
     outlines_of,
     rtstruct_of,
     seg_of,
@@ -440,7 +440,7 @@ def _only_first_line(report: Dataset) -> Dataset:
 
 def _two_lines(drawn: Drawn, first: Any, second: Any) -> list[Dataset]:
     """A presentation state of two lines, drawn one by one, that are no RECIST mark."""
-    (state,) = gsps_of([Drawn(drawn.header, Recist((*first, *second)), drawn.name)])
+    (state,) = lines_of([Drawn(drawn.header, Recist((*first, *second)), drawn.name)])
     state.SOPInstanceUID = state.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     annotation = state.GraphicAnnotationSequence[0]
     other = copy.deepcopy(annotation)
