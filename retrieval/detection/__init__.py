@@ -4,6 +4,8 @@ detector        LesionDetector: slices in, proposals out; detector files
 network         torchvision's one-stage detectors over a pyramid with 3D context
 whole_slice     a slice on the detector's grid, and the way back
 proposals       Proposal: a proposed box with its score; the diameter a box speaks for
+on_patient      boxes within the image, none beside the patient
+calibration     a score as the probability of a lesion
 merging         overlapping raw detections into one proposal each: NMS, weighted box fusion
 volumes         per-slice proposals of a series into 3D candidates
 

@@ -24,7 +24,8 @@ from retrieval.training.prefetch import ahead
 class BatchSource:
     """Where the batches of one stretch of training come from.
 
-    With ``degradation`` every patch comes a second time, as from a worse scan.
+    With ``degradation`` every patch comes a second time, as from a worse scan; ``grid_mm`` is the
+    pixel and the slice interval of the patches.
     """
 
     training: TrainingData
@@ -32,7 +33,7 @@ class BatchSource:
     sequences: int
     seed: int
     rank: int = 0
-    mm_px: float = 1.0
+    grid_mm: tuple[float, float] = (1.0, 2.0)
     degradation: DegradationConfig | None = None
 
     def batch(self, step: int) -> SequenceBatch:
@@ -65,7 +66,7 @@ class BatchSource:
 
     def _worse(self, hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         assert self.degradation is not None
-        views = [degraded(patch, self.mm_px, self.degradation, rng) for patch in hu.numpy()]
+        views = [degraded(patch, self.grid_mm, self.degradation, rng) for patch in hu.numpy()]
         return torch.from_numpy(np.stack(views))
 
     def ahead(self, first: int, last: int) -> Iterator[tuple[int, SequenceBatch]]:

@@ -210,7 +210,7 @@ class _Run:
             sequences,
             seed=self.recipe.seed,
             rank=self.workers.rank,
-            mm_px=self.recipe.patch.mm_px,
+            grid_mm=(self.recipe.patch.mm_px, self.recipe.patch.slice_interval_mm),
             degradation=self.recipe.degradation if self._has_worse_views else None,
         )
 

@@ -12,6 +12,7 @@ from retrieval.synthesis.degradation.dose import GRAIN, quantum_noise
 from retrieval.synthesis.degradation.frequency import Planes
 from retrieval.synthesis.degradation.kernel import sharpened, smoothed
 from retrieval.synthesis.degradation.metal import metal_artefact, random_parts, with_streaks
+from retrieval.synthesis.degradation.thickness import thicker
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +24,33 @@ class DegradationConfig:
         sharpening: largest gain of a sharp kernel.
         noise_hu: standard deviation of coloured noise.
         streaks_hu: root mean square of metal artefacts.
-        share: of the patches that get noise, and streaks; each gets one of the two kernels.
+        thickness_mm: of the slices.
+        share: of the patches that get noise, streaks, thick slices; each gets one of two kernels.
     """
 
     blur_mm: float = 3.0
     sharpening: float = 1.0
     noise_hu: float = 110.0
     streaks_hu: float = 220.0
+    thickness_mm: float = 8.0
     share: float = 0.5
 
 
-def degraded(planes: Planes, mm_px: float, config: DegradationConfig, rng: Generator) -> Planes:
-    """The patch (slices, side, side) as a worse scanner would have given it, in CT's range."""
+def degraded(
+    planes: Planes,
+    grid_mm: tuple[float, float],
+    config: DegradationConfig,
+    rng: Generator,
+) -> Planes:
+    """The patch (slices, side, side) as a worse scanner would have given it, in CT's range.
+
+    ``grid_mm`` is its pixel and its slice interval.
+    """
+    mm_px, interval_mm = grid_mm
     spacing = (mm_px, mm_px)
     hu = planes.astype(np.float32)
+    if rng.random() < config.share:
+        hu = thicker(hu, interval_mm, float(rng.uniform(0, config.thickness_mm)))
     if rng.random() < 0.75:
         hu = smoothed(hu, spacing, float(rng.uniform(0, config.blur_mm)))
     else:

@@ -144,7 +144,8 @@ def test_thick_slices_are_averages_of_the_slices_within_them(tissue) -> None:
 def test_a_draw_stays_in_range_and_comes_again_under_its_seed(tissue) -> None:
     patch = np.ascontiguousarray(tissue[:, :96, :96])
     one, same, other = (
-        degraded(patch, 1.0, DegradationConfig(), np.random.default_rng(seed)) for seed in (1, 1, 2)
+        degraded(patch, (1.0, 2.0), DegradationConfig(), np.random.default_rng(seed))
+        for seed in (1, 1, 2)
     )
     assert (one == same).all()
     assert np.abs(one - other).max() > 1
@@ -152,7 +153,9 @@ def test_a_draw_stays_in_range_and_comes_again_under_its_seed(tissue) -> None:
     assert one.dtype == np.float32
     assert one.min() >= -1024
     assert one.max() <= 3071
-    nothing = DegradationConfig(blur_mm=0, sharpening=0, noise_hu=0, streaks_hu=0)
+    thick = DegradationConfig(blur_mm=0, sharpening=0, noise_hu=0, streaks_hu=0, share=1.0)
+    assert degraded(patch, (1.0, 2.0), thick, np.random.default_rng(1)).std() < patch.std()
+    nothing = DegradationConfig(blur_mm=0, sharpening=0, noise_hu=0, streaks_hu=0, thickness_mm=0)
     for seed in range(4):
-        unchanged = degraded(patch, 1.0, nothing, np.random.default_rng(seed))
+        unchanged = degraded(patch, (1.0, 2.0), nothing, np.random.default_rng(seed))
         assert unchanged == pytest.approx(patch, abs=0.05)
