@@ -206,6 +206,10 @@ def _of_tags(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief |
     for tag in [*sorted(holding, key=lambda one: one.source is TagSource.PREDICTED), *own]:
         probability = min(max(tag.probability, 1.0 - STATED), STATED)
         return probability, Known.POSITION if tag.model == PLACE_MODEL else Known(tag.source.value)
+    excluded = vocabulary.exclusive(term) if term in vocabulary else frozenset()
+    for tag in tags:
+        if tag.holds and tag.source is not TagSource.PREDICTED and tag.term in excluded:
+            return 1.0 - STATED, Known(tag.source.value)
     return None
 
 

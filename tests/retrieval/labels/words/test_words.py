@@ -138,6 +138,7 @@ def test_any_text_is_a_search_or_a_vocabulary_error(text):
             Known.POSITION,
             True,
         ),
+        (lesion(LesionType.LUNG, Tag("calcified")), "noncalcified", Known.GIVEN, False),
         (lesion(LesionType.LUNG), "calcified", Known.NOTHING, False),
         (lesion(LesionType.LUNG), "lung", Known.TYPE, True),
         (lesion(LesionType.LUNG), "chest", Known.TYPE, True),
@@ -171,3 +172,36 @@ def test_the_score_is_a_sum_of_log_odds():
     mean = (p["calcified"] + p["lung nodule"] + p["cavitary"] + 1 - p["spiculated"]) / 4
     assert match(told) == pytest.approx(mean)
     assert match(()) == 1.0
+
+
+TYPED = [
+    "ground glass nodule right upper lobe",
+    "calcified granuloma",
+    "solid pulmonary nodule under 6 mm",
+    "part-solid nodule 6-10 mm",
+    "spiculated mass left upper lobe larger than 3 cm",
+    "cavitary lesion in the lung, not calcified",
+    "hypodense liver lesion > 2 cm",
+    "hypervascular hepatic mass",
+    "simple renal cyst left kidney",
+    "exophytic right renal mass",
+    "left adrenal nodule under 2cm, not enhancing",
+    "mediastinal adenopathy short axis over 10 mm",
+    "subcarinal lymph node",
+    "enlarged axillary node, no calcification",
+    "sclerotic bone metastasis",
+    "lytic vertebral body lesion",
+    "pancreatic head mass",
+    "peritoneal implant or omental nodule",
+    "ovarian cyst between 3 and 6 cm",
+    "subcutaneous soft tissue nodule since 2018",
+]
+
+
+def test_twenty_searches_as_a_radiologist_types_them():
+    assert len(TYPED) == 20
+    for text in TYPED:
+        found = words(text)
+        assert found.unknown == (), text
+        assert found.must or found.should, text
+        assert found.chips, text
