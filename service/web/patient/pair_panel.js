@@ -9,6 +9,7 @@ import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { Station } from "../viewer/station.js";
 import { windowForType } from "../viewer/windows.js";
+import { Forecast } from "./forecast.js";
 import { Overlaying } from "./overlaying.js";
 import { priorsStrip } from "./priors_strip.js";
 
@@ -37,6 +38,7 @@ export class PairPanel {
 
   #strip = make("div", { className: "priors-home" });
   #isLarge = false;
+  forecast = new Forecast();
 
   /** @param {PairListeners} on */
   constructor(on) {
@@ -69,6 +71,7 @@ export class PairPanel {
     const selected = lesions.map(({ lesion_id: id }) => id);
     if (isLarge) this.#strip.replaceChildren(priorsStrip(cells, studies, { selected, onChoose: this.#on.onChoose }));
     for (const [place, pane] of this.#panes.entries()) this.#showPane(pane, lesions[place] ?? null, place, lesions);
+    this.forecast.use(lesions.length === 1 ? lesions[0].lesion_id : "");
     const facts = this.#factsOf(lesions, verdict);
     this.#facts.replaceChildren(...(response === null || !isLarge ? facts : [response, ...facts]));
   }
@@ -119,6 +122,7 @@ export class PairPanel {
     const undo = button("Undo", { sign: "undo", run: () => this.#on.onUndo(), className: "plain", title: "Take the last decision back (u)", disabled: !canUndo || isBusy });
     if (lesions.length < 2) {
       return [
+        this.forecast.element,
         make("p", { className: "faint", textContent: "Choose a patch of another study to compare the two, or a number on a line." }),
         make("div", { className: "actions" }, undo),
       ];

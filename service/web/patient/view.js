@@ -59,6 +59,7 @@ export class PatientView {
       { keys: ["u"], words: "Undo the last decision", run: () => this.#undo() },
       { keys: ["ArrowLeft", "ArrowRight"], shown: ["←", "→"], words: "The pair one study earlier, later", run: ({ key }) => this.#stepPair(key === "ArrowLeft" ? -1 : 1) },
       { keys: ["o"], words: "The pair over the whole width, or beside the sheet", run: () => change({ beside: this.#params.beside ? null : 1 }, { replace: true }) },
+      { keys: ["p"], words: "Forecast of the chosen lesion", run: () => this.panel.forecast.ask() },
       { keys: ["v"], words: "Flicker, and from then on by hand", run: () => this.#flicker() },
       { keys: ["m"], words: "Swipe with a divider", run: () => change({ layout: this.#params.layout === "swipe" ? null : "swipe" }, { replace: true }) },
       ...this.panel.station.keys(),

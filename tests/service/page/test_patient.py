@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+from service.http.openapi_examples import EXAMPLES
 from tests.service.browser import Reader
 
 
@@ -53,6 +54,8 @@ def test_the_pair_is_large_and_moves_as_one(reader: Reader, course):
     expect(page.locator(".priors [data-role='prior']")).to_contain_text(before[1].splitlines()[0])
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".priors [data-role='prior']")).to_contain_text(before[0].splitlines()[0])
+    for pane, study in zip(panes.all(), before, strict=True):
+        expect(pane.locator(".note.top-left")).to_contain_text(study.splitlines()[0])
     page.keyboard.press("ArrowDown")
     for pane in panes.all():
         expect(pane.locator(".note.top-right")).to_contain_text("below the key slice")
@@ -82,3 +85,32 @@ def test_an_unknown_patient_is_told(reader: Reader):
     reader.refusals = {404}
     page = reader.open("#/patient?id=nobody")
     expect(page.get_by_role("alert")).to_contain_text("nobody")
+
+
+def test_a_forecast_is_a_fan_or_says_why_there_is_none(reader: Reader, course):
+    """The fan is drawn of the API's own example; the phantoms have too few courses for one."""
+    patient, lesion = course
+    page = reader.open(f"#/patient?id={patient}&a={lesion.lesion_id}")
+    forecast = page.get_by_label("Forecast", exact=True)
+    forecast.get_by_role("button", name="Forecast").click()
+    expect(forecast).to_contain_text("No forecast: ")
+    page.route("**/forecast", lambda route: route.fulfill(json=EXAMPLES["ForecastOut"]))
+    reader.open(f"#/patient?id={patient}&a={lesion.lesion_id}")
+    page.keyboard.press("Tab")
+    expect(page.locator(".track-row").first).to_be_visible()
+    page.keyboard.press("p")
+    outlook = EXAMPLES["ForecastOut"]["outlook"]
+    expect(forecast).to_contain_text(f"{outlook['median']:.1f} mm")
+    expect(forecast.locator(".fan-band")).to_have_count(len(outlook["ranges"]))
+    reader.shoot("patient_forecast")
+
+
+def test_one_appearance_is_seen_beside_the_sheet(reader: Reader, course):
+    patient, lesion = course
+    page = reader.open(f"#/patient?id={patient}&a={lesion.lesion_id}")
+    pane = page.locator(".drawer .pane").first
+    expect(pane.locator(".note.top-right")).to_contain_text("key slice")
+    box, drawer = pane.bounding_box(), page.locator(".drawer").bounding_box()
+    assert box["height"] > drawer["height"] / 2
+    assert box["width"] > 0.95 * drawer["width"]
+    reader.shoot("patient_one")
