@@ -29,6 +29,7 @@ COMMANDS = {
     "follow": "service.commands.follow",
     "forecast": "service.commands.forecast",
     "tag": "service.commands.tag",
+    "categorize": "service.commands.categorize",
     "measure": "service.commands.measure",
     "evaluate": "service.commands.evaluation.evaluate",
     "train": "service.commands.models.train",

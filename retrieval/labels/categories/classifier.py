@@ -80,24 +80,25 @@ def probabilities_of(head: CategoryHead, features: FloatArray) -> FloatArray:
     return np.asarray(logits.softmax(dim=1).double().numpy())
 
 
-def out_of_fold(
-    features: FloatArray,
-    labels: IntArray,
-    patients: IntArray,
-    generator: Generator,
-) -> FloatArray:
-    """(n, k) probabilities of each row by a head that saw no lesion of its patient."""
+def patient_folds(patients: IntArray, generator: Generator) -> IntArray:
+    """(n,) fold of each row, at most ``FOLDS``; all rows of a patient in one."""
     people = generator.permutation(np.unique(patients))
-    folds = min(FOLDS, len(people))
+    fold_of = {person: place % min(FOLDS, len(people)) for place, person in enumerate(people)}
+    return np.array([fold_of[person] for person in patients], np.int64)
+
+
+def out_of_fold(
+    features: FloatArray, labels: IntArray, folds: IntArray, generator: Generator
+) -> FloatArray:
+    """(n, k) probabilities of each row by a head that saw no lesion of its patient.
+
+    The folds stay the same over rounds, so that what changes is the clusters and not the draw.
+    """
     found = np.zeros((len(labels), int(labels.max()) + 1))
-    for fold in range(folds):
-        judged = np.isin(patients, people[fold::folds])
-        learned = ~judged
-        if not learned.any():
-            found[judged] = 1 / found.shape[1]
-            continue
-        known, compact = np.unique(labels[learned], return_inverse=True)
-        head = train_head(features[learned], compact.astype(np.int64), generator)
+    for fold in np.unique(folds):
+        judged = folds == fold
+        known, compact = np.unique(labels[~judged], return_inverse=True)
+        head = train_head(features[~judged], compact.astype(np.int64), generator)
         found[np.ix_(judged, known)] = probabilities_of(head, features[judged])
     return found
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import normalized_mutual_info_score
 
-from retrieval.labels.categories.classifier import out_of_fold
+from retrieval.labels.categories.classifier import out_of_fold, patient_folds
 from retrieval.labels.categories.clustering import (
     balanced_kmeans,
     choose_count,
@@ -53,7 +53,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCategories:
     """Categories of n lesions.
 
     Attributes:
@@ -85,7 +85,7 @@ def find_categories(
     *,
     counts: Sequence[int] = COUNTS,
     report: Callable[[Round], None] | None = None,
-) -> Found:
+) -> FoundCategories:
     """The loop of (n, d) rows of tracks with their (n,) patients.
 
     The features of a round are what heads that never saw the patient say of each row: their log
@@ -101,10 +101,11 @@ def find_categories(
         possible = [k for k in counts if k <= len(np.unique(patients)) // 2] or [2]
         count = choose_count(features, patients, possible, generator, report=strengths.__setitem__)
     labels = graph_clusters(features, count, generator)
+    folds = patient_folds(patients, generator)
     done: list[Round] = []
     settled = False
     while len(done) < options.rounds and not settled:
-        said = out_of_fold(features, labels, patients, generator)
+        said = out_of_fold(features, labels, folds, generator)
         learned = np.log(said + FLOOR)
         found = matched(balanced_kmeans(learned, count, generator).labels, labels)
         step = Round(
@@ -117,8 +118,10 @@ def find_categories(
         settled = has_settled(done)
         if report is not None:
             report(step)
-    said = out_of_fold(features, labels, patients, generator)
-    return Found(labels, said, confusion_of(said, labels), tuple(done), settled, strengths)
+    said = out_of_fold(features, labels, folds, generator)
+    return FoundCategories(
+        labels, said, confusion_of(said, labels), tuple(done), settled, strengths
+    )
 
 
 def has_settled(rounds: Sequence[Round]) -> bool:

@@ -10,6 +10,7 @@ import typer
 
 from retrieval.lesion import LesionSearchError, Split
 from service.commands.evaluation.card import card
+from service.commands.evaluation.categories import categories
 from service.commands.evaluation.detection import detection
 from service.commands.evaluation.giving import give, signed
 from service.commands.evaluation.growth import growth
@@ -61,6 +62,7 @@ def register(app: typer.Typer) -> None:
     group.command()(detection)
     group.command()(segmentation)
     group.command()(tags)
+    group.command()(categories)
     group.command()(card)
     app.add_typer(group, name="evaluate")
 
