@@ -19,6 +19,7 @@ SMALLEST_SHARE = 0.25
 """A cluster holds at least this share of what equal clusters would hold."""
 
 STARTS = 8
+MOST_DISSOLVED = 10
 NEIGHBOURS = 20
 MOST_IN_GRAPH = 5_000
 STRENGTH = 0.8
@@ -44,33 +45,29 @@ def balanced_kmeans(features: FloatArray, count: int, generator: Generator) -> C
     """k-means of (n, d) rows in which no cluster is nearly empty.
 
     A cluster under ``SMALLEST_SHARE`` of an equal share is dissolved and begun again where the
-    largest scatter is: the outer half of the cluster with the largest squared error. After
-    ten such changes the partition stands as it is. Balanced assignment against collapse, as an
-    equal share for all (Asano et al. 2020) would tear common categories apart.
+    largest scatter is: the outer half of the cluster with the largest squared error. Its rows found
+    no cluster again; they join the nearest. After ``MOST_DISSOLVED`` such changes the partition
+    stands. An equal share for all (Asano et al. 2020) would tear common categories apart.
 
     Raises:
         CategoryError: fewer distinct rows than clusters.
     """
     _check_distinct(features, count)
     seed = int(generator.integers(2**31))
-    model = KMeans(count, n_init=STARTS, random_state=seed).fit(features)
-    centres = model.cluster_centers_
-    for _ in range(10):
+    centres = KMeans(count, n_init=STARTS, random_state=seed).fit(features).cluster_centers_
+    kept = np.ones(len(features), bool)
+    for _ in range(MOST_DISSOLVED):
         labels, distances = nearest_centres(features, centres)
         held = np.bincount(labels, minlength=count)
         small = int(held.argmin())
-        if held[small] >= SMALLEST_SHARE * len(features) / count:
+        kept &= labels != small
+        scatter = np.bincount(labels, kept * distances**2, minlength=count)
+        wide = kept & (labels == int(scatter.argmax()))
+        if held[small] >= SMALLEST_SHARE * len(features) / count or wide.sum() < 2 * count:
             break
-        scatter = np.bincount(labels, distances**2, minlength=count)
-        scatter[small] = -1
-        wide = labels == int(scatter.argmax())
-        if wide.sum() < 2:
-            break
-        outer = wide & (distances >= np.median(distances[wide]))
         centres = centres.copy()
-        centres[small] = features[outer].mean(axis=0)
-        refined = KMeans(count, init=centres, n_init=1).fit(features)
-        centres = refined.cluster_centers_
+        centres[small] = features[wide & (distances >= np.median(distances[wide]))].mean(axis=0)
+        centres = KMeans(count, init=centres, n_init=1).fit(features[kept]).cluster_centers_
     labels, _ = nearest_centres(features, centres)
     return Clusters(labels, np.asarray(centres, np.float64))
 

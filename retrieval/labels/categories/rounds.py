@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import normalized_mutual_info_score
+from threadpoolctl import threadpool_limits
 
 from retrieval.labels.categories.classifier import out_of_fold, patient_folds
 from retrieval.labels.categories.clustering import (
@@ -26,6 +29,18 @@ AGREEMENT, CHANGE = 0.9, 0.02
 
 FLOOR = 1e-3
 """Least probability: below it, differences say nothing."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for small matrices: several wait for each other far longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,7 @@ class FoundCategories:
         return int(self.probabilities.shape[1])
 
 
+@one_thread()
 def find_categories(
     features: FloatArray,
     patients: IntArray,
