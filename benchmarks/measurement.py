@@ -92,7 +92,7 @@ def mask_of(file: Path) -> np.ndarray:
     with zipfile.ZipFile(file) as held:
         packed = held.read(held.namelist()[0])
     content = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
-    return np.asarray(nibabel.Nifti1Image.from_bytes(content).dataobj) > 0
+    return np.squeeze(np.asarray(nibabel.Nifti1Image.from_bytes(content).dataobj)) > 0
 
 
 def against(segmenter: Any, archive: Any, lesion: Any, file: Path, kind: str) -> dict[str, Any]:
@@ -102,7 +102,8 @@ def against(segmenter: Any, archive: Any, lesion: Any, file: Path, kind: str) ->
     x, y = lesion.box.center
     truth = np.zeros((slab.rows, slab.columns), bool)
     # The VOI of 256 pixels lies about the middle of the box; one slice of it is the key slice.
-    voi = max((stored[:, :, k].T for k in (63, 64, 65)), key=lambda plane: plane.sum())
+    planes = [stored[:, :, k].T for k in (64, 65)] if stored.ndim == 3 else [stored.T]
+    voi = max(planes, key=lambda plane: plane.sum())
     row, column = round(y - 127.5), round(x - 127.5)
     for r, c in zip(*np.nonzero(voi), strict=True):
         if 0 <= r + row < slab.rows and 0 <= c + column < slab.columns:
