@@ -54,6 +54,19 @@ def search_marked(page, phantoms, course):
     expect(page.get_by_text("Click a proposal")).to_be_visible()
 
 
+def search_words(page, phantoms, course):
+    page.get_by_role("combobox", name="Search by words").fill("liver lesion over 5 mm")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("group", name="Understood words")).to_be_visible()
+
+
+def patient_one(page, phantoms, course):
+    patient_tracks(page, phantoms, course)
+    page.locator(".track-patch").first.click()
+    page.keyboard.press("p")
+    expect(page.get_by_label("Forecast", exact=True)).to_contain_text("forecast")
+
+
 def patient_list(page, phantoms, course):
     page.locator("nav [data-view=patient]").click()
     expect(page.get_by_text("Which patient?")).to_be_visible()
@@ -109,8 +122,10 @@ STATES = [
     search_results,
     search_open,
     search_marked,
+    search_words,
     patient_list,
     patient_tracks,
+    patient_one,
     patient_pair,
     patient_pair_beside,
     map_of_lesions,
