@@ -239,7 +239,7 @@ _LEFT_OVER = re.compile(r"(?:^|(?<=[,;]))\s*(?:not|no|without|and|or|with|,)\s*(
 def _tidy(text: str) -> str:
     """The text without words and commas that join or deny nothing any more."""
     text = _LEFT_OVER.sub(" ", text)
-    text = re.sub(r"\s*,\s*(?:,\s*)+", ", ", text)
+    text = re.sub(r",[\s,]*,", ", ", text)
     text = re.sub(r"\b(?:not|no|without|and|or|with|in|the|since)\s*$", "", text.strip())
     text = re.sub(r"^(?:and|or|,)\s+", "", text)
     return " ".join(text.split()).strip(" ,;")

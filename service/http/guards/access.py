@@ -20,7 +20,7 @@ _WHO = "lesion_search.who"
 _OPEN_PATHS = {"/", "/healthz", "/readyz"}
 _OPEN_FOLDER = "/web/"
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
-_READING_POSTS = ("/v1/search", "/v1/detect", "/v1/dicomweb/search")
+_READING_POSTS = ("/v1/search", "/v1/detect", "/v1/measure", "/v1/dicomweb/search")
 _OWN_UPLOADS = "/v1/uploads"
 
 NO_KEY = (

@@ -19,8 +19,9 @@ MOST_DEPTH = 64
 MOST_NODES = 2_000_000
 
 _BLANK = re.compile(r"~sp\d*~")
-_COLOUR = re.compile(r"[\s~]*#[0-9A-Fa-f]{6}\s*$")
-_TAIL = re.compile(r"(\s+-\s*-?\d*)+$")
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}$")
+_COUNTER = re.compile(r"\s-\s{0,3}-?\d{0,9}$")
+_MOST_COUNTERS = 8
 
 
 @dataclass(eq=False)
@@ -79,7 +80,10 @@ def aim_tree(content: bytes) -> AimNode:
 
 def clear_name(text: str) -> str:
     """A name as a person wrote it: ePAD's ``~sp1~`` are blanks, its colour and counter fall off."""
-    return _TAIL.sub("", _COLOUR.sub("", _BLANK.sub(" ", text))).strip(" ~-")
+    name = _COLOUR.sub("", _BLANK.sub(" ", text).rstrip()).rstrip().rstrip("~").rstrip()
+    for _ in range(_MOST_COUNTERS):
+        name = _COUNTER.sub("", name).rstrip()
+    return name.strip(" ~-")
 
 
 def _fill(node: AimNode, fields: dict[Any, Any], depth: int) -> None:

@@ -13,9 +13,9 @@ MOST_MM = 500.0
 _NUMBER = r"(?<![\d.,])\d{1,4}(?:[.,]\d{1,3})?(?![\d])"
 _UNIT = r"(?P<unit{n}>mm|cm)\b"
 _TWO = re.compile(
-    rf"(?P<a>{_NUMBER})\s*(?:{_UNIT.format(n=1)})?\s*(?:x|×|\*|by|maal)\s*"
-    rf"(?P<b>{_NUMBER})(?:\s*(?:mm|cm)?\s*(?:x|×|\*|by|maal)\s*(?P<c>{_NUMBER}))?"
-    rf"\s*{_UNIT.format(n=2)}",
+    rf"(?P<a>{_NUMBER})\s{{0,3}}(?:{_UNIT.format(n=1)})?\s{{0,3}}(?:x|×|\*|by|maal)\s{{0,3}}"
+    rf"(?P<b>{_NUMBER})(?:\s{{0,3}}(?:mm|cm)?\s{{0,3}}(?:x|×|\*|by|maal)\s{{0,3}}(?P<c>{_NUMBER}))?"
+    rf"\s{{0,3}}{_UNIT.format(n=2)}",
     re.IGNORECASE,
 )
 _ONE = re.compile(rf"(?P<a>{_NUMBER})\s*{_UNIT.format(n=2)}", re.IGNORECASE)

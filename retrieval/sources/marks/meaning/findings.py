@@ -34,7 +34,7 @@ _ANATOMY = re.compile(
     r"bronch(us|i)\b|esophag|oesophag|heart|cardiac|ventric|atri(um|al)|pericard|\blungs?\b|"
     r"\blobe\b|liver|hepatic|spleen|kidney|renal|bladder|pancreas|stomach|bowel|colon|rectum|"
     r"duoden|uter|ovar|prostate|thyroid|adrenal|muscle|\bfat\b|\bskin\b|\bbones?\b|\brib|femur|"
-    r"humer|pelvis|skull|brain(?!.*met)|\beyes?\b|\blens\b|parotid|mandib|\bbody\b|external|"
+    r"humer|pelvis|skull|brain(?!.{0,60}met)|\beyes?\b|\blens\b|parotid|mandib|\bbody\b|external|"
     r"couch|table|contour|background|capillar|\bduct\b|diaphragm|thorax|abdomen|organ\b|tissue\b",
     re.IGNORECASE,
 )
