@@ -165,13 +165,15 @@ class CatalogWriter:
         ).fetchall()
         if not found:
             return record
+        given = record.lesion.tags
+        corrected = {tag.term for tag in given if tag.source is TagSource.READER}
         corrections = [
             tag
             for (text,) in found
             for tag in tag_form.decode(text)
-            if tag.source is TagSource.READER
+            if tag.source is TagSource.READER and tag.term not in corrected
         ]
-        tags = strongest([*corrections, *record.lesion.tags])
+        tags = strongest([*given, *corrections])
         return replace(record, lesion=record.lesion.with_changes(tags=tags))
 
     def _is_same(self, found: Sequence[Any], values: Sequence[Any], blob: bytes) -> bool:

@@ -192,7 +192,9 @@ def test_the_pixels_of_an_older_index_are_its_own_after_it_was_moved(tmp_path, s
         known = [column for (_, column, *_) in old.execute("PRAGMA table_info(lesions)")][1:-1]
         marks = ", ".join("?" * (len(known) + 2))
         for row, source in enumerate(sources, start=1):
-            lesion = samples.record(row).lesion.with_changes(location_error=None)
+            lesion = samples.record(row).lesion.with_changes(
+                location_error=None, category=None, category_confidence=None
+            )
             values = rows.encode(lesion, source)
             old.execute(
                 f"INSERT INTO lesions (row, {', '.join(known)}, checksum) VALUES ({marks})",

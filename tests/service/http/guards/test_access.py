@@ -15,7 +15,6 @@ READING = (
     ("GET", "/v1/lesions"),
     ("GET", "/metrics"),
     ("POST", "/v1/search"),
-    ("POST", "/v1/measure"),
     ("POST", "/v1/uploads"),
     ("DELETE", "/v1/uploads/abc"),
 )
