@@ -54,4 +54,4 @@ def test_channels_are_fixed_windows_and_the_contrast_at_the_prompt():
     assert channels[7, 8, 8] == pytest.approx(0)  # contrast against the middle of the prompt
     assert channels[7, 0, 0] == pytest.approx(-1, abs=1e-4)
     assert channels[9:13, 0, 0].tolist() == [0, 1, 0, 0]
-    assert channels[13, 0, 0] == pytest.approx(0.4)
+    assert channels[13, 0, 0] == pytest.approx(0.2)  # twice the gap

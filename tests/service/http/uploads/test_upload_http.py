@@ -47,6 +47,7 @@ def test_an_upload_tells_its_geometry(held, series):
         "slice_interval_mm": 2.5,
         "first_slice_index": 1,
         "key_slice_index": 2,
+        "feet_first": False,
         "grid": "file",
         "identity": None,
         "warnings": [],

@@ -25,7 +25,7 @@ from tests.service.dicom_samples import SeriesLabels, ct_series
 from tests.service.jobs.mining.carriers import WRITERS, Drawn, uid_of
 from tests.service.jobs.mining.hospital import files_of
 from tests.service.pacs.orthanc.phantom_study import PHANTOM, PHANTOM_NUMBER, stacked
-from tests.service.pacs.orthanc.server import PASSWORD, USER
+from tests.service.pacs.orthanc.server import PASSWORD, USER, running_orthanc
 
 CARRIERS = ("sr", "gsps", "seg", "rtstruct")
 OTHERS = (3,)
@@ -80,6 +80,13 @@ def traps(datasets: list[Dataset], drawn: Drawn) -> list[Dataset]:
 @pytest.fixture(autouse=True)
 def no_reports():
     """Unlike elsewhere, the reports in the PACS are what is looked for."""
+
+
+@pytest.fixture(scope="module")
+def pacs(tmp_path_factory):
+    """A PACS of its own: all that it holds is mined."""
+    with running_orthanc(tmp_path_factory.mktemp("hospital")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_only_ct_is_read_and_burned_in_text_is_refused(pacs, engine):
         search_pacs(
             engine, pacs.client(), PacsQuery(PacsReference(labels.series_uid), LesionQuery(box=box))
         )
-    with pytest.raises(PacsImageError, match="BurnedInAnnotation"):
+    with pytest.raises(PacsImageError, match="burned-in text"):
         search_pacs(
             engine, pacs.client(), PacsQuery(PacsReference(other.series_uid), LesionQuery(box=box))
         )
