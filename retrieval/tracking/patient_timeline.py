@@ -15,8 +15,8 @@ from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.lesion_graph import LesionGraph, link_lesions
 from retrieval.tracking.matcher import MatcherModel
 from retrieval.tracking.merges import Merge, find_merges
-from retrieval.tracking.states import ComparisonRole, FollowUpState, LinkState
-from retrieval.tracking.study_order import order_studies
+from retrieval.tracking.states import ComparisonRole, FollowUpState, LinkState, OrderedBy
+from retrieval.tracking.study_order import numbers_tell_order, order_studies
 from retrieval.tracking.track_types import FollowUp, PatientTracks, StudyOrder, Track, TrackLink
 
 
@@ -220,7 +220,15 @@ class PatientTimeline:
         own = self.lesion(query)
         if own.study_id == "" and own.study_date is None:
             return None
-        earlier = study < self.study_of[query]
+        place, order = self.study_of[query], self.order
+        if order.ordered_by is OrderedBy.DATE:
+            earlier = study < place
+        elif (its := order.dates[study]) and (own_day := order.dates[place]) and its != own_day:
+            earlier = its < own_day
+        elif any(order.dates) or not numbers_tell_order(own.study_id, order.study_ids[study]):
+            return None
+        else:
+            earlier = study < place
         return ComparisonRole.PRIOR if earlier else ComparisonRole.CURRENT
 
     def _strength(self, query: int, node: int) -> tuple[int, float, float]:

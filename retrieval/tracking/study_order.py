@@ -11,6 +11,8 @@ from retrieval.lesion import Lesion
 from retrieval.tracking.states import OrderedBy
 from retrieval.tracking.track_types import StudyOrder
 
+_UID = re.compile(r"\d+(?:\.\d+){3,}")
+
 
 def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
     """The studies of the lesions: by date where every study has one, else by their number.
@@ -29,6 +31,19 @@ def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
     ids = tuple(sorted(days, key=place))
     ordered_by = OrderedBy.DATE if dated else OrderedBy.NUMBER
     return StudyOrder(ids, tuple(days[study_id] for study_id in ids), ordered_by)
+
+
+def numbers_tell_order(first: str, second: str) -> bool:
+    """Whether two study ids of a patient are numbered alike, so that their numbers are an order.
+
+    "000053_03" and "000053_04" are; ids of unlike form are not, and UIDs (PS3.5, 9.1) never: their
+    numbers say who made them, not when.
+    """
+    return _form_of(first) == _form_of(second) and not _UID.fullmatch(first)
+
+
+def _form_of(text: str) -> str:
+    return re.sub(r"\d+", "0", text)
 
 
 def _natural(text: str) -> tuple[tuple[int, int, str], ...]:

@@ -205,6 +205,10 @@ class PatientOptions:
         typer.Option(help="Patient of the image: kept out of the hits, and followed up."),
     ] = None
     study: Annotated[str | None, typer.Option(help="The study the image is from.")] = None
+    study_date: Annotated[
+        str | None,
+        typer.Option(help="Its day, as 2024-05-17: says which studies are prior."),
+    ] = None
 
 
 def engine_of(

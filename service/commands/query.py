@@ -94,6 +94,7 @@ def query(
         lesion_id=lesion,
         patient_id=whose.patient,
         study_id=whose.study,
+        study_date=whose.study_date,
         key_slice_index=reading.key_slice,
         spacing=reading.spacing,
         series=reading.series,

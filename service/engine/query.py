@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Self, TypedDict, Unpack
 
 from index.filters.lesion_filter import LesionFilter
@@ -39,6 +40,7 @@ class QueryFields(TypedDict, total=False):
     assume_hu: bool
     patient_id: str | None
     study_id: str | None
+    study_date: date | str | None
     k: int
     where: str | None
     grid: str
@@ -95,6 +97,7 @@ class LesionQuery:
         vector: of the index's encoder, of any length but zero.
         patient_id: that patient's lesions are left out of the hits and searched for follow-ups.
         study_id: the query's own study, left out of the follow-ups.
+        study_date: its day, which says what is prior and what is current.
         k: how many hits.
         where: which lesions may be hits.
         text: words that the hits must fit; alone they are the query, beside a lesion they order
@@ -111,6 +114,7 @@ class LesionQuery:
     vector: tuple[float, ...] | None = None
     patient_id: str | None = None
     study_id: str | None = None
+    study_date: date | None = None
     k: int = 10
     where: LesionFilter = field(default_factory=LesionFilter)
     image: ImageChoice = field(default_factory=ImageChoice)
@@ -165,6 +169,7 @@ class LesionQuery:
             vector=None if vector is None else _vector(_text(vector)),
             patient_id=fields.get("patient_id"),
             study_id=fields.get("study_id"),
+            study_date=_day(fields.get("study_date")),
             k=fields.get("k", 10),
             where=LesionFilter() if where is None else LesionFilter.parse(where),
             grid=_grid(fields.get("grid", Grid.FILE)),
@@ -183,6 +188,15 @@ def _grid(text: str) -> Grid:
         return Grid(text)
     except ValueError:
         raise QueryError(f"grid {text!r} is unknown: file or display") from None
+
+
+def _day(written: date | str | None) -> date | None:
+    if written is None or isinstance(written, date):
+        return written
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        raise QueryError(f"the study's date {written!r} is none: write 2024-05-17") from None
 
 
 def _point(text: str) -> Point:

@@ -70,6 +70,7 @@ class EmbeddedQuery:
             lesion_id=QUERY_ID,
             patient_id=query.patient_id or "",
             study_id=query.study_id or "",
+            study_date=query.study_date,
             series_id="",
             key_slice_index=slab.key_slice_index,
             box=marked.box,

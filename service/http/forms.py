@@ -94,6 +94,11 @@ class SearchForm(ImageForm):
     )
     patient_id: str | None = None
     study_id: str | None = None
+    study_date: date | None = Field(
+        default=None,
+        description="the day of the query's study: says which studies are prior",
+        examples=["2024-05-17"],
+    )
     k: int = Field(default=10, ge=1)
     where: str | None = Field(default=None, examples=["type=liver and long_mm=10..30"])
     text: str | None = Field(
@@ -118,6 +123,7 @@ class SearchForm(ImageForm):
             assume_hu=self.assume_hu,
             patient_id=self.patient_id,
             study_id=self.study_id,
+            study_date=self.study_date,
             k=self.k,
             where=self.where,
             grid=self.grid,

@@ -43,7 +43,10 @@ export function search(params, facts, signal) {
   if (!params.upload || !isMarked(params)) return postForm("v1/search", common, { signal });
   const { upload, slice, box, recist, point, patient, study } = params;
   const fields = { upload_id: upload, grid: "display", key_slice_index: slice, box, recist, point };
-  return postForm("v1/search", { ...fields, patient_id: searchedPatient(facts, patient), study_id: study, ...common }, { signal });
+  const identity = facts?.identity;
+  const studyDate = identity && (!study || study === identity.study_id) ? identity.study_date : null;
+  const whose = { patient_id: searchedPatient(facts, patient), study_id: study, study_date: studyDate };
+  return postForm("v1/search", { ...fields, ...whose, ...common }, { signal });
 }
 
 /** Asks the detector for its proposals on one slice of an upload. @param {string} upload @param {number} slice */

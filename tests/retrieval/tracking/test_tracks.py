@@ -220,6 +220,42 @@ def test_an_earlier_study_is_the_prior_and_the_change_runs_forward_by_date() -> 
     assert answer.to_json()["role"] == "prior"
 
 
+@pytest.mark.parametrize(
+    ("own", "own_day", "other", "other_day", "role"),
+    [
+        # A new image's study is a UID among dated studies: its number tells nothing, its day does.
+        ("1.2.840.1.9", None, "p_01", date(2020, 1, 1), None),
+        ("1.2.840.1.9", date(2019, 1, 1), "p_01", date(2020, 1, 1), ComparisonRole.CURRENT),
+        ("1.2.840.1.9", date(2021, 1, 1), "p_01", date(2020, 1, 1), ComparisonRole.PRIOR),
+        # Numbers order studies that are numbered alike; UIDs are not numbers of an order.
+        ("p_10", None, "p_02", None, ComparisonRole.PRIOR),
+        ("p_01", None, "p_02", None, ComparisonRole.CURRENT),
+        ("follow-up", None, "p_02", None, None),
+        ("1.2.840.1.9", None, "1.2.840.1.8", None, None),
+    ],
+)
+def test_prior_is_said_only_where_days_or_like_numbers_tell(
+    own: str,
+    own_day: date | None,
+    other: str,
+    other_day: date | None,
+    role: ComparisonRole | None,
+) -> None:
+    asked = node("a", own, (1, 0, 0), long_mm=30.0, day=own_day)
+    found = node("bb", other, (1, 0, 0), long_mm=20.0, day=other_day)
+    (answer,) = follow_ups(asked, [asked, found])
+    assert (answer.state, answer.role) == (FollowUpState.PERSISTENT, role)
+    assert (answer.change_pct is None) == (role is None)
+
+
+def test_two_days_order_two_studies_though_a_third_has_none() -> None:
+    asked = node("a", "1.2.3.4.5", (1, 0, 0), long_mm=30.0, day=date(2019, 1, 1))
+    dated = node("bb", "p_02", (1, 0, 0), long_mm=20.0, day=date(2020, 1, 1))
+    third = node("ccc", "p_03", (1, 0, 0), long_mm=20.0)
+    roles = {one.study_id: one.role for one in follow_ups(asked, [asked, dated, third])}
+    assert roles == {"p_02": ComparisonRole.CURRENT, "p_03": None}
+
+
 def test_where_the_querys_study_is_unknown_so_is_the_order() -> None:
     nodes = [node("a", "1", (1, 0, 0)), node("bb", "", (1, 0, 0), long_mm=30.0)]
     (answer,) = follow_ups(nodes[1], nodes, known=PatientEvidence(complete={"1"}))

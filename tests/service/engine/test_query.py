@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from index.errors import FilterError
@@ -75,3 +77,10 @@ def test_what_makes_no_query_is_refused_in_words(fields, error, words):
 def test_an_image_is_needed_where_neither_a_lesion_nor_a_vector_is_named(engine):
     with pytest.raises(QueryError, match="no image"):
         engine.search(LesionQuery(Box(1, 1, 9, 9)))
+
+
+def test_the_day_of_the_querys_study():
+    assert LesionQuery.parse(study_date="2024-05-17").study_date == date(2024, 5, 17)
+    assert LesionQuery.parse(study_date=date(2024, 5, 17)).study_date == date(2024, 5, 17)
+    with pytest.raises(QueryError, match=r"'17\.05\.2024' is none: write 2024-05-17"):
+        LesionQuery.parse(study_date="17.05.2024")

@@ -612,6 +612,7 @@ interface SearchForm {
   recist?: string | null;
   series?: string | null;
   spacing?: string | null;
+  study_date?: string | null;
   study_id?: string | null;
   text?: string | null;
   upload_id?: string | null;
