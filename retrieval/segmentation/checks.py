@@ -50,6 +50,7 @@ class Flag(StrEnum):
     ONE_SLICE = "one slice"
     CUT = "image ends inside the lesion"
     STOPPED = "followed no further"
+    SOFT_VOLUME = "volume outside the lungs"
 
 
 WORDS: Mapping[Flag, str] = MappingProxyType(
@@ -64,6 +65,8 @@ WORDS: Mapping[Flag, str] = MappingProxyType(
         Flag.SMALL: "the mask has few pixels: one pixel more or less changes much",
         Flag.ONE_SLICE: "the image has one slice: no volume is measured",
         Flag.CUT: "the image ends inside the lesion: its volume is that of the part that is shown",
+        Flag.SOFT_VOLUME: "outside the lungs a mask's volume was no better than an ellipsoid's on "
+        "the few real lesions with masks, and worse on large sarcomas: it often runs on",
         Flag.STOPPED: "the lesion was followed no further, though it may go on: see its ends",
     }
 )

@@ -167,6 +167,8 @@ def measure(
     taken = _Taken(slab, lesion, method, in_3d)
     diameters = taken.lines(0.5)
     least = Least(max(spacing) / diameters.long_mm, taken.is_outside_lung)
+    if in_3d and method is Method.NETWORK and taken.is_outside_lung:
+        flags.append(Flag.SOFT_VOLUME)
     kind = asked.kind.value
     values = {
         name: calibration.estimate(kind, name, three, least)

@@ -72,6 +72,14 @@ def test_an_image_that_ends_inside_the_lesion_says_so():
     assert found.lesion.stops == (Stop.LAST_SLICE, Stop.LAST_SLICE)
 
 
+def test_a_volume_outside_the_lungs_says_what_it_is_worth():
+    soft = ball(around=-200.0)
+    assert Flag.SOFT_VOLUME in measure(segmenter(), CALIBRATION, soft, RECIST).flags
+    flat = measure(segmenter(), CALIBRATION, soft, RECIST, in_3d=False)
+    assert Flag.SOFT_VOLUME not in flat.flags
+    assert Flag.SOFT_VOLUME not in measure(segmenter(), CALIBRATION, ball(), RECIST).flags
+
+
 @pytest.mark.parametrize(("network", "flag"), [(Nothing, Flag.EMPTY), (Everything, Flag.LEAK)])
 def test_an_empty_or_leaking_mask_is_flagged_and_the_ellipse_given(network, flag):
     found = measure(segmenter(network()), CALIBRATION, ball(), RECIST)
