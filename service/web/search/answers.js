@@ -83,13 +83,14 @@ export class Answers {
     this.#groups = groupsOf(result.hits);
     this.#opened = new Set(this.#groups.filter(({ rest }) => rest.some(({ lesion }) => lesion.lesion_id === openId)).map(({ patient }) => patient));
     const { onOpen, onPatient } = this.#on;
+    const byWordsAlone = "words" in result && result.box === null && !isIndexed;
     /** @type {HTMLElement[]} */
     const parts = result.warnings.map(warning);
     if ("words" in result) parts.unshift(wordChips(result.words, (text) => this.#on.onFilter({ text })));
     if (result.recognised !== null) parts.unshift(recognisedNote(result.recognised));
     if (result.follow_ups.length > 0) parts.push(followUpList(result.follow_ups, { openId, onOpen, onPatient }));
     if (result.hits.length === 0) parts.push(this.#nothing());
-    else parts.push(...this.#hits(result, { openId, onOpen, scale, query: queryFacts(result, isIndexed) }, doubt));
+    else parts.push(...this.#hits(result, { openId, onOpen, scale, byWordsAlone, query: queryFacts(result, isIndexed) }, doubt));
     this.#body.replaceChildren(...parts);
   }
 
@@ -107,7 +108,7 @@ export class Answers {
       onToggle: () => this.#toggle(group.patient, draw),
     })));
     draw();
-    const alien = nothingAlike(context.scale, result.hits[0].similarity);
+    const alien = context.byWordsAlone ? null : nothingAlike(context.scale, result.hits[0].similarity);
     const section = make(
       "section", {},
       ...hitsHeading(result, doubt, this.#exports.element),

@@ -62,6 +62,8 @@ export function searchedPatient(facts, patient) {
  * @param {Record<string, string>} params @param {UploadOut | null} facts @param {SearchOut} result
  */
 export function doubtOf(params, facts, result) {
+  const isImage = facts !== null || Boolean(params.upload);
+  if (!isImage || ("words" in result && result.box === null)) return null;
   if (result.recognised !== null || params.lesion || searchedPatient(facts, params.patient)) return null;
   if (params.patient) return `The index has no lesion of patient ${params.patient} under this id: there is nothing to follow.`;
   return "It is not known whose image this is: the same patient may be among these. Name the patient to have priors and follow-ups.";

@@ -11,17 +11,18 @@ import { ESTIMATED, termsLine } from "./found/hit_terms.js";
 const MOST_TAGS = 3;
 
 /**
- * @typedef {{ openId: string | null, onOpen: (id: string) => void, scale: SimilarityScaleOut | null, query: import("./found/hit_terms.js").QueryFacts }} CardContext
+ * @typedef {{ openId: string | null, onOpen: (id: string) => void, scale: SimilarityScaleOut | null, byWordsAlone: boolean, query: import("./found/hit_terms.js").QueryFacts }} CardContext
  */
 
 /** One similar lesion; `onOpen` shows it beside the query. @param {HitOut} hit @param {CardContext} context */
-export function hitCard(hit, { openId, onOpen, scale, query }) {
+export function hitCard(hit, { openId, onOpen, scale, byWordsAlone, query }) {
   const { lesion } = hit;
   const card = make(
     "button",
     { type: "button", className: "card hit", on: { click: () => onOpen(lesion.lesion_id) }, dataset: { lesion: lesion.lesion_id } },
     make("span", { className: "picture" }, patchPicture(lesion), make("span", { className: "rank", textContent: hit.rank })),
-    similarityBar(hit.similarity, rankWords(scale, hit.similarity)),
+    // Words have no picture to be like: their reasons say why a lesion is here.
+    byWordsAlone ? null : similarityBar(hit.similarity, rankWords(scale, hit.similarity)),
     make("span", { className: "line" }, typeLabel(lesion.lesion_type), make("span", { className: "size", textContent: sizeText(lesion) })),
     make("span", { className: "line faint" }, make("span", { textContent: `patient ${lesion.patient_id}` })),
     "words" in hit ? reasonsLine(/** @type {WordHitOut} */ (hit).words) : null,

@@ -41,6 +41,7 @@ test("hits are of other patients only where the patient is known", () => {
   assert.match(doubtOf({ patient: "MRN-7" }, facts({ indexed_lesions: 0 }), unknown) ?? "", /no lesion of patient MRN-7/);
   assert.match(doubtOf({}, facts(null), unknown) ?? "", /not known whose image/);
   assert.equal(doubtOf({}, facts(null), same), null);
+  assert.equal(doubtOf({ text: "liver cyst" }, null, unknown), null, "words have no image");
 });
 
 test("files go in the order of their numbers, and keep their names", () => {
