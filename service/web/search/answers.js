@@ -111,7 +111,7 @@ export class Answers {
     const alien = context.byWordsAlone ? null : nothingAlike(context.scale, result.hits[0].similarity);
     const section = make(
       "section", {},
-      ...hitsHeading(result, doubt, this.#exports.element),
+      ...hitsHeading(result, { doubt, byWordsAlone: context.byWordsAlone }, this.#exports.element),
       alien === null ? null : make("p", { className: "doubt alien", role: "status", textContent: alien }),
       summaryStrip(result.hits, this.#on.onTag),
       cards,

@@ -116,15 +116,15 @@ function followUpRow(followUp, { openId, onOpen }) {
 
 /**
  * The heading above the hits with the time the service took; `doubt` tells why they may be the same patient's.
- * @param {SearchOut} result @param {string | null} doubt @param {HTMLElement} exports the ways out
+ * @param {SearchOut} result @param {{ doubt: string | null, byWordsAlone: boolean }} about @param {HTMLElement} exports the ways out
  */
-export function hitsHeading(result, doubt, exports) {
+export function hitsHeading(result, { doubt, byWordsAlone }, exports) {
   const { timing_ms: time, index } = result;
   const searched = index.lesions === undefined ? "" : `${plural(index.lesions, "lesion")} searched`;
   const heading = make(
     "header",
     { className: "section-heading" },
-    make("h2", { textContent: doubt === null ? "Similar lesions of other patients" : "Similar lesions" }),
+    make("h2", { textContent: byWordsAlone ? "Lesions that fit the words" : doubt === null ? "Similar lesions of other patients" : "Similar lesions" }),
     make("span", { className: "faint number", textContent: `${time.total.toFixed(0)} ms`, title: searched }),
     exports,
   );
