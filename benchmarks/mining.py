@@ -33,7 +33,8 @@ from tests.service.jobs.mining.archive_as_dicom import (
     key_slices_without_pixels,
     series_with_pixels,
 )
-from tests.service.jobs.mining.carriers import WRITERS, Drawn, write_marks
+from tests.service.jobs.mining.carriers import WRITERS, write_marks
+from tests.service.jobs.mining.drawn import Drawn
 
 RESULT = Path(__file__).parent / "results" / "mining.json"
 SPEED_SIZES = (2_500, 5_000, 10_000)
@@ -211,7 +212,8 @@ def main() -> None:
     if "speed" in parts:
         results["speed"] = speed(given.data / OFFICIAL)
     if "poison" in parts:
-        from tests.service.jobs.mining.poison import poisoned_hospital, score_poisoned
+        from tests.service.jobs.mining.poison import poisoned_hospital
+        from tests.service.jobs.mining.poison_score import score_poisoned
 
         folder = Path(tempfile.mkdtemp(prefix="mining-poison-"))
         expected = poisoned_hospital(folder)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from retrieval.nn.backbones import LITE0, EfficientNetLite0, build_backbone
+from retrieval.nn.folding import folded
 
 UNIT_MM = 100.0
 """Scores are in units of this many millimetres, rising towards the head."""
@@ -76,14 +75,7 @@ class HeightNetwork(nn.Module):
 
     def folded(self) -> HeightNetwork:
         """A copy for inference whose convolutions hold their batch norms too: twice as fast."""
-        copied = copy.deepcopy(self).eval()
-        for module in list(copied.modules()):
-            if isinstance(module, nn.Sequential) and len(module) > 1:
-                convolution, norm = module[0], module[1]
-                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    module[0] = fuse_conv_bn_eval(convolution, norm)
-                    module[1] = nn.Identity()
-        return copied
+        return folded(self)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(n,) scores of (n, size, size) pictures."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from retrieval.lesion import LesionSearchError
 from retrieval.segmentation.network import MaskNetwork, MaskNetworkConfig
 from retrieval.segmentation.view import ViewSpec
@@ -15,6 +13,7 @@ from retrieval.training.model_file import (
     check_fingerprint,
     fingerprint_of,
     read_model,
+    round_to_half,
     write_model,
 )
 
@@ -28,9 +27,7 @@ KIND = ModelKind("segmentation", SegmentationModelError)
 
 def save_mask_network(network: MaskNetwork, spec: ViewSpec, path: Path, *, name: str) -> str:
     """Rounds the weights to half precision, in place, writes them, returns the fingerprint."""
-    with torch.no_grad():
-        for weights in network.parameters():
-            weights.copy_(weights.half().float())
+    round_to_half(network)
     return write_model(path, network, _settings(network, spec), name=name, kind=KIND, half=True)
 
 

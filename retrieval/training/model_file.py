@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -43,6 +44,13 @@ def fingerprint_of(network: nn.Module, settings: Mapping[str, Any]) -> str:
         digest.update(name.encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def round_to_half(network: nn.Module) -> None:
+    """Rounds every parameter to half precision, in place: ``write_model`` may then store it so."""
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.copy_(weights.half().float())
 
 
 def write_model(

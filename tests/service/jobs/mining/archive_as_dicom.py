@@ -15,7 +15,7 @@ from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.row import TableRow
 from retrieval.sources.deeplesion.table import read_lesion_table
 from tests.service.dicom_samples import SeriesLabels, ct_series
-from tests.service.jobs.mining.carriers import Drawn
+from tests.service.jobs.mining.drawn import Drawn
 
 FEET_MM = -1000.0
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +15,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
 
-from retrieval.lesion import LesionType, Recist
+from retrieval.lesion import Recist
 from service.pacs.reports.writing import Measured, MeasuredTrack, reports_of
-
-CORNER = 0.5
-"""Pixels from the corner of the first pixel, where most carriers count from, to its centre."""
+from tests.service.jobs.mining.aim_documents import aim_of
+from tests.service.jobs.mining.drawn import CORNER, Drawn, uid_of
 
 SUBPIXELS = 8
 _MADE_BY = {
@@ -31,33 +27,6 @@ _MADE_BY = {
     "software_versions": "1",
     "device_serial_number": "1",
 }
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A mark to be written: on an image, by its header, in 0-based pixels of it."""
-
-    header: Dataset
-    recist: Recist
-    name: str = "Lesion 1"
-    tracking_uid: str = ""
-    lesion_type: LesionType = LesionType.UNKNOWN
-
-    @property
-    def spacing_mm_px(self) -> tuple[float, float]:
-        y_mm, x_mm = (float(one) for one in self.header.PixelSpacing)
-        return x_mm, y_mm
-
-    @property
-    def lines(self) -> tuple[np.ndarray, np.ndarray]:
-        points = np.array(self.recist.points)
-        return points[:2], points[2:]
-
-
-def uid_of(*parts: object) -> str:
-    """A UID that follows from names."""
-    name = "/".join(str(part) for part in parts)
-    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
 
 
 def sr_of(drawn: Sequence[Drawn]) -> list[Dataset]:
@@ -284,122 +253,6 @@ def _referenced(frame: str, members: Sequence[Drawn]) -> Dataset:
         for (study, uid), headers in series.items()
     ]
     return _dataset(FrameOfReferenceUID=frame, RTReferencedStudySequence=studies)
-
-
-def aim_of(drawn: Sequence[Drawn]) -> list[bytes]:
-    """One AIM 4 document a mark, in ePAD's JSON: two lines of two points, lengths in mm."""
-    return [json.dumps(_aim(one)).encode() for one in drawn]
-
-
-def _aim(one: Drawn) -> dict[str, Any]:
-    header = one.header
-    seed = (header.SOPInstanceUID, *one.recist.points)
-    lengths = one.recist.diameters_mm(one.spacing_mm_px)
-    annotation = {
-        "uniqueIdentifier": {"root": uid_of("aim annotation", *seed)},
-        "typeCode": [_coded("RECIST", "99EPAD", "Tumor assessment")],
-        "dateTime": {"value": f"{header.get('StudyDate') or '20200101'}120000"},
-        "name": {"value": one.name.replace(" ", "~sp1~")},
-        "comment": {"value": "CT"},
-        "calculationEntityCollection": {
-            "CalculationEntity": [
-                _calculation("G-A185", "LongAxis", lengths[0]),
-                _calculation("G-A186", "ShortAxis", lengths[1]),
-            ]
-        },
-        "markupEntityCollection": {
-            "MarkupEntity": [
-                _markup(header, number, line) for number, line in enumerate(one.lines, start=1)
-            ]
-        },
-        "imageReferenceEntityCollection": {"ImageReferenceEntity": [_image_reference(header)]},
-    }
-    if one.tracking_uid:
-        annotation["trackingUniqueIdentifier"] = {"root": one.tracking_uid}
-    return {
-        "ImageAnnotationCollection": {
-            "xmlns": "gme://caCORE.caCORE/4.4/edu.northwestern.radiology.AIM",
-            "aimVersion": "AIMv4_0",
-            "uniqueIdentifier": {"root": uid_of("aim", *seed)},
-            "studyInstanceUid": {"root": str(header.StudyInstanceUID)},
-            "dateTime": {"value": f"{header.get('StudyDate') or '20200101'}120000"},
-            "user": {"name": {"value": "reader"}, "loginName": {"value": "reader"}},
-            "person": {
-                "name": {"value": str(header.get("PatientName", ""))},
-                "id": {"value": str(header.PatientID)},
-            },
-            "imageAnnotations": {"ImageAnnotation": [annotation]},
-        }
-    }
-
-
-def _calculation(code: str, name: str, value_mm: float) -> dict[str, Any]:
-    return {
-        "uniqueIdentifier": {"root": "0"},
-        "typeCode": [_coded(code, "SRT", name)],
-        "description": {"value": name},
-        "calculationResultCollection": {
-            "CalculationResult": [
-                {
-                    "type": "Scalar",
-                    "xsi:type": "ExtendedCalculationResult",
-                    "unitOfMeasure": {"value": "mm"},
-                    "calculationDataCollection": {
-                        "CalculationData": [{"value": {"value": repr(value_mm)}}]
-                    },
-                }
-            ]
-        },
-    }
-
-
-def _markup(header: Dataset, number: int, line: np.ndarray) -> dict[str, Any]:
-    return {
-        "xsi:type": "TwoDimensionMultiPoint",
-        "uniqueIdentifier": {"root": uid_of("markup", header.SOPInstanceUID, number, line)},
-        "shapeIdentifier": {"value": number},
-        "includeFlag": {"value": True},
-        "imageReferenceUid": {"root": str(header.SOPInstanceUID)},
-        "referencedFrameNumber": {"value": 1},
-        "twoDimensionSpatialCoordinateCollection": {
-            "TwoDimensionSpatialCoordinate": [
-                {
-                    "coordinateIndex": {"value": at},
-                    "x": {"value": float(x + CORNER)},
-                    "y": {"value": float(y + CORNER)},
-                }
-                for at, (x, y) in enumerate(line)
-            ]
-        },
-    }
-
-
-def _image_reference(header: Dataset) -> dict[str, Any]:
-    image = {
-        "sopClassUid": {"root": str(header.SOPClassUID)},
-        "sopInstanceUid": {"root": str(header.SOPInstanceUID)},
-    }
-    return {
-        "xsi:type": "DicomImageReferenceEntity",
-        "uniqueIdentifier": {"root": uid_of("reference", header.SOPInstanceUID)},
-        "imageStudy": {
-            "instanceUid": {"root": str(header.StudyInstanceUID)},
-            "startDate": {"value": str(header.get("StudyDate", ""))},
-            "imageSeries": {
-                "instanceUid": {"root": str(header.SeriesInstanceUID)},
-                "modality": _coded("CT", "DCM", "CT"),
-                "imageCollection": {"Image": [image]},
-            },
-        },
-    }
-
-
-def _coded(code: str, scheme: str, meaning: str) -> dict[str, Any]:
-    return {
-        "code": code,
-        "codeSystemName": scheme,
-        "iso:displayName": {"xmlns:iso": "uri:iso.org:21090", "value": meaning},
-    }
 
 
 WRITERS: dict[str, Callable[[Sequence[Drawn]], Sequence[Dataset | bytes]]] = {

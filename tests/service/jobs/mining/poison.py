@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,15 +16,14 @@ from pydicom.uid import generate_uid
 from retrieval.lesion import Recist
 from tests.service.dicom_samples import write_files
 from tests.service.jobs.mining.carriers import (
-    Drawn,
     lines_of,
     outlines_of,
     rtstruct_of,
     seg_of,
     sr_of,
-    uid_of,
     write_marks,
 )
+from tests.service.jobs.mining.drawn import Drawn, uid_of
 from tests.service.jobs.mining.hospital import KEY, POINTS, SLICES, Study
 
 PATIENTS = 5
@@ -319,47 +316,7 @@ RECIPES: dict[str, tuple[Callable[[Any, int], list[Any]], str]] = {
 COUNTS = {"scout": 4, "coronal": 4, "mr": 4, "cut": 4, "old": 4}
 
 
-def score_poisoned(out: Path, expected: Expected) -> dict[str, Any]:
-    """Precision and recall of an archive mined with ``--own-ids``, and refusals named wrongly."""
-    lines = [json.loads(line) for line in (out / "mined.jsonl").read_text().splitlines()]
-    wanted = Counter({(uid, _rounded(middle)): 1 for uid, middle in expected.lesions})
-    kept = [line for line in lines if line["lesion_id"]]
-    right = 0
-    for line in kept:
-        x1, y1, x2, y2 = line["box"]
-        near = [
-            key
-            for key in wanted
-            if key[0] == line["sop_uid"]
-            and abs(key[1][0] - (x1 + x2) / 2) <= 1
-            and abs(key[1][1] - (y1 + y2) / 2) <= 1
-            and wanted[key]
-        ]
-        if near:
-            wanted[near[0]] = 0
-            right += 1
-    wrong = {}
-    seen: Counter[str] = Counter()
-    for line in lines:
-        name = Path(line.get("source", "")).name
-        if name in expected.refused:
-            seen[name] += 1
-            if line["verdict"] not in expected.refused[name].split("|"):
-                wrong[name] = line["verdict"]
-    return {
-        "marks": len(lines),
-        "lesions": len(expected.lesions),
-        "kept": len(kept),
-        "precision": right / max(len(kept), 1),
-        "recall": right / len(expected.lesions),
-        "refused_files": len(expected.refused),
-        "without_verdict": sorted(set(expected.refused) - set(seen)),
-        "named_wrongly": wrong,
-        "verdicts": dict(Counter(line["verdict"] for line in lines).most_common()),
-    }
-
-
-def _rounded(middle: tuple[float, float]) -> tuple[float, float]:
+def rounded(middle: tuple[float, float]) -> tuple[float, float]:
     return round(middle[0], 2), round(middle[1], 2)
 
 

@@ -18,7 +18,8 @@ from retrieval.sources.marks.reading import read_marks
 from service.cli import main
 from tests.service.dicom_samples import write_files
 from tests.service.jobs.mining.archive_as_dicom import series_with_pixels
-from tests.service.jobs.mining.carriers import WRITERS, Drawn, write_marks
+from tests.service.jobs.mining.carriers import WRITERS, write_marks
+from tests.service.jobs.mining.drawn import Drawn
 from tests.service.jobs.mining.hospital import POINTS, Study, files_of
 
 SOME = ("sr", "rtstruct", "aim")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from service.cli import main
-from tests.service.jobs.mining.poison import poisoned_hospital, score_poisoned
+from tests.service.jobs.mining.poison import poisoned_hospital
+from tests.service.jobs.mining.poison_score import score_poisoned
 
 
 @pytest.mark.filterwarnings("ignore:Failed to encode value")

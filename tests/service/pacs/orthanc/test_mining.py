@@ -22,7 +22,8 @@ from retrieval.synthesis.phantom.patient import make_patient
 from service.cli import main
 from service.pacs.mining import PacsSource
 from tests.service.dicom_samples import SeriesLabels, ct_series
-from tests.service.jobs.mining.carriers import WRITERS, Drawn, uid_of
+from tests.service.jobs.mining.carriers import WRITERS
+from tests.service.jobs.mining.drawn import Drawn, uid_of
 from tests.service.jobs.mining.hospital import files_of
 from tests.service.pacs.orthanc.phantom_study import PHANTOM, PHANTOM_NUMBER, stacked
 from tests.service.pacs.orthanc.server import PASSWORD, USER, running_orthanc
