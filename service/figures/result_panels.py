@@ -96,17 +96,18 @@ def _follow_up_panel(
     words = FOLLOW_UP_WORDS[follow_up.state]
     colour = FOLLOW_UP_COLOUR if words.tone in SURE_TONES else DOUBT_COLOUR
     role = "" if follow_up.role is None else f"{ROLE_WORDS[follow_up.role]} "
-    heading = f"{role}{follow_up.study_id}   {words.label}"
+    heading = f"{role}{follow_up.study_id}"
     lesion = follow_up.lesion
     if lesion is None:
-        return Panel(heading, colour=colour)
+        return Panel(heading, (words.label,), colour=colour)
     change = change_text(follow_up)
     lesion_type = lesion.lesion_type
     return Panel(
         heading,
         (
+            f"{words.label} · score {follow_up.score:.2f}",
             f"{size_text(lesion)}{f'   {change}' if change else ''}",
-            f"similarity {follow_up.similarity:.3f} · score {follow_up.score:.2f}",
+            f"similarity {follow_up.similarity:.3f}",
             *follow_up.notes,
         ),
         pictures.slab(lesion.lesion_id),

@@ -86,7 +86,9 @@ def test_a_result_is_drawn_with_its_numbers(engine, archive):
         assert hit.lesion.patient_id in words
     for follow_up in result.follow_ups:
         state = FOLLOW_UP_WORDS[follow_up.state].label
-        assert f"{follow_up.role} {follow_up.study_id}   {state}" in words
+        assert f"{follow_up.role} {follow_up.study_id}" in words
+        said = state if follow_up.lesion is None else f"{state} · score {follow_up.score:.2f}"
+        assert said in words
     assert "not a medical device" in words
 
 
