@@ -56,7 +56,7 @@ class BatchSource:
             flips=torch.from_numpy(flips),
             present=torch.from_numpy(present),
             archives=torch.from_numpy(table.archives[rows]),
-            tracks=torch.from_numpy(table.tracks[rows]),
+            tracks=torch.from_numpy(table.own_tracks[rows]),
             types=torch.from_numpy(np.where(learnable, table.types[rows], -1)),
             locations=torch.from_numpy(locations).float(),
             attributes=torch.from_numpy(table.attributes[rows]).float(),

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from retrieval.embedding.augment import AugmentConfig, Augmenter
 from retrieval.embedding.network import DLGNetwork
-from retrieval.embedding.similarity import Rows
 from retrieval.embedding.training_data import TrainingData
+from retrieval.sources.lesion_table import Rows
 
 _UNCHANGED = AugmentConfig(
     spacing=0, rotation_deg=0, slice_offset_mm=0, hu_shift=0, noise_hu=0, kernel=0, box_jitter=0

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from retrieval.embedding.initialise import plain_views
 from retrieval.embedding.network import DLGNetwork
 from retrieval.embedding.recipe import RefineConfig
-from retrieval.embedding.similarity import Rows
 from retrieval.embedding.training_data import TrainingData
+from retrieval.sources.lesion_table import Rows
 
 
 @torch.no_grad()

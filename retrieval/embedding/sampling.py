@@ -12,14 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.embedding.similarity import (
-    LesionTable,
-    Relation,
-    Rows,
-    SimilarityThresholds,
-    relations,
-)
+from retrieval.embedding.similarity import Relation, SimilarityThresholds, relations
 from retrieval.lesion import LesionSearchError
+from retrieval.sources.lesion_table import LesionTable, Rows
 
 SLOTS = (
     Relation.SAME,
@@ -87,11 +82,11 @@ class SequenceSampler:
 
     @cached_property
     def _by_track(self) -> dict[int, Rows]:
-        return _grouped(self.rows, self.table.tracks)
+        return _grouped(self.rows, self.table.own_tracks)
 
     def _sequence(self, pool: Rows, rng: np.random.Generator) -> NDArray[np.int64]:
         anchor = int(pool[rng.integers(len(pool))])
-        track = self._by_track[int(self.table.tracks[anchor])]
+        track = self._by_track[int(self.table.own_tracks[anchor])]
         track = track[track != anchor]
         sequence = np.full(1 + len(SLOTS), MISSING, np.int64)
         sequence[0] = anchor

@@ -7,16 +7,13 @@ or view.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.lesion import Lesion
-
-Rows = NDArray[np.int64]
+from retrieval.sources.lesion_table import LesionTable, Rows
 
 
 class Relation(IntEnum):
@@ -51,89 +48,6 @@ class SimilarityThresholds:
     attribute: float = 0.6
 
 
-@dataclass(frozen=True)
-class LesionTable:
-    """The columns that similarity needs, as arrays over n lesions of one or more archives.
-
-    Attributes:
-        types: (n,) DeepLesion's codes, -1 unknown.
-        locations: (n, 3) in [0, 1], NaN where unknown.
-        long_mm: (n,) long diameter, NaN where unknown.
-        patients, tracks: (n,) codes; lesions of one track have one code.
-        archives: (n,) number of the archive: relations are judged within one archive only, so
-            that the look of a source can never stand for a type.
-        splits: (n,) DeepLesion's codes.
-        attributes: (n, a) in standard deviations of their archive, NaN where unknown.
-    """
-
-    types: NDArray[np.int64]
-    locations: NDArray[np.float64]
-    long_mm: NDArray[np.float64]
-    patients: NDArray[np.int64]
-    tracks: NDArray[np.int64]
-    archives: NDArray[np.int64]
-    splits: NDArray[np.int64]
-    attributes: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.types)
-
-    def with_types(self, types: NDArray[np.int64]) -> LesionTable:
-        """The same lesions under other (refined) types."""
-        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return LesionTable(**{**columns, "types": types})
-
-
-@dataclass
-class TableBuilder:
-    """Collects archives into one LesionTable."""
-
-    _lesions: list[Lesion] = field(default_factory=list)
-    _archives: list[int] = field(default_factory=list)
-    _track_names: list[tuple[int, str]] = field(default_factory=list)
-    _attributes: list[NDArray[np.float64]] = field(default_factory=list)
-    _count: int = 0
-
-    def add(
-        self,
-        lesions: Sequence[Lesion],
-        *,
-        track_ids: Mapping[str, str],
-        attributes: Mapping[str, Mapping[str, float]],
-        attribute_names: Sequence[str] = (),
-    ) -> None:
-        """Appends one archive's lesions; a lesion of no known track is a track of its own."""
-        archive = self._count
-        self._count += 1
-        self._lesions.extend(lesions)
-        self._archives.extend([archive] * len(lesions))
-        for lesion in lesions:
-            name = track_ids.get(lesion.lesion_id, f"lesion {lesion.lesion_id}")
-            self._track_names.append((archive, name))
-        self._attributes.append(_standardised(lesions, attributes, attribute_names))
-
-    def build(self) -> LesionTable:
-        """The table of all archives added so far."""
-        lesions = self._lesions
-        width = max((block.shape[1] for block in self._attributes), default=0)
-        blocks = [
-            np.pad(block, ((0, 0), (0, width - block.shape[1])), constant_values=np.nan)
-            for block in self._attributes
-        ]
-        patients = [(a, x.patient_id) for a, x in zip(self._archives, lesions, strict=True)]
-        unknown = (np.nan,) * 3
-        return LesionTable(
-            types=np.array([lesion.lesion_type.code for lesion in lesions], np.int64),
-            locations=np.array([x.location or unknown for x in lesions], float).reshape(-1, 3),
-            long_mm=np.array([x.long_mm or np.nan for x in lesions], float),
-            patients=_codes(patients),
-            tracks=_codes(self._track_names),
-            archives=np.array(self._archives, np.int64),
-            splits=np.array([lesion.split.code for lesion in lesions], np.int64),
-            attributes=np.concatenate(blocks) if blocks else np.empty((0, 0)),
-        )
-
-
 def relations(
     table: LesionTable, anchor: int, others: Rows, thresholds: SimilarityThresholds
 ) -> NDArray[np.int64]:
@@ -155,7 +69,7 @@ def relations(
         level[:] = Relation.OTHER_TYPE
     else:
         level[table.types[others] < 0] = Relation.UNJUDGED
-    level[table.tracks[others] == table.tracks[anchor]] = Relation.SAME
+    level[table.own_tracks[others] == table.own_tracks[anchor]] = Relation.SAME
     strangers = (table.archives[others] != table.archives[anchor]) | (
         table.splits[others] != table.splits[anchor]
     )
@@ -179,25 +93,3 @@ def _similar_attributes(
     known = np.isfinite(difference)
     total = np.where(known, difference, 0.0).sum(axis=1)
     return np.asarray(total <= largest * known.sum(axis=1))
-
-
-def _standardised(
-    lesions: Sequence[Lesion],
-    attributes: Mapping[str, Mapping[str, float]],
-    names: Sequence[str],
-) -> NDArray[np.float64]:
-    """(n, a) attributes in standard deviations; a constant one says nothing and becomes NaN."""
-    values = np.array(
-        [[attributes.get(x.lesion_id, {}).get(name, np.nan) for name in names] for x in lesions],
-        float,
-    ).reshape(len(lesions), len(names))
-    for column in values.T:
-        known = column[np.isfinite(column)]
-        deviation = known.std() if known.size else 0.0
-        column[:] = (column - known.mean()) / deviation if deviation > 0 else np.nan
-    return values
-
-
-def _codes(names: Sequence[tuple[int, str]]) -> NDArray[np.int64]:
-    numbers: dict[tuple[int, str], int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,10 +25,10 @@ from retrieval.embedding.recipe import OptimiserConfig, Recipe
 from retrieval.embedding.refine import refined_types
 from retrieval.embedding.robustness.teacher import teacher_vectors
 from retrieval.embedding.sampling import SequenceSampler
-from retrieval.embedding.similarity import Rows
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import Split
 from retrieval.sources.archive import Archive
+from retrieval.sources.lesion_table import Rows
 from retrieval.training.checkpoint import run_identity
 from retrieval.training.config import RecipeError
 from retrieval.training.loop import Reports, RunFolder, TrainingLoop
@@ -197,7 +197,7 @@ class _Run:
     def _source(self) -> BatchSource:
         types = self.model.refined_types.cpu().numpy()
         sampler = SequenceSampler(
-            self.training.table.with_types(types),
+            replace(self.training.table, types=types),
             self.rows,
             self.training.weights,
             self.recipe.similarity,

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from retrieval.embedding.cache import PatchCache
 from retrieval.embedding.recipe import Recipe
-from retrieval.embedding.similarity import LesionTable, Rows, TableBuilder
-from retrieval.lesion import Lesion, LesionSearchError, Split
+from retrieval.lesion import LesionSearchError, Split
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
+from retrieval.sources.lesion_table import LesionTable, Rows
 from retrieval.training.paper_split import paper_part
 
 _logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class TrainingData:
     """Lesions of all archives, and their cached patches.
 
     Attributes:
-        table: similarity's columns of all lesions.
+        table: all lesions.
         caches: one for each archive, in the order of the table's archive numbers.
         names: the archives' folder names.
         weights: how often an anchor comes from each archive.
@@ -64,21 +64,15 @@ class TrainingData:
             _logger.warning(
                 "recipe %s also weighs %s: not given, trained without", recipe.name, absent
             )
-        builder = TableBuilder()
         caches = []
         for number, archive in enumerate(archives):
-            builder.add(
-                archive.lesions,
-                track_ids=archive.track_ids,
-                attributes=archive.attributes,
-                attribute_names=recipe.data.attributes,
-            )
             folder = cache_root / f"{number:02d}-{re.sub(r'[^A-Za-z0-9_-]', '_', names[number])}"
             caches.append(PatchCache.build(archive, recipe.patch, folder, progress=progress))
-        table = builder.build()
+        table = LesionTable.joined(
+            [LesionTable.of(archive, recipe.data.attributes) for archive in archives]
+        )
         if recipe.data.paper_seeds:
-            lesions = [lesion for archive in archives for lesion in archive.lesions]
-            table = with_paper_seeds(table, lesions, seed=recipe.seed)
+            table = with_paper_seeds(table, seed=recipe.seed)
         multi_type = [
             len(np.unique(table.types[(table.archives == n) & (table.types > 0)])) > 1
             for n in range(len(archives))
@@ -106,19 +100,18 @@ class TrainingData:
         return torch.from_numpy(hu), torch.from_numpy(boxes)
 
 
-def with_paper_seeds(table: LesionTable, lesions: Sequence[Lesion], *, seed: int) -> LesionTable:
+def with_paper_seeds(table: LesionTable, *, seed: int) -> LesionTable:
     """The table in which every patient with a typed lesion is in his part of the paper's split.
 
     Seed patients join the train split. The other typed patients leave it, should they have been
     there: ``evaluate retrieval --split paper`` with the same seed asks about them.
 
     Args:
-        table: the columns of ``lesions``, in their order.
-        lesions: those of all archives.
+        table: the lesions of all archives.
         seed: of the paper's split.
     """
     typed = np.isin(table.patients, np.unique(table.patients[table.types > 0]))
     splits = table.splits.copy()
     for row in np.flatnonzero(typed).tolist():
-        splits[row] = paper_part(lesions[row].patient_id, seed=seed).code
+        splits[row] = paper_part(table.lesions[row].patient_id, seed=seed).code
     return replace(table, splits=splits)

@@ -10,8 +10,8 @@ import torch
 from retrieval.embedding.initialise import initialise, plain_views
 from retrieval.embedding.network import DLGNetwork
 from retrieval.embedding.recipe import Recipe
-from retrieval.embedding.similarity import Rows
 from retrieval.embedding.training_data import TrainingData
+from retrieval.sources.lesion_table import Rows
 
 BATCH = 32
 

@@ -24,7 +24,7 @@ from retrieval.evaluation.detection.files import BoxRows, boxes_of, read_boxes
 from retrieval.evaluation.detection.froc import FrocScores, Rates, score_froc
 from retrieval.evaluation.detection.matching import iou, match
 from retrieval.evaluation.detection.report import DetectionReport
-from retrieval.evaluation.retrieval.cohort import EvaluationError
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.stats.metrics import BoolArray, FloatArray
 from retrieval.image import Slab
 from retrieval.lesion import Lesion, LesionType, Split

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.stats.metrics import FloatArray, IntArray
 from retrieval.image import apply_window
 from retrieval.patch import Patch, PatchSpec
+from retrieval.sources.lesion_table import LesionTable
 
 Vectors = NDArray[np.float32] | FloatArray
 
@@ -22,7 +22,7 @@ BASELINE_SPEC = PatchSpec(size_px=128)
 
 @dataclass(frozen=True)
 class MethodVectors:
-    """One method's vectors for a whole cohort.
+    """One method's vectors for a whole table.
 
     Attributes:
         name: as printed in tables.
@@ -49,22 +49,22 @@ def similarity_block(vectors: Vectors, queries: IntArray, gallery: IntArray) -> 
     )
 
 
-def metadata_baselines(cohort: Cohort, generator: Generator) -> list[MethodVectors]:
+def metadata_baselines(table: LesionTable, generator: Generator) -> list[MethodVectors]:
     """Random, body height z, location, size, and location with size; none looks at a pixel.
 
     Size is the logarithm of both RECIST diameters. For location with size each of the five numbers
-    is divided by its deviation over the cohort. A baseline that no lesion has numbers for is
+    is divided by its deviation over the table. A baseline that no lesion has numbers for is
     left out.
     """
     # One random draw over a handful of lesions is luck; over thousands it is the expectation.
-    repeats = int(np.clip(4000 // len(cohort), 1, 100))
-    random = tuple(generator.standard_normal((len(cohort), 16)) for _ in range(repeats))
-    log_size = np.log(np.where(cohort.diameters_mm > 0, cohort.diameters_mm, np.nan))
-    both = np.concatenate([_standardised(cohort.locations), _standardised(log_size)], axis=1)
+    repeats = int(np.clip(4000 // len(table), 1, 100))
+    random = tuple(generator.standard_normal((len(table), 16)) for _ in range(repeats))
+    log_size = np.log(np.where(table.diameters_mm > 0, table.diameters_mm, np.nan))
+    both = np.concatenate([_standardised(table.locations), _standardised(log_size)], axis=1)
     candidates = [
         MethodVectors("random", random),
-        MethodVectors("height z only", (cohort.locations[:, 2:],)),
-        MethodVectors("location only", (cohort.locations,)),
+        MethodVectors("height z only", (table.locations[:, 2:],)),
+        MethodVectors("location only", (table.locations,)),
         MethodVectors("size only", (log_size,)),
         MethodVectors("location and size", (both,)),
     ]

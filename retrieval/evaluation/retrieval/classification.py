@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.ranking import RankingTask, nearest_rows, same_type_elsewhere
 from retrieval.evaluation.retrieval.splits import SplitRows
 from retrieval.evaluation.stats.metrics import FloatArray, IntArray
+from retrieval.sources.lesion_table import LesionTable
 
 K_CHOICES = (1, 3, 5, 10, 20, 50)
 """Neighbours that may vote; the best on validation lesions is used."""
@@ -31,22 +31,22 @@ def vote(neighbour_types: IntArray, k: int) -> IntArray:
     return np.where(votes.max(axis=1) > 0, winners, -1)
 
 
-def knn_correct(cohort: Cohort, method: MethodVectors, parts: SplitRows) -> FloatArray:
+def knn_correct(table: LesionTable, method: MethodVectors, parts: SplitRows) -> FloatArray:
     """(queries,) share of draws in which the seeds' vote is right, k chosen on validation."""
     draws = []
     for vectors in method.draws:
         types = {
-            "validation": _neighbour_types(cohort, vectors, parts.gallery, parts.validation),
-            "queries": _neighbour_types(cohort, vectors, parts.gallery, parts.queries),
+            "validation": _neighbour_types(table, vectors, parts.gallery, parts.validation),
+            "queries": _neighbour_types(table, vectors, parts.gallery, parts.queries),
         }
-        truth = cohort.types[parts.validation]
+        truth = table.types[parts.validation]
         accuracy = [float((vote(types["validation"], k) == truth).mean()) for k in K_CHOICES]
         k = K_CHOICES[int(np.argmax(accuracy))]
-        draws.append(vote(types["queries"], k) == cohort.types[parts.queries])
+        draws.append(vote(types["queries"], k) == table.types[parts.queries])
     return np.asarray(np.mean(draws, axis=0), np.float64)
 
 
-def linear_correct(cohort: Cohort, method: MethodVectors, parts: SplitRows) -> FloatArray:
+def linear_correct(table: LesionTable, method: MethodVectors, parts: SplitRows) -> FloatArray:
     """(queries,) share of draws in which a linear discriminant fitted on the seeds is right.
 
     A lesion that the method knows nothing of counts as wrong.
@@ -57,19 +57,19 @@ def linear_correct(cohort: Cohort, method: MethodVectors, parts: SplitRows) -> F
         seeds = parts.gallery[known[parts.gallery]]
         correct = np.zeros(len(parts.queries))
         asked = known[parts.queries]
-        if len(np.unique(cohort.types[seeds])) > 1 and asked.any():
+        if len(np.unique(table.types[seeds])) > 1 and asked.any():
             classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-            classifier.fit(np.asarray(vectors[seeds], np.float64), cohort.types[seeds])
+            classifier.fit(np.asarray(vectors[seeds], np.float64), table.types[seeds])
             rows = parts.queries[asked]
             predicted: NDArray[np.int64] = classifier.predict(np.asarray(vectors[rows], np.float64))
-            correct[asked] = predicted == cohort.types[rows]
+            correct[asked] = predicted == table.types[rows]
         draws.append(correct)
     return np.asarray(np.mean(draws, axis=0), np.float64)
 
 
 def _neighbour_types(
-    cohort: Cohort, vectors: Vectors, gallery: IntArray, queries: IntArray
+    table: LesionTable, vectors: Vectors, gallery: IntArray, queries: IntArray
 ) -> IntArray:
     task = RankingTask(queries, gallery, same_type_elsewhere)
-    rows = nearest_rows(cohort, vectors, task, K_CHOICES[-1])
-    return np.where(rows < 0, -1, cohort.types[rows])
+    rows = nearest_rows(table, vectors, task, K_CHOICES[-1])
+    return np.where(rows < 0, -1, table.types[rows])

@@ -1,6 +1,6 @@
 """Lung nodules with radiologists' ratings: the next slice, malignancy, texture, spiculation.
 
-Nodules and their ratings come from ``nodule_cohort``.
+Nodules and their ratings come from ``rated_nodules``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import numpy as np
 from numpy.random import Generator
 
 from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors, metadata_baselines
-from retrieval.evaluation.retrieval.cohort import Cohort
-from retrieval.evaluation.retrieval.nodule_cohort import RATINGS, Nodules, rated_nodules
 from retrieval.evaluation.retrieval.pixels import (
     EmbedPatches,
     EncoderMethod,
@@ -28,6 +26,7 @@ from retrieval.evaluation.retrieval.ranking import (
     same_patient,
     scores_per_query,
 )
+from retrieval.evaluation.retrieval.rated_nodules import RATINGS, Nodules, rated_nodules
 from retrieval.evaluation.retrieval.report import RetrievalReport, Score
 from retrieval.evaluation.stats.intervals import Estimate, mean_estimate, statistic_estimate
 from retrieval.evaluation.stats.metrics import (
@@ -39,6 +38,7 @@ from retrieval.evaluation.stats.metrics import (
 from retrieval.lesion import Split
 from retrieval.patch import PatchSpec
 from retrieval.sources.archive import Archive
+from retrieval.sources.lesion_table import LesionTable
 
 NEIGHBOURS = 10
 BENIGN, MALIGNANT = 2.0, 4.0
@@ -73,14 +73,14 @@ def evaluate_nodules(
     options = RetrievalOptions() if options is None else options
     generator = np.random.default_rng(options.seed)
     nodules = rated_nodules(archive, splits)
-    cohort = nodules.cohort
+    table = nodules.table
     pixel_methods = list(options.pixel_baselines)
     if embed is not None:
         pixel_methods.append(EncoderMethod(options.encoder_name, embed, spec))
     methods = [
         *(
             baseline
-            for baseline in metadata_baselines(cohort, generator)
+            for baseline in metadata_baselines(table, generator)
             if baseline.name == "random"
         ),
         MethodVectors("diameter, k nearest", (np.log(nodules.diameters_mm)[:, None],)),
@@ -89,8 +89,8 @@ def evaluate_nodules(
     scores: list[Score] = []
     if pixel_methods:
         images = LesionImages(archive, options.progress)
-        features = images.describe([*cohort.lesions, *nodules.next_slices], pixel_methods)
-        here = [part[: len(cohort)] for part in features]
+        features = images.describe([*table.lesions, *nodules.next_slices], pixel_methods)
+        here = [part[: len(table)] for part in features]
         scores += _next_slice_scores(nodules, named_vectors(pixel_methods, features), drawing)
         methods += named_vectors(pixel_methods, here)
     scores += _rating_scores(nodules, methods, drawing)
@@ -98,9 +98,9 @@ def evaluate_nodules(
         archive=archive.root.name,
         encoder=None if embed is None else options.encoder_name,
         split="+".join(split.value for split in splits) or "all",
-        lesions=len(cohort),
-        typed_lesions=len(cohort.typed_rows),
-        patients=len(np.unique(cohort.patients)),
+        lesions=len(table),
+        typed_lesions=len(table.typed_rows),
+        patients=len(np.unique(table.patients)),
         scores=tuple(scores),
         settings={
             "seed": options.seed,
@@ -112,12 +112,12 @@ def evaluate_nodules(
 
 
 def neighbour_ratings(
-    cohort: Cohort, vectors: Vectors, ratings: FloatArray, *, k: int = NEIGHBOURS
+    table: LesionTable, vectors: Vectors, ratings: FloatArray, *, k: int = NEIGHBOURS
 ) -> FloatArray:
     """(n,) mean rating of the k nearest rated lesions of other patients; NaN if there are none."""
     rated = np.flatnonzero(~np.isnan(ratings))
-    task = RankingTask(np.arange(len(cohort)), rated, _other_patients)
-    rows = nearest_rows(cohort, vectors, task, k)
+    task = RankingTask(np.arange(len(table)), rated, _other_patients)
+    rows = nearest_rows(table, vectors, task, k)
     near = np.where(rows < 0, np.nan, ratings[rows])
     found = ~np.isnan(near)
     return np.where(
@@ -128,9 +128,9 @@ def neighbour_ratings(
 
 
 def _other_patients(
-    cohort: Cohort, queries: IntArray, gallery: IntArray
+    table: LesionTable, queries: IntArray, gallery: IntArray
 ) -> tuple[BoolArray, BoolArray]:
-    relevant, itself = same_patient(cohort, queries, gallery)
+    relevant, itself = same_patient(table, queries, gallery)
     return ~(relevant | itself), relevant | itself
 
 
@@ -141,9 +141,9 @@ class _OwnNextSlice:
     next_slice_of: IntArray
 
     def __call__(
-        self, cohort: Cohort, queries: IntArray, gallery: IntArray
+        self, table: LesionTable, queries: IntArray, gallery: IntArray
     ) -> tuple[BoolArray, BoolArray]:
-        own = np.asarray(queries[:, None] == self.next_slice_of[gallery - len(cohort)][None, :])
+        own = np.asarray(queries[:, None] == self.next_slice_of[gallery - len(table)][None, :])
         return own, np.zeros_like(own)
 
 
@@ -151,16 +151,16 @@ def _next_slice_scores(
     nodules: Nodules, methods: Sequence[MethodVectors], drawing: tuple[Generator, int]
 ) -> list[Score]:
     """Methods hold the key slices' vectors in rows 0 to n - 1 and the next slices' behind them."""
-    cohort, rows = nodules.cohort, nodules.next_slice_of
+    table, rows = nodules.table, nodules.next_slice_of
     if len(rows) == 0:
         return []
-    gallery = len(cohort) + np.arange(len(rows))
+    gallery = len(table) + np.arange(len(rows))
     task = RankingTask(rows, gallery, _OwnNextSlice(rows))
     found: dict[str, dict[str, Estimate]] = {}
     for method in methods:
-        for name, values in scores_per_query(cohort, method, task, match_measure).items():
+        for name, values in scores_per_query(table, method, task, match_measure).items():
             found.setdefault(name, {})[method.name] = mean_estimate(
-                values, cohort.patients[rows], drawing[0], resamples=drawing[1]
+                values, table.patients[rows], drawing[0], resamples=drawing[1]
             )
     return [Score(NEXT_SLICE, name, True, estimates) for name, estimates in found.items()]
 
@@ -169,7 +169,7 @@ def _rating_scores(
     nodules: Nodules, methods: Sequence[MethodVectors], drawing: tuple[Generator, int]
 ) -> list[Score]:
     generator, resamples = drawing
-    cohort, malignancy = nodules.cohort, nodules.ratings["malignancy"]
+    table, malignancy = nodules.table, nodules.ratings["malignancy"]
     decided = np.flatnonzero((malignancy <= BENIGN) | (malignancy >= MALIGNANT))
     malignant = malignancy[decided] >= MALIGNANT
 
@@ -178,7 +178,7 @@ def _rating_scores(
         rows, positive = decided[known], malignant[known]
         return statistic_estimate(
             lambda drawn: auc(predicted[rows][drawn], positive[drawn]),
-            cohort.patients[rows],
+            table.patients[rows],
             generator,
             resamples=resamples,
         )
@@ -186,11 +186,11 @@ def _rating_scores(
     areas = {"diameter itself": area(nodules.diameters_mm)}
     errors: dict[str, dict[str, Estimate]] = {name: {} for name in RATINGS[1:]}
     for method in methods:
-        areas[method.name] = area(_first_draw_ratings(cohort, method, malignancy))
+        areas[method.name] = area(_first_draw_ratings(table, method, malignancy))
         for name, found in errors.items():
             ratings = nodules.ratings[name]
-            off = np.abs(_first_draw_ratings(cohort, method, ratings) - ratings)
-            found[method.name] = mean_estimate(off, cohort.patients, generator, resamples=resamples)
+            off = np.abs(_first_draw_ratings(table, method, ratings) - ratings)
+            found[method.name] = mean_estimate(off, table.patients, generator, resamples=resamples)
     return [
         Score(RATED, "malignancy AUC, 1-2 against 4-5", True, areas),
         *(
@@ -200,6 +200,8 @@ def _rating_scores(
     ]
 
 
-def _first_draw_ratings(cohort: Cohort, method: MethodVectors, ratings: FloatArray) -> FloatArray:
+def _first_draw_ratings(
+    table: LesionTable, method: MethodVectors, ratings: FloatArray
+) -> FloatArray:
     # Only the first draw: the average of random predictions would be the mean rating.
-    return neighbour_ratings(cohort, method.draws[0], ratings)
+    return neighbour_ratings(table, method.draws[0], ratings)

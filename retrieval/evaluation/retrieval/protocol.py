@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors, metadata_baselines
 from retrieval.evaluation.retrieval.classification import knn_correct, linear_correct
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.pixels import (
     EmbedPatches,
     EncoderMethod,
@@ -50,6 +50,7 @@ from retrieval.evaluation.stats.metrics import (
 from retrieval.patch import PatchSpec
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
+from retrieval.sources.lesion_table import LesionTable
 
 SIMILAR = "similar lesions by type, other patients"
 CLUSTERS = "clusters against types"
@@ -106,29 +107,31 @@ def evaluate_retrieval(
         EvaluationError: no lesions, or a split that is empty or shares a patient.
         ArchiveError: an image that is needed cannot be read.
     """
+    if not archive.lesions:
+        raise EvaluationError("the archive holds 0 lesions: nothing can be evaluated")
     options = RetrievalOptions() if options is None else options
     started = time.perf_counter()
     generator = np.random.default_rng(options.seed)
-    cohort = Cohort.of(archive)
-    methods = metadata_baselines(cohort, generator)
+    table = LesionTable.of(archive)
+    methods = metadata_baselines(table, generator)
     pixel_methods = list(options.pixel_baselines)
     if embed is not None:
         pixel_methods.append(EncoderMethod(options.encoder_name, embed, spec))
     images = LesionImages(archive, options.progress)
-    described = _described(cohort, images, pixel_methods)
+    described = _described(table, images, pixel_methods)
     methods += named_vectors(list(described), list(described.values()))
-    scorer = _Scorer(cohort, methods, generator, options)
+    scorer = _Scorer(table, methods, generator, options)
     scores = scorer.type_scores() + scorer.match_scores()
     if described and options.stability_lesions > 0:
         limits = StabilityOptions(options.stability_lesions, options.resamples)
-        scores += stability_scores(cohort, images, described, generator, limits)
+        scores += stability_scores(table, images, described, generator, limits)
     return RetrievalReport(
         archive=archive.root.name,
         encoder=None if embed is None else options.encoder_name,
         split=options.split.value,
-        lesions=len(cohort),
-        typed_lesions=len(cohort.typed_rows),
-        patients=len(np.unique(cohort.patients)),
+        lesions=len(table),
+        typed_lesions=len(table.typed_rows),
+        patients=len(np.unique(table.patients)),
         scores=tuple(score for score in scores if score.estimates),
         settings={
             "seed": options.seed,
@@ -140,27 +143,27 @@ def evaluate_retrieval(
 
 
 def _described(
-    cohort: Cohort, images: LesionImages, methods: Sequence[PixelMethod]
+    table: LesionTable, images: LesionImages, methods: Sequence[PixelMethod]
 ) -> dict[PixelMethod, NDArray[np.float32]]:
     if not methods:
         return {}
-    return dict(zip(methods, images.describe(cohort.lesions, methods), strict=True))
+    return dict(zip(methods, images.describe(table.lesions, methods), strict=True))
 
 
 @dataclass(frozen=True)
 class _Scorer:
     """The sections of the report, each for every method."""
 
-    cohort: Cohort
+    table: LesionTable
     methods: Sequence[MethodVectors]
     generator: Generator
     options: RetrievalOptions
 
     def type_scores(self) -> list[Score]:
         """Similar lesions, clusters, and for the paper's split the accuracy of its seeds."""
-        if len(self.cohort.typed_rows) == 0:
+        if len(self.table.typed_rows) == 0:
             return []
-        parts = split_rows(self.cohort, self.options.split, seed=self.options.seed)
+        parts = split_rows(self.table, self.options.split, seed=self.options.seed)
         task = RankingTask(parts.queries, parts.gallery, same_type_elsewhere)
         scores = self._ranking(SIMILAR, task, similar_lesion_measure)
         scores += self._cluster_scores(parts.queries)
@@ -174,11 +177,11 @@ class _Scorer:
         Both are asked twice: of all lesions, and without the query's own study, for a scan is
         easier to recognise than a lesion.
         """
-        lesion_task = same_lesion_task(self.cohort)
+        lesion_task = same_lesion_task(self.table)
         return [
-            *self._ranking(SAME_PATIENT, same_patient_task(self.cohort), match_measure),
+            *self._ranking(SAME_PATIENT, same_patient_task(self.table), match_measure),
             *self._ranking(
-                SAME_PATIENT + OWN_STUDY_LEFT_OUT, other_study_task(self.cohort), match_measure
+                SAME_PATIENT + OWN_STUDY_LEFT_OUT, other_study_task(self.table), match_measure
             ),
             *self._ranking(SAME_LESION, lesion_task, match_measure),
             *self._ranking(
@@ -193,9 +196,9 @@ class _Scorer:
         if len(task.queries) == 0:
             return []
         found: dict[str, dict[str, Estimate]] = {}
-        types = self.cohort.types[task.queries]
+        types = self.table.types[task.queries]
         for method in self.methods:
-            values = scores_per_query(self.cohort, method, task, measure)
+            values = scores_per_query(self.table, method, task, measure)
             for name, per_query in values.items():
                 estimate = self._mean(per_query, task.queries)
                 found.setdefault(name, {})[method.name] = estimate
@@ -213,7 +216,7 @@ class _Scorer:
         for method in self.methods:
             vectors = method.draws[0]
             known = rows[~np.isnan(vectors[rows]).any(axis=1)]
-            types = self.cohort.types[known]
+            types = self.table.types[known]
             wanted = len(np.unique(types))
             if wanted < 2 or len(known) < 2 * wanted:
                 continue
@@ -224,7 +227,7 @@ class _Scorer:
             ):
                 found[method.name] = statistic_estimate(
                     _Agreement(statistic, clusters, types),
-                    self.cohort.patients[known],
+                    self.table.patients[known],
                     self.generator,
                     resamples=min(self.options.resamples, 200),
                     correct_bias=True,
@@ -238,7 +241,7 @@ class _Scorer:
         scores = []
         for name, correct in (("k nearest seeds", knn_correct), ("linear", linear_correct)):
             estimates = {
-                method.name: self._mean(correct(self.cohort, method, parts), parts.queries)
+                method.name: self._mean(correct(self.table, method, parts), parts.queries)
                 for method in self.methods
             }
             scores.append(Score(CLASSIFIED, name, True, estimates))
@@ -249,7 +252,7 @@ class _Scorer:
     ) -> Estimate:
         return mean_estimate(
             values,
-            self.cohort.patients[rows],
+            self.table.patients[rows],
             self.generator,
             resamples=self.options.resamples,
             classes=classes,

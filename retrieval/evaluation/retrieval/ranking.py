@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors, similarity_block
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.stats.metrics import (
     BoolArray,
     FloatArray,
@@ -23,6 +22,7 @@ from retrieval.evaluation.stats.metrics import (
     reciprocal_rank,
     size_errors,
 )
+from retrieval.sources.lesion_table import LesionTable
 
 BLOCK = 256
 """Queries ranked at a time: 20 MB of similarities against 10,000 lesions."""
@@ -33,7 +33,7 @@ NEIGHBOURS = 5
 LOCATION_ERROR = f"location error of {NEIGHBOURS} nearest"
 SIZE_ERROR = f"size error of {NEIGHBOURS} nearest, mm"
 
-Relation = Callable[[Cohort, IntArray, IntArray], tuple[BoolArray, BoolArray]]
+Relation = Callable[[LesionTable, IntArray, IntArray], tuple[BoolArray, BoolArray]]
 """Rows of queries and gallery to (relevant, excluded), each (queries, gallery)."""
 
 
@@ -50,7 +50,7 @@ class RankingTask:
 class RankedBlock:
     """Some queries against the whole gallery; matrices are (queries, gallery)."""
 
-    cohort: Cohort
+    table: LesionTable
     queries: IntArray
     gallery: IntArray
     similarity: FloatArray
@@ -58,7 +58,7 @@ class RankedBlock:
     excluded: BoolArray
 
     def nearest_rows(self, k: int) -> IntArray:
-        """(queries, k) rows of the cohort, best first; -1 where there are too few candidates."""
+        """(queries, k) rows of the table, best first; -1 where there are too few candidates."""
         found = nearest(self.similarity, self.excluded, k)
         return np.where(found < 0, -1, self.gallery[found])
 
@@ -68,83 +68,81 @@ Measure = Callable[[RankedBlock], dict[str, FloatArray]]
 
 
 def same_type_elsewhere(
-    cohort: Cohort, queries: IntArray, gallery: IntArray
+    table: LesionTable, queries: IntArray, gallery: IntArray
 ) -> tuple[BoolArray, BoolArray]:
     """Relevant: the same lesion type. Excluded: every lesion of the query's own patient."""
-    excluded = _equal(cohort.patients, queries, gallery)
-    return _equal(cohort.types, queries, gallery) & ~excluded, excluded
+    excluded = _equal(table.patients, queries, gallery)
+    return _equal(table.types, queries, gallery) & ~excluded, excluded
 
 
 def same_patient(
-    cohort: Cohort, queries: IntArray, gallery: IntArray
+    table: LesionTable, queries: IntArray, gallery: IntArray
 ) -> tuple[BoolArray, BoolArray]:
     """Relevant: any other lesion of the query's patient. Excluded: the query itself."""
     excluded = queries[:, None] == gallery[None, :]
-    return _equal(cohort.patients, queries, gallery) & ~excluded, excluded
+    return _equal(table.patients, queries, gallery) & ~excluded, excluded
 
 
 def same_lesion_elsewhere(
-    cohort: Cohort, queries: IntArray, gallery: IntArray
+    table: LesionTable, queries: IntArray, gallery: IntArray
 ) -> tuple[BoolArray, BoolArray]:
     """Relevant: the same lesion track in another study. Excluded: that track in this study."""
-    same_track = _equal(cohort.tracks, queries, gallery) & (cohort.tracks[gallery] >= 0)
-    same_study = _equal(cohort.studies, queries, gallery)
+    same_track = _equal(table.tracks, queries, gallery) & (table.tracks[gallery] >= 0)
+    same_study = _equal(table.studies, queries, gallery)
     return same_track & ~same_study, same_track & same_study
 
 
 def same_patient_elsewhere(
-    cohort: Cohort, queries: IntArray, gallery: IntArray
+    table: LesionTable, queries: IntArray, gallery: IntArray
 ) -> tuple[BoolArray, BoolArray]:
     """Relevant: the patient's lesions in other studies. Excluded: the query's whole study.
 
     A study's lesions share scanner, contrast and field of view, so that within it a method can
     score by recognising the scan instead of the lesion.
     """
-    excluded = _equal(cohort.studies, queries, gallery)
-    return _equal(cohort.patients, queries, gallery) & ~excluded, excluded
+    excluded = _equal(table.studies, queries, gallery)
+    return _equal(table.patients, queries, gallery) & ~excluded, excluded
 
 
 def same_lesion_without_study(
-    cohort: Cohort, queries: IntArray, gallery: IntArray
+    table: LesionTable, queries: IntArray, gallery: IntArray
 ) -> tuple[BoolArray, BoolArray]:
     """Relevant: the same lesion track in another study. Excluded: the query's whole study."""
-    relevant, _ = same_lesion_elsewhere(cohort, queries, gallery)
-    return relevant, _equal(cohort.studies, queries, gallery)
+    relevant, _ = same_lesion_elsewhere(table, queries, gallery)
+    return relevant, _equal(table.studies, queries, gallery)
 
 
-def other_study_task(cohort: Cohort) -> RankingTask:
+def other_study_task(table: LesionTable) -> RankingTask:
     """Lesions of patients with several studies, among all lesions but those of their study."""
-    everyone = np.arange(len(cohort))
-    pairs = np.unique(np.stack([cohort.patients, cohort.studies]), axis=1)
+    everyone = np.arange(len(table))
+    pairs = np.unique(np.stack([table.patients, table.studies]), axis=1)
     patients, studies = np.unique(pairs[0], return_counts=True)
-    queries = everyone[np.isin(cohort.patients, patients[studies > 1])]
+    queries = everyone[np.isin(table.patients, patients[studies > 1])]
     return RankingTask(queries, everyone, same_patient_elsewhere)
 
 
-def same_patient_task(cohort: Cohort) -> RankingTask:
+def same_patient_task(table: LesionTable) -> RankingTask:
     """Lesions of patients with at least two, among all lesions."""
-    everyone = np.arange(len(cohort))
-    counts = np.bincount(cohort.patients)
-    return RankingTask(everyone[counts[cohort.patients] > 1], everyone, same_patient)
+    everyone = np.arange(len(table))
+    counts = np.bincount(table.patients)
+    return RankingTask(everyone[counts[table.patients] > 1], everyone, same_patient)
 
 
-def same_lesion_task(cohort: Cohort) -> RankingTask:
+def same_lesion_task(table: LesionTable) -> RankingTask:
     """Lesions whose track appears in at least two studies, among all lesions."""
-    everyone = np.arange(len(cohort))
-    known = everyone[cohort.tracks >= 0]
-    pairs = np.unique(np.stack([cohort.tracks[known], cohort.studies[known]]), axis=1)
+    everyone = np.arange(len(table))
+    known = everyone[table.tracks >= 0]
+    pairs = np.unique(np.stack([table.tracks[known], table.studies[known]]), axis=1)
     tracks, studies = np.unique(pairs[0], return_counts=True)
-    queries = known[np.isin(cohort.tracks[known], tracks[studies > 1])]
+    queries = known[np.isin(table.tracks[known], tracks[studies > 1])]
     return RankingTask(queries, everyone, same_lesion_elsewhere)
 
 
 def scores_per_query(
-    cohort: Cohort, method: MethodVectors, task: RankingTask, measure: Measure
+    table: LesionTable, method: MethodVectors, task: RankingTask, measure: Measure
 ) -> dict[str, FloatArray]:
     """Each of the measure's scores, (queries,), averaged over the method's draws."""
-    draws = [
-        [measure(block) for block in blocks(cohort, vectors, task)] for vectors in method.draws
-    ]
+    draws = [[measure(block) for block in blocks(table, vectors, task)] for vectors in method.draws]
     joined = [
         {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         for parts in draws
@@ -157,16 +155,16 @@ def similar_lesion_measure(block: RankedBlock) -> dict[str, FloatArray]:
     ranked = ranked_relevance(block.similarity, block.relevant, block.excluded)
     rows = block.nearest_rows(NEIGHBOURS)
     missing = rows < 0
-    cohort = block.cohort
-    near_locations = np.where(missing[..., None], np.nan, cohort.locations[rows])
-    near_sizes = np.where(missing, np.nan, cohort.diameters_mm[rows, 0])
+    table = block.table
+    near_locations = np.where(missing[..., None], np.nan, table.locations[rows])
+    near_sizes = np.where(missing, np.nan, table.diameters_mm[rows, 0])
     return {
         "precision@1": precision_at_k(ranked, 1),
         "precision@5": precision_at_k(ranked, 5),
         "precision@10": precision_at_k(ranked, 10),
         "mAP": average_precision(ranked),
-        LOCATION_ERROR: location_errors(cohort.locations[block.queries], near_locations),
-        SIZE_ERROR: size_errors(cohort.diameters_mm[block.queries, 0], near_sizes),
+        LOCATION_ERROR: location_errors(table.locations[block.queries], near_locations),
+        SIZE_ERROR: size_errors(table.diameters_mm[block.queries, 0], near_sizes),
     }
 
 
@@ -176,20 +174,20 @@ def match_measure(block: RankedBlock) -> dict[str, FloatArray]:
     return {"recall@1": recall_at_k(ranks, 1), "MRR": reciprocal_rank(ranks)}
 
 
-def nearest_rows(cohort: Cohort, vectors: Vectors, task: RankingTask, k: int) -> IntArray:
-    """(queries, k) rows of the cohort nearest to each query, best first; -1 where too few."""
-    parts = [block.nearest_rows(k) for block in blocks(cohort, vectors, task)]
+def nearest_rows(table: LesionTable, vectors: Vectors, task: RankingTask, k: int) -> IntArray:
+    """(queries, k) rows of the table nearest to each query, best first; -1 where too few."""
+    parts = [block.nearest_rows(k) for block in blocks(table, vectors, task)]
     return np.concatenate(parts) if parts else np.empty((0, k), np.int64)
 
 
-def blocks(cohort: Cohort, vectors: Vectors, task: RankingTask) -> Iterator[RankedBlock]:
+def blocks(table: LesionTable, vectors: Vectors, task: RankingTask) -> Iterator[RankedBlock]:
     """The question's queries, BLOCK at a time, with their similarities and masks."""
     gallery = task.gallery
     for start in range(0, len(task.queries), BLOCK):
         queries = task.queries[start : start + BLOCK]
-        relevant, excluded = task.relation(cohort, queries, gallery)
+        relevant, excluded = task.relation(table, queries, gallery)
         similarity = similarity_block(vectors, queries, gallery)
-        yield RankedBlock(cohort, queries, gallery, similarity, relevant, excluded)
+        yield RankedBlock(table, queries, gallery, similarity, relevant, excluded)
 
 
 def _equal(labels: IntArray, queries: IntArray, gallery: IntArray) -> BoolArray:

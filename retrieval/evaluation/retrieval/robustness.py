@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.retrieval.baselines import Vectors
-from retrieval.evaluation.retrieval.cohort import EvaluationError
 from retrieval.evaluation.retrieval.degraded_views import (
     EXTRA_DEPTH_MM,
     careless_boxes,

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.pixels import LesionImages, PixelMethod, View
 from retrieval.evaluation.retrieval.report import Score
 from retrieval.evaluation.stats.intervals import Estimate, statistic_estimate
 from retrieval.evaluation.stats.metrics import FloatArray, IntArray, auc
+from retrieval.sources.lesion_table import LesionTable
 from retrieval.synthesis.views import BoxJitter, Rescan
 
 PAIRS = 2000
@@ -46,7 +46,7 @@ def stability_views(generator: Generator) -> dict[str, View]:
 
 
 def stability_scores(
-    cohort: Cohort,
+    table: LesionTable,
     images: LesionImages,
     described: dict[PixelMethod, NDArray[np.float32]],
     generator: Generator,
@@ -54,35 +54,35 @@ def stability_scores(
 ) -> list[Score]:
     """Cosine of each lesion with itself under each view, and of different lesions of one type.
 
-    ``described`` holds each method's features of the whole cohort: the views are centred with it.
+    ``described`` holds each method's features of the whole table: the views are centred with it.
     """
-    count = min(options.lesions, len(cohort))
-    rows = np.sort(generator.choice(len(cohort), count, replace=False))
-    pairs = different_pairs(cohort, generator)
+    count = min(options.lesions, len(table))
+    rows = np.sort(generator.choice(len(table), count, replace=False))
+    pairs = different_pairs(table, generator)
     methods = list(described)
     cosines: dict[str, dict[str, FloatArray]] = {}
     background: dict[str, FloatArray] = {}
     for name, view in stability_views(generator).items():
         reach_mm = view.offset_mm if isinstance(view, Rescan) else 0.0
         again = images.describe(
-            [cohort.lesions[row] for row in rows], methods, view=view, reach_mm=reach_mm
+            [table.lesions[row] for row in rows], methods, view=view, reach_mm=reach_mm
         )
         cosines[name] = {}
         for method, features in zip(methods, again, strict=True):
             together = np.concatenate([described[method], features])
             for method_name, vectors in method.vectors(together).items():
-                moved = np.arange(len(cohort), len(together))
+                moved = np.arange(len(table), len(together))
                 cosines[name][method_name] = row_cosines(vectors, rows, moved)
                 background[method_name] = row_cosines(vectors, pairs[:, 0], pairs[:, 1])
-    return _scores(cohort, cosines, background, (rows, pairs[:, 0]), (generator, options.resamples))
+    return _scores(table, cosines, background, (rows, pairs[:, 0]), (generator, options.resamples))
 
 
-def different_pairs(cohort: Cohort, generator: Generator) -> IntArray:
+def different_pairs(table: LesionTable, generator: Generator) -> IntArray:
     """(pairs, 2) rows of different patients with the same known type; of any type if none has."""
-    rows = cohort.typed_rows if len(cohort.typed_rows) else np.arange(len(cohort))
+    rows = table.typed_rows if len(table.typed_rows) else np.arange(len(table))
     drawn = generator.choice(rows, size=(20 * PAIRS, 2))
-    apart = cohort.patients[drawn[:, 0]] != cohort.patients[drawn[:, 1]]
-    alike = cohort.types[drawn[:, 0]] == cohort.types[drawn[:, 1]]
+    apart = table.patients[drawn[:, 0]] != table.patients[drawn[:, 1]]
+    alike = table.types[drawn[:, 0]] == table.types[drawn[:, 1]]
     return np.asarray(drawn[apart & alike][:PAIRS])
 
 
@@ -94,7 +94,7 @@ def row_cosines(vectors: NDArray[np.float32], first: IntArray, second: IntArray)
 
 
 def _scores(
-    cohort: Cohort,
+    table: LesionTable,
     cosines: dict[str, dict[str, FloatArray]],
     background: dict[str, FloatArray],
     rows: tuple[IntArray, IntArray],
@@ -102,14 +102,14 @@ def _scores(
 ) -> list[Score]:
     scores = []
     for view, values in cosines.items():
-        patients = cohort.patients[rows[0]]
+        patients = table.patients[rows[0]]
         scores += _percentiles(f"{STABILITY}: {view}", values, patients, drawing)
         parted = {
             method: _estimate(_Separation(own, background[method]), patients, drawing)
             for method, own in values.items()
         }
         scores.append(Score(f"{STABILITY}: {view}", f"AUC against {BACKGROUND}", True, parted))
-    patients = cohort.patients[rows[1]]
+    patients = table.patients[rows[1]]
     scores += _percentiles(f"{STABILITY}: {BACKGROUND}", background, patients, drawing)
     return scores
 

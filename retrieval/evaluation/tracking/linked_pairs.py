@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from retrieval.evaluation.retrieval.cohort import EvaluationError
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.stats.intervals import Estimate, statistic_estimate
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from retrieval.evaluation.retrieval.cohort import EvaluationError
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.stats.intervals import Estimate, statistic_estimate
 from retrieval.evaluation.stats.metrics import FloatArray, IntArray
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from index.lesion_index import LesionIndex
 from index.reports import Neighbour
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.ranking import RankingTask, nearest_rows, same_type_elsewhere
 from retrieval.lesion import Lesion, LesionSearchError, LesionType
+from retrieval.sources.lesion_table import LesionTable
 
 Rows = NDArray[np.int64]
 
@@ -73,10 +73,10 @@ class EmbeddingSpace:
         Worst is the most convinced: the highest mean similarity to those ``k``. Each comes with
         its ``shown`` nearest typed lesions.
         """
-        typed = self._cohort.typed_rows
+        typed = self._table.typed_rows
         found = self._nearest(typed, typed, max(k, shown))
         near = found[:, :k]
-        types = self._cohort.types
+        types = self._table.types
         wrong = (types[near] != types[typed][:, None]) & (near >= 0)
         failed = np.flatnonzero(wrong.all(axis=1))
         similarity = np.einsum("qd,qkd->q", self.vectors[typed[failed]], self.vectors[near[failed]])
@@ -94,7 +94,7 @@ class EmbeddingSpace:
 
         The first column counts the lesions; rows sum to one over the others.
         """
-        typed = self._cohort.typed_rows
+        typed = self._table.typed_rows
         near = self._nearest(typed, typed, k)
         own = np.repeat(typed, near.shape[1])
         pairs = pd.DataFrame({"own": own, "near": near.ravel()}).query("near >= 0")
@@ -109,8 +109,8 @@ class EmbeddingSpace:
         return shares
 
     @cached_property
-    def _cohort(self) -> Cohort:
-        return Cohort.from_lesions(self.lesions, {})
+    def _table(self) -> LesionTable:
+        return LesionTable.from_lesions(self.lesions, {})
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -127,7 +127,7 @@ class EmbeddingSpace:
 
     def _nearest(self, queries: Rows, gallery: Rows, k: int) -> Rows:
         task = RankingTask(queries, gallery, same_type_elsewhere)
-        return nearest_rows(self._cohort, self.vectors, task, k)
+        return nearest_rows(self._table, self.vectors, task, k)
 
     def _as_neighbours(self, row: int, found: Rows) -> list[Neighbour]:
         return [

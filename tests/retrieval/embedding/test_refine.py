@@ -42,7 +42,7 @@ def clustered(training: TrainingData, hidden: np.ndarray) -> tuple[TrainingData,
     true = training.table.types
     types = np.where(hidden, -1, true)
     noise = np.random.default_rng(0).normal(0, 0.05, (len(true), 9))
-    return replace(training, table=training.table.with_types(types)), np.eye(9)[true] + noise
+    return replace(training, table=replace(training.table, types=types)), np.eye(9)[true] + noise
 
 
 def test_confident_unlabelled_lesions_get_their_neighbours_type(

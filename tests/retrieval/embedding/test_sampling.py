@@ -7,14 +7,11 @@ import numpy as np
 import pytest
 
 from retrieval.embedding.sampling import MISSING, SLOTS, SamplingError, SequenceSampler
-from retrieval.embedding.similarity import (
-    LesionTable,
-    SimilarityThresholds,
-    TableBuilder,
-    relations,
-)
-from retrieval.lesion import Split
+from retrieval.embedding.similarity import SimilarityThresholds, relations
+from retrieval.lesion import LesionType, Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.lesion_table import LesionTable
+from tests.retrieval.embedding.lesions import lesion
 
 THRESHOLDS = SimilarityThresholds()
 
@@ -24,15 +21,23 @@ def random_table(count: int, seed: int = 0, archives: int = 1) -> LesionTable:
     rng = np.random.default_rng(seed)
     number = max(1, count // 4)
     patients = np.sort(rng.integers(0, number, count))
-    return LesionTable(
-        types=rng.integers(1, 9, count),
-        locations=rng.random((count, 3)),
-        long_mm=np.exp(rng.normal(2.7, 0.5, count)),
-        patients=patients,
-        tracks=patients * 2 + rng.integers(0, 2, count),
-        archives=patients * archives // number,
-        splits=rng.choice([1, 2, 3], number, p=[0.7, 0.15, 0.15])[patients],
-        attributes=np.empty((count, 0)),
+    splits = rng.choice([1, 2, 3], number, p=[0.7, 0.15, 0.15])
+    lesions = [
+        lesion(
+            row,
+            patient_id=f"P{patient}",
+            lesion_type=LesionType.from_code(int(rng.integers(1, 9))),
+            location=tuple(rng.random(3).tolist()),
+            long_mm=float(np.exp(rng.normal(2.7, 0.5))),
+            short_mm=None,
+            split=Split.from_code(int(splits[patient])),
+        )
+        for row, patient in enumerate(patients)
+    ]
+    tracks = {one.lesion_id: str(rng.integers(0, 2)) for one in lesions}
+    parts = [np.flatnonzero(patients * archives // number == n) for n in range(archives)]
+    return LesionTable.joined(
+        [LesionTable.from_lesions([lesions[row] for row in part], tracks) for part in parts]
     )
 
 
@@ -121,8 +126,6 @@ def test_a_sequence_costs_no_measurable_share_of_a_step() -> None:
 
 def test_real_rows_give_full_sequences(real_data: Path) -> None:
     archive = DeepLesionArchive.open(real_data / "DL_info_val_test_9816.csv")
-    builder = TableBuilder()
-    builder.add(archive.lesions, track_ids=archive.track_ids, attributes=archive.attributes)
-    drawn = sampler(builder.build(), Split.VALIDATION).draw(100, np.random.default_rng(7))
+    drawn = sampler(LesionTable.of(archive), Split.VALIDATION).draw(100, np.random.default_rng(7))
     assert (drawn[:, 5] != MISSING).all()
     assert (drawn != MISSING).mean() > 0.9

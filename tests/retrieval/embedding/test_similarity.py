@@ -7,33 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.embedding.similarity import (
-    LesionTable,
-    Relation,
-    SimilarityThresholds,
-    TableBuilder,
-    relations,
-)
-from retrieval.lesion import Box, Lesion, LesionType, Split
+from retrieval.embedding.similarity import Relation, SimilarityThresholds, relations
+from retrieval.lesion import Lesion, LesionType, Split
+from retrieval.sources.lesion_table import LesionTable
+from tests.retrieval.embedding.lesions import lesion
+from tests.retrieval.evaluation.toy_archive import ToyArchive
 
 THRESHOLDS = SimilarityThresholds()
-
-
-def lesion(number: int, **fields: object) -> Lesion:
-    base = Lesion(
-        lesion_id=f"L{number}",
-        patient_id=f"P{number}",
-        study_id=f"P{number}_01",
-        series_id=f"P{number}_01_01",
-        key_slice_index=1,
-        box=Box(0, 0, 10, 10),
-        long_mm=10.0,
-        short_mm=8.0,
-        location=(0.5, 0.5, 0.5),
-        lesion_type=LesionType.LIVER,
-        split=Split.TRAIN,
-    )
-    return base.with_changes(**fields)
 
 
 def table_of(
@@ -41,10 +21,8 @@ def table_of(
     tracks: dict[str, str] | None = None,
     attributes: dict[str, dict[str, float]] | None = None,
 ) -> LesionTable:
-    builder = TableBuilder()
     names = sorted({name for values in (attributes or {}).values() for name in values})
-    builder.add(lesions, track_ids=tracks or {}, attributes=attributes or {}, attribute_names=names)
-    return builder.build()
+    return LesionTable.of(ToyArchive(lesions, tracks or {}, attributes or {}), names)
 
 
 @pytest.mark.parametrize(
@@ -69,16 +47,14 @@ def test_one_change_gives_one_relation(changes: dict[str, object], expected: Rel
 
 
 def test_the_same_track_is_the_same_lesion_whatever_else_differs() -> None:
-    grown = lesion(1, long_mm=40.0, location=(0.1, 0.9, 0.9))
+    grown = lesion(1, patient_id="P0", long_mm=40.0, location=(0.1, 0.9, 0.9))
     table = table_of([lesion(0), grown], tracks={"L0": "t", "L1": "t"})
     assert relations(table, 0, np.array([1]), THRESHOLDS).tolist() == [Relation.SAME]
 
 
 def test_other_archives_are_never_judged() -> None:
-    builder = TableBuilder()
-    for number in range(2):
-        builder.add([lesion(number)], track_ids={}, attributes={})
-    assert relations(builder.build(), 0, np.array([1]), THRESHOLDS).tolist() == [Relation.UNJUDGED]
+    table = LesionTable.joined([table_of([lesion(number)]) for number in range(2)])
+    assert relations(table, 0, np.array([1]), THRESHOLDS).tolist() == [Relation.UNJUDGED]
 
 
 def test_an_anchor_of_unknown_type_only_knows_itself_and_others() -> None:

@@ -9,16 +9,15 @@ import torch
 
 from retrieval.embedding.cache import PatchCache
 from retrieval.embedding.recipe import load_recipe
-from retrieval.embedding.similarity import TableBuilder
 from retrieval.embedding.training_data import (
     TrainingData,
     TrainingDataError,
     with_paper_seeds,
 )
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.splits import SplitProtocol, split_rows
 from retrieval.lesion import Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.lesion_table import LesionTable
 from retrieval.training.paper_split import paper_part
 from tests.retrieval.embedding.conftest import TinyRun
 
@@ -27,11 +26,9 @@ SEEDS = (0, 1, 12)
 
 def table_of(archive: DeepLesionArchive) -> TrainingData:
     """The archive's table with every lesion readable, without cutting a patch."""
-    builder = TableBuilder()
-    builder.add(archive.lesions, track_ids=archive.track_ids, attributes=archive.attributes)
     count = len(archive.lesions)
     cache = PatchCache(np.zeros((count, 1, 1, 1), np.int16), np.zeros((count, 4), np.float32))
-    return TrainingData(builder.build(), (cache,), ("real",), (1.0,), np.array([True]))
+    return TrainingData(LesionTable.of(archive), (cache,), ("real",), (1.0,), np.array([True]))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -41,9 +38,9 @@ def test_real_seed_patients_are_trained_on_and_nobody_the_evaluation_asks_about(
     archive = DeepLesionArchive.open(real_data / "DL_info_val_test_9816.csv")
     training = table_of(archive)
     assert len(training.rows(Split.TRAIN)) == 0
-    table = with_paper_seeds(training.table, archive.lesions, seed=seed)
+    table = with_paper_seeds(training.table, seed=seed)
     rows = replace(training, table=table).rows(Split.TRAIN)
-    parts = split_rows(Cohort.of(archive), SplitProtocol.PAPER, seed=seed)
+    parts = split_rows(LesionTable.of(archive), SplitProtocol.PAPER, seed=seed)
     assert rows.tolist() == parts.gallery.tolist()
     trained = {archive.lesions[row].patient_id for row in rows}
     for part in (parts.validation, parts.queries):
@@ -62,11 +59,11 @@ def test_untyped_train_lesions_stay_and_typed_test_patients_leave(
     patients = np.array([lesion.patient_id for lesion in phantom_archive.lesions])
     parts = {name: paper_part(name, seed=0) for name in np.unique(patients)}
     assert set(parts.values()) >= {Split.TRAIN, Split.TEST}
-    typed = with_paper_seeds(plain, phantom_archive.lesions, seed=0)
+    typed = with_paper_seeds(plain, seed=0)
     assert [parts[name].code for name in patients] == typed.splits.tolist()
     first = patients == patients[0]
-    untyped = plain.with_types(np.where(first, -1, plain.types))
-    kept = with_paper_seeds(untyped, phantom_archive.lesions, seed=0)
+    untyped = replace(plain, types=np.where(first, -1, plain.types))
+    kept = with_paper_seeds(untyped, seed=0)
     assert (kept.splits[first] == plain.splits[first]).all()
 
 
@@ -106,12 +103,10 @@ def test_rows_leave_out_the_unreadable_and_archives_of_no_weight(
 def test_patches_are_gathered_across_archives_in_the_order_asked(
     phantom_archive: DeepLesionArchive, phantom_training: TrainingData
 ) -> None:
-    builder = TableBuilder()
-    for _ in range(2):
-        builder.add(phantom_archive.lesions, track_ids={}, attributes={})
+    table = LesionTable.joined([LesionTable.of(phantom_archive)] * 2)
     (cache,) = phantom_training.caches
     darker = PatchCache(cache.patches - 1, cache.boxes + 1)
-    two = replace(phantom_training, table=builder.build(), caches=(cache, darker))
+    two = replace(phantom_training, table=table, caches=(cache, darker))
     count = len(phantom_archive.lesions)
     hu, boxes = two.gather(np.array([count + 2, 5, count, 1]))
     expected = [cache.patches[2] - 1, cache.patches[5], cache.patches[0] - 1, cache.patches[1]]

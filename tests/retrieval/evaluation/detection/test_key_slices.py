@@ -20,8 +20,8 @@ from retrieval.evaluation.detection.key_slices import (
     score_key_slices,
     scored_boxes,
 )
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.reporting.tables import markdown
-from retrieval.evaluation.retrieval.cohort import EvaluationError
 from retrieval.image import Slab
 from retrieval.lesion import Box, LesionType, Split
 from retrieval.sources.archive import ArchiveError

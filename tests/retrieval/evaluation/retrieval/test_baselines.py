@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from retrieval.evaluation.retrieval.baselines import RawPixels, metadata_baselines, similarity_block
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.pixels import cut_patches
 from retrieval.lesion import LesionType
+from retrieval.sources.lesion_table import LesionTable
 from tests.retrieval.evaluation.toy_archive import SPEC, ToyArchive, toy_archive, toy_lesion
 
 
@@ -26,9 +26,9 @@ def test_similarity_is_the_negative_squared_distance(width):
 
 
 def test_baselines_read_the_table_alone():
-    cohort = Cohort.of(toy_archive(5, with_images=False))
+    table = LesionTable.of(toy_archive(5, with_images=False))
     baselines = {
-        baseline.name: baseline for baseline in metadata_baselines(cohort, np.random.default_rng(0))
+        baseline.name: baseline for baseline in metadata_baselines(table, np.random.default_rng(0))
     }
     assert list(baselines) == [
         "random",
@@ -37,8 +37,8 @@ def test_baselines_read_the_table_alone():
         "size only",
         "location and size",
     ]
-    np.testing.assert_array_equal(baselines["location only"].draws[0], cohort.locations)
-    np.testing.assert_allclose(baselines["size only"].draws[0], np.log(cohort.diameters_mm))
+    np.testing.assert_array_equal(baselines["location only"].draws[0], table.locations)
+    np.testing.assert_allclose(baselines["size only"].draws[0], np.log(table.diameters_mm))
     both = baselines["location and size"].draws[0]
     spread = both.std(axis=0)
     np.testing.assert_allclose(spread[[0, 2, 3]], 1.0)
@@ -50,7 +50,7 @@ def test_a_baseline_without_numbers_is_left_out_and_a_gap_is_not_a_zero():
         toy_lesion(0, patient=1, kind=LesionType.LUNG, location=None),
         toy_lesion(1, patient=2, kind=LesionType.LUNG, location=None, long_mm=None),
     ]
-    baselines = metadata_baselines(Cohort.of(ToyArchive(lesions)), np.random.default_rng(0))
+    baselines = metadata_baselines(LesionTable.of(ToyArchive(lesions)), np.random.default_rng(0))
     assert [baseline.name for baseline in baselines] == ["random", "size only"]
     assert np.isnan(baselines[1].draws[0][1]).any()
 
@@ -62,9 +62,9 @@ def test_random_baseline_scores_what_chance_says():
         scores_per_query,
     )
 
-    cohort = Cohort.of(toy_archive(12))
-    random = metadata_baselines(cohort, np.random.default_rng(0))[0]
-    found = scores_per_query(cohort, random, same_patient_task(cohort), match_measure)
+    table = LesionTable.of(toy_archive(12))
+    random = metadata_baselines(table, np.random.default_rng(0))[0]
+    found = scores_per_query(table, random, same_patient_task(table), match_measure)
     assert found["recall@1"].mean() == pytest.approx(2 / 35, abs=0.02)
 
 

@@ -7,9 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.retrieval.baselines import RawPixels
-from retrieval.evaluation.retrieval.cohort import Cohort, EvaluationError
-from retrieval.evaluation.retrieval.nodule_cohort import rated_nodules
 from retrieval.evaluation.retrieval.nodules import (
     NEXT_SLICE,
     RATED,
@@ -17,7 +16,9 @@ from retrieval.evaluation.retrieval.nodules import (
     neighbour_ratings,
 )
 from retrieval.evaluation.retrieval.protocol import RetrievalOptions
+from retrieval.evaluation.retrieval.rated_nodules import rated_nodules
 from retrieval.lesion import LesionType, Split
+from retrieval.sources.lesion_table import LesionTable
 from tests.retrieval.evaluation.toy_archive import SPEC, ToyArchive, circle, toy_lesion
 
 OPTIONS = RetrievalOptions(resamples=30, pixel_baselines=(RawPixels(SPEC),))
@@ -85,31 +86,31 @@ def test_a_constant_encoder_reaches_the_bottom():
 
 def test_neighbour_ratings_equal_a_naive_loop():
     archive = nodule_archive(8, next_slices=False)
-    cohort = Cohort.of(archive)
+    table = LesionTable.of(archive)
     rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((len(cohort), 3))
-    ratings = rng.integers(1, 6, len(cohort)).astype(float)
+    vectors = rng.standard_normal((len(table), 3))
+    ratings = rng.integers(1, 6, len(table)).astype(float)
     ratings[[1, 4]] = np.nan
     naive = []
-    for query in range(len(cohort)):
+    for query in range(len(table)):
         order = sorted(
             (
                 (math.dist(vectors[query], vectors[g]), ratings[g])
-                for g in range(len(cohort))
-                if cohort.patients[g] != cohort.patients[query] and not math.isnan(ratings[g])
+                for g in range(len(table))
+                if table.patients[g] != table.patients[query] and not math.isnan(ratings[g])
             ),
         )[:4]
         naive.append(sum(rating for _, rating in order) / 4)
-    np.testing.assert_allclose(neighbour_ratings(cohort, vectors, ratings, k=4), naive)
+    np.testing.assert_allclose(neighbour_ratings(table, vectors, ratings, k=4), naive)
 
 
 def test_splits_keep_patients_apart_and_next_slices_with_their_nodule():
     archive = nodule_archive()
     nodules = rated_nodules(archive, [Split.TEST])
-    assert {lesion.split for lesion in nodules.cohort.lesions} == {Split.TEST}
-    assert len(nodules.cohort) == len(nodules.next_slices) == 10
+    assert {lesion.split for lesion in nodules.table.lesions} == {Split.TEST}
+    assert len(nodules.table) == len(nodules.next_slices) == 10
     for lesion, row in zip(nodules.next_slices, nodules.next_slice_of, strict=True):
-        assert int(lesion.lesion_id) == int(nodules.cohort.lesions[row].lesion_id) + 1
+        assert int(lesion.lesion_id) == int(nodules.table.lesions[row].lesion_id) + 1
     report = evaluate_nodules(archive, None, SPEC, OPTIONS, splits=(Split.TEST,))
     assert report.split == "test"
 

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.retrieval.baselines import MethodVectors, RawPixels
-from retrieval.evaluation.retrieval.cohort import Cohort, EvaluationError
 from retrieval.evaluation.retrieval.pixels import has_images
 from retrieval.evaluation.retrieval.protocol import (
     CLASSIFIED,
@@ -36,6 +36,7 @@ from retrieval.evaluation.retrieval.splits import SplitProtocol
 from retrieval.lesion import LesionType, Split
 from retrieval.patch import PatchSpec
 from retrieval.sources.archive import ArchiveError
+from retrieval.sources.lesion_table import LesionTable
 from retrieval.training.paper_split import paper_part
 from tests.retrieval.evaluation.toy_archive import (
     SPEC,
@@ -48,18 +49,18 @@ from tests.retrieval.evaluation.toy_archive import (
 QUICK = RetrievalOptions(resamples=50, stability_lesions=6, pixel_baselines=(RawPixels(SPEC),))
 
 
-def naive_type_scores(cohort: Cohort, vectors) -> dict[str, list[float]]:
+def naive_type_scores(table: LesionTable, vectors) -> dict[str, list[float]]:
     """Precision@5, mAP and location error by plain loops over lesions."""
     scores: dict[str, list[float]] = {"precision@5": [], "mAP": [], "location": []}
-    for query in range(len(cohort)):
-        others = [g for g in range(len(cohort)) if cohort.patients[g] != cohort.patients[query]]
+    for query in range(len(table)):
+        others = [g for g in range(len(table)) if table.patients[g] != table.patients[query]]
         distance = {g: float(((vectors[query] - vectors[g]) ** 2).sum()) for g in others}
         order = sorted(others, key=distance.__getitem__)
-        hits = [cohort.types[g] == cohort.types[query] for g in order]
+        hits = [table.types[g] == table.types[query] for g in order]
         scores["precision@5"].append(sum(hits[:5]) / 5)
         precisions = [sum(hits[: i + 1]) / (i + 1) for i, hit in enumerate(hits) if hit]
         scores["mAP"].append(sum(precisions) / len(precisions))
-        errors = [math.dist(cohort.locations[query], cohort.locations[g]) for g in order[:5]]
+        errors = [math.dist(table.locations[query], table.locations[g]) for g in order[:5]]
         scores["location"].append(sum(errors) / 5)
     return scores
 
@@ -76,7 +77,7 @@ def test_scores_equal_naive_loops():
 
     options = RetrievalOptions(resamples=20, stability_lesions=0)
     report = evaluate_retrieval(archive, embed, SPEC, options)
-    naive = naive_type_scores(Cohort.of(archive), vectors)
+    naive = naive_type_scores(LesionTable.of(archive), vectors)
     for name, wanted in (
         ("precision@5", naive["precision@5"]),
         ("mAP", naive["mAP"]),
@@ -114,16 +115,16 @@ def test_a_method_that_knows_the_scan_alone_scores_nothing_without_the_own_study
         toy_lesion(number, patient=number // 4, study=number // 2, kind=LesionType.LIVER)
         for number in range(16)
     ]
-    cohort = Cohort.of(ToyArchive(lesions))
-    studies = np.eye(8)[cohort.studies]
+    table = LesionTable.of(ToyArchive(lesions))
+    studies = np.eye(8)[table.studies]
     scan = MethodVectors("scan", (studies,))
-    own = scores_per_query(cohort, scan, same_patient_task(cohort), match_measure)
-    other = scores_per_query(cohort, scan, other_study_task(cohort), match_measure)
+    own = scores_per_query(table, scan, same_patient_task(table), match_measure)
+    other = scores_per_query(table, scan, other_study_task(table), match_measure)
     assert own["recall@1"].tolist() == [1] * 16
     assert other["MRR"].mean() < 0.6
-    patients = np.eye(4)[cohort.patients]
+    patients = np.eye(4)[table.patients]
     person = MethodVectors("person", (patients,))
-    known = scores_per_query(cohort, person, other_study_task(cohort), match_measure)
+    known = scores_per_query(table, person, other_study_task(table), match_measure)
     assert known["recall@1"].tolist() == [1] * 16
 
 
@@ -138,10 +139,10 @@ def test_the_same_patient_is_never_a_similar_lesion():
     precision = report.score(SIMILAR, "precision@1").estimates
     assert precision["location only"].value == pytest.approx(0)
     assert report.score(SAME_PATIENT, "recall@1").estimates["location only"].value == 1
-    cohort = Cohort.of(ToyArchive(lesions))
-    task = RankingTask(cohort.typed_rows, cohort.typed_rows, same_type_elsewhere)
-    rows = nearest_rows(cohort, cohort.locations, task, 16)
-    own = cohort.patients[rows] == cohort.patients[:, None]
+    table = LesionTable.of(ToyArchive(lesions))
+    task = RankingTask(table.typed_rows, table.typed_rows, same_type_elsewhere)
+    rows = nearest_rows(table, table.locations, task, 16)
+    own = table.patients[rows] == table.patients[:, None]
     assert not (own & (rows >= 0)).any()
     assert (rows >= 0).sum(axis=1).tolist() == [14] * 16
 
@@ -158,16 +159,16 @@ def test_same_lesion_asks_other_studies_and_ignores_its_twins_here():
         toy_lesion(3, patient=2, study=1, kind=kind, location=(0.5, 0.5, 0.52)),
         toy_lesion(4, patient=1, study=2, kind=kind, location=(0.9, 0.9, 0.9)),
     ]
-    cohort = Cohort.of(ToyArchive(lesions, {"0": "a", "1": "a", "2": "a", "4": "b"}))
-    task = same_lesion_task(cohort)
+    table = LesionTable.of(ToyArchive(lesions, {"0": "a", "1": "a", "2": "a", "4": "b"}))
+    task = same_lesion_task(table)
     assert task.queries.tolist() == [0, 1, 2]
-    relevant, excluded = task.relation(cohort, task.queries, task.gallery)
+    relevant, excluded = task.relation(table, task.queries, task.gallery)
     assert relevant.tolist()[0] == [False, False, True, False, False]
     assert excluded.tolist()[0] == [True, True, False, False, False]
-    baselines = Cohort.of(ToyArchive(lesions)).locations
+    baselines = LesionTable.of(ToyArchive(lesions)).locations
     from retrieval.evaluation.retrieval.baselines import MethodVectors
 
-    found = scores_per_query(cohort, MethodVectors("z", (baselines,)), task, match_measure)
+    found = scores_per_query(table, MethodVectors("z", (baselines,)), task, match_measure)
     # The other patient's lesion lies nearer than the true partner for rows 0, 1 and 2.
     np.testing.assert_allclose(found["MRR"], [0.5, 0.5, 0.5])
 
@@ -175,7 +176,7 @@ def test_same_lesion_asks_other_studies_and_ignores_its_twins_here():
 def test_patients_with_one_lesion_do_not_ask_but_can_be_found():
     kind = LesionType.LUNG
     lesions = [toy_lesion(i, patient=p, kind=kind) for i, p in enumerate([1, 1, 2])]
-    task = same_patient_task(Cohort.of(ToyArchive(lesions)))
+    task = same_patient_task(LesionTable.of(ToyArchive(lesions)))
     assert task.queries.tolist() == [0, 1]
     assert task.gallery.tolist() == [0, 1, 2]
 
@@ -237,5 +238,10 @@ def test_an_unknown_score_names_what_there_is():
 
 
 def test_an_empty_archive_is_a_users_mistake():
+    with pytest.raises(EvaluationError, match="0 lesions"):
+        evaluate_retrieval(ToyArchive([]), None, SPEC)
+
+
+def test_an_archive_without_lesions_is_refused():
     with pytest.raises(EvaluationError, match="0 lesions"):
         evaluate_retrieval(ToyArchive([]), None, SPEC)

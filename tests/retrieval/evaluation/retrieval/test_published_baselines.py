@@ -50,10 +50,10 @@ def test_the_baselines_rank_as_they_should_at_full_scale(paper_report):
 
 def test_released_split_shares_no_patient_and_scores_alike(real_data: Path):
     archive = DeepLesionArchive.open(real_data / "DL_info_val_test_9816.csv")
-    from retrieval.evaluation.retrieval.cohort import Cohort
     from retrieval.evaluation.retrieval.splits import split_rows
+    from retrieval.sources.lesion_table import LesionTable
 
-    parts = split_rows(Cohort.of(archive), SplitProtocol.RELEASED, seed=0)
+    parts = split_rows(LesionTable.of(archive), SplitProtocol.RELEASED, seed=0)
     assert (len(parts.gallery), len(parts.queries)) == (4889, 4927)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retrieval.evaluation.retrieval.cohort import EvaluationError
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.retrieval.degraded_views import worse_scans
 from retrieval.evaluation.retrieval.pixels import EncoderMethod
 from retrieval.evaluation.retrieval.robustness import (

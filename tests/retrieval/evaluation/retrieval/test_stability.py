@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from retrieval.evaluation.retrieval.baselines import RawPixels
-from retrieval.evaluation.retrieval.cohort import Cohort
 from retrieval.evaluation.retrieval.pixels import EncoderMethod, LesionImages
 from retrieval.evaluation.retrieval.stability import (
     BACKGROUND,
@@ -18,6 +17,7 @@ from retrieval.evaluation.retrieval.stability import (
 from retrieval.image import Slab
 from retrieval.lesion import Box
 from retrieval.patch import PatchSpec, extract_patch
+from retrieval.sources.lesion_table import LesionTable
 from retrieval.synthesis.views import BoxJitter, Rescan, cropped
 from tests.retrieval.evaluation.toy_archive import (
     SPEC,
@@ -92,24 +92,24 @@ def test_row_cosines_by_hand():
 
 
 def test_pairs_differ_in_patient_and_share_their_type():
-    cohort = Cohort.of(toy_archive(12))
-    pairs = different_pairs(cohort, np.random.default_rng(0))
+    table = LesionTable.of(toy_archive(12))
+    pairs = different_pairs(table, np.random.default_rng(0))
     assert len(pairs) == 2000
-    assert (cohort.patients[pairs[:, 0]] != cohort.patients[pairs[:, 1]]).all()
-    assert (cohort.types[pairs[:, 0]] == cohort.types[pairs[:, 1]]).all()
+    assert (table.patients[pairs[:, 0]] != table.patients[pairs[:, 1]]).all()
+    assert (table.types[pairs[:, 0]] == table.types[pairs[:, 1]]).all()
 
 
 def test_a_blind_encoder_is_stable_but_separates_nothing():
     archive = toy_archive(6)
-    cohort = Cohort.of(archive)
+    table = LesionTable.of(archive)
     images = LesionImages(archive)
     methods = [
         EncoderMethod("blind", lambda patches: np.ones((len(patches), 4), np.float32), SPEC),
         EncoderMethod("patient", contrast, SPEC),
     ]
-    described = dict(zip(methods, images.describe(cohort.lesions, methods), strict=True))
+    described = dict(zip(methods, images.describe(table.lesions, methods), strict=True))
     scores = stability_scores(
-        cohort, images, described, np.random.default_rng(0), StabilityOptions(9, 20)
+        table, images, described, np.random.default_rng(0), StabilityOptions(9, 20)
     )
     by_name = {(score.section, score.name): score.estimates for score in scores}
     for view in ("box jitter 10 %", "box jitter 20 %", "re-scan"):

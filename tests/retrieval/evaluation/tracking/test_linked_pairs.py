@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retrieval.evaluation.retrieval.cohort import EvaluationError
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.tracking.linked_pairs import LinkedLesion, known_pairs, score_links
 
 # Study 1 and 2 link a with b; c, of study 2's same series, is linked to nothing; d, of a second

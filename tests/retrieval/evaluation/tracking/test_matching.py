@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.evaluation.retrieval.cohort import EvaluationError
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.tracking.matching import (
     MatchingScores,
     PredictedTracks,

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.evaluation.retrieval.cohort import Cohort, EvaluationError
+from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.stats.metrics import FloatArray, IntArray
 from retrieval.lesion import Lesion, Split
 from retrieval.sources.archive import Archive
+from retrieval.sources.lesion_table import LesionTable
 
 RATINGS = ("malignancy", "texture", "spiculation")
 
@@ -26,14 +27,14 @@ class Nodules:
     """Rated nodules, one row each, and behind them the next slices of some.
 
     Attributes:
-        cohort: n nodules on their key slices.
+        table: n nodules on their key slices.
         ratings: name to (n,) ratings, NaN where unknown.
         diameters_mm: (n,).
         next_slices: lesions on the neighbouring slice.
         next_slice_of: row of the nodule that each of them belongs to.
     """
 
-    cohort: Cohort
+    table: LesionTable
     ratings: dict[str, FloatArray]
     diameters_mm: FloatArray
     next_slices: tuple[Lesion, ...]
@@ -64,7 +65,7 @@ def rated_nodules(archive: Archive, splits: Sequence[Split]) -> Nodules:
             f"in the splits {[split.value for split in splits] or 'all'}: nodules need an archive "
             "with radiologists' ratings"
         )
-    cohort = Cohort.from_lesions(keys, archive.track_ids)
+    table = LesionTable.from_lesions(keys, archive.track_ids)
     rows = {
         archive.track_ids[lesion.lesion_id]: row
         for row, lesion in enumerate(keys)
@@ -74,9 +75,9 @@ def rated_nodules(archive: Archive, splits: Sequence[Split]) -> Nodules:
     named = [attributes[lesion.lesion_id] for lesion in keys]
     diameters = np.array([row.get("diameter_mm", math.nan) for row in named])
     return Nodules(
-        cohort,
+        table,
         {name: np.array([row.get(name, math.nan) for row in named]) for name in RATINGS},
-        np.where(np.isnan(diameters), cohort.diameters_mm[:, 0], diameters),
+        np.where(np.isnan(diameters), table.diameters_mm[:, 0], diameters),
         tuple(paired),
         np.array([rows[archive.track_ids[lesion.lesion_id]] for lesion in paired], np.int64),
     )
