@@ -12,9 +12,16 @@ from retrieval.lesion import Box, Recist
 from retrieval.sources.importers.mask_marks import recist_of_outline
 from retrieval.sources.marks.content.graphics import farthest
 from retrieval.sources.marks.mark import MarkKind
+from retrieval.sources.marks.meaning.pairing import PARALLEL_DEG, MarkLine, relation
 
 SHORT_OF_LONG = 0.75
 """Median short / long diameter of DeepLesion's 9,816 validation and test rows."""
+
+RECTANGLE_MM, RECTANGLE_PART, SQUARE_DEG = 0.01, 0.001, 89.0
+"""Four corners whose diagonals halve each other and are equal are a rectangle, a square apart."""
+
+UPRIGHT_DEG = 85.0
+"""Diagonals that cross at this angle were drawn as diameters, though a side be longer than both."""
 
 MOST_CUTS = 2000
 """An outline of more corners is cut at this many of them to find its short diameter."""
@@ -124,8 +131,14 @@ def _recist(first: NDArray[np.float64], second: NDArray[np.float64]) -> Recist:
 def _of_polygon(
     points: NDArray[np.float64], ring_sizes: Sequence[int], spacing: Spacing
 ) -> Recist | None:
-    """The longest diameter of an outline, and the longest chord perpendicular to it."""
+    """The longest diameter of an outline, and the longest chord perpendicular to it.
+
+    Of four corners the diagonals, where they stand as two diameters do: whoever has a RECIST mark
+    and no way to store two lines joins their ends.
+    """
     in_mm = points * spacing
+    if _is_kite(in_mm, ring_sizes):
+        return _longer_first(points[[0, 2, 1, 3]], spacing)
     first, second, longest = farthest(in_mm)
     if longest <= 0:
         return None
@@ -139,6 +152,24 @@ def _of_polygon(
     best = int((high - low).argmax())
     chord = cuts[best] * along + np.outer([low[best], high[best]], across)
     return _recist(points[[first, second]], chord / spacing)
+
+
+def _is_kite(in_mm: NDArray[np.float64], ring_sizes: Sequence[int]) -> bool:
+    """Whether an outline is the ends of two diameters, joined; a rectangle is a drawn box."""
+    if len(in_mm) != 4 or len(ring_sizes) > 1:
+        return False
+    first, second = MarkLine(in_mm[[0, 2]]), MarkLine(in_mm[[1, 3]])
+    longest = max(first.length, second.length)
+    stands = relation(first, second)
+    is_rectangle = stands.middles * longest < RECTANGLE_MM and (1 - stands.ratio) < RECTANGLE_PART
+    if is_rectangle and stands.angle_deg < SQUARE_DEG:
+        return False
+    sides = np.linalg.norm(in_mm - np.roll(in_mm, 1, axis=0), axis=1)
+    is_widest = bool(sides.max() <= longest + RECTANGLE_MM)
+    crosses = stands.gap_px <= 0
+    is_upright = crosses and stands.angle_deg >= UPRIGHT_DEG
+    stands_so = is_widest and (crosses or stands.is_close) and stands.angle_deg >= PARALLEL_DEG
+    return is_upright or stands_so
 
 
 def _chords(

@@ -1,8 +1,9 @@
 """Stated lengths against points times spacing: whether they agree, and which one wins.
 
 Points win where they are known, and what was stated is said: viewers have stored centimetres as
-millimetres, and ePAD stores centimetres under the unit "linear". Lengths that no unit explains
-contradict the points: then one of the two is wrong, and nobody can tell which.
+millimetres, and ePAD stores centimetres under the unit "linear". A mask's pixels tell no length
+better than their own size: there a stated length of the same measurement wins. Lengths that no unit
+explains contradict the points: then one of the two is wrong, and nobody can tell which.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def compared(
     points_px: Sequence[float],
     *,
     is_outline: bool = False,
+    is_mask: bool = False,
 ) -> LengthComparison:
     """Compares stated lengths with those of the points.
 
@@ -57,6 +59,7 @@ def compared(
         points_px: the same in pixels; empty where nothing was drawn.
         is_outline: the points are an outline, whose diameters are ours and not a reader's: a
             stated length may then be any of its diameters up to the longest.
+        is_mask: the outline is that of a mask's pixels: near it, the stated lengths win.
     """
     stated = _diameters(lengths)
     if not points_mm:
@@ -65,6 +68,8 @@ def compared(
     if not stated:
         return ours
     pairs = list(zip(stated, points_mm, strict=False))
+    if is_mask and all(one.mm is not None and _is_near(one.mm, mm) for one, mm in pairs):
+        return _of_mask(stated, points_mm)
     if all(_is_same(one.mm, mm) for one, mm in pairs):
         return ours
     words = _explained(pairs, points_px)
@@ -93,6 +98,14 @@ def _stated_only(stated: Sequence[StatedLength], why: str) -> LengthComparison:
         return LengthComparison(None, None, None, words)
     words = f"stated {_shown(stated)}: {why}, stated lengths win"
     return LengthComparison(known[0], _second(known), LengthSource.STATED, words)
+
+
+def _of_mask(stated: Sequence[StatedLength], points_mm: Sequence[float]) -> LengthComparison:
+    """The stated lengths, the mask's where none is stated; the longer one first."""
+    known = [one.mm for one in stated if one.mm is not None]
+    both = sorted([*known, *points_mm[len(known) :]], reverse=True)
+    words = f"stated {_shown(stated)}, the mask's pixels give {_mm(points_mm)}; stated lengths win"
+    return LengthComparison(both[0], _second(both), LengthSource.STATED, words)
 
 
 def _explained(

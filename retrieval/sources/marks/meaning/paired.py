@@ -26,6 +26,8 @@ _GROUP_IS_ONE_FINDING = frozenset({Carrier.GSPS, Carrier.RTSTRUCT, Carrier.AIM})
 """Carriers whose groups hold one finding: two lines of one are its diameters. A report names them
 long and short axis where they are; two other lengths of one of its groups may be of anything."""
 
+_LONE = "two lines that touch each other and no third one, by the wider bounds of such pairs"
+
 MOST_LINES = 500
 """More lines on one image are no reader's work: none of them is paired."""
 
@@ -57,7 +59,8 @@ def _on_image(held: list[Placed], options: JudgingOptions) -> Iterator[JudgedMar
     for first, second in found.pairs:
         pair = (free[first], free[second])
         ids = tuple(one.mark.mark_id for one in sorted(pair, key=free.index))
-        yield judged_pair(_joined(*pair), ids)
+        is_lone = (first, second) in found.lone
+        yield judged_pair(_joined(*pair), ids, _LONE if is_lone else "")
     for n in found.singles:
         yield _single(free[n], options, is_skew=n in found.skew)
 

@@ -3,7 +3,9 @@
 The rule was calibrated on 10,857 official DeepLesion rows, whose lines readers drew as pairs: two
 lines pair where they stand at 75 degrees or more to each other, cross or nearly do, have their
 middles close together, and the shorter is not a sliver. Where a line has several partners, the
-heaviest matching of all lines of the image decides.
+heaviest matching of all lines of the image decides. What is left then pairs by wider bounds where
+two lines of one file touch each other and no third line: 98.2 % of the rows pair by the rule, 99.8
+% with this, and on the 10,646 images none pairs wrongly.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ LEAST_RATIO = 0.25
 PARALLEL_DEG = 20.0
 """Lines that a carrier pairs itself are one mark unless they are all but parallel (the least angle
 of an official row is 22.9)."""
+
+LONE_ANGLE_DEG, LONE_GAP_PX, LONE_MIDDLES, LONE_RATIO = 65.0, 1.5, 0.6, 0.12
+"""Bounds of two lines that touch each other and nothing else on their image."""
 
 SAME_CARRIER = 0.02
 """Weight of a partner from the same file over an equal one of another."""
@@ -92,6 +97,16 @@ class LineRelation:
         return self.is_close and self.angle_deg >= LEAST_ANGLE_DEG
 
     @property
+    def is_lone_pair(self) -> bool:
+        """The wider bounds, for lines that touch no third one."""
+        return (
+            self.gap_px <= LONE_GAP_PX
+            and self.angle_deg >= LONE_ANGLE_DEG
+            and self.middles <= LONE_MIDDLES
+            and self.ratio >= LONE_RATIO
+        )
+
+    @property
     def weight(self) -> float:
         """1 - |cos| - middles / long: how good a pair it is."""
         return 1 - abs(math.cos(math.radians(self.angle_deg))) - self.middles
@@ -117,50 +132,78 @@ class LinePairs:
         pairs: positions of the two lines, the longer one first.
         singles: positions of the others.
         skew: those of ``singles`` that lie on another line as a partner would, at a wrong angle.
+        lone: those of ``pairs`` that only the wider bounds allow.
     """
 
     pairs: tuple[tuple[int, int], ...]
     singles: tuple[int, ...]
     skew: frozenset[int]
+    lone: frozenset[tuple[int, int]] = frozenset()
 
 
 def pair_lines(lines: Sequence[MarkLine]) -> LinePairs:
     """Maximum weight matching of the lines of one image; the same for any order of them."""
     graph = networkx.Graph()
     graph.add_nodes_from(range(len(lines)))
+    touching = networkx.Graph()
+    touching.add_nodes_from(range(len(lines)))
     skew: set[int] = set()
     for first, second in _near(lines):
+        stands = relation(lines[first], lines[second])
+        if stands.gap_px <= LONE_GAP_PX:
+            touching.add_edge(first, second, stands=stands)
         readers = {lines[first].reader, lines[second].reader} - {""}
         if len(readers) > 1:
             continue
-        stands = relation(lines[first], lines[second])
         if stands.is_pair:
             bonus = SAME_CARRIER if lines[first].source == lines[second].source else 0.0
             graph.add_edge(first, second, weight=stands.weight + bonus)
         elif stands.is_close and stands.angle_deg >= PARALLEL_DEG:
             skew |= {first, second}
-    matched = networkx.max_weight_matching(graph)
-    pairs = sorted(tuple(sorted(pair, key=lambda n: (-lines[n].length, n))) for pair in matched)
-    taken = {n for pair in pairs for n in pair}
+    matched = {frozenset(pair) for pair in networkx.max_weight_matching(graph)}
+    taken = {n for pair in matched for n in pair}
+    lone = _lone(lines, touching, taken)
+    taken |= {n for pair in lone for n in pair}
+    pairs = sorted(_longer_first(pair, lines) for pair in matched | lone)
     singles = tuple(n for n in range(len(lines)) if n not in taken)
-    return LinePairs(tuple((a, b) for a, b in pairs), singles, frozenset(skew - taken))
+    wide = frozenset(_longer_first(pair, lines) for pair in lone)
+    return LinePairs(tuple(pairs), singles, frozenset(skew - taken), wide)
+
+
+def _lone(
+    lines: Sequence[MarkLine], touching: networkx.Graph, taken: set[int]
+) -> set[frozenset[int]]:
+    """Lines of one file that touch each other alone, and stand as a pair by the wider bounds."""
+    found = set()
+    for first, second, stands in touching.edges(data="stands"):
+        alone = touching.degree(first) == touching.degree(second) == 1
+        one, other = lines[first], lines[second]
+        same = one.source == other.source and one.reader == other.reader
+        if alone and same and not {first, second} & taken and stands.is_lone_pair:
+            found.add(frozenset((first, second)))
+    return found
+
+
+def _longer_first(pair: frozenset[int], lines: Sequence[MarkLine]) -> tuple[int, int]:
+    first, second = sorted(pair, key=lambda n: (-lines[n].length, n))
+    return first, second
 
 
 def _near(lines: Sequence[MarkLine]) -> list[tuple[int, int]]:
-    """Lines whose middles are close enough for the rule, without looking at each pair."""
+    """Lines whose middles are close enough to touch, without looking at each pair."""
     if len(lines) < 2:
         return []
     middles = np.stack([line.middle for line in lines])
     lengths = np.array([line.length for line in lines])
     order = np.argsort(middles[:, 0], kind="stable")
-    reach = MOST_MIDDLES * float(lengths.max())
+    reach = float(lengths.max()) + LONE_GAP_PX
     found = []
     for place, n in enumerate(order):
         for m in order[place + 1 :]:
             if middles[m, 0] - middles[n, 0] > reach:
                 break
-            longest = max(lengths[n], lengths[m])
-            if np.hypot(*(middles[m] - middles[n])) <= MOST_MIDDLES * longest:
+            most = max((lengths[n] + lengths[m]) / 2, MOST_MIDDLES * max(lengths[n], lengths[m]))
+            if np.hypot(*(middles[m] - middles[n])) <= most + LONE_GAP_PX:
                 found.append((min(int(n), int(m)), max(int(n), int(m))))
     return sorted(found)
 

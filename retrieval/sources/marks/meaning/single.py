@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from retrieval.lesion import Box
+import numpy as np
+
+from retrieval.lesion import Box, Recist
 from retrieval.sources.marks.mark import MarkKind
 from retrieval.sources.marks.meaning.diameters import MarkMeasurement, measured
 from retrieval.sources.marks.meaning.findings import lesion_type_of_mark
-from retrieval.sources.marks.meaning.lengths import compared
+from retrieval.sources.marks.meaning.lengths import LengthComparison, compared
 from retrieval.sources.marks.meaning.pairing import PARALLEL_DEG, MarkLine, relation
 from retrieval.sources.marks.meaning.placing import Placed
-from retrieval.sources.marks.verdicts import JudgedMark, Verdict
+from retrieval.sources.marks.verdicts import JudgedMark, LengthSource, Verdict
 
 LEAST_PX = 0.5
 """Smaller marks are slips of the hand; the smallest official row is 0.76 px long."""
@@ -43,14 +45,17 @@ def judged_alone(placed: Placed, parts: tuple[str, ...]) -> JudgedMark:
 
 
 def judged_pair(placed: Placed, ids: tuple[str, ...], words: str = "") -> JudgedMark:
-    """The verdict of four ends that their carrier, or the calibrated rule, put together."""
+    """The verdict of four ends that their carrier, or the calibrated rule, put together.
+
+    ``words`` say how, where that is to be known.
+    """
     found = measured(MarkKind.RECIST, placed.points, placed.plane.spacing_mm_px)
     stands = relation(MarkLine(placed.points[:2]), MarkLine(placed.points[2:]))
     if stands.angle_deg < PARALLEL_DEG:
         words = f"its two lines stand at {stands.angle_deg:.0f} degrees to each other"
         return told(placed, Verdict.NOT_PERPENDICULAR, words, ids)
     doubt = not stands.is_close or stands.angle_deg < 45
-    if doubt:
+    if doubt and not words:
         words = (
             f"doubtful: its carrier pairs two lines {stands.gap_px:.0f} px apart at "
             f"{stands.angle_deg:.0f} degrees, short / long {stands.ratio:.2f}"
@@ -80,6 +85,7 @@ def finished(
         [one for one in (found.long_mm, found.short_mm) if one is not None],
         _pixels(found, placed),
         is_outline=placed.mark.kind in OUTLINES,
+        is_mask=placed.mark.kind is MarkKind.MASK,
     )
     if lengths.is_contradiction:
         return told(placed, Verdict.CONTRADICTING_LENGTHS, lengths.words, ids)
@@ -88,7 +94,7 @@ def finished(
         Verdict.KEPT,
         words,
         ids,
-        recist=found.recist,
+        recist=_as_stated(found.recist, lengths, placed.plane.spacing_mm_px),
         extent=extent,
         long_mm=lengths.long_mm,
         short_mm=lengths.short_mm,
@@ -96,6 +102,24 @@ def finished(
         length_words=lengths.words,
         is_doubtful=is_doubtful,
     )
+
+
+def _as_stated(
+    recist: Recist | None, lengths: LengthComparison, spacing_mm_px: tuple[float, float] | None
+) -> Recist | None:
+    """A mask's four ends under the stated lengths that won: each line about its own middle.
+
+    Nobody drew them: they follow from the mask, and may not contradict the reader's lengths.
+    """
+    if recist is None or spacing_mm_px is None or lengths.source is not LengthSource.STATED:
+        return recist
+    ends = np.asarray(recist.points).reshape(2, 2, 2)
+    wanted = (lengths.long_mm, lengths.short_mm)
+    for line, mm, now in zip(ends, wanted, recist.diameters_mm(spacing_mm_px), strict=True):
+        middle = line.mean(axis=0)
+        if mm is not None and now > 0:
+            line[:] = middle + (line - middle) * mm / now
+    return Recist(tuple((float(x), float(y)) for x, y in ends.reshape(4, 2)))
 
 
 def _pixels(found: MarkMeasurement, placed: Placed) -> list[float]:

@@ -178,6 +178,45 @@ def test_a_report_that_measures_a_segment_is_one_lesion_with_it():
     assert "1.2.8" in alone.words
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected", "source"),
+    [
+        ((11.37, 10.92), (11.37, 10.92), "stated"),
+        ((11.37,), (11.37, None), "stated"),
+        ((5.2, 4.0), (None, None), "points"),
+    ],
+)
+def test_stated_lengths_of_a_mask_win_where_they_name_the_same_measurement(
+    stated, expected, source
+):
+    dataset = segmentation(blob().astype(np.uint8), [described(1, "x", TISSUE)])
+    (alone,) = judged(segmentation(blob().astype(np.uint8), [described(1, "x")]), STUDY)
+    segment = image_item("1.2.8", ReferencedSegmentNumber=1)
+    segment.ConceptNameCodeSequence = [code("121191", "DCM", "Referenced Segment")]
+    axes = (code("103339001", "SCT", "Long Axis"), code("103340004", "SCT", "Short Axis"))
+    told = report(
+        STUDY,
+        group(
+            *tracking("lesion 7", "1.7"),
+            finding(("52988006", "SCT", "Lesion")),
+            segment,
+            *(number(name, mm, "mm") for name, mm in zip(axes, stated, strict=False)),
+        ),
+    )
+    (one,) = judged([told, dataset], STUDY)
+    assert one.verdict is Verdict.KEPT
+    assert one.length_source.value == source
+    found = (one.long_mm, one.short_mm)
+    ours = (alone.long_mm, alone.short_mm)
+    wanted = tuple(mm or own for mm, own in zip((*expected, None), ours, strict=False))
+    assert found == pytest.approx(wanted)
+    # The four ends say the same as the lengths, about the same middles; the box is the mask's.
+    assert one.recist.diameters_mm(SPACING) == pytest.approx(wanted)
+    middles = [np.asarray(m.recist.points).reshape(2, 2, 2).mean(axis=1) for m in (one, alone)]
+    np.testing.assert_allclose(*middles, atol=1e-5)
+    assert one.box == alone.box
+
+
 def test_empty_segments_and_frames_without_a_place():
     dataset = segmentation(blob().astype(np.uint8), [described(1, "n")])
     for frame in dataset.PerFrameFunctionalGroupsSequence:

@@ -155,3 +155,24 @@ def test_dangling_references():
     ].ReferencedSOPInstanceUID = "1.2.3"
     (one,) = judged(dataset, STUDY)
     assert one.plane.image.sop_uid == STUDY.sop(4)
+
+
+@pytest.mark.parametrize(
+    ("corners", "diameters"),
+    [
+        # Drawn as a RECIST mark: the diagonals, though the chord across may be longer.
+        ([[20, 40], [28, 33], [44, 40], [34, 49]], (24 * 0.75, 17.0880 * 0.75)),
+        # A side is the longest: an outline like any other.
+        ([[20, 40], [22, 36], [60, 33], [62, 41]], None),
+        # A rectangle is a drawn box: its diagonals are no diameters.
+        ([[20, 40], [40, 40], [40, 50], [20, 50]], None),
+    ],
+)
+def test_a_closed_contour_of_four_corners_holds_two_diameters(corners, diameters):
+    (one,) = judged(structures(STUDY, {"mass": [ring(np.array(corners, float))]}), STUDY)
+    if diameters is not None:
+        assert (one.long_mm, one.short_mm) == pytest.approx(diameters, abs=1e-3)
+        return
+    long, short = one.recist.diameters_mm((0.75, 0.75))
+    ends = np.asarray(one.recist.points)
+    assert abs((ends[1] - ends[0]) @ (ends[3] - ends[2])) < 1e-6 * long * short
