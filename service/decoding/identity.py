@@ -5,16 +5,19 @@ It goes back to whoever sent the files and nowhere else: never into a log, a vec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import CTImageStorage
 
 from retrieval.image import Slab
 from retrieval.sources.archive import series_named
@@ -26,9 +29,17 @@ _TAGS = [
     "StudyDate",
     "SeriesInstanceUID",
     "SeriesDescription",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
 ]
 _MOST_CHARACTERS = 64
 """Of a DICOM LO or UI value (PS3.5, 6.2); a longer one breaks the Standard and is cut."""
+
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*\Z")
+_SAME_ORIENTATION = 1e-3
 
 
 class IdentitySource(StrEnum):
@@ -49,6 +60,8 @@ class ImageIdentity:
         series_id: SeriesInstanceUID, or the series of the name.
         series_name: SeriesDescription; names have none.
         source: where all of this was read.
+        image_uids: SOPInstanceUID of every slice in the order of the file grid; empty where the
+            files do not tell one for each slice. It stays with the service.
     """
 
     patient_id: str | None
@@ -57,6 +70,7 @@ class ImageIdentity:
     series_id: str | None
     series_name: str | None
     source: IdentitySource
+    image_uids: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The fields under their names, the date as ISO 8601."""
@@ -75,7 +89,17 @@ class ImageIdentity:
             **words,
             study_date=None if day is None else date.fromisoformat(day),
             source=IdentitySource(document["source"]),
+            image_uids=tuple(_uid(one) for one in document["image_uids"]),
         )
+
+    @property
+    def is_reportable(self) -> bool:
+        """Whether a DICOM report can refer to these images: all of their UIDs are known."""
+        return bool(self.image_uids and self.study_id and self.series_id)
+
+    def of_slices(self, count: int) -> Self:
+        """The same; without the images' UIDs unless there is one for each of ``count`` slices."""
+        return self if len(self.image_uids) == count else replace(self, image_uids=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +147,31 @@ def _of_headers(headers: Sequence[Dataset]) -> ImageIdentity | None:
         series_id=_one(headers, "SeriesInstanceUID"),
         series_name=_one(headers, "SeriesDescription"),
         source=IdentitySource.DICOM,
+        image_uids=_images(headers),
     )
+
+
+def _images(headers: Sequence[Dataset]) -> tuple[str, ...]:
+    """SOPInstanceUID along the normal of the slices; empty where they make no one stack.
+
+    Slices are counted as ``retrieval.sources.dicom.series`` counts them.
+    """
+    placed: dict[float, str] = {}
+    try:
+        first = np.array([float(one) for one in headers[0].ImageOrientationPatient])
+        normal = np.cross(first[:3], first[3:])
+        for header in headers:
+            turned = np.array([float(one) for one in header.ImageOrientationPatient]) - first
+            is_ct = header.get("SOPClassUID") == CTImageStorage
+            if not is_ct or np.abs(turned).max() > _SAME_ORIENTATION:
+                return ()
+            position = np.array([float(one) for one in header.ImagePositionPatient])
+            placed[round(float(normal @ position), 3)] = _uid(header.get("SOPInstanceUID"))
+    except (AttributeError, TypeError, ValueError):
+        return ()
+    is_axial = int(np.abs(normal).argmax()) == 2
+    whole = is_axial and len(placed) == len(headers)
+    return tuple(placed[depth] for depth in sorted(placed)) if whole else ()
 
 
 def _of_names(names: Sequence[str]) -> ImageIdentity | None:
@@ -155,6 +203,14 @@ def _one(headers: Sequence[Dataset], keyword: str) -> str | None:
 def _only(values: set[str | None]) -> str | None:
     """The value that all have, None where they differ."""
     return next(iter(values)) if len(values) == 1 else None
+
+
+def _uid(value: object) -> str:
+    """A UID; raises ValueError for what is none."""
+    text = str(value or "").strip()
+    if not _UID.match(text) or len(text) > _MOST_CHARACTERS:
+        raise ValueError("not a UID")
+    return text
 
 
 def _text(value: object) -> str | None:

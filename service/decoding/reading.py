@@ -129,7 +129,8 @@ def read_identified(folder: Path, options: UploadOptions, limits: DecodeLimits) 
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     dicom = [file for file in files if file.suffix == _SUFFIX[ImageKind.DICOM]]
     called = [names.get(int(file.stem), "") if file.stem.isdecimal() else "" for file in files]
-    return IdentifiedImage(slab, identity_of(dicom, called))
+    identity = identity_of(dicom, called)
+    return IdentifiedImage(slab, None if identity is None else identity.of_slices(len(slab.hu)))
 
 
 def _names_of(folder: Path, options: UploadOptions, limits: DecodeLimits) -> dict[int, str]:

@@ -15,20 +15,22 @@ from service.http.observing import ObserveRequests
 from service.http.openapi import operation_id, with_examples
 from service.http.problems import install_problem_handlers
 from service.http.routes.detection import detection_router
+from service.http.routes.exchange.dicomweb import install_dicomweb
+from service.http.routes.exchange.reports import report_router
+from service.http.routes.facts.capabilities import capabilities_router
+from service.http.routes.facts.similarity import similarity_router
+from service.http.routes.facts.vocabulary import vocabulary_router
 from service.http.routes.follow import follow_router
 from service.http.routes.forecast import forecast_router
 from service.http.routes.health import health_router
 from service.http.routes.lesions import lesion_router
 from service.http.routes.map import map_router
 from service.http.routes.measure import measure_router
-from service.http.routes.pacs import install_dicomweb
 from service.http.routes.page import WEB_FOLDER, page_router
 from service.http.routes.search import router
-from service.http.routes.similarity import similarity_router
 from service.http.routes.tracks import track_router
 from service.http.routes.uploads import upload_router
 from service.http.routes.viewer import viewer_router
-from service.http.routes.vocabulary import vocabulary_router
 from service.http.settings import Settings
 from service.http.startup import OnFailure, log_failure, serving
 
@@ -45,6 +47,8 @@ ROUTERS = (
     viewer_router,
     map_router,
     vocabulary_router,
+    capabilities_router,
+    report_router,
     health_router,
     page_router,
 )

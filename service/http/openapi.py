@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from service.http.openapi_examples import EXAMPLES
+from service.http.examples.answers import EXAMPLES
 
 
 def operation_id(route: APIRoute) -> str:

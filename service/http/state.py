@@ -9,6 +9,7 @@ from service.engine.search_engine import SearchEngine
 from service.engine.similarity_scale import IndexScale
 from service.figures.pictures import LesionPictures
 from service.http.batching import BatchingEncoder, BatchingOptions
+from service.http.capabilities import KnownCapabilities
 from service.http.gate import Gate, GatedDetector, WritersQueue
 from service.http.map_points import IndexMap
 from service.http.metrics import ServiceMetrics
@@ -53,6 +54,7 @@ class ServiceState:
         )
         self.decoders = open_decoders(settings)
         self.pacs = PacsAccess(self.decoders)
+        self.capabilities = KnownCapabilities(self.engine, self.pacs.is_configured)
         metrics.watch(
             gate=(lambda: self.gate.waiting, lambda: self.gate.computing),
             held=(self.uploads.forget_expired, lambda: self.uploads.pixel_bytes),

@@ -32,6 +32,11 @@ class PacsAccess:
         self._waiting = threading.BoundedSemaphore(AT_ONCE)
         self._client: PacsClient | None = None
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether the service was started with a PACS."""
+        return PacsSettings().url is not None
+
     def client(self) -> PacsClient:
         """The client; raises ExtraError without its packages, PacsSettingsError without a PACS."""
         need_extra(Extra.DICOM)

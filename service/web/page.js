@@ -1,6 +1,7 @@
 // The page: three views, one of them shown, all of their state in the URL.
 
 import { getJson, messageOf, onKeyWanted } from "./core/api.js";
+import { loadCapabilities } from "./core/capabilities.js";
 import { showBasket } from "./core/basket/dialog.js";
 import { basket } from "./core/basket/store.js";
 import { all, byId } from "./core/dom.js";
@@ -9,7 +10,7 @@ import { showHelp, useKeys } from "./core/keyboard.js";
 import { plural } from "./core/lesion_facts.js";
 import { address, go, onRoute, readRoute } from "./core/route.js";
 import { showSettings, useLook } from "./core/settings.js";
-import { errorState } from "./core/states.js";
+import { errorState, loadingState } from "./core/states.js";
 import { loadVocabulary } from "./core/vocabulary.js";
 import { MapView } from "./map/view.js";
 import { PatientView } from "./patient/view.js";
@@ -73,6 +74,7 @@ async function start() {
   const home = byId("views");
   try {
     await loadVocabulary();
+    await loadCapabilities(() => home.replaceChildren(loadingState("The service opens its index")));
   } catch (error) {
     home.replaceChildren(errorState(error, start));
     return;

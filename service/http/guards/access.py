@@ -17,10 +17,17 @@ logger = logging.getLogger(__name__)
 
 _CLIENT = "lesion_search.client"
 _WHO = "lesion_search.who"
+_ROLE = "lesion_search.role"
 _OPEN_PATHS = {"/", "/healthz", "/readyz"}
 _OPEN_FOLDER = "/web/"
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
-_READING_POSTS = ("/v1/search", "/v1/detect", "/v1/measure", "/v1/dicomweb/search")
+_READING_POSTS = (
+    "/v1/search",
+    "/v1/detect",
+    "/v1/measure",
+    "/v1/report",
+    "/v1/dicomweb/search",
+)
 _OWN_UPLOADS = "/v1/uploads"
 
 NO_KEY = (
@@ -94,6 +101,7 @@ class Access:
             return problem(503, "keys cannot be checked at the moment; the service's log says why")
         scope[_CLIENT] = _name_of(scope, key)
         scope[_WHO] = None if key is None else f"key {key.name}"
+        scope[_ROLE] = Role.WRITE if key is None else key.role
         if self._buckets is not None:
             wait_s = self._buckets.take(scope[_CLIENT])
             if wait_s > 0:
@@ -129,6 +137,11 @@ class Access:
 def client_of(scope: Scope) -> str:
     """Who sent a request that ``Access`` let through: a key's name, else a network."""
     return str(scope.get(_CLIENT) or _name_of(scope, None))
+
+
+def may_write(scope: Scope) -> bool:
+    """Whether who sent a request that ``Access`` let through may change the index."""
+    return scope.get(_ROLE, Role.WRITE) is Role.WRITE
 
 
 def who_asked(scope: Scope) -> str:

@@ -33,7 +33,7 @@ def hold(
     with service.computing():
         image = read_files(service, form, half_depth_mm=EVERY_SLICE_MM)
     slab = image.slab
-    upload_id = service.uploads.hold(slab)
+    upload_id = service.uploads.hold(slab, image.identity)
     if form.grid is Grid.DISPLAY:
         slab = slab.as_displayed()
     rows, columns = slab.file_plane(slab.key_slice_index).shape
@@ -61,7 +61,8 @@ def _identity(service: ServiceState, identity: ImageIdentity | None) -> dict[str
     patient = identity.patient_id
     wanted = LesionFilter(patients=frozenset([patient])) if patient is not None else None
     indexed = 0 if wanted is None else service.engine.index.count(wanted)
-    return {**identity.to_json(), "indexed_lesions": indexed}
+    told = {**identity.to_json(), "indexed_lesions": indexed}
+    return {**told, "reportable": identity.is_reportable}
 
 
 @upload_router.get(

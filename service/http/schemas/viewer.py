@@ -34,6 +34,7 @@ class IdentityOut(BaseModel):
     series_name: str | None
     source: Literal["dicom", "file_name"]
     indexed_lesions: int = Field(description="lesions of this patient in the index")
+    reportable: bool = Field(description="a DICOM report (SR) of a mark on it can be made")
 
 
 class UploadOut(SlicesOut):

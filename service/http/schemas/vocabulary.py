@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from retrieval.tracking.states import StateWords
+from service.http.capabilities import Capabilities
 from service.http.schemas.answer import answer_of
 
 
@@ -66,3 +67,8 @@ class VocabularyOut(BaseModel):
     position_estimated: str = Field(description="stands wherever a location was estimated")
     tones: dict[str, ToneOut]
     response_categories: dict[str, CategoryOut]
+
+
+@answer_of(Capabilities)
+class CapabilitiesOut(BaseModel):
+    pass

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from retrieval.image import Slab
 from retrieval.lesion import LesionSearchError
+from service.decoding.identity import IdentifiedImage, ImageIdentity
 
 _ID_BYTES = 16
 
@@ -34,7 +35,7 @@ class HoldingLimits:
 
 @dataclass(slots=True)
 class _Held:
-    slab: Slab
+    image: IdentifiedImage
     used_s: float
 
 
@@ -50,8 +51,8 @@ class HeldUploads:
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._lock = threading.Lock()
 
-    def hold(self, slab: Slab) -> str:
-        """Holds the slab; returns its new id. Raises UploadTooLargeError."""
+    def hold(self, slab: Slab, identity: ImageIdentity | None = None) -> str:
+        """Holds CT and whose it is; returns its new id. Raises UploadTooLargeError."""
         if slab.hu.nbytes > self.limits.pixel_bytes:
             raise UploadTooLargeError(
                 f"the upload has {slab.hu.nbytes >> 20} MB of pixels: at most "
@@ -60,13 +61,17 @@ class HeldUploads:
         upload_id = secrets.token_hex(_ID_BYTES)
         with self._lock:
             self._forget_expired()
-            self._held[upload_id] = _Held(slab, self._clock())
+            self._held[upload_id] = _Held(IdentifiedImage(slab, identity), self._clock())
             while not self._fits():
                 self._held.popitem(last=False)
         return upload_id
 
     def get(self, upload_id: str) -> Slab:
         """The slab of an id, which starts its time anew; raises UnknownUploadError."""
+        return self.identified(upload_id).slab
+
+    def identified(self, upload_id: str) -> IdentifiedImage:
+        """``get`` with whose images they are."""
         with self._lock:
             self._forget_expired()
             held = self._held.get(upload_id)
@@ -77,7 +82,7 @@ class HeldUploads:
                 )
             held.used_s = self._clock()
             self._held.move_to_end(upload_id)
-            return held.slab
+            return held.image
 
     def drop(self, upload_id: str) -> None:
         """Forgets an upload; raises UnknownUploadError."""
@@ -98,7 +103,7 @@ class HeldUploads:
             return self._pixel_bytes()
 
     def _pixel_bytes(self) -> int:
-        return sum(held.slab.hu.nbytes for held in self._held.values())
+        return sum(held.image.slab.hu.nbytes for held in self._held.values())
 
     def _fits(self) -> bool:
         return (

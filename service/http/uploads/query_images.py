@@ -22,7 +22,7 @@ EVERY_SLICE_MM = 1e6
 class ReadImage:
     """A slab on its key slice, how long it took to read, and whose it is by its files.
 
-    ``identity`` is None where they do not say it, and for held uploads.
+    ``identity`` is None where they do not say it.
     """
 
     slab: Slab
@@ -44,7 +44,7 @@ def image_of(service: ServiceState, form: ImageForm, *, half_depth_mm: float) ->
     if form.upload_id is None:
         read = read_files(service, form, half_depth_mm=half_depth_mm)
     else:
-        read = IdentifiedImage(_held_slab(service, form.upload_id, form))
+        read = _held(service, form.upload_id, form)
     return ReadImage(read.slab, (time.perf_counter() - start) * 1000, read.identity)
 
 
@@ -69,10 +69,11 @@ def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -
     return replace(image, slab=_on_key_slice(image.slab, form))
 
 
-def _held_slab(service: ServiceState, upload_id: str, form: ImageForm) -> Slab:
+def _held(service: ServiceState, upload_id: str, form: ImageForm) -> IdentifiedImage:
     if form.spacing is not None or form.series is not None:
         raise RequestError("the upload is read already: leave `spacing` and `series` out")
-    return _on_key_slice(service.uploads.get(upload_id), form)
+    held = service.uploads.identified(upload_id)
+    return replace(held, slab=_on_key_slice(held.slab, form))
 
 
 def _on_key_slice(slab: Slab, form: FileForm) -> Slab:

@@ -14,7 +14,9 @@ SHORT_AXIS = Code("103340004", "SCT", "Short Axis")
 ESTIMATED = Code("414135002", "SCT", "Estimated")
 CT_PROCEDURE = Code("77477000", "SCT", "Computed tomography")
 COMMENT = Code("121106", "DCM", "Comment")
+VOLUME = Code("118565006", "SCT", "Volume")
 MILLIMETRE = Code("mm", "UCUM", "millimeter")
+CUBIC_MILLIMETRE = Code("mm3", "UCUM", "cubic millimeter")
 DEVICE = Code("121007", "DCM", "Device")
 
 FINDING_SITES: Mapping[LesionType, Code] = {

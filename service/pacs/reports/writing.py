@@ -59,7 +59,9 @@ class Measured:
         box: in pixels of the key image.
         recist: the mark itself, where it is known: its end points go along.
         long_mm, short_mm: diameters; None where they are not known.
-        estimated: the diameters were estimated from a box, not measured.
+        volume_mm3: of the outlined lesion; None where it is not known.
+        estimated: the values were estimated, by the network or from a box, not measured by a
+            reader.
     """
 
     header: Dataset
@@ -69,6 +71,7 @@ class Measured:
     long_mm: float | None = None
     short_mm: float | None = None
     estimated: bool = False
+    volume_mm3: float | None = None
 
     @property
     def study_uid(self) -> str:
@@ -103,20 +106,24 @@ def track_uid(first: Measured) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
 
 
-def reports_of(tracks: Sequence[MeasuredTrack], *, stable: bool = False) -> list[Any]:
+def reports_of(
+    tracks: Sequence[MeasuredTrack], *, stable: bool = False, comment: str = ""
+) -> list[Any]:
     """One report for each study that is the latest of some track; raises ReportError for none.
 
     With ``stable`` the UIDs of a report follow from what it measures: made twice, it is the same.
+    A ``comment`` stands in each of them behind the notice.
     """
     if not tracks:
         raise ReportError("there is no lesion track to report")
     by_study: dict[str, list[MeasuredTrack]] = {}
     for track in tracks:
         by_study.setdefault(track.latest.study_uid, []).append(track)
-    return [_report(together, stable=stable) for together in by_study.values()]
+    notice = f"{NOTICE} {comment}".strip()
+    return [_report(together, notice, stable=stable) for together in by_study.values()]
 
 
-def _report(tracks: Sequence[MeasuredTrack], *, stable: bool) -> Any:
+def _report(tracks: Sequence[MeasuredTrack], notice: str, *, stable: bool) -> Any:
     """A Comprehensive SR dataset in a series of its own in the tracks' latest study."""
     measured = sorted((one for track in tracks for one in track.lesions), key=_place, reverse=True)
     studies = list(dict.fromkeys(one.study_uid for one in reversed(measured)))
@@ -131,7 +138,7 @@ def _report(tracks: Sequence[MeasuredTrack], *, stable: bool) -> Any:
         imaging_measurements=groups,
     )
     content[0].ContentSequence.append(
-        TextContentItem(codes.COMMENT, NOTICE, RelationshipTypeValues.CONTAINS)
+        TextContentItem(codes.COMMENT, notice, RelationshipTypeValues.CONTAINS)
     )
     report = hd.ComprehensiveSR(
         evidence=_evidence(measured),
@@ -173,23 +180,33 @@ def _group(track: MeasuredTrack, one: Measured, time_point: int) -> Any:
 def _measurements(one: Measured, image: SourceImageForRegion) -> list[hd.Measurement]:
     ends = (None, None) if one.recist is None else _axes(one.recist, one.header)
     named = ((codes.LONG_AXIS, one.long_mm, ends[0]), (codes.SHORT_AXIS, one.short_mm, ends[1]))
-    return [
-        _measurement(name, value, axis, image, estimated=one.estimated)
+    made = [
+        _measurement((name, codes.MILLIMETRE), value, axis, image, estimated=one.estimated)
         for name, value, axis in named
         if value is not None
     ]
+    if one.volume_mm3 is not None:
+        kind = (codes.VOLUME, codes.CUBIC_MILLIMETRE)
+        made.append(_measurement(kind, one.volume_mm3, None, image, estimated=one.estimated))
+    return made
 
 
 def _measurement(
-    name: Code, value_mm: float, axis: Any, image: SourceImageForRegion, *, estimated: bool
+    kind: tuple[Code, Code],
+    value: float,
+    axis: Any,
+    image: SourceImageForRegion,
+    *,
+    estimated: bool,
 ) -> hd.Measurement:
+    """A value of a kind: its name and unit."""
     region = None
     if axis is not None:
         region = [CoordinatesForMeasurement(GraphicTypeValues.POLYLINE, axis, image)]
     return hd.Measurement(
-        name=name,
-        value=value_mm,
-        unit=codes.MILLIMETRE,
+        name=kind[0],
+        value=value,
+        unit=kind[1],
         derivation=codes.ESTIMATED if estimated else None,
         referenced_coordinates=region,
     )

@@ -44,6 +44,11 @@ export async function postForm(path, fields, /** @type {{ signal?: AbortSignal }
   return (await request(path, { method: "POST", body: formOf(fields), signal })).json();
 }
 
+/** A file of the service, as its answer. @param {string} path @param {Record<string, any> | null} [fields] of a form that is sent */
+export function getFile(path, fields = null) {
+  return request(path, fields === null ? {} : { method: "POST", body: formOf(fields) });
+}
+
 /** One slice as Hounsfield units: little-endian 16-bit, rows x columns. @param {string} path */
 export async function getSlice(path) {
   const answer = await request(path);

@@ -1,5 +1,6 @@
 // Two appearances beside each other: are they the same lesion? What the matcher says, what a reader says.
 
+import { can } from "../core/capabilities.js";
 import { button, make } from "../core/dom.js";
 import { decimal, sizeText, whoLines } from "../core/lesion_facts.js";
 import { address } from "../core/route.js";
@@ -122,10 +123,10 @@ export class PairPanel {
     const undo = button("Undo", { sign: "undo", run: () => this.#on.onUndo(), className: "plain", title: "Take the last decision back (u)", disabled: !canUndo || isBusy });
     if (lesions.length < 2) {
       return [
-        this.forecast.element,
+        can().forecast ? this.forecast.element : null,
         make("p", { className: "faint", textContent: "Choose a patch of another study to compare the two, or a number on a line." }),
-        make("div", { className: "actions" }, undo),
-      ];
+        can().write ? make("div", { className: "actions" }, undo) : null,
+      ].filter((part) => part !== null);
     }
     const confirm = button("Same lesion", { sign: "check", run: () => this.#on.onDecide("confirm"), className: "plain confirm", title: "Confirm (y)", disabled: isBusy });
     const reject = button("Different", { sign: "close", run: () => this.#on.onDecide("reject"), className: "plain reject", title: "Reject (n)", disabled: isBusy });
@@ -134,7 +135,7 @@ export class PairPanel {
     return [
       ...verdict(link, word),
       error === null ? null : make("p", { className: "problem", role: "alert", textContent: error.message }),
-      make("div", { className: "actions decide" }, confirm, reject, undo),
+      can().write ? make("div", { className: "actions decide" }, confirm, reject, undo) : null,
     ].filter((part) => part !== null);
   }
 }

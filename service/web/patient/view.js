@@ -1,6 +1,7 @@
 // Patient: lesion tracks over the studies, diameters, response, and a reader's decisions on matches.
 
 import { getJson } from "../core/api.js";
+import { can } from "../core/capabilities.js";
 import { all, button, make } from "../core/dom.js";
 import { ExportMenu } from "../core/output/menu.js";
 import { plural } from "../core/lesion_facts.js";
@@ -54,17 +55,24 @@ export class PatientView {
   /** Keys of this view. @returns {import("../core/keyboard.js").KeyEntry[]} */
   keys() {
     return [
-      { keys: ["y"], words: "Same lesion: confirm the pair", run: () => this.#decide("confirm") },
-      { keys: ["n"], words: "Different: reject the pair", run: () => this.#decide("reject") },
-      { keys: ["u"], words: "Undo the last decision", run: () => this.#undo() },
+      ...(can().write ? this.#decisionKeys() : []),
       { keys: ["ArrowLeft", "ArrowRight"], shown: ["←", "→"], words: "The pair one study earlier, later", run: ({ key }) => this.#stepPair(key === "ArrowLeft" ? -1 : 1) },
       { keys: ["o"], words: "The pair over the whole width, or beside the sheet", run: () => change({ beside: this.#params.beside ? null : 1 }, { replace: true }) },
-      { keys: ["p"], words: "Forecast of the chosen lesion", run: () => this.panel.forecast.ask() },
+      ...(can().forecast ? [{ keys: ["p"], words: "Forecast of the chosen lesion", run: () => this.panel.forecast.ask() }] : []),
       { keys: ["v"], words: "Flicker, and from then on by hand", run: () => this.#flicker() },
       { keys: ["m"], words: "Swipe with a divider", run: () => change({ layout: this.#params.layout === "swipe" ? null : "swipe" }, { replace: true }) },
       ...this.panel.station.keys(),
       { keys: ["Escape"], shown: ["Esc"], words: "Close the pair", run: () => change({ a: null, b: null }) },
       { keys: ["/"], words: "Find a patient", run: () => this.list.focus() },
+    ];
+  }
+
+  /** @returns {import("../core/keyboard.js").KeyEntry[]} */
+  #decisionKeys() {
+    return [
+      { keys: ["y"], words: "Same lesion: confirm the pair", run: () => this.#decide("confirm") },
+      { keys: ["n"], words: "Different: reject the pair", run: () => this.#decide("reject") },
+      { keys: ["u"], words: "Undo the last decision", run: () => this.#undo() },
     ];
   }
 

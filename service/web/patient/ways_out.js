@@ -4,6 +4,7 @@ import { getPicture, lesionPath } from "../core/api.js";
 import { sizeText } from "../core/lesion_facts.js";
 import { drawFigure } from "../core/output/figure.js";
 import { copyLink, fileName, saveJson, savePicture, saveText } from "../core/output/files.js";
+import { patientReport } from "../core/output/report.js";
 import { csvOf, lesionRow } from "../core/output/table.js";
 import { toneColour } from "../core/vocabulary.js";
 
@@ -21,6 +22,7 @@ export function waysOut(marks, shown) {
     { words: "Figure, dark", title: "PNG on black", run: () => figure("dark") },
     { words: "Table (CSV)", run: () => saveText(`${name}.csv`, csvOf(rowsOf(marks)), "text/csv") },
     { words: "Document (JSON)", run: () => saveJson(`${name}.json`, document) },
+    ...patientReport(document.patient_id),
     { words: "Copy link", run: copyLink },
   ];
 

@@ -1,5 +1,6 @@
 // The right-hand column of the search view: filters, follow-ups, hits, and every state they have.
 
+import { can } from "../core/capabilities.js";
 import { all, button, make } from "../core/dom.js";
 import { ExportMenu } from "../core/output/menu.js";
 import { rove } from "../core/roving.js";
@@ -55,7 +56,7 @@ export class Answers {
     this.#result = null;
     this.#body.replaceChildren(
       hasImage
-        ? emptyState("box", "Mark the lesion", "Draw a box (b), the two diameters (r), or let the detector propose lesions (d). The results appear here.")
+        ? emptyState("box", "Mark the lesion", `Draw a box (b)${can().detect ? ", the two diameters (r), or let the detector propose lesions (d)" : " or the two diameters (r)"}. The results appear here.`)
         : emptyState("search", "Results appear here", "Pick an indexed lesion, or open an image and mark its lesion."),
     );
   }

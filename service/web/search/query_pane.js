@@ -1,8 +1,10 @@
 // The query's own viewport: an indexed lesion with its box, or an upload with the mark drawn on it.
 
 import { getJson, lesionPath } from "../core/api.js";
+import { can } from "../core/capabilities.js";
 import { button, make } from "../core/dom.js";
 import { sizeText, typeLabel, whoLines } from "../core/lesion_facts.js";
+import { patientReport, saveMarkReport } from "../core/output/report.js";
 import { address } from "../core/route.js";
 import { emptyState } from "../core/states.js";
 import { markOf } from "../viewer/drawing.js";
@@ -102,7 +104,17 @@ export class QueryPane {
     const name = lesion ?? facts?.name ?? "image";
     const known = this.#lesion;
     const lines = known !== null ? [sizeText(known), `patient ${known.patient_id}, ${known.study_id}`] : facts === null ? [] : whoseLines(facts);
-    return { name, lines, picture: () => this.viewer.element };
+    return { name, lines, picture: () => this.viewer.element, reports: this.#reports(known, facts) };
+  }
+
+  /** @param {LesionOut | null} lesion @param {UploadOut | null} facts @returns {import("../core/output/menu.js").Way[]} */
+  #reports(lesion, facts) {
+    if (lesion !== null) return patientReport(lesion.patient_id);
+    const { box, recist } = this.#params;
+    if (!can().report || !facts?.identity?.reportable || !(box || recist)) return [];
+    const slice = Number(this.#params.slice ?? this.viewer.slice);
+    const title = "Structured report (TID 1500) of the mark on its DICOM image; unverified, for research";
+    return [{ words: "DICOM report (SR)", title, run: () => saveMarkReport(this.#params, { slice, isMeasured: false }) }];
   }
 
   #open() {

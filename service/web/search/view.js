@@ -1,6 +1,7 @@
 // Search: the query beside one of its results, and the list of what was found.
 
 import { messageOf } from "../core/api.js";
+import { can } from "../core/capabilities.js";
 import { button, icon, listenTo, make } from "../core/dom.js";
 import { change, go, keep, readRoute } from "../core/route.js";
 import { loadingState } from "../core/states.js";
@@ -19,7 +20,7 @@ import { Receiver, uploadFacts } from "./receiving.js";
 /** @typedef {import("../core/route.js").Params} Params */
 
 const NO_MARK = { box: null, recist: null, point: null, detect: null, slice: null };
-const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diameters, D lets the detector propose.";
+const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diameters";
 
 /** The view; `show` brings it to the state of the URL. */
 export class SearchView {
@@ -70,8 +71,8 @@ export class SearchView {
       marks: true,
       onWindow: (window) => keep({ window: windowText(window) }),
       onFocus: () => this.#focusBoth(),
-      onDetect: () => this.#detect(),
-      onMeasure: () => this.#measure(),
+      onDetect: can().detect ? () => this.#detect() : undefined,
+      onMeasure: can().measure ? () => this.#measure() : undefined,
     });
     this.bench = new LesionBench(this.query.viewer, (patch) => change({ ...NO_MARK, ...patch, open: null }));
     this.answers.element.prepend(this.bench.element);
@@ -87,13 +88,13 @@ export class SearchView {
   keys() {
     return [
       ...this.station.keys(),
-      { keys: ["s"], words: "Measure the marked lesion", run: () => this.#measure() },
-      { keys: ["d"], words: "Let the detector propose lesions", run: () => this.#detect() },
+      ...(can().measure ? [{ keys: ["s"], words: "Measure the marked lesion", run: () => this.#measure() }] : []),
+      ...(can().detect ? [{ keys: ["d"], words: "Let the detector propose lesions", run: () => this.#detect() }] : []),
       { keys: ["ArrowLeft"], shown: ["←"], words: "Result before", run: () => this.#openNeighbour(-1) },
       { keys: ["ArrowRight"], shown: ["→"], words: "Next result", run: () => this.#openNeighbour(1) },
       { keys: ["a"], words: "Collect the open result in the case basket", run: () => this.result.collect() },
       { keys: ["Escape"], shown: ["Esc"], words: "Close the result", run: () => this.#close() },
-      { keys: ["Enter"], words: "Search from the open result, or with the detector's best", run: () => this.#enter() },
+      { keys: ["Enter"], words: `Search from the open result${can().detect ? ", or with the detector's best" : ""}`, run: () => this.#enter() },
       { keys: ["/"], words: "Filter", run: () => this.answers.filters.focus() },
     ];
   }
@@ -180,7 +181,7 @@ export class SearchView {
     if (!isAsked(params)) {
       const hasImage = Boolean(params.upload) && uploadFacts(params.upload) !== null;
       this.answers.showEmpty(hasImage);
-      this.#hint(hasImage ? HOW_TO_MARK : "");
+      this.#hint(hasImage ? `${HOW_TO_MARK}${can().detect ? ", D lets the detector propose" : ""}.` : "");
       return;
     }
     const mine = new AbortController();
@@ -282,7 +283,7 @@ export class SearchView {
   #enter() {
     const { open, upload } = this.#params;
     if (open) go("search", { lesion: open, ...this.#filters() });
-    else if (upload && !isAsked(this.#params)) change({ ...NO_MARK, detect: 1, slice: this.query.viewer.slice });
+    else if (upload && can().detect && !isAsked(this.#params)) change({ ...NO_MARK, detect: 1, slice: this.query.viewer.slice });
     else return false;
     return true;
   }

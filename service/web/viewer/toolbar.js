@@ -14,7 +14,7 @@ export const TOOLS = [
   { name: "ellipse", words: "Region: mean and SD of HU, area", key: "e" },
   { name: "box", words: "Box around the lesion", key: "b" },
   { name: "recist", words: "RECIST mark: the long, then the short diameter", key: "r" },
-  { name: "point", words: "Point in the lesion: the detector finds its extent", key: "x" },
+  { name: "point", words: "Point in the lesion: its extent is found", key: "x" },
 ];
 
 /** Tool buttons; `marks` adds those that draw, `onTool` hears the name of the one chosen. */
@@ -37,17 +37,17 @@ export class Toolbar {
     const shown = TOOLS.filter(({ name }) => marks || !isDrawing(name));
     this.#tools = new Map(shown.map((tool) => [tool.name, toolButton(tool, onTool)]));
     this.#presets = new Map(Object.keys(namedWindows()).map((name, place) => [name, presetButton(name, place, onPreset)]));
-    this.#detect = marks
+    this.#detect = marks && onDetect !== null
       ? button("Detect", { sign: "detect", run: onDetect, className: "tool worded", title: "Let the detector propose lesions (d)" })
       : null;
-    this.#measure = marks ? button("Measure", { sign: "ellipse", run: onMeasure, className: "tool worded", title: "Outline, diameters and volume of the marked lesion (s)" }) : null;
+    this.#measure = marks && onMeasure !== null ? button("Measure", { sign: "ellipse", run: onMeasure, className: "tool worded", title: "Outline, diameters and volume of the marked lesion (s)" }) : null;
     this.#inverse = button("", { sign: "inverse", run: onInverse, className: "tool", title: "Black on white (i)", "aria-label": "Inverse", "aria-pressed": "false" });
     this.#scout = button("", { sign: "scout", run: onScout, className: "tool", title: "Sagittal and coronal scout (t)", "aria-label": "Scout", "aria-pressed": "false" });
     this.element = make(
       "div",
       { className: "toolbar", role: "toolbar", "aria-label": "Viewer" },
       make("div", { className: "group" }, ...this.#tools.values()),
-      this.#detect === null ? null : make("div", { className: "group" }, this.#detect, this.#measure),
+      this.#detect === null && this.#measure === null ? null : make("div", { className: "group" }, this.#detect, this.#measure),
       make("div", { className: "group segmented" }, ...this.#presets.values()),
       make(
         "div",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.http.app import create_app
+from service.http.examples.answers import EXAMPLES
 from service.http.openapi import openapi_text
-from service.http.openapi_examples import EXAMPLES
 from service.http.settings import Settings
 
 SNAPSHOT = Path(__file__).parent / "openapi.json"
@@ -40,6 +40,9 @@ DESIGN = {
     "/v1/measure": {"post"},
     "/v1/lesions/{lesion_id}/forecast": {"get"},
     "/v1/similarity": {"get"},
+    "/v1/capabilities": {"get"},
+    "/v1/report": {"post"},
+    "/v1/patients/{patient_id}/report": {"get"},
 }
 MODULES = (
     "search",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import zipfile
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -80,6 +83,20 @@ def test_lesions_are_collected_with_notes_and_exported(found: Page, reader: Read
     found.keyboard.press("Escape")
     found.reload()
     expect(found.locator("#basket-count")).to_have_text("1")
+
+
+def test_a_patient_leaves_as_dicom_reports(found: Page, reader: Reader, course):
+    saved_from_search = saved(found, "DICOM report", ".answers")
+    page = reader.open(f"#/patient?id={course[0]}")
+    expect(page.locator(".track-row").first).to_be_visible()
+    for content in (saved_from_search, saved(page, "DICOM report", ".patient")):
+        reports = [content]
+        if content.startswith(b"PK"):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                reports = [archive.read(name) for name in archive.namelist()]
+        patients = {pydicom.dcmread(io.BytesIO(one)).PatientID for one in reports}
+        assert patients == {course[0]}
+    expect(page.locator(".patient .menu-told")).to_contain_text("unverified")
 
 
 def test_a_patient_leaves_as_table_and_figure(reader: Reader, course):

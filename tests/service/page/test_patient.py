@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from service.http.openapi_examples import EXAMPLES
+from service.http.examples.answers import EXAMPLES
 from tests.service.browser import Reader
 
 

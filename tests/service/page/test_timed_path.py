@@ -87,7 +87,13 @@ def clinic(real_data, tmp_path_factory):
             yield address, lesion, real_stranger(folder), engine
 
 
-def test_a_working_day(browser, screenshots, clinic):
+def current_study(real_data) -> str:
+    folder = real_data / "sarcoma_ct" / "dicom" / "STS_007"
+    first = next(iter(sorted(folder.rglob("*.dcm"))))
+    return str(pydicom.dcmread(first, stop_before_pixels=True).StudyInstanceUID)
+
+
+def test_a_working_day(browser, screenshots, clinic, real_data):
     """Drop a 70-slice zip, follow the prior's lesion, measure it, correct a match, export."""
     address, prior, series, engine = clinic
     with reading(browser, address, screenshots, (1440, 900)) as reader:
@@ -111,6 +117,10 @@ def test_a_working_day(browser, screenshots, clinic):
         page.keyboard.press("s")
         measured = page.get_by_label("Measurement", exact=True)
         expect(measured).to_contain_text("volume")
+        with page.expect_download() as download:
+            measured.get_by_role("button", name="DICOM report").click()
+        report = pydicom.dcmread(download.value.path())
+        expect(measured).to_contain_text("Report saved")
         measured.get_by_role("button", name="Use these diameters").click()
         page.wait_for_url("**recist=*")
         reader.shoot("path_measured")
@@ -130,6 +140,9 @@ def test_a_working_day(browser, screenshots, clinic):
         rows = list(csv.DictReader(saved(page, "Table", ".patient").decode().splitlines()))
         figure = saved(page, "Figure, light", ".patient")
         done("export")
+        assert report.PatientID == "STS_007"
+        assert report.StudyInstanceUID == current_study(real_data)
+        assert b"Long Axis" in download.value.path().read_bytes()
         assert [match.verdict for match in engine.index.matches("STS_007")] == ["confirmed"]
         assert {row["study_id"] for row in rows} >= {"prior"}
         assert len(rows) == 2

@@ -6,6 +6,16 @@ interface CandidateOut {
   score: number;
 }
 
+interface CapabilitiesOut {
+  detect: boolean;
+  follow: boolean;
+  forecast: boolean;
+  measure: boolean;
+  pacs: boolean;
+  report: boolean;
+  write: boolean;
+}
+
 interface CategoryOut {
   colour: string;
   label: string;
@@ -231,6 +241,7 @@ interface HorizonOut {
 interface IdentityOut {
   indexed_lesions: number;
   patient_id: string | null;
+  reportable: boolean;
   series_id: string | null;
   series_name: string | null;
   source: "dicom" | "file_name";
@@ -576,6 +587,22 @@ interface RecistVolumeOut {
 interface RecognisedOut {
   iou: number;
   lesion_id: string;
+}
+
+interface ReportForm {
+  assume_hu?: boolean;
+  box?: string | null;
+  file?: string | null;
+  files?: (string)[];
+  grid?: Grid;
+  key_slice_index?: number | null;
+  lesion_type?: string;
+  measured?: boolean;
+  point?: string | null;
+  recist?: string | null;
+  series?: string | null;
+  spacing?: string | null;
+  upload_id?: string | null;
 }
 
 interface ResponseOut {

@@ -36,6 +36,12 @@ export function fileName(...parts) {
   return parts.join("_").replace(/[^\w.-]+/g, "-");
 }
 
+/** Saves a file of the service under the name it gives, else another. @param {Response} answer @param {string} otherwise */
+export async function saveAnswer(answer, otherwise) {
+  const named = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "");
+  save(named === null ? otherwise : named[1], await answer.blob());
+}
+
 /** @param {string} name @param {Blob} content */
 function save(name, content) {
   const link = document.createElement("a");

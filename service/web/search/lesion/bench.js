@@ -1,7 +1,9 @@
 // What can be done with the open image beside a search: measure its lesion, look for a prior's lesion in it.
 
 import { messageOf } from "../../core/api.js";
+import { can } from "../../core/capabilities.js";
 import { make } from "../../core/dom.js";
+import { saveMarkReport } from "../../core/output/report.js";
 import { loadingState } from "../../core/states.js";
 import { boxOf } from "../../viewer/proposals.js";
 import { follow, followedPanel, priorsOf, priorsPanel } from "./following.js";
@@ -35,7 +37,7 @@ export class LesionBench {
     if (facts?.upload_id === this.#facts?.upload_id) return;
     this.#facts = facts;
     this.#priors.replaceChildren();
-    if (facts === null) return;
+    if (facts === null || !can().follow || !can().write) return;
     const priors = await priorsOf(facts).catch(() => []);
     if (facts !== this.#facts || priors.length === 0) return;
     this.#priors.replaceChildren(priorsPanel(priors, (id) => this.#follow(facts, id, null)));
@@ -50,7 +52,9 @@ export class LesionBench {
     this.#wait("Measuring", async () => {
       const found = await measure(params, slice);
       this.#viewer.showLines(linesOf(found));
-      return measuredPanel(found, { onUse: () => use(found), onClose: () => this.#clear() });
+      const report = () => saveMarkReport(params, { slice, isMeasured: true });
+      const isReportable = can().report && Boolean(this.#facts?.identity?.reportable);
+      return measuredPanel(found, { onUse: () => use(found), onClose: () => this.#clear(), onReport: isReportable ? report : null });
     });
     return true;
   }

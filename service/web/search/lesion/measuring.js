@@ -1,6 +1,6 @@
 // The marked lesion measured by the service: outline, diameters and volume, each with its interval.
 
-import { postForm } from "../../core/api.js";
+import { messageOf, postForm } from "../../core/api.js";
 import { button, make } from "../../core/dom.js";
 
 export const MEASURED_COLOUR = "#ff9bd2";
@@ -26,12 +26,20 @@ export function recistOf({ recist }) {
   return [...recist.long, ...recist.short].flat().map((value) => Math.round(Number(value) * 10) / 10).join(",");
 }
 
-/** What was measured, in words; `onUse` takes the diameters as the mark. @param {MeasureOut} found @param {{ onUse: () => void, onClose: () => void }} on */
-export function measuredPanel(found, { onUse, onClose }) {
+/** What was measured, in words; `onUse` takes the diameters as the mark. @param {MeasureOut} found @param {{ onUse: () => void, onClose: () => void, onReport: (() => Promise<string>) | null }} on */
+export function measuredPanel(found, { onUse, onClose, onReport }) {
   const rows = SHOWN.flatMap(([name, words]) => {
     const one = found.measurements[name];
     return one === undefined ? [] : [make("dt", { textContent: words }), make("dd", { className: "number", textContent: valueText(one) })];
   });
+  const told = make("p", { className: "faint", role: "status" });
+  const report = async () => {
+    try {
+      told.textContent = (await onReport?.()) ?? "";
+    } catch (error) {
+      told.textContent = messageOf(error);
+    }
+  };
   const [first, last] = found.slices;
   const facts = `${found.method === "network" ? "Outlined by the network" : "The mark's own ellipse"}; ${last - first + 1} images, edge to edge. Estimated.`;
   return make(
@@ -40,7 +48,12 @@ export function measuredPanel(found, { onUse, onClose }) {
     make("dl", { className: "facts" }, ...rows),
     make("p", { className: "faint", textContent: facts }),
     ...found.flags.map(({ text }) => make("p", { className: "doubt", textContent: text })),
-    button("Use these diameters", { sign: "recist", run: onUse, className: "plain small", title: "They become the mark, with handles to correct them" }),
+    make(
+      "div", { className: "actions" },
+      button("Use these diameters", { sign: "recist", run: onUse, className: "plain small", title: "They become the mark, with handles to correct them" }),
+      onReport === null ? null : button("DICOM report", { sign: "export", run: report, className: "plain small", title: "Structured report (SR) of these diameters and this volume, called estimated" }),
+    ),
+    told,
   );
 }
 

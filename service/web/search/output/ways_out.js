@@ -12,7 +12,7 @@ const COLOURS = { query: "#c9a227", hit: "#3b82d6", same: "#2ea043" };
 
 /**
  * @typedef {import("../../core/output/menu.js").Way} Way
- * @typedef {{ name: string, picture: () => HTMLCanvasElement, lines: string[] }} QueryPicture the query as it is seen
+ * @typedef {{ name: string, picture: () => HTMLCanvasElement, lines: string[], reports: Way[] }} QueryPicture the query as it is seen, and its reports
  */
 
 /** @param {SearchOut} result @param {HitOut[]} hits those that are shown @param {QueryPicture} query @returns {Way[]} */
@@ -23,6 +23,7 @@ export function waysOut(result, hits, query) {
     { words: "Figure, dark", title: "PNG on black", run: () => figure("dark") },
     { words: "Table (CSV)", run: () => saveText(`${name}.csv`, csvOf(resultRows(result)), "text/csv") },
     { words: "Document (JSON)", run: () => saveJson(`${name}.json`, result) },
+    ...query.reports,
     { words: "Copy link", run: copyLink },
   ];
 

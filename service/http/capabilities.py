@@ -1,0 +1,88 @@
+"""What this service can do, for a page that offers nothing else."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+
+from index.lesion_index import LesionIndex
+from retrieval.position.locator import BUNDLED_POSITION
+from retrieval.segmentation.segmenter import bundled_segmentation
+from service.engine.search_engine import SearchEngine
+
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """The systems that an answer may be asked of.
+
+    Attributes:
+        detect: a detector is loaded.
+        measure: the network that outlines a lesion is there.
+        follow: a lesion can be looked for in an unmarked series: its network of body height is
+            there.
+        forecast: the index has a patient with two studies to learn courses from.
+        report: DICOM reports can be written (extra ``dicom``).
+        pacs: the service was started with a PACS.
+        write: who asks may change the index.
+    """
+
+    detect: bool
+    measure: bool
+    follow: bool
+    forecast: bool
+    report: bool
+    pacs: bool
+    write: bool
+
+
+@dataclass
+class KnownCapabilities:
+    """What one service can do; whether its index has courses is looked up when it has changed."""
+
+    engine: SearchEngine
+    has_pacs: bool
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _courses: tuple[int, bool] | None = None
+
+    def of(self, *, may_write: bool) -> Capabilities:
+        """The capabilities for somebody who may write, or may not."""
+        return Capabilities(
+            detect=self.engine.detector is not None,
+            measure=bundled_segmentation().is_file(),
+            follow=BUNDLED_POSITION.is_file(),
+            forecast=self._has_courses(),
+            report=self._writes_dicom,
+            pacs=self.has_pacs and self._speaks_dicomweb,
+            write=may_write,
+        )
+
+    @cached_property
+    def _writes_dicom(self) -> bool:
+        return find_spec("highdicom") is not None
+
+    @cached_property
+    def _speaks_dicomweb(self) -> bool:
+        return find_spec("dicomweb_client") is not None
+
+    def _has_courses(self) -> bool:
+        index = self.engine.index
+        with self._lock:
+            if self._courses is None or self._courses[0] != index.generation:
+                self._courses = (index.generation, _has_two_studies(index))
+            return self._courses[1]
+
+
+def _has_two_studies(index: LesionIndex) -> bool:
+    """Whether any patient of the index has lesions of two studies."""
+    study_of: dict[str, str] = {}
+    after = ""
+    while page := index.page(after, _PAGE):
+        for lesion in page:
+            if study_of.setdefault(lesion.patient_id, lesion.study_id) != lesion.study_id:
+                return True
+        after = page[-1].lesion_id
+    return False

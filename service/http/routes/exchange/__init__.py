@@ -1,0 +1,5 @@
+"""Routes that give to and take from a PACS.
+
+dicomweb.py  a query by reference, and a report stored back
+reports.py   structured reports as files
+"""
