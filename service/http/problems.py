@@ -48,6 +48,10 @@ class ConflictError(LesionSearchError):
     """A change that contradicts what is stored."""
 
 
+class NotAllowedError(LesionSearchError):
+    """A change that the request's key may not make."""
+
+
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """A problem document with the status' own title; a detail of any length is cut."""
     document: dict[str, str | int] = {
@@ -75,6 +79,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     """
     app.add_exception_handler(NotReadyError, _on_not_ready)
     app.add_exception_handler(ConflictError, _on_conflict)
+    app.add_exception_handler(NotAllowedError, _on_not_allowed)
     app.add_exception_handler(UnknownLesionError, _on_unknown_lesion)
     app.add_exception_handler(MatchConflictError, _on_conflict)
     app.add_exception_handler(PictureError, _on_missing_pixels)
@@ -101,6 +106,10 @@ async def _on_not_ready(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_mistake(_: Request, error: Exception) -> JSONResponse:
     return problem(422, " ".join(str(error).split()))
+
+
+async def _on_not_allowed(_: Request, error: Exception) -> JSONResponse:
+    return problem(403, str(error))
 
 
 async def _on_conflict(_: Request, error: Exception) -> JSONResponse:

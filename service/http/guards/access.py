@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.http.guards.keys import ApiKey, KeyFileError, KeyRing, Role
 from service.http.guards.rates import TokenBuckets, network_of
 from service.http.guards.start_token import StartToken
-from service.http.problems import problem
+from service.http.problems import NotAllowedError, problem
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,13 @@ _READING_POSTS = (
     "/v1/detect",
     "/v1/measure",
     "/v1/report",
+    "/v1/follow",
     "/v1/dicomweb/search",
 )
+"""What only reads; a route here that may also change something asks ``require_writer`` itself."""
+
+_ROLE = "lesion_search.role"
+NOT_A_WRITER = "this key may read: changing the index needs one with role write"
 _OWN_UPLOADS = "/v1/uploads"
 
 NO_KEY = (
@@ -121,7 +126,8 @@ class Access:
         if key is None:
             return problem(401, NO_KEY, {"WWW-Authenticate": "Bearer"})
         if role_for(scope["method"], scope["path"]) is Role.WRITE and key.role is not Role.WRITE:
-            return problem(403, "this key may read: changing the index needs one with role write")
+            return problem(403, NOT_A_WRITER)
+        scope[_ROLE] = key.role
         return None
 
     def _key_of(self, scope: Scope) -> ApiKey | None:
@@ -132,6 +138,12 @@ class Access:
         if scheme.lower() != "bearer":
             secret = headers.get("x-api-key", "")
         return self._keys.find(secret.strip())
+
+
+def require_writer(scope: Scope) -> None:
+    """Raises NotAllowedError where the key of the request may not change the index."""
+    if scope.get(_ROLE, Role.WRITE) is not Role.WRITE:
+        raise NotAllowedError(NOT_A_WRITER)
 
 
 def client_of(scope: Scope) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Request
 from pydantic import Field
 
 from retrieval.grid import Grid
@@ -15,6 +15,7 @@ from service.engine.following import OWN_DEPTH_MM, FollowRequest, follow
 from service.figures.indexed_pixels import PictureError
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import IDENTIFIER, ImageForm
+from service.http.guards.access import require_writer
 from service.http.guards.audit import note
 from service.http.routes.lesions import CONFLICT
 from service.http.schemas.following import FollowOut
@@ -50,9 +51,16 @@ class FollowForm(ImageForm):
 
 @follow_router.post("/v1/follow", response_model=FollowOut, responses={**CONFLICT})
 def follow_lesion(
-    service: Service, form: Annotated[FollowForm, Form(media_type="multipart/form-data")]
+    request: Request,
+    service: Service,
+    form: Annotated[FollowForm, Form(media_type="multipart/form-data")],
 ) -> dict[str, Any]:
-    """Find an indexed lesion again in a series of its patient; a proposal, until it is accepted."""
+    """Find an indexed lesion again in a series of its patient; a proposal, until it is accepted.
+
+    Looking needs a key that reads, accepting one that writes.
+    """
+    if form.accept is not None:
+        require_writer(request.scope)
     note("lesion", form.lesion_id)
     note("patient", service.engine.index.get(form.lesion_id).lesion.patient_id)
     accepted = None

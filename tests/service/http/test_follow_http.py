@@ -14,6 +14,7 @@ from index.lesion_index import LesionIndex
 from retrieval.lesion import ImageSource
 from service.engine.search_engine import SearchEngine, binding_of
 from service.http.app import create_app
+from service.http.guards.keys import Role, add_key
 from service.http.settings import Settings
 from tests.retrieval.tracking.following.series import (
     INTERVAL,
@@ -78,3 +79,27 @@ def test_mistakes_are_said(client, volume, fields, status, word):
     response = client.post("/v1/follow", files=volume, data=fields)
     assert response.status_code == status
     assert word in response.text
+
+
+def test_looking_needs_a_reading_key_and_accepting_a_writing_one(client, volume, tmp_path):
+    file = tmp_path / "keys.json"
+    reader, writer = add_key(file, "r", Role.READ), add_key(file, "w", Role.WRITE)
+    engine = client.app.state.service.engine
+    settings = Settings(index=engine.index.path, keys=file)
+    asked = {"lesion_id": "prior", "patient_id": "P", "study_id": "S3"}
+    with TestClient(create_app(settings, engine=engine)) as guarded:
+
+        def status(secret, **more):
+            headers = {"Authorization": f"Bearer {secret}"}
+            fields = {**asked, **more}
+            return guarded.post(
+                "/v1/follow", files=volume, data=fields, headers=headers
+            ).status_code
+
+        before = engine.index.count()
+        assert status("wrong") == 401
+        assert status(reader) == 200
+        assert status(reader, accept="1") == 403
+        assert engine.index.count() == before
+        assert status(writer, accept="1") == 200
+        assert engine.index.matches("P")

@@ -70,7 +70,6 @@ def test_every_route_of_the_service_asks_for_the_role_that_it_should():
         ("POST", "/v1/lesions"),
         ("DELETE", "/v1/lesions/{lesion_id}"),
         ("PUT", "/v1/lesions/{lesion_id}/tags"),
-        ("POST", "/v1/follow"),
         ("POST", "/v1/marks"),
         ("POST", "/v1/matches"),
         ("POST", "/v1/dicomweb/reports"),
