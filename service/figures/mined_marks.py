@@ -19,7 +19,7 @@ CLOSE_UP_PX = 64.0
 """A tile shows at least so many pixels of the image about a mark."""
 
 PER_ROW = 6
-KEPT_COLOUR, REFUSED_COLOUR = (90, 200, 90), (60, 90, 240)
+KEPT_COLOUR, REFUSED_COLOUR, PROPOSED_COLOUR = (90, 200, 90), (60, 90, 240), (60, 200, 250)
 """Blue, green, red."""
 
 
@@ -38,6 +38,7 @@ class PicturedMark:
         hu: (rows, columns) its image in HU; None where there is none to show.
         extent: (x1, y1, x2, y2) of the mark in pixels of the image; empty where not known.
         recist: the four ends as eight numbers; empty where there are none.
+        is_proposed: its extent is a detector's box, which nobody drew.
     """
 
     verdict: str
@@ -46,6 +47,14 @@ class PicturedMark:
     hu: NDArray[np.float32] | None
     extent: Sequence[float] = ()
     recist: Sequence[float] = ()
+    is_proposed: bool = False
+
+    @property
+    def colour(self) -> tuple[int, int, int]:
+        """Blue, green, red: kept, proposed or refused."""
+        if self.is_proposed:
+            return PROPOSED_COLOUR
+        return KEPT_COLOUR if self.is_kept else REFUSED_COLOUR
 
 
 def mined_sheet(marks: Sequence[PicturedMark], counts: Mapping[str, int], path: Path) -> None:
@@ -76,7 +85,7 @@ def _head(counts: Mapping[str, int], width: int) -> NDArray[np.uint8]:
 
 def _tile(mark: PicturedMark) -> NDArray[np.uint8]:
     tile = np.zeros((TILE_PX + CAPTION_PX, TILE_PX, 3), np.uint8)
-    colour = KEPT_COLOUR if mark.is_kept else REFUSED_COLOUR
+    colour = mark.colour
     if mark.hu is not None and mark.hu.size:
         tile[:TILE_PX] = _close_up(mark, mark.hu, colour)
     _write(tile, mark.verdict, (4, TILE_PX + 13), colour)

@@ -21,6 +21,11 @@ class Verdict(StrEnum):
     PROPOSED = "proposed"
     """Such words, and the detector's nearest proposal was taken."""
 
+    NO_PROPOSAL = "no proposal"
+    """Such words, and the detector proposes no box of that size on the image."""
+    SEVERAL_PROPOSALS = "several proposals"
+    """Such words, and the detector proposes several boxes of that size alike."""
+
     SINGLE_LINE = "single line"
     NOT_PERPENDICULAR = "not perpendicular"
     POINT = "point"
@@ -53,7 +58,12 @@ class Verdict(StrEnum):
     @property
     def is_kept(self) -> bool:
         """Whether a lesion or point comes of it."""
-        return self in {Verdict.KEPT, Verdict.KEPT_AS_POINT, Verdict.PROPOSED}
+        return self.is_lesion or self is Verdict.KEPT_AS_POINT
+
+    @property
+    def is_lesion(self) -> bool:
+        """Whether a lesion comes of it."""
+        return self in {Verdict.KEPT, Verdict.PROPOSED}
 
 
 class LengthSource(StrEnum):
@@ -107,6 +117,7 @@ class JudgedMark:
             measured; its own id alone where it is one mark. Each mark that was read stands in the
             parts of exactly one JudgedMark.
         duplicate_of: mark id, where the verdict is DUPLICATE.
+        proposal_score: probability of the detector's box, where the verdict is PROPOSED.
     """
 
     mark: Mark
@@ -124,6 +135,7 @@ class JudgedMark:
     is_doubtful: bool = False
     parts: tuple[str, ...] = ()
     duplicate_of: str = ""
+    proposal_score: float | None = None
 
     @property
     def box(self) -> Box | None:

@@ -8,6 +8,7 @@ planes.py         IndexedPlanes: images found for marks
 stacks.py         SliceStack: a series' volumes, and sub-volumes of 30 mm about key slices
 sub_volume.py     SubVolume: its slices in HU, or by headers alone
 duplicates.py     copies over carriers, and versions, are one lesion
+proposing.py      a detector's box for words that draw nothing
 links.py          tracks as readers linked them
 numbers.py        numbers of studies and series, splits
 rows.py           kept marks as rows of the table

@@ -35,6 +35,9 @@ _PREFERRED = (
 """Whose mark stands for the lesion: two drawn diameters before an outline before a box."""
 
 
+_REPLACEABLE = frozenset({Verdict.KEPT, Verdict.PROPOSED, Verdict.PROPOSAL_NEEDED})
+
+
 @dataclass(frozen=True)
 class DistinctMarks:
     """Verdicts after copies and replaced versions were told.
@@ -51,7 +54,7 @@ class DistinctMarks:
 def without_duplicates(judged: Sequence[JudgedMark]) -> DistinctMarks:
     """Tells copies and replaced versions; a lesion whose type only a copy tells has that type."""
     replaced = _replaced(judged)
-    kept = [one for one in replaced if one.verdict is Verdict.KEPT]
+    kept = [one for one in replaced if one.verdict.is_lesion]
     stands: list[JudgedMark] = []
     told: dict[int, JudgedMark] = {}
     copies: dict[str, list[JudgedMark]] = {}
@@ -83,7 +86,7 @@ def _replaced(judged: Sequence[JudgedMark]) -> list[JudgedMark]:
     found = []
     for one in judged:
         newer = successors.get(one.mark.source_uid)
-        if one.verdict is Verdict.KEPT and newer not in {None, one.mark.source_uid}:
+        if one.verdict in _REPLACEABLE and newer not in {None, one.mark.source_uid}:
             words = "a later version of its report replaces it"
             found.append(replace(one, verdict=Verdict.REPLACED, words=words))
         else:

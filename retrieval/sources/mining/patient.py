@@ -19,6 +19,7 @@ from retrieval.sources.mining.duplicates import DistinctMarks, without_duplicate
 from retrieval.sources.mining.links import LinkedTracks, linked_tracks
 from retrieval.sources.mining.numbers import SeriesKey, SeriesPlace, key_of, numbered, split_of
 from retrieval.sources.mining.planes import ImageProvider, IndexedPlanes, SourceUnavailableError
+from retrieval.sources.mining.proposing import BoxProposer, proposed
 from retrieval.sources.mining.rows import KeptMark, row_of, shows_air_alone
 from retrieval.sources.mining.stacks import SliceStack, stacks_of
 from retrieval.sources.mining.stores import HeaderStore, MarkStore
@@ -31,6 +32,9 @@ from retrieval.sources.mining.verdict_line import (
     refusal_line,
     sketch_of,
 )
+
+PROPOSAL_SCORE = "proposal_score"
+"""Attribute of a lesion whose box a detector proposed: the probability of that box."""
 
 Triple = tuple[float, float, float]
 
@@ -45,10 +49,12 @@ class MiningOptions:
     Attributes:
         judging: what marks mean.
         pixels: slices are written; without them the archive is its table alone.
+        propose: a detector's box stands for words that draw nothing.
     """
 
     judging: JudgingOptions = field(default_factory=JudgingOptions)
     pixels: bool = True
+    propose: bool = False
 
 
 def is_archive(out: Path) -> bool:
@@ -72,6 +78,8 @@ class MiningTools:
         naming: of identifiers in the archive.
         judge: tells what marks mean.
         locate: body positions; None leaves lesions without.
+        proposer: loads what finds boxes for words that draw nothing, when such words first come;
+            None leaves them waiting.
     """
 
     index: HeaderStore
@@ -81,6 +89,7 @@ class MiningTools:
     naming: Naming
     judge: MarkJudge
     locate: Locate | None = None
+    proposer: Callable[[], BoxProposer | None] | None = None
 
 
 @dataclass
@@ -122,7 +131,8 @@ class PatientMiner:
         found = self._tools.journal.marks_of(patient)
         marks = [one for one in found if isinstance(one, Mark)]
         refusals = [one for one in found if isinstance(one, Refusal)]
-        judged = list(self._tools.judge(marks, self._planes, self._options.judging))
+        told = self._tools.judge(marks, self._planes, self._options.judging)
+        judged = [self._proposed(one) for one in told]
         distinct = without_duplicates(judged)
         outcomes = [_Outcome(one) for one in distinct.judged]
         kept = list(self._placed(outcomes))
@@ -134,6 +144,26 @@ class PatientMiner:
             [sketch_of(one.judged, one.lesion) for one in outcomes],
             sum(one.lesion is not None for one in outcomes),
         )
+
+    def _proposed(self, judged: JudgedMark) -> JudgedMark:
+        """Words that draw nothing with the detector's box, others as they are."""
+        load = self._tools.proposer
+        if judged.verdict is not Verdict.PROPOSAL_NEEDED or judged.plane is None:
+            return judged
+        header = self._planes.header(judged.plane.image)
+        if load is None or not self._options.pixels or header is None:
+            return judged
+        stacks = self._stacks(header.image.series_uid) if header.is_slice else []
+        if isinstance(stacks, str):
+            return replace(judged, verdict=Verdict.UNREADABLE, words=stacks)
+        stack = next((one for one in stacks if header.key in one.positions), None)
+        if stack is None:
+            words = "its image is none of the slices of its series"
+            return replace(judged, verdict=Verdict.NOT_AXIAL_CT, words=words)
+        proposer = load()
+        if proposer is None:
+            return judged
+        return proposed(judged, (header, stack), proposer, self._tools.source.read)
 
     def _lines(self, outcomes: Sequence[_Outcome], refusals: Iterable[Refusal]) -> Iterator[str]:
         naming = self._tools.naming
@@ -149,7 +179,7 @@ class PatientMiner:
         stacks: dict[str, list[SliceStack] | str] = {}
         for outcome in outcomes:
             judged = outcome.judged
-            if judged.verdict is not Verdict.KEPT or judged.plane is None:
+            if not judged.verdict.is_lesion or judged.plane is None:
                 continue
             header = self._planes.header(judged.plane.image)
             if header is None or not header.is_slice:
@@ -276,6 +306,8 @@ class PatientMiner:
         track = page.links.tracks.get(mark_id, "")
         track_id = f"{page.number:06d}_{track}" if track else ""
         named = {} if error is None else dict(zip(LOCATION_ERRORS, error, strict=True))
+        if mark.judged.proposal_score is not None:
+            named[PROPOSAL_SCORE] = round(mark.judged.proposal_score, 4)
         lesion_id = self._tools.writer.add_row(row, track_id or None, named)
         notes = [page.links.dropped.get(mark_id, "")]
         if mark.is_made:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from retrieval.lesion import LesionSearchError, LesionType
 from retrieval.sources.marks.mark import ImageReference, Mark
-from retrieval.sources.marks.verdicts import JudgedMark, Refusal
+from retrieval.sources.marks.verdicts import JudgedMark, Refusal, Verdict
 from retrieval.sources.mining.header import ImageHeader
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -127,7 +127,9 @@ def sketch_of(judged: JudgedMark, lesion: MinedLesion | None) -> MarkSketch:
     extent = () if judged.extent is None else tuple(judged.extent.to_list())
     if not extent and mark.points is not None and len(mark.points):
         extent = (*mark.points.min(axis=0).tolist(), *mark.points.max(axis=0).tolist())
-    is_recist = lesion is not None and judged.recist is not None
+    # A proposal's lines were drawn by nobody: no picture and no report shows them as a reader's.
+    is_drawn = judged.verdict is Verdict.KEPT and judged.recist is not None
+    is_recist = lesion is not None and is_drawn
     ends = judged.recist.points if is_recist and judged.recist is not None else ()
     return MarkSketch(
         mark.mark_id,
@@ -173,6 +175,8 @@ def line_of(
     }
     if header is not None and (day := header.study_day) is not None:
         told["study_date"] = naming.names.day(patient, day).isoformat()
+    if judged.proposal_score is not None:
+        told["proposal_score"] = round(judged.proposal_score, 4)
     if lesion is not None:
         told |= {
             "key_slice_index": lesion.key_slice,

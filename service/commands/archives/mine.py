@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from retrieval.lesion import LesionSearchError
 from service.commands.option_groups import with_groups
-from service.commands.options import JsonFlag
+from service.commands.options import DetectorOption, JsonFlag
 from service.console import answer, answer_fields, answer_json, progress_bar, say, warn
 
 if TYPE_CHECKING:
@@ -154,6 +155,15 @@ def mine(
         bool,
         typer.Option("--locate/--no-locate", help="Estimate each lesion's body position."),
     ] = True,
+    propose: Annotated[
+        bool,
+        typer.Option(
+            "--propose/--no-propose",
+            help="Where words name an image and lengths but nothing is drawn, take the detector's "
+            "box of that size, marked as proposed.",
+        ),
+    ] = True,
+    detector: DetectorOption = None,
     figure: Annotated[
         Path | None,
         typer.Option(help="Write a picture of what was mined and refused here (PNG)."),
@@ -173,6 +183,7 @@ def mine(
     where they may be. Run again, it goes on where it was, and takes in what is new.
     """
     from retrieval.sources.mining.patient import MiningOptions
+    from service.engine.detectors import detector_in_use
     from service.engine.lesion_location import PositionLocator
     from service.jobs.mining.work import MiningJob, identities_of
 
@@ -182,8 +193,9 @@ def mine(
     job = MiningJob(
         out,
         identities_of(out, identity.key, own_ids=identity.own_ids),
-        MiningOptions(meaning.judging(), pixels=not table_only),
+        MiningOptions(meaning.judging(), not table_only, propose and not table_only),
         PositionLocator() if locate and not table_only else None,
+        partial(detector_in_use, detector) if propose and not table_only else None,
     )
     with progress_bar("mine") as progress:
         report = job.run(chosen, progress=progress)

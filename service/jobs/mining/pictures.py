@@ -33,7 +33,7 @@ def draw_mined(source: MarkedSource, work: Path, report: MiningReport, path: Pat
             _pictured(sketch, index, source)
             for verdict in report.verdicts
             for sketch in journal.sketches(
-                verdict, MOST_KEPT if verdict == Verdict.KEPT.value else MOST_REFUSED
+                verdict, MOST_KEPT if Verdict(verdict).is_lesion else MOST_REFUSED
             )
         ]
     mined_sheet([mark for mark in marks if mark is not None], report.verdicts, path)
@@ -46,10 +46,14 @@ def _pictured(sketch: MarkSketch, index: HeaderIndex, source: MarkedSource) -> P
     hu = None
     with suppress(LesionSearchError):
         hu = _hu(source.read(header), sketch.frame)
-    is_kept = bool(sketch.recist) or sketch.verdict == Verdict.KEPT.value
+    verdict = Verdict(sketch.verdict)
+    is_kept = bool(sketch.recist) or verdict is Verdict.KEPT
     lengths = [f"{one:.1f}" for one in (sketch.long_mm, sketch.short_mm) if one is not None]
     words = " x ".join(lengths) + " mm" if lengths else "" if hu is not None else "no picture"
-    return PicturedMark(sketch.verdict, words, is_kept, hu, sketch.extent, sketch.recist)
+    is_proposed = verdict is Verdict.PROPOSED
+    return PicturedMark(
+        sketch.verdict, words, is_kept, hu, sketch.extent, sketch.recist, is_proposed
+    )
 
 
 def _hu(dataset: Any, frame: int | None) -> NDArray[np.float32] | None:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from retrieval.sources.mining.patient import (
     open_mined_archive,
 )
 from retrieval.sources.mining.planes import MarkedSource, SourceUnavailableError
+from retrieval.sources.mining.proposing import BoxProposer
 from retrieval.sources.mining.verdict_line import Naming
 from service.jobs.mining.header_index import HeaderIndex, open_work_file
 from service.jobs.mining.journal import MiningJournal
@@ -47,12 +48,14 @@ class MiningSetup:
         judge: tells what marks mean.
         options: what a user chooses.
         locate: body positions; None leaves lesions without.
+        proposer: loads what finds boxes for words that draw nothing; None leaves them waiting.
     """
 
     naming: Naming
     judge: MarkJudge
     options: MiningOptions = field(default_factory=MiningOptions)
     locate: Locate | None = None
+    proposer: Callable[[], BoxProposer | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,14 @@ def mine_marks(
         _give_to_patients(index, journal, source)
         with open_mined_archive(out) as writer:
             tools = MiningTools(
-                index, journal, source, writer, setup.naming, setup.judge, setup.locate
+                index,
+                journal,
+                source,
+                writer,
+                setup.naming,
+                setup.judge,
+                setup.locate,
+                setup.proposer,
             )
             mined, failed = _mine_patients(journal, tools, setup.options, progress)
         _write_verdicts(out / VERDICTS_NAME, journal)
@@ -222,8 +232,10 @@ def _report(journal: MiningJournal, mined: int, failed: int) -> MiningReport:
             lesions += 1
             patients.add(lesion_id.split("_", 1)[0])
             tracks.update(filter(None, [told.get("track_id")]))
-    kept = Verdict.KEPT.value
-    ordered = dict(sorted(verdicts.items(), key=lambda one: (one[0] != kept, -one[1], one[0])))
+    order = {Verdict.KEPT.value: 0, Verdict.PROPOSED.value: 1}
+    ordered = dict(
+        sorted(verdicts.items(), key=lambda one: (order.get(one[0], 2), -one[1], one[0]))
+    )
     return MiningReport(lesions, len(patients), len(tracks), ordered, mined, failed)
 
 

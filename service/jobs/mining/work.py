@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrieval.detection.proposals import SliceDetector
 from retrieval.image import Slab
 from retrieval.lesion import Box
 from retrieval.progress import ReportProgress
 from retrieval.sources.mining.patient import Locate, MiningOptions
 from retrieval.sources.mining.planes import MarkedSource
+from retrieval.sources.mining.proposing import BoxProposer, SizedBox
 from retrieval.sources.mining.verdict_line import Naming
 from service.deid.pseudonyms import Identities, OwnIdentities, PseudonymKey
 from service.engine.lesion_location import LesionLocator
@@ -31,12 +35,15 @@ class MiningJob:
         options: what a user chooses.
         identities: names of patients, UIDs and days in the archive.
         locator: estimates body positions; None leaves lesions without.
+        detector: loads what proposes boxes for words that draw nothing, when such words first
+            come; None leaves them waiting.
     """
 
     out: Path
     identities: Identities
     options: MiningOptions = field(default_factory=MiningOptions)
     locator: LesionLocator | None = None
+    detector: Callable[[], SliceDetector | None] | None = None
 
     @property
     def work(self) -> Path:
@@ -49,7 +56,11 @@ class MiningJob:
 
         plain = isinstance(self.identities, OwnIdentities)
         setup = MiningSetup(
-            Naming(self.identities, plain), judge_marks, self.options, _locating(self.locator)
+            Naming(self.identities, plain),
+            judge_marks,
+            self.options,
+            _locating(self.locator),
+            _proposing(self.detector),
         )
         return mine_marks(source, self.out, self.work, setup, progress=progress)
 
@@ -85,3 +96,27 @@ def _locating(locator: LesionLocator | None) -> Locate | None:
         return None if found is None else (found.location, found.error)
 
     return locate
+
+
+def _proposing(
+    load: Callable[[], SliceDetector | None] | None,
+) -> Callable[[], BoxProposer | None] | None:
+    if load is None:
+        return None
+
+    @cache
+    def proposer() -> BoxProposer | None:
+        detector = load()
+        if detector is None:
+            return None
+        return BoxProposer(partial(_boxes, detector), detector.half_depth_mm)
+
+    return proposer
+
+
+def _boxes(detector: SliceDetector, slab: Slab) -> list[SizedBox]:
+    return [
+        SizedBox(one.box, one.score, one.long_mm)
+        for one in detector.detect(slab)
+        if one.long_mm is not None
+    ]

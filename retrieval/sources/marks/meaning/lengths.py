@@ -68,7 +68,7 @@ def compared(
     if not stated:
         return ours
     pairs = list(zip(stated, points_mm, strict=False))
-    if is_mask and all(one.mm is not None and _is_near(one.mm, mm) for one, mm in pairs):
+    if is_mask and _names_mask(pairs):
         return _of_mask(stated, points_mm)
     if all(_is_same(one.mm, mm) for one, mm in pairs):
         return ours
@@ -98,6 +98,20 @@ def _stated_only(stated: Sequence[StatedLength], why: str) -> LengthComparison:
         return LengthComparison(None, None, None, words)
     words = f"stated {_shown(stated)}: {why}, stated lengths win"
     return LengthComparison(known[0], _second(known), LengthSource.STATED, words)
+
+
+def _names_mask(pairs: Sequence[tuple[StatedLength, float]]) -> bool:
+    """Whether stated lengths are a mask's own: its longest diameter, and one across it.
+
+    The longest chord across depends on single pixels; a reader's short axis is another one.
+    """
+    if not all(one.mm is not None for one, _ in pairs):
+        return False
+    (first, longest), *others = pairs
+    is_long = first.mm is not None and _is_near(first.mm, longest)
+    return is_long and all(
+        _is_inside([one], longest) or _is_near(one.mm or 0, mm) for one, mm in others
+    )
 
 
 def _of_mask(stated: Sequence[StatedLength], points_mm: Sequence[float]) -> LengthComparison:

@@ -17,7 +17,8 @@ LEAST_PX = 0.5
 """Smaller marks are slips of the hand; the smallest official row is 0.76 px long."""
 
 LEAST_MASK_MM = 2.0
-"""A part of a segment that is shorter is a speck of the painting, as for imported masks."""
+"""A part of a segment that is shorter is a speck of the painting, as for imported masks, unless it
+was measured or has a tracking id."""
 
 MOST_MM = 400.0
 """A longer one is a body contour or a slip; DeepLesion's longest is 343 mm."""
@@ -75,7 +76,9 @@ def finished(
     extent = found.extent
     if extent is None or max(extent.width, extent.height) < LEAST_PX:
         return told(placed, Verdict.TOO_SMALL, "covers less than half a pixel", ids)
-    is_speck = placed.mark.kind is MarkKind.MASK and (found.long_mm or MOST_MM) < LEAST_MASK_MM
+    is_told = bool(placed.mark.tracking_uid or placed.mark.lengths)
+    is_small_mask = placed.mark.kind is MarkKind.MASK and (found.long_mm or MOST_MM) < LEAST_MASK_MM
+    is_speck = is_small_mask and not is_told
     if is_speck:
         return told(placed, Verdict.TOO_SMALL, f"is a speck of {found.long_mm:.1f} mm", ids)
     if (found.long_mm or 0.0) > MOST_MM:

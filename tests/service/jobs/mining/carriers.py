@@ -19,6 +19,7 @@ from retrieval.lesion import Recist
 from service.pacs.reports.writing import Measured, MeasuredTrack, reports_of
 from tests.service.jobs.mining.aim_documents import aim_of
 from tests.service.jobs.mining.drawn import CORNER, Drawn, uid_of
+from tests.service.jobs.mining.measured_segments import reports_of_segments
 
 SUBPIXELS = 8
 _MADE_BY = {
@@ -124,10 +125,21 @@ def mask_of(recist: Recist, rows: int, columns: int) -> np.ndarray:
 
 def seg_of(drawn: Sequence[Drawn]) -> list[Dataset]:
     """One SEG for each image: a binary segment a mark."""
-    by_image: dict[str, list[Drawn]] = {}
+    return [_segmentation(members) for members in _by_image(drawn)]
+
+
+def measured_seg_of(drawn: Sequence[Drawn]) -> list[Dataset]:
+    """The same, and for each a report with the lengths of its segments (TID 1411)."""
+    members = _by_image(drawn)
+    made = [_segmentation(held) for held in members]
+    return [*made, *reports_of_segments(made, members)]
+
+
+def _by_image(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
+    found: dict[str, list[Drawn]] = {}
     for one in drawn:
-        by_image.setdefault(str(one.header.SOPInstanceUID), []).append(one)
-    return [_segmentation(members) for members in by_image.values()]
+        found.setdefault(str(one.header.SOPInstanceUID), []).append(one)
+    return list(found.values())
 
 
 def _segmentation(members: Sequence[Drawn]) -> Dataset:
@@ -260,6 +272,7 @@ WRITERS: dict[str, Callable[[Sequence[Drawn]], Sequence[Dataset | bytes]]] = {
     "gsps": gsps_of,
     "gsps-lines": lines_of,
     "seg": seg_of,
+    "seg-measured": measured_seg_of,
     "rtstruct": rtstruct_of,
     "rtstruct-outline": outlines_of,
     "aim": aim_of,

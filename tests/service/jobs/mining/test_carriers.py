@@ -51,7 +51,8 @@ def test_every_carrier_is_mined(study, carrier, tmp_path, capsys):
     assert told["verdicts"] == {"kept": 1}
     (row,) = DeepLesionArchive.open(tmp_path / "a").rows
     off = max(abs(a - b) for a, b in zip(row.lesion.box.to_list(), (35, 40, 65, 61), strict=True))
-    assert off <= (0.8 if carrier == "seg" else BOX_PX)
+    # Pixels of a mask hold no place better than half their size; stated lengths are exact.
+    assert off <= (0.8 if carrier.startswith("seg") else BOX_PX)
     assert row.lesion.long_mm == pytest.approx(16.0, abs=1.5 if carrier == "seg" else DIAMETER_MM)
 
 
@@ -60,7 +61,8 @@ def test_all_carriers_together_are_one_lesion_with_a_picture(study, tmp_path, ca
         write_marks(carrier, [study], tmp_path / "marks")
     words = [tmp_path / "ct", tmp_path / "marks", "--out", tmp_path / "a", "--no-locate"]
     told = mined(capsys, *words, "--figure", tmp_path / "sheet.png")
-    assert told["verdicts"] == {"kept": 1, "duplicate of": len(WRITERS) - 1}
+    copies = len(WRITERS) - 1 - 1  # the same segmentation twice is one mark
+    assert told["verdicts"] == {"kept": 1, "duplicate of": copies}
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
     before = files_of(tmp_path / "a")
     again = mined(capsys, *words)
