@@ -65,6 +65,19 @@ class Match:
         return {"lesion_a": self.lesion_a, "lesion_b": self.lesion_b, "verdict": self.verdict.value}
 
 
+@dataclass(frozen=True, slots=True)
+class IndexedPatient:
+    """A patient of the index, and how much of theirs is indexed."""
+
+    patient_id: str
+    studies: int
+    lesions: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
 @dataclass(frozen=True)
 class IndexInfo:
     """What an index is and how it stands."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from enum import StrEnum
+from typing import Any, Literal
 
 from retrieval.lesion import Lesion
 from retrieval.tracking.edges import MatchTerms
@@ -20,6 +21,35 @@ from retrieval.tracking.states import (
 
 RESEARCH_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
 """Stands in every document that tracking writes."""
+
+
+class Completeness(StrEnum):
+    """Of which studies every lesion is marked."""
+
+    COMPLETE = "complete"
+    PARTLY_COMPLETE = "partly complete"
+    INCOMPLETE = "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedStudy:
+    """One study in the patient's order.
+
+    Attributes:
+        marks: complete: every lesion is marked, so one without a mark is not there
+    """
+
+    study_id: str
+    study_date: date | None
+    marks: Literal[Completeness.COMPLETE, Completeness.INCOMPLETE]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields under their names."""
+        return {
+            "study_id": self.study_id,
+            "study_date": None if self.study_date is None else self.study_date.isoformat(),
+            "marks": self.marks.value,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +73,23 @@ class StudyOrder:
         """Whether one of these studies, by place, has all its lesions marked."""
         return any(self.is_complete(study) for study in studies)
 
+    @property
+    def studies(self) -> tuple[OrderedStudy, ...]:
+        """Each study, first to last."""
+        return tuple(
+            OrderedStudy(
+                study_id,
+                day,
+                Completeness.COMPLETE if study_id in self.complete else Completeness.INCOMPLETE,
+            )
+            for study_id, day in zip(self.study_ids, self.dates, strict=True)
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The order as JSON values."""
         return {
             "ordered_by": self.ordered_by.value,
-            "studies": [
-                {
-                    "study_id": study_id,
-                    "study_date": None if day is None else day.isoformat(),
-                    "marks": "complete" if study_id in self.complete else "incomplete",
-                }
-                for study_id, day in zip(self.study_ids, self.dates, strict=True)
-            ],
+            "studies": [study.to_json() for study in self.studies],
         }
 
 

@@ -11,12 +11,55 @@ from numpy.typing import NDArray
 
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
-from retrieval.lesion import Lesion
+from retrieval.lesion import Lesion, LesionType
 from service.figures.map.projection import MapMethod, embedding_map
 from service.figures.map.stored import StoredMap
 
 MOST_LESIONS = 100_000
 """Of a larger index every n-th lesion is on the map: a screen cannot show more points."""
+
+
+@dataclass(frozen=True, slots=True)
+class LesionPoint:
+    """A lesion on the map."""
+
+    lesion_id: str
+    x: float
+    y: float
+    lesion_type: LesionType
+    long_mm: float | None
+    patient_id: str
+    category: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields under their names."""
+        return {
+            "lesion_id": self.lesion_id,
+            "x": self.x,
+            "y": self.y,
+            "lesion_type": self.lesion_type.value,
+            "long_mm": self.long_mm,
+            "patient_id": self.patient_id,
+            "category": self.category,
+        }
+
+
+@dataclass(frozen=True)
+class MapDocument:
+    """The index as points in the plane, near where their vectors are near.
+
+    Attributes:
+        total: lesions that fit the filter; `points` may show fewer
+    """
+
+    method: MapMethod
+    total: int
+    points: tuple[LesionPoint, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields under their names."""
+        points = [point.to_json() for point in self.points]
+        return {"method": self.method.value, "total": self.total, "points": points}
 
 
 @dataclass(frozen=True)
@@ -28,31 +71,27 @@ class MapOfIndex:
     lesions: tuple[Lesion, ...]
     points: NDArray[np.float32]
 
-    def to_json(self, where: LesionFilter, limit: int, *, total: int) -> dict[str, Any]:
+    def shown(self, where: LesionFilter, limit: int, *, total: int) -> MapDocument:
         """The document of ``GET /v1/map``: of more than ``limit`` lesions every n-th is shown.
 
         ``total`` is how many lesions of the index fit the filter.
         """
         rows = [row for row, lesion in enumerate(self.lesions) if where.accepts(lesion)]
         step = max(1, -(-len(rows) // limit))
-        return {
-            "method": self.method.value,
-            "total": total,
-            "points": [self._point(row) for row in rows[::step]],
-        }
+        return MapDocument(self.method, total, tuple(self._point(row) for row in rows[::step]))
 
-    def _point(self, row: int) -> dict[str, Any]:
+    def _point(self, row: int) -> LesionPoint:
         lesion = self.lesions[row]
         x, y = (round(float(value), 5) for value in self.points[row])
-        return {
-            "lesion_id": lesion.lesion_id,
-            "x": x,
-            "y": y,
-            "lesion_type": lesion.lesion_type.value,
-            "long_mm": lesion.long_mm,
-            "patient_id": lesion.patient_id,
-            "category": lesion.category,
-        }
+        return LesionPoint(
+            lesion.lesion_id,
+            x,
+            y,
+            lesion.lesion_type,
+            lesion.long_mm,
+            lesion.patient_id,
+            lesion.category,
+        )
 
 
 class IndexMap:

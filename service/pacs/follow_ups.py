@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from enum import StrEnum
 from typing import Any
 
 from retrieval.lesion import Box, Lesion, LesionType, Recist
@@ -22,6 +21,7 @@ from service.engine.patient_tracks import PatientCase, UnknownPatientError
 from service.engine.query_box import embed_boxes
 from service.engine.query_node import query_node
 from service.engine.search_engine import SearchEngine
+from service.pacs.answers import MarkSource, StudyInPacs
 from service.pacs.client import StudyEntry
 from service.pacs.errors import PacsError
 from service.pacs.patient import PatientInPacs
@@ -31,15 +31,6 @@ from service.pacs.series import PacsReference, PacsSeries, read_slab
 
 MOST_MARKS = 60
 """Marks of stored reports that one query embeds, each a retrieval of some slices."""
-
-
-class MarkSource(StrEnum):
-    """Where the lesions of a study come from."""
-
-    INDEX = "index"
-    REPORT = "report"
-    DETECTOR = "detector"
-    NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -60,27 +51,6 @@ class PacsLesion:
     recist: Recist | None = None
     track_uid: str | None = None
     estimated: bool = False
-
-
-@dataclass(frozen=True)
-class StudyInPacs:
-    """What was found of one other study, and why nothing where there is nothing."""
-
-    study_id: str
-    day: date | None
-    source: MarkSource
-    lesions: int
-    note: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """``study_id``, ``study_date``, ``source``, ``lesions`` and ``note``."""
-        return {
-            "study_id": self.study_id,
-            "study_date": None if self.day is None else self.day.isoformat(),
-            "source": self.source.value,
-            "lesions": self.lesions,
-            "note": self.note,
-        }
 
 
 @dataclass(frozen=True)

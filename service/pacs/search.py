@@ -16,13 +16,12 @@ from service.engine.query import LesionQuery
 from service.engine.query_node import QUERY_ID, EmbeddedQuery
 from service.engine.results import BoxSource, SearchResult
 from service.engine.search_engine import SearchEngine
+from service.pacs.answers import FoundInPacs, Identifiers, MarkSource, StudyInPacs
 from service.pacs.client import PacsClient
 from service.pacs.follow_ups import (
     FollowUpFinder,
-    MarkSource,
     PacsLesion,
     PatientLesions,
-    StudyInPacs,
     pacs_lesion,
 )
 from service.pacs.patient import PatientInPacs
@@ -74,10 +73,9 @@ class PacsAnswer:
         return {
             **self.result.to_json(),
             "query": self.lesion.to_json(),
-            "pacs": {
-                "identifiers": "own" if own else "pseudonyms",
-                "studies": [study.to_json() for study in self.studies],
-            },
+            "pacs": FoundInPacs(
+                Identifiers.OWN if own else Identifiers.PSEUDONYMS, self.studies
+            ).to_json(),
         }
 
 

@@ -2,9 +2,9 @@
 
 The rules are those of Eisenhauer et al., "New response evaluation criteria in solid tumours:
 revised RECIST guideline (version 1.1)", European Journal of Cancer 2009;45:228-247. What the
-guideline leaves to a reader stands in ``POLICY``, named in every document. Nothing is said of what
-was not measured: no sum, no percentage and no category. Worsening of non-target lesions needs a
-reader's judgement and is not assessed. Research use only.
+guideline leaves to a reader stands in ``ResponsePolicy``, named in every document. Nothing is said
+of what was not measured: no sum, no percentage and no category. Worsening of non-target lesions
+needs a reader's judgement and is not assessed. Research use only.
 """
 
 from __future__ import annotations
@@ -23,15 +23,28 @@ from retrieval.tracking.response.targets import (
     Target,
     choose_targets,
 )
-from retrieval.tracking.track_types import RESEARCH_USE, PatientTracks
+from retrieval.tracking.track_types import RESEARCH_USE, Completeness, PatientTracks
 
 PARTIAL_RESPONSE_PCT = -30.0
 PROGRESSION_PCT = 20.0
 PROGRESSION_MM = 5.0
 GUIDELINE = "RECIST 1.1 (Eisenhauer et al., Eur J Cancer 2009;45:228-247)"
-POLICY = {"nodes": "by_tag", "organs": "lesion_type"}
-"""What RECIST leaves to a reader: lymph nodes are lesions that a tag calls so; organs are
-DeepLesion's lesion types."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsePolicy:
+    """What RECIST leaves to a reader, as it was decided.
+
+    Lymph nodes are lesions that a tag calls so; organs are DeepLesion's lesion types.
+    """
+
+    marks: Completeness
+    nodes: str = "by_tag"
+    organs: str = "lesion_type"
+
+    def to_json(self) -> dict[str, str]:
+        """The fields under their names."""
+        return {"nodes": self.nodes, "organs": self.organs, "marks": self.marks.value}
 
 
 class ResponseCategory(StrEnum):
@@ -106,7 +119,7 @@ class PatientResponse:
         return {
             "notice": RESEARCH_USE,
             "guideline": GUIDELINE,
-            "policy": {**POLICY, "marks": self._marks()},
+            "policy": self.policy.to_json(),
             "not_assessed": "worsening of non-target lesions",
             "patient_id": self.tracks.patient_id,
             "ordered_by": self.tracks.order.ordered_by.value,
@@ -117,11 +130,13 @@ class PatientResponse:
             "growth": [growth.to_json() for growth in self.growth],
         }
 
-    def _marks(self) -> str:
-        """Of which studies every lesion is marked: of all, of some or of none."""
+    @property
+    def policy(self) -> ResponsePolicy:
+        """What was decided where RECIST leaves it to a reader."""
         order = self.tracks.order
         known = [study_id in order.complete for study_id in order.study_ids]
-        return "complete" if all(known) else "partly complete" if any(known) else "incomplete"
+        partly = Completeness.PARTLY_COMPLETE if any(known) else Completeness.INCOMPLETE
+        return ResponsePolicy(Completeness.COMPLETE if all(known) else partly)
 
 
 def patient_response(

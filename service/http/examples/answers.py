@@ -324,7 +324,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "accepted": None,
     },
     "MeasureOut": MEASURE_EXAMPLE,
-    "Health": {"status": "ready", "lesions": 32735},
+    "Health": {"status": "ok"},
+    "Readiness": {"status": "ready", "lesions": 32735},
     "Problem": {
         "type": "about:blank",
         "title": "Unprocessable Content",

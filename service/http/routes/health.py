@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.http.metrics import ServiceMetrics
 from service.http.problems import NOT_READY, problem
-from service.http.schemas.search import Health, Problem
+from service.http.schemas.search import Health, Problem, Readiness
 
 CROWDED = "every place for a request is taken: the next one is told to come back"
 
@@ -29,7 +29,7 @@ async def healthz() -> dict[str, Any]:
 
 @health_router.get(
     "/readyz",
-    response_model=Health,
+    response_model=Readiness,
     responses={503: {"model": Problem, "description": "Not loaded yet, or no place is free"}},
 )
 async def readyz(request: Request) -> Any:

@@ -34,7 +34,7 @@ def embedding_map(
         return unchanged
     with service.computing():
         total = service.engine.index.count(chosen)
-        document = service.map.current().to_json(chosen, limit, total=total)
+        document = service.map.current().shown(chosen, limit, total=total).to_json()
     # Already in the form of MapOut: checking tens of thousands of points would take a second.
     return _json(document, etag)
 

@@ -13,7 +13,13 @@ from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import FileForm
 from service.http.schemas.search import Problem
 from service.http.schemas.viewer import UploadOut
-from service.http.slices import SLICE_RESPONSES, slice_response
+from service.http.slices import (
+    SLICE_RESPONSES,
+    HeldUpload,
+    SliceStack,
+    UploadIdentity,
+    slice_response,
+)
 from service.http.state import ServiceState
 from service.http.uploads.query_images import EVERY_SLICE_MM, read_files
 
@@ -36,33 +42,24 @@ def hold(
     upload_id = service.uploads.hold(slab, image.identity)
     if form.grid is Grid.DISPLAY:
         slab = slab.as_displayed()
-    rows, columns = slab.file_plane(slab.key_slice_index).shape
-    return {
-        "upload_id": upload_id,
-        "grid": form.grid,
-        "slices": len(slab.hu),
-        "rows": rows,
-        "columns": columns,
-        "spacing_mm_px": slab.file_spacing_mm_px,
-        "slice_interval_mm": slab.slice_interval_mm,
-        "first_slice_index": slab.slice_numbers[0],
-        "key_slice_index": slab.key_slice_index,
-        "feet_first": slab.grid.step[2] > 0,
-        "identity": _identity(service, image.identity),
-        "warnings": slab.notes,
-        "expires_in_s": service.uploads.limits.seconds,
-    }
+    return HeldUpload(
+        SliceStack.of(slab),
+        form.grid,
+        tuple(slab.notes),
+        upload_id,
+        _identity(service, image.identity),
+        service.uploads.limits.seconds,
+    ).to_json()
 
 
-def _identity(service: ServiceState, identity: ImageIdentity | None) -> dict[str, Any] | None:
+def _identity(service: ServiceState, identity: ImageIdentity | None) -> UploadIdentity | None:
     """Whose the upload is, and how many lesions the index has of that patient."""
     if identity is None:
         return None
     patient = identity.patient_id
     wanted = LesionFilter(patients=frozenset([patient])) if patient is not None else None
     indexed = 0 if wanted is None else service.engine.index.count(wanted)
-    told = {**identity.to_json(), "indexed_lesions": indexed}
-    return {**told, "reportable": identity.is_reportable}
+    return UploadIdentity(identity, indexed, identity.is_reportable)
 
 
 @upload_router.get(

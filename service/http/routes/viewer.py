@@ -8,11 +8,12 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
+from index.reports import IndexedPatient
 from service.figures.etags import cached, etag_of, file_version, not_modified
 from service.http.dependencies import PROBLEMS, After, Limit, Service
 from service.http.guards.audit import note
 from service.http.schemas.viewer import LesionSlicesOut, PatientPage
-from service.http.slices import SLICE_RESPONSES, slice_response
+from service.http.slices import SLICE_RESPONSES, LesionSlices, SliceStack, slice_response
 
 Contains = Annotated[
     str, Query(max_length=64, description="a part of the id: `53` finds patient 000053")
@@ -29,17 +30,17 @@ def slices(service: Service, lesion_id: str) -> dict[str, Any]:
     with service.computing():
         series = service.pictures.pixels.series(record)
         rows, columns = series.read(series.key_slice_index).shape
-    return {
-        "slices": len(series.files),
-        "rows": rows,
-        "columns": columns,
-        "spacing_mm_px": record.source.spacing_mm_px,
-        "slice_interval_mm": record.source.slice_interval_mm,
-        "first_slice_index": min(series.files),
-        "key_slice_index": series.key_slice_index,
-        "feet_first": series.feet_first,
-        "box": record.lesion.box.to_list(),
-    }
+    stack = SliceStack(
+        slices=len(series.files),
+        rows=rows,
+        columns=columns,
+        spacing_mm_px=record.source.spacing_mm_px,
+        slice_interval_mm=record.source.slice_interval_mm,
+        first_slice_index=min(series.files),
+        key_slice_index=series.key_slice_index,
+        feet_first=series.feet_first,
+    )
+    return LesionSlices(stack, record.lesion.box).to_json()
 
 
 @viewer_router.get(
@@ -72,12 +73,12 @@ def patients(
     page = later[:limit]
     note("patient", *page)
     return {
-        "patients": _counted(service.engine.index, page),
+        "patients": [one.to_json() for one in _counted(service.engine.index, page)],
         "next_after": page[-1] if len(later) > limit else None,
     }
 
 
-def _counted(index: LesionIndex, patients: list[str]) -> list[dict[str, Any]]:
+def _counted(index: LesionIndex, patients: list[str]) -> list[IndexedPatient]:
     """Studies and lesions of each patient."""
     if not patients:
         return []
@@ -86,6 +87,6 @@ def _counted(index: LesionIndex, patients: list[str]) -> list[dict[str, Any]]:
     for lesion in index.page("", index.count(wanted), wanted):
         studies[lesion.patient_id].append(lesion.study_id)
     return [
-        {"patient_id": patient, "studies": len(set(theirs)), "lesions": len(theirs)}
+        IndexedPatient(patient, len(set(theirs)), len(theirs))
         for patient, theirs in studies.items()
     ]

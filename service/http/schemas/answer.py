@@ -75,6 +75,8 @@ def json_type(hint: Any) -> Any:
 
 def _compound(hint: Any) -> Any:
     origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return Literal[tuple(one.value if isinstance(one, Enum) else one for one in parts)]
     if origin in (Union, types.UnionType):
         return Union[tuple(json_type(part) for part in parts)]  # noqa: UP007
     if origin is tuple:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from service.engine.query import LesionQuery
+from service.http.schemas.answer import answer_of
 from service.http.schemas.request import RequestModel
 from service.http.schemas.search import LesionOut, SearchOut
+from service.pacs.answers import FoundInPacs, ReportsAnswer, StoredReport, StudyInPacs
 
 Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64, examples=["1.2.840.1"])]
 
@@ -64,23 +66,14 @@ class PacsReportIn(PacsMarkIn):
     )
 
 
+@answer_of(StudyInPacs)
 class PacsStudyOut(BaseModel):
-    """Another study of the patient in the PACS."""
-
-    study_id: str
-    study_date: str | None
-    source: Literal["index", "report", "detector", "none"] = Field(
-        description="where its lesions come from"
-    )
-    lesions: int
-    note: str | None
+    pass
 
 
+@answer_of(FoundInPacs)
 class PacsOut(BaseModel):
-    """What was found in the PACS."""
-
-    identifiers: Literal["own", "pseudonyms"]
-    studies: list[PacsStudyOut]
+    pass
 
 
 class PacsSearchOut(SearchOut):
@@ -90,18 +83,11 @@ class PacsSearchOut(SearchOut):
     pacs: PacsOut
 
 
+@answer_of(StoredReport)
 class StoredReportOut(BaseModel):
-    """A report in the PACS, under the PACS's own UIDs."""
-
-    study_instance_uid: str
-    series_instance_uid: str
-    sop_instance_uid: str
+    pass
 
 
+@answer_of(ReportsAnswer)
 class PacsReportOut(BaseModel):
-    """The reports that were stored."""
-
-    reports: list[StoredReportOut]
-    measurements: int
-    left_out: int = Field(description="lesions whose image is not in the PACS")
-    stored: bool
+    pass

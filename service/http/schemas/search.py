@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from retrieval.labels.words.parsing import Chip, UnknownWord
@@ -135,10 +137,16 @@ class LesionPage(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether the process runs, and whether it can answer."""
+    """Whether the process runs."""
 
-    status: str
-    lesions: int | None = None
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    """Whether it can answer, and of how many lesions."""
+
+    status: Literal["ready"]
+    lesions: int
 
 
 class Problem(BaseModel):

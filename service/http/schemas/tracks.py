@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from retrieval.tracking.response.growth import DiameterPoint, TrackGrowth
-from retrieval.tracking.response.recist import PatientResponse, StudyResponse
+from retrieval.tracking.response.recist import PatientResponse, ResponsePolicy, StudyResponse
 from retrieval.tracking.response.targets import Target
 from retrieval.tracking.timeline_table import (
     TimelineCell,
@@ -15,20 +15,15 @@ from retrieval.tracking.timeline_table import (
     TimelineRow,
     TimelineTable,
 )
-from retrieval.tracking.track_types import Track, TrackLink
+from retrieval.tracking.track_types import OrderedStudy, Track, TrackLink
 from service.http.schemas.answer import answer_of
 from service.http.schemas.request import RequestModel
 from service.http.schemas.search import LesionOut, MatchTermsOut
 
 
+@answer_of(OrderedStudy)
 class StudyOut(BaseModel):
-    """One study in the patient's order."""
-
-    study_id: str
-    study_date: str | None
-    marks: Literal["complete", "incomplete"] = Field(
-        description="complete: every lesion is marked, so one without a mark is not there"
-    )
+    pass
 
 
 @answer_of(Track)
@@ -61,12 +56,9 @@ class GrowthOut(BaseModel):
     pass
 
 
+@answer_of(ResponsePolicy)
 class PolicyOut(BaseModel):
-    """What RECIST leaves to a reader, as it was decided."""
-
-    nodes: str
-    organs: str
-    marks: Literal["complete", "partly complete", "incomplete"]
+    pass
 
 
 @answer_of(PatientResponse, omit=["tracks"])

@@ -2,63 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, Field
 
-from retrieval.grid import Grid
-from retrieval.lesion import LesionType
-from service.http.schemas.answer import Numbers
+from index.reports import IndexedPatient
+from service.decoding.identity import ImageIdentity
+from service.http.map_points import LesionPoint, MapDocument
+from service.http.schemas.answer import answer_of
+from service.http.slices import HeldUpload, LesionSlices, SliceStack, UploadIdentity
 
 
+@answer_of(SliceStack)
 class SlicesOut(BaseModel):
-    """A stack of slices and its geometry, as its grid has them."""
-
-    slices: int
-    rows: int
-    columns: int
-    spacing_mm_px: Numbers = Field(description="along x and y")
-    slice_interval_mm: float
-    first_slice_index: int
-    key_slice_index: int
-    feet_first: bool = Field(description="slice numbers grow from the feet to the head")
+    pass
 
 
+@answer_of(UploadIdentity, omit=["identity"])
+@answer_of(ImageIdentity, omit=["image_uids"])
 class IdentityOut(BaseModel):
-    """Whose images an upload holds, as its files say it; null for what they do not say as one."""
-
-    patient_id: str | None
-    study_id: str | None
-    study_date: str | None
-    series_id: str | None
-    series_name: str | None
-    source: Literal["dicom", "file_name"]
-    indexed_lesions: int = Field(description="lesions of this patient in the index")
-    reportable: bool = Field(description="a DICOM report (SR) of a mark on it can be made")
+    pass
 
 
+@answer_of(HeldUpload, omit=["stack"])
 class UploadOut(SlicesOut):
-    """A held upload."""
-
-    grid: Grid = Field(description="what rows, columns and slice numbers are in: file or display")
-    warnings: list[str] = Field(description="what to know of how the files were read")
-    upload_id: str
-    identity: IdentityOut | None = Field(description="null where the files say nothing of it")
-    expires_in_s: float = Field(description="seconds after its last use")
+    pass
 
 
+@answer_of(LesionSlices, omit=["stack"])
 class LesionSlicesOut(SlicesOut):
-    """The slices around an indexed lesion, and its box on the key slice."""
-
-    box: Numbers
+    pass
 
 
+@answer_of(IndexedPatient)
 class PatientOut(BaseModel):
-    """A patient of the index, and how much of theirs is indexed."""
-
-    patient_id: str
-    studies: int
-    lesions: int
+    pass
 
 
 class PatientPage(BaseModel):
@@ -68,21 +44,12 @@ class PatientPage(BaseModel):
     next_after: str | None = Field(description="send as `after` for the next page; null at the end")
 
 
+@answer_of(LesionPoint)
 class MapPoint(BaseModel):
-    """A lesion on the map."""
-
-    lesion_id: str
     x: float = Field(ge=0, le=1)
     y: float = Field(ge=0, le=1)
-    lesion_type: LesionType
-    long_mm: float | None
-    patient_id: str
-    category: str | None
 
 
+@answer_of(MapDocument)
 class MapOut(BaseModel):
-    """The index as points in the plane, near where their vectors are near."""
-
-    method: Literal["pca", "umap"]
-    total: int = Field(description="lesions that fit the filter; `points` may show fewer")
-    points: list[MapPoint]
+    pass

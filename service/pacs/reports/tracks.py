@@ -11,6 +11,7 @@ from retrieval.lesion import Lesion
 from retrieval.tracking.states import FollowUpState
 from service.engine.patient_tracks import tracks_of
 from service.engine.search_engine import SearchEngine
+from service.pacs.answers import ReportsAnswer, StoredReport
 from service.pacs.client import PacsClient
 from service.pacs.errors import PacsError
 from service.pacs.follow_ups import PacsLesion
@@ -42,19 +43,15 @@ class PacsReports:
 
     def to_json(self, *, stored: bool) -> dict[str, Any]:
         """``reports`` (their own UIDs), ``measurements``, ``left_out`` and ``stored``."""
-        return {
-            "reports": [
-                {
-                    "study_instance_uid": str(report.StudyInstanceUID),
-                    "series_instance_uid": str(report.SeriesInstanceUID),
-                    "sop_instance_uid": str(report.SOPInstanceUID),
-                }
-                for report in self.datasets
-            ],
-            "measurements": self.measurements,
-            "left_out": self.left_out,
-            "stored": stored,
-        }
+        reports = tuple(
+            StoredReport(
+                str(report.StudyInstanceUID),
+                str(report.SeriesInstanceUID),
+                str(report.SOPInstanceUID),
+            )
+            for report in self.datasets
+        )
+        return ReportsAnswer(reports, self.measurements, self.left_out, stored).to_json()
 
 
 def report_of_query(answer: PacsAnswer, *, name: str = "T1") -> PacsReports:
