@@ -28,7 +28,7 @@ SLICE_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class SliceStack:
+class ShownStack:
     """A stack of slices and its geometry, as its grid has them.
 
     Attributes:
@@ -46,7 +46,7 @@ class SliceStack:
     feet_first: bool
 
     @classmethod
-    def of(cls, slab: Slab) -> SliceStack:
+    def of(cls, slab: Slab) -> ShownStack:
         """The slab in its file grid."""
         rows, columns = slab.file_plane(slab.key_slice_index).shape
         return cls(
@@ -100,7 +100,7 @@ class HeldUpload:
         expires_in_s: seconds after its last use
     """
 
-    stack: SliceStack
+    stack: ShownStack
     grid: Grid
     warnings: tuple[str, ...]
     upload_id: str
@@ -123,7 +123,7 @@ class HeldUpload:
 class LesionSlices:
     """The slices around an indexed lesion, and its box on the key slice."""
 
-    stack: SliceStack
+    stack: ShownStack
     box: Box
 
     def to_json(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from service.http.schemas.viewer import UploadOut
 from service.http.slices import (
     SLICE_RESPONSES,
     HeldUpload,
-    SliceStack,
+    ShownStack,
     UploadIdentity,
     slice_response,
 )
@@ -43,7 +43,7 @@ def hold(
     if form.grid is Grid.DISPLAY:
         slab = slab.as_displayed()
     return HeldUpload(
-        SliceStack.of(slab),
+        ShownStack.of(slab),
         form.grid,
         tuple(slab.notes),
         upload_id,

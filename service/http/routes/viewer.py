@@ -13,7 +13,7 @@ from service.figures.etags import cached, etag_of, file_version, not_modified
 from service.http.dependencies import PROBLEMS, After, Limit, Service
 from service.http.guards.audit import note
 from service.http.schemas.viewer import LesionSlicesOut, PatientPage
-from service.http.slices import SLICE_RESPONSES, LesionSlices, SliceStack, slice_response
+from service.http.slices import SLICE_RESPONSES, LesionSlices, ShownStack, slice_response
 
 Contains = Annotated[
     str, Query(max_length=64, description="a part of the id: `53` finds patient 000053")
@@ -30,7 +30,7 @@ def slices(service: Service, lesion_id: str) -> dict[str, Any]:
     with service.computing():
         series = service.pictures.pixels.series(record)
         rows, columns = series.read(series.key_slice_index).shape
-    stack = SliceStack(
+    stack = ShownStack(
         slices=len(series.files),
         rows=rows,
         columns=columns,

@@ -8,10 +8,10 @@ from index.reports import IndexedPatient
 from service.decoding.identity import ImageIdentity
 from service.http.map_points import LesionPoint, MapDocument
 from service.http.schemas.answer import answer_of
-from service.http.slices import HeldUpload, LesionSlices, SliceStack, UploadIdentity
+from service.http.slices import HeldUpload, LesionSlices, ShownStack, UploadIdentity
 
 
-@answer_of(SliceStack)
+@answer_of(ShownStack)
 class SlicesOut(BaseModel):
     pass
 
