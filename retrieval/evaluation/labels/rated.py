@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from retrieval.evaluation.labels.terms import TermQuestion, TermScores, score_term
-from retrieval.labels.appearance.densities import CALCIUM_PLACE, COUNT, NAMES, WIDTH_PLACE
+from retrieval.labels.appearance.densities import CALCIUM_PLACE, NAMES, WIDTH_PLACE
+from retrieval.labels.appearance.image_numbers import COUNT
+from retrieval.labels.appearance.learning.fitting import Fitted
 from retrieval.labels.appearance.learning.nodule_head import RatedLesions
 from retrieval.labels.appearance.weights_file import TagHead
 from retrieval.lesion import Split
@@ -23,7 +27,6 @@ FLOORS = {
 def score_rated(
     head: TagHead,
     lesions: RatedLesions,
-    patients: NDArray[np.str_],
     generator: Generator,
     *,
     resamples: int = 1000,
@@ -33,28 +36,56 @@ def score_rated(
     Args:
         head: fitted on other patients.
         lesions: all of the archive.
-        patients: the patient of each lesion.
         generator: draws the resamples.
         resamples: how many.
     """
     tested = (lesions.splits == Split.TEST.value) & lesions.is_key
-    _, owners = np.unique(patients[tested], return_inverse=True)
     told = head.probabilities(lesions.features[tested]).astype(np.float64)
-    first = lesions.features.shape[1] - COUNT
-    floors = {
-        name: lesions.features[tested][:, first + place].astype(np.float64)
-        for name, place in FLOORS.items()
-    }
+    floors = _floors(lesions, tested)
     return [
         score_term(
             TermQuestion(
                 term.name, lesions.truth[term.name][tested], told[:, column], term.threshold
             ),
             floors,
-            owners.astype(np.int64),
+            lesions.owners[tested],
             generator,
             resamples=resamples,
         )
         for column, term in enumerate(head.terms)
         if term.name in lesions.truth
     ]
+
+
+def score_held_out(
+    fits: Mapping[str, Fitted],
+    lesions: RatedLesions,
+    generator: Generator,
+    *,
+    resamples: int = 1000,
+) -> list[TermScores]:
+    """The scores of the terms that take no vector, on key slices outside the test split.
+
+    Each lesion is told by a fit without its patient's fold, so that many more lesions than the
+    test split has can show whether such a term is above its floors. Arguments: ``score_rated``'s.
+    """
+    judged = (lesions.splits != Split.TEST.value) & lesions.is_key
+    floors = _floors(lesions, judged)
+    found = []
+    for name, fit in fits.items():
+        if fit.held_out is None:
+            continue
+        logits = fit.term.slope * fit.held_out[judged] + fit.term.offset
+        told = 1.0 / (1.0 + np.exp(-logits))
+        asked = TermQuestion(name, lesions.truth[name][judged], told, fit.term.threshold)
+        owners = lesions.owners[judged]
+        found.append(score_term(asked, floors, owners, generator, resamples=resamples))
+    return found
+
+
+def _floors(lesions: RatedLesions, rows: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    first = lesions.features.shape[1] - COUNT
+    return {
+        name: lesions.features[rows][:, first + place].astype(np.float64)
+        for name, place in FLOORS.items()
+    }

@@ -1,7 +1,8 @@
 """How well the terms of an image are told, each beside its floors.
 
 A term counts as above its floors if enough lesions have it and the 95 % interval of its AUC less
-the best floor's, over resampled patients, lies above zero.
+the best floor's, over resampled patients, lies above zero. It is worth a tag if, besides, at least
+half of the lesions that get the tag have the term: a tag that is mostly wrong helps nobody.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from retrieval.labels.appearance.learning.fitting import auc
 LEAST_POSITIVES = 10
 """A term of fewer lesions is not claimed."""
 
+LEAST_PRECISION = 0.5
+"""A term whose tags are right less often is no tag."""
+
 
 @dataclass(frozen=True)
 class TermScores:
@@ -32,6 +36,7 @@ class TermScores:
         floors: AUC of each floor, in the direction that serves it better.
         gain: AUC less that of the best floor.
         f1: of the tags at the term's threshold.
+        precision: the share of the tags at the threshold that are right; NaN without tags.
         average_precision: of a search for the term, and its floor, the share of positives.
         brier: mean squared error of the probability.
         is_above: whether it is above its floors.
@@ -43,10 +48,16 @@ class TermScores:
     floors: Mapping[str, float]
     gain: Estimate
     f1: Estimate
+    precision: float
     average_precision: float
     prevalence: float
     brier: float
     is_above: bool
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether a tag of this term is worth giving."""
+        return self.is_above and self.precision >= LEAST_PRECISION
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -57,10 +68,12 @@ class TermScores:
             "floors": dict(self.floors),
             "gain": self.gain.to_json(),
             "f1": self.f1.to_json(),
+            "precision": None if np.isnan(self.precision) else self.precision,
             "average_precision": self.average_precision,
             "prevalence": self.prevalence,
             "brier": self.brier,
             "is_above": self.is_above,
+            "is_predicted": self.is_predicted,
         }
 
 
@@ -116,6 +129,7 @@ def score_term(
         floors=measured,
         gain=gain,
         f1=estimate(lambda rows: _f1(tagged[rows], positive[rows])),
+        precision=float(positive[tagged].mean()) if tagged.any() else float("nan"),
         average_precision=average_precision_of(told, positive),
         prevalence=float(positive.mean()),
         brier=float(np.mean((told - positive) ** 2)),

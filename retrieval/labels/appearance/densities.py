@@ -30,13 +30,12 @@ NAMES = (
 )
 """What each number is, in order."""
 
-COUNT = len(NAMES)
 CALCIUM_PLACE = NAMES.index(f"share above {CALCIUM_HU:g} HU")
 WIDTH_PLACE = NAMES.index("width")
 
 
 def densities(patch: Patch) -> NDArray[np.float32]:
-    """The numbers of one patch, (COUNT,), in thousands of HU, shares, and tens of pixels."""
+    """The numbers of one patch, (numbers,), in thousands of HU, shares, and tens of pixels."""
     plane = patch.hu[len(patch.hu) // 2]
     side = plane.shape[0]
     rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)

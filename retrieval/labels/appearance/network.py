@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+MOST_SPREADS = 5.0
+"""A feature further than this from its mean counts no more, so that metal does not decide."""
+
 
 @dataclass(frozen=True)
 class HeadLogits:
@@ -41,7 +44,7 @@ class TagNetwork(nn.Module):
     def forward(self, features: Tensor) -> HeadLogits:
         """The logits of some lesions."""
         mean, spread = self.get_buffer("mean"), self.get_buffer("spread")
-        standard = (features - mean) / spread
+        standard = ((features - mean) / spread).clamp(-MOST_SPREADS, MOST_SPREADS)
         if self.hidden is not None:
             standard = torch.relu(self.hidden(standard))
         first = self.scores(standard)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.labels.appearance.densities import COUNT, densities
+from retrieval.labels.appearance.image_numbers import image_numbers
 from retrieval.labels.appearance.weights_file import TagHead
 from retrieval.labels.vocabulary.terms import Vocabulary
 from retrieval.patch import Patch
@@ -20,7 +20,7 @@ _WIDTH = 14
 
 
 def features_of(vectors: NDArray[np.float32], numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors (n, dimension) and densities (n, COUNT) as the head's features.
+    """Vectors (n, dimension) and ``image_numbers`` (n, COUNT) as the head's features.
 
     Metal and the sharpest edges are bounded, so that one voxel does not decide.
     """
@@ -36,8 +36,7 @@ def features_of_patches(
     vectors: NDArray[np.float32], patches: Sequence[Patch]
 ) -> NDArray[np.float32]:
     """The features of lesions whose vectors and patches are given."""
-    numbers = np.stack([densities(patch) for patch in patches]) if patches else None
-    return features_of(vectors, np.zeros((0, COUNT), np.float32) if numbers is None else numbers)
+    return features_of(vectors, image_numbers(patches))
 
 
 def predicted_tags(

@@ -98,14 +98,15 @@ def _of_images(
 
     loaded, chosen = LesionEncoder.load(encoder), TagHead.load(head or BUNDLED_HEAD)
     chosen.check_encoder(loaded.fingerprint)
-    lesions, patients = rated_lesions(open_archive(archive), loaded, only=Split.TEST)
+    lesions = rated_lesions(open_archive(archive), loaded, only=Split.TEST)
     generator, resamples = drawing
-    scores = score_rated(chosen, lesions, patients, generator, resamples=resamples)
+    scores = score_rated(chosen, lesions, generator, resamples=resamples)
     above = [one.average_precision for one in scores if one.is_above]
     return {
         "head": chosen.name,
         "encoder": loaded.fingerprint,
         "terms": [one.to_json() for one in scores],
+        "predicted": [one.name for one in chosen.terms if one.is_predicted],
         "mean_average_precision_above_floors": sum(above) / len(above) if above else None,
     }
 
@@ -118,7 +119,8 @@ def _lines(document: dict[str, Any]) -> list[str]:
         ]
     return [
         f"{one['term']}: AUC {_told(one['auc'])}, F1 {_told(one['f1'])}, best floor "
-        f"{max(one['floors'].values()):.3f}: {'predicted' if one['is_above'] else 'not predicted'}"
+        f"{max(one['floors'].values()):.3f}: "
+        f"{'predicted' if one['term'] in document['predicted'] else 'not predicted'}"
         for one in document["terms"]
     ]
 

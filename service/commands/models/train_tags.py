@@ -63,22 +63,23 @@ def _rated(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from retrieval.evaluation.labels.rated import score_rated
+    from retrieval.evaluation.labels.rated import score_held_out, score_rated
     from retrieval.labels.appearance.learning.card import card_of
     from retrieval.labels.appearance.learning.nodule_head import fit_head, with_claims
 
-    lesions, patients = rated_lesions(source, encoder)
-    head, fits = fit_head(lesions, encoder=encoder.fingerprint, name="nodules-1")
+    lesions = rated_lesions(source, encoder)
+    head, fits = fit_head(lesions, encoder=encoder.fingerprint, name="nodules-2")
     resamples, seed = drawing
-    scores = score_rated(head, lesions, patients, np.random.default_rng(seed), resamples=resamples)
-    head = with_claims(head, {one.term: one.is_above for one in scores})
+    generator = np.random.default_rng(seed)
+    scores = score_rated(head, lesions, generator, resamples=resamples)
+    others = score_held_out(fits, lesions, generator, resamples=resamples)
+    head = with_claims(head, {one.term: one.is_predicted for one in (*scores, *others)})
     fingerprint = head.save(out / "tags.safetensors")
-    documents = [one.to_json() for one in scores]
+    documents, left_out = ([one.to_json() for one in found] for found in (scores, others))
     tested = (lesions.splits == Split.TEST.value) & lesions.is_key
-    told = f"{int(tested.sum())} nodules of {len(set(patients[tested]))} patients of the test split"
-    (out / "tags.md").write_text(
-        card_of(head.name, encoder.fingerprint, documents, told), encoding="utf-8"
-    )
+    patients = len(set(lesions.patients[tested]))
+    told = f"{int(tested.sum())} nodules of {patients} patients of the test split"
+    (out / "tags.md").write_text(card_of(head, documents, left_out, told), encoding="utf-8")
     chosen = {
         term: {"features": one.features, "validation_auc": one.validation_auc}
         for term, one in fits.items()
@@ -91,6 +92,7 @@ def _rated(
         "not_predicted": [one.name for one in head.terms if not one.is_predicted],
         "chosen": chosen,
         "scores": documents,
+        "held_out": left_out,
     }
     (out / "tags.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return facts
@@ -98,8 +100,8 @@ def _rated(
 
 def rated_lesions(
     source: Archive, encoder: LesionEncoder, *, only: Split | None = None
-) -> tuple[RatedLesions, Any]:
-    """The archive's rated lesions, of one split or of all, and the patient of each."""
+) -> RatedLesions:
+    """The archive's rated lesions, of one split or of all."""
     import numpy as np
 
     from retrieval.labels.appearance.learning.nodule_head import RatedLesions
@@ -122,13 +124,13 @@ def rated_lesions(
     rows = [source.attributes[lesion.lesion_id] for lesion in kept]
     names = sorted({name for row in rows for name in row})
     ratings = {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
-    lesions = RatedLesions(
+    return RatedLesions(
         features=np.concatenate([group.features for group in groups]),
         truth=rated_terms(ratings),
         splits=np.array([lesion.split.value for lesion in kept]),
         is_key=ratings.get("next_slice", np.zeros(len(kept))) != 1,
+        patients=np.array([lesion.patient_id for lesion in kept]),
     )
-    return lesions, np.array([lesion.patient_id for lesion in kept])
 
 
 def _relational(

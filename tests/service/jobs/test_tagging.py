@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
-from retrieval.labels.appearance.densities import COUNT
+from retrieval.labels.appearance.image_numbers import COUNT
 from retrieval.labels.appearance.network import TagNetwork
 from retrieval.labels.appearance.weights_file import HeadTerm, TagHead, TagHeadError
 from retrieval.labels.vocabulary.bundled import vocabulary

@@ -1,14 +1,21 @@
-"""A linear head on some hundred lesions: each term by itself, on the features that serve it.
+"""A linear head on some hundred lesions: each term by itself, of the vector and of the numbers.
 
-Which features and how much shrinkage is chosen by the AUC on the validation patients; of features
-that are as good there, the fewest. Then the term is fitted on training and validation patients
-together, calibrated on the validation patients' scores of the first fit, and given the threshold
-with the best F1 there.
+The numbers of the image are nothing that was learned, so that which of them to take, and how much
+shrinkage, is chosen by cross-validation over the patients of training and validation. The encoder
+knows its training patients: fitted together, its vector would count for more there than it is
+worth elsewhere. So vector and numbers are fitted each by itself, and their logits, each divided by
+its spread, are added. Over the ten terms of the nodules this had the best mean AUC on the
+validation patients: 0.838; numbers alone 0.821, the vector alone 0.813, fitted together 0.830.
+Where the numbers alone are as good there, the vector is left out: such a term can be judged on
+every patient by cross-validation, whatever the encoder has seen.
+
+Calibration and threshold (the best F1) come from the validation patients' scores of a fit without
+them; the head itself is fitted on training and validation patients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,16 +24,21 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
-from retrieval.labels.appearance.densities import COUNT, NAMES
-from retrieval.labels.appearance.network import TagNetwork
+from retrieval.labels.appearance import calcium, densities
+from retrieval.labels.appearance.image_numbers import COUNT
+from retrieval.labels.appearance.network import MOST_SPREADS, TagNetwork
 from retrieval.labels.appearance.weights_file import HeadTerm
 
 Float = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Parts = Sequence[tuple[NDArray[np.int64], float]]
+"""Columns that are fitted together, with their shrinkage."""
 
-SHRINKAGE = (1e-3, 3e-3, 1e-2, 3e-2)
+SHRINKAGE = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+VECTOR_SHRINKAGE = 1e-1
+FOLDS = 5
 _TIE = 5e-3
-"""AUCs closer than this are as good as each other."""
+"""Numbers whose AUC is at most this much lower are as good as numbers and vector."""
 
 VECTOR_SCALE = 4.0
 """A unit vector's numbers are small beside standardised densities."""
@@ -34,7 +46,17 @@ VECTOR_SCALE = 4.0
 
 @dataclass(frozen=True)
 class Fitted:
-    """One term's fit: weights over all features, and what was chosen on the validation patients."""
+    """One term's fit.
+
+    Attributes:
+        weights: over all features.
+        offset: of the logit.
+        features: the features that it takes, in words.
+        shrinkage: of the numbers' weights.
+        validation_auc: on the validation patients, of a fit without them.
+        term: calibration and threshold.
+        held_out: logits of a fit without the row's fold of patients, where no vector is taken.
+    """
 
     weights: Float
     offset: float
@@ -42,19 +64,45 @@ class Fitted:
     shrinkage: float
     validation_auc: float
     term: HeadTerm
+    held_out: Float | None = None
 
 
-def feature_sets(count: int) -> dict[str, NDArray[np.int64]]:
-    """Which columns of ``count`` features each set has, fewest first."""
+@dataclass(frozen=True)
+class FitRows:
+    """The rows a term may be fitted on.
+
+    Attributes:
+        train: rows of training patients.
+        validation: rows of validation patients.
+        is_key: the rows that count where a fit is judged.
+        patients: the patient of each row, as a number.
+    """
+
+    train: Bools
+    validation: Bools
+    is_key: Bools
+    patients: NDArray[np.int64]
+
+    @property
+    def both(self) -> Bools:
+        """Rows of training and validation patients."""
+        return self.train | self.validation
+
+    def of(self, known: Bools) -> FitRows:
+        """The rows of which a term is known."""
+        return FitRows(self.train & known, self.validation & known, self.is_key, self.patients)
+
+
+def number_sets(count: int) -> dict[str, NDArray[np.int64]]:
+    """Which columns of ``count`` features each set of the image's numbers has."""
     first = count - COUNT
-    place = {name: first + number for number, name in enumerate(NAMES)}
-    calcium = ["quantile 0.95", "quantile 1", "share above 200 HU", "share above 100 HU"]
+    tones = first + len(densities.NAMES)
+    bright = tones + len(calcium.NAMES)
     return {
-        "greatest density": np.array([place["quantile 1"]]),
-        "calcium": np.array([place[name] for name in calcium]),
-        "densities": np.arange(first, count),
-        "vector": np.arange(first),
-        "vector and densities": np.arange(count),
+        "calcium": np.arange(tones, bright),
+        "densities and calcium": np.arange(first, bright),
+        "margin": np.arange(bright, count),
+        "all numbers": np.arange(first, count),
     }
 
 
@@ -64,35 +112,74 @@ def standardised(features: NDArray[np.float32], rows: Bools) -> tuple[Float, Flo
     mean = features[rows].mean(0).astype(np.float64)
     spread = features[rows].std(0).astype(np.float64) + 1e-6
     mean[:vectors], spread[:vectors] = 0.0, 1.0 / VECTOR_SCALE
-    return (features - mean) / spread, mean, spread
+    bounded = np.clip((features - mean) / spread, -MOST_SPREADS, MOST_SPREADS)
+    return bounded, mean, spread
 
 
-def fit_term(name: str, inputs: Float, holds: Float, train: Bools, validation: Bools) -> Fitted:
+def fit_term(name: str, inputs: Float, holds: Float, rows: FitRows) -> Fitted:
     """The fit of one term; ``holds`` is (lesions,) of 1, 0 or NaN."""
-    known = ~np.isnan(holds)
-    train, validation = train & known, validation & known
+    rows = rows.of(~np.isnan(holds))
     positive = holds == 1
-    found: list[tuple[float, str, float]] = []
-    sets = feature_sets(inputs.shape[1])
-    for features, columns in sets.items():
+    numbers, shrinkage = _chosen_numbers(inputs, positive, rows)
+    own = (number_sets(inputs.shape[1])[numbers], shrinkage)
+    vector = (np.arange(inputs.shape[1] - COUNT), VECTOR_SHRINKAGE)
+    judged = rows.validation & rows.is_key
+
+    def validated(parts: Parts) -> Float:
+        weights, offset = _added(inputs, positive, rows.train, parts)
+        return inputs[judged] @ weights + offset
+
+    alone, added = validated((own,)), validated((vector, own))
+    truth = positive[judged]
+    is_enough = auc(alone, truth) >= auc(added, truth) - _TIE
+    scores, parts = (alone, (own,)) if is_enough else (added, (vector, own))
+    slope, shift = _platt(scores, truth)
+    threshold = _best_threshold(slope * scores + shift, truth)
+    weights, offset = _added(inputs, positive, rows.both, parts)
+    return Fitted(
+        weights,
+        offset,
+        numbers if is_enough else f"vector and {numbers}",
+        shrinkage,
+        auc(scores, truth),
+        HeadTerm(name, slope, shift, threshold),
+        _held_out(inputs, positive, rows, parts) if is_enough else None,
+    )
+
+
+def _added(inputs: Float, positive: Bools, rows: Bools, parts: Parts) -> tuple[Float, float]:
+    """Weights and offset of the sum of the parts' logits, each divided by its spread."""
+    whole, total = np.zeros(inputs.shape[1]), 0.0
+    for columns, shrinkage in parts:
+        weights, offset = _logistic(inputs[rows][:, columns], positive[rows], shrinkage)
+        logits = inputs[rows][:, columns] @ weights + offset
+        spread = max(float(logits.std()), 1e-6)
+        whole[columns] += weights / spread
+        total += (offset - float(logits.mean())) / spread
+    return whole, total
+
+
+def _chosen_numbers(inputs: Float, positive: Bools, rows: FitRows) -> tuple[str, float]:
+    """The set of numbers and the shrinkage with the best cross-validated AUC."""
+    judged = rows.both & rows.is_key
+    best, chosen = -np.inf, ("all numbers", SHRINKAGE[-1])
+    for name, columns in number_sets(inputs.shape[1]).items():
         for shrinkage in SHRINKAGE:
-            weights, offset = _logistic(inputs[train][:, columns], positive[train], shrinkage)
-            scores = inputs[validation][:, columns] @ weights + offset
-            found.append((auc(scores, positive[validation]), features, shrinkage))
-    best = max(score for score, _, _ in found)
-    near = [one for one in found if one[0] >= best - _TIE]
-    score, features, shrinkage = min(near, key=lambda one: (len(sets[one[1]]), -one[0]))
-    columns = sets[features]
-    weights, offset = _logistic(inputs[train][:, columns], positive[train], shrinkage)
-    scores = inputs[validation][:, columns] @ weights + offset
-    slope, shift = _platt(scores, positive[validation])
-    threshold = _best_threshold(slope * scores + shift, positive[validation])
-    both = train | validation
-    weights, offset = _logistic(inputs[both][:, columns], positive[both], shrinkage)
-    whole = np.zeros(inputs.shape[1])
-    whole[columns] = weights
-    term = HeadTerm(name, slope, shift, threshold)
-    return Fitted(whole, offset, features, shrinkage, score, term)
+            scores = _held_out(inputs, positive, rows, ((columns, shrinkage),))
+            found = auc(scores[judged], positive[judged])
+            if found > best:
+                best, chosen = found, (name, shrinkage)
+    return chosen
+
+
+def _held_out(inputs: Float, positive: Bools, rows: FitRows, parts: Parts) -> Float:
+    """Logits of each row by a fit without its fold of the patients, (lesions,)."""
+    folds = rows.patients % FOLDS
+    scores = np.zeros(len(inputs))
+    for fold in range(FOLDS):
+        weights, offset = _added(inputs, positive, rows.both & (folds != fold), parts)
+        scores[folds == fold] = inputs[folds == fold] @ weights + offset
+    return scores
 
 
 def linear_network(fits: Mapping[str, Fitted], mean: Float, spread: Float) -> TagNetwork:

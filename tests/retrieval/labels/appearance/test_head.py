@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from retrieval.embedding.encoder import LesionEncoder
-from retrieval.labels.appearance.densities import COUNT, NAMES, densities
+from retrieval.labels.appearance.densities import NAMES, densities
+from retrieval.labels.appearance.image_numbers import COUNT, image_numbers
+from retrieval.labels.appearance.image_numbers import NAMES as ALL_NAMES
 from retrieval.labels.appearance.learning.fitting import auc
 from retrieval.labels.appearance.learning.losses import (
     class_weights,
@@ -49,7 +53,40 @@ def test_densities_are_those_of_the_lesion_and_of_its_rim():
     assert told["width"] == pytest.approx(2.0)
     hazy = dict(zip(NAMES, densities(a_patch(-600.0)), strict=True))
     assert hazy["share above -400 HU"] == 0.0
-    assert len(told) == COUNT
+
+
+def test_a_calcification_beside_the_key_slice_is_seen_and_a_rib_beside_the_lesion_is_not():
+    patch = a_patch(40.0)
+    other = patch.hu.copy()
+    other[2, 32, 32] = 700.0
+    rib = patch.hu.copy()
+    rib[:, 32, 42] = 900.0
+    plain, spot, beside = image_numbers([patch, replace(patch, hu=other), replace(patch, hu=rib)])
+    greatest = ALL_NAMES.index("lesion greatest")
+    assert plain[greatest] == pytest.approx(0.04)
+    assert spot[greatest] == pytest.approx(0.7)
+    assert beside[greatest] == pytest.approx(0.04)
+    assert spot[ALL_NAMES.index("voxels above 300 HU")] == pytest.approx(np.log(2.0))
+
+
+def test_a_hazy_edge_falls_less_steeply_than_a_sharp_one():
+    sharp = a_patch(40.0)
+    rows, columns = np.mgrid[0:64, 0:64]
+    away = np.hypot(rows - 32, columns - 32)
+    plane = np.clip(40.0 - 840.0 * (away - 4.0) / 12.0, -800.0, 40.0).astype(np.float32)
+    hazy = Patch(np.stack([plane] * 3), sharp.box, 0)
+    first, second = (dict(zip(ALL_NAMES, row, strict=True)) for row in image_numbers([sharp, hazy]))
+    assert second["fall quantile 0.5"] == pytest.approx(np.sqrt(70.0) / 10.0, rel=0.05)
+    assert first["fall quantile 0.5"] > 2 * second["fall quantile 0.5"]
+    assert first["width of the edge"] < second["width of the edge"]
+    assert first["change over planes"] == 0.0
+    assert image_numbers([sharp]).shape == (1, COUNT)
+
+
+def test_the_numbers_of_the_smallest_and_of_the_largest_boxes_are_numbers():
+    plane = np.random.default_rng(0).normal(0, 300, (3, 64, 64)).astype(np.float32)
+    boxes = (Box(31, 31, 33, 33), Box(-40, -30, 100, 110), Box(60, 60, 70, 70))
+    assert np.isfinite(image_numbers([Patch(plane, box, 0) for box in boxes])).all()
 
 
 def test_the_last_calcification_is_absent():
@@ -149,17 +186,22 @@ def rated():
         "calcified": (numbers[:, 5] > 0.7).astype(np.float64),
     }
     splits = np.array(["train"] * 150 + ["val"] * 75 + ["test"] * 75)
-    return RatedLesions(features_of(vectors, numbers), truth, splits, np.ones(300, np.bool_))
+    owners = np.array([f"p{number // 3}" for number in range(300)])
+    return RatedLesions(
+        features_of(vectors, numbers), truth, splits, np.ones(300, np.bool_), owners
+    )
 
 
-def test_each_term_is_fitted_on_what_serves_it_and_survives_its_file(rated, tmp_path):
+def test_each_term_is_fitted_on_vector_and_numbers_and_survives_its_file(rated, tmp_path):
     head, fits = fit_head(rated, encoder="abc", name="made")
-    assert fits["calcified"].features == "greatest density", "the fewest that do"
-    assert "vector" in fits["solid"].features
+    assert fits["calcified"].features == "densities and calcium", "the vector adds nothing"
+    assert fits["calcified"].held_out is not None
+    assert fits["solid"].features.startswith("vector and")
+    assert fits["solid"].held_out is None, "an encoder may know these patients"
     test = rated.splits == "test"
     told = head.probabilities(rated.features[test])
     for column, term in enumerate(head.terms):
-        assert auc(told[:, column].astype(np.float64), rated.truth[term.name][test] == 1) > 0.9
+        assert auc(told[:, column].astype(np.float64), rated.truth[term.name][test] == 1) > 0.85
     head.save(tmp_path / "head.safetensors")
     loaded = TagHead.load(tmp_path / "head.safetensors")
     assert np.array_equal(loaded.probabilities(rated.features[test]), told)
@@ -188,8 +230,8 @@ def test_the_bundled_head_reads_the_bundled_encoder():
     head.check_encoder(LesionEncoder.load().fingerprint)
     predicted = {term.name for term in head.terms if term.is_predicted}
     assert predicted == {
+        "calcified",
         "ground-glass opacity",
-        "part-solid",
         "solid",
         "indistinct",
         "circumscribed",
