@@ -24,8 +24,8 @@ from retrieval.training.prefetch import ahead
 class BatchSource:
     """Where the batches of one stretch of training come from.
 
-    With ``degradation`` every patch comes a second time, as from a worse scan; ``grid_mm`` is the
-    pixel and the slice interval of the patches.
+    With ``degradation`` every patch comes a second time, as from a worse scan, or with
+    ``worse_alone`` only so; ``grid_mm`` is the pixel and the slice interval of the patches.
     """
 
     training: TrainingData
@@ -35,6 +35,7 @@ class BatchSource:
     rank: int = 0
     grid_mm: tuple[float, float] = (1.0, 2.0)
     degradation: DegradationConfig | None = None
+    worse_alone: bool = False
 
     def batch(self, step: int) -> SequenceBatch:
         """The batch of one step, always the same one."""
@@ -50,6 +51,9 @@ class BatchSource:
         locations[flips, 0] = 1 - locations[flips, 0]
         learnable = self.training.multi_type[table.archives[rows]]
         hu, boxes = self.training.gather(rows)
+        worse = torch.empty(0) if self.degradation is None else self._worse(hu, rng)
+        if self.worse_alone:
+            hu, worse = worse, torch.empty(0)
         return SequenceBatch(
             hu=hu,
             boxes=boxes,
@@ -61,7 +65,7 @@ class BatchSource:
             locations=torch.from_numpy(locations).float(),
             attributes=torch.from_numpy(table.attributes[rows]).float(),
             rows=torch.from_numpy(rows),
-            worse=torch.empty(0) if self.degradation is None else self._worse(hu, rng),
+            worse=worse,
         )
 
     def _worse(self, hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -12,6 +12,7 @@ from retrieval.embedding.losses import SequenceLoss, build_identity_loss
 from retrieval.embedding.network import DLGNetwork, NetworkOutput
 from retrieval.embedding.recipe import Recipe
 from retrieval.embedding.robustness.distillation import relational_divergence
+from retrieval.embedding.robustness.known_vectors import KnownVectors
 from retrieval.embedding.robustness.view_loss import VectorMemory, ViewLoss
 
 
@@ -134,6 +135,17 @@ class Objective(nn.Module):
         return {
             "views": self.weights.views_weight * found,
             "distillation": self.weights.distillation_weight * torch.stack(kept).mean(),
+        }
+
+    def as_taught(
+        self, vectors: Tensor, known: KnownVectors, batch: SequenceBatch
+    ) -> dict[str, Tensor]:
+        """The two terms of a teacher's vectors, already weighted."""
+        weights, vectors = self.weights, vectors.float()
+        found = known.found(vectors, batch.rows, temperature=weights.temperature)
+        return {
+            "kept": weights.kept_weight * known.kept(vectors, batch.rows),
+            "found": weights.found_weight * found,
         }
 
     def _identity(self, vectors: Tensor, batch: SequenceBatch) -> Tensor:

@@ -47,7 +47,10 @@ class LossConfig:
             no second view.
         memory: vectors of earlier batches that are further strangers to it.
         distillation_weight: of keeping the neighbourhoods of frozen multi-scale features.
-        temperature: of both.
+        temperature: of both, and of ``found_weight``'s.
+        kept_weight: of a lesion's vector on a worse scan being its teacher's of the scan as it is
+            (``recipe.teacher``).
+        found_weight: of that vector being nearer than any other training lesion's.
     """
 
     sequence: float = 1.0
@@ -60,6 +63,8 @@ class LossConfig:
     memory: int = 1024
     distillation_weight: float = 0.0
     temperature: float = 0.1
+    kept_weight: float = 0.0
+    found_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +113,15 @@ class Recipe:
 
     Attributes:
         start: an encoder file to go on from; empty to start from frozen multi-scale features.
+        teacher: an encoder file whose vectors of the scans as they are stay, also on worse scans;
+            empty for none.
         pretrained: whether the backbone has ImageNet weights.
     """
 
     name: str = "small"
     seed: int = 0
     start: str = ""
+    teacher: str = ""
     pretrained: bool = True
     patch: PatchSpec = field(default_factory=PatchSpec)
     network: NetworkConfig = field(default_factory=NetworkConfig)

@@ -23,7 +23,8 @@ from retrieval.embedding.network import DLGNetwork
 from retrieval.embedding.objective import Objective, SequenceBatch, TrainedModel, WorseViews
 from retrieval.embedding.recipe import OptimiserConfig, Recipe
 from retrieval.embedding.refine import refined_types
-from retrieval.embedding.robustness.teacher import teacher_vectors
+from retrieval.embedding.robustness.known_vectors import KnownVectors
+from retrieval.embedding.robustness.teacher import frozen_vectors, kept_vectors
 from retrieval.embedding.sampling import SequenceSampler
 from retrieval.embedding.training_data import TrainingData, TrainingDataError
 from retrieval.lesion import Split
@@ -38,7 +39,8 @@ from retrieval.training.workers import Workers
 CHECKPOINT_EVERY = 200
 LOG_EVERY = 10
 START = "start.safetensors"
-TEACHER = "teacher.npy"
+FROZEN = "teacher.npy"
+TEACHER = "kept.npy"
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,13 @@ class _Run:
         # Frozen statistics keep what ImageNet gives; without ImageNet there are none to keep.
         network.train(not self.recipe.pretrained)
         if self._has_worse_views:
-            path = self.out / TEACHER
-            self.teacher = self.workers.leader_first(
-                lambda: teacher_vectors(
+            path = self.out / FROZEN
+            self.frozen = self.workers.leader_first(
+                lambda: frozen_vectors(
                     self.recipe, self.training, self.rows, path, self.workers.device
                 )
             )
+        self.known = self._teacher() if self.recipe.teacher else None
         self.loop.go(first, self._batches(first), self._terms, reports.step)
 
     def _begin(self, network: DLGNetwork) -> None:
@@ -167,12 +170,28 @@ class _Run:
         count = len(batch.boxes)
         terms: dict[str, Tensor] = self.objective(output.first(count), attributes[:count], batch)
         if self._has_worse_views:
-            teacher = self.teacher[batch.rows]
             memory = self.model.memory
-            views = WorseViews(output.vectors[count:], teacher, memory)
+            views = WorseViews(output.vectors[count:], self.frozen[batch.rows], memory)
             terms |= self.objective.on_worse_scans(output.vectors[:count], views, batch)
             memory.push(output.vectors[:count], batch.tracks)
+        if self.known is not None:
+            terms |= self.objective.as_taught(output.vectors[:count], self.known, batch)
         return terms
+
+    def _teacher(self) -> KnownVectors:
+        network, name = load_network(Path(self.recipe.teacher))
+        if network.config.dimension != self.recipe.network.dimension:
+            raise RecipeError(
+                f"teacher {self.recipe.teacher} ({name}) has {network.config.dimension} numbers a "
+                f"vector, recipe {self.recipe.name} {self.recipe.network.dimension}: name a "
+                "teacher of as many, or set network.dimension"
+            )
+        network = network.to(self.workers.device)
+        path = self.out / TEACHER
+        vectors = self.workers.leader_first(
+            lambda: kept_vectors(network, self.training, self.rows, path)
+        )
+        return KnownVectors.of(vectors, self.rows, self.training.table.tracks)
 
     @property
     def _has_worse_views(self) -> bool:
@@ -211,7 +230,10 @@ class _Run:
             seed=self.recipe.seed,
             rank=self.workers.rank,
             grid_mm=(self.recipe.patch.mm_px, self.recipe.patch.slice_interval_mm),
-            degradation=self.recipe.degradation if self._has_worse_views else None,
+            degradation=self.recipe.degradation
+            if self._has_worse_views or self.recipe.teacher
+            else None,
+            worse_alone=bool(self.recipe.teacher) and not self._has_worse_views,
         )
 
 

@@ -1,7 +1,8 @@
-"""The teacher: frozen multi-scale features of every lesion of a run, computed once and kept."""
+"""Vectors of every lesion of a run, computed once and kept: frozen features, or a teacher's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,7 @@ from retrieval.sources.lesion_table import Rows
 BATCH = 32
 
 
-@torch.no_grad()
-def teacher_vectors(
+def frozen_vectors(
     recipe: Recipe, training: TrainingData, rows: Rows, path: Path, device: torch.device
 ) -> torch.Tensor:
     """(lesions of the table, dimension) unit vectors; zero for what is not in ``rows``.
@@ -26,12 +26,35 @@ def teacher_vectors(
     principal axes of its backbone's features, ImageNet's where the recipe has them. The vectors
     are kept in ``path``, a NumPy file.
     """
-    if not path.is_file():
+
+    def described() -> DLGNetwork:
         network = DLGNetwork(recipe.network, recipe.patch, pretrained=recipe.pretrained).to(device)
         initialise(network, training, rows, np.random.default_rng([recipe.seed, 2]))
-        vectors = np.zeros((len(training.table), recipe.network.dimension), np.float32)
+        return network
+
+    return _kept(described, training, rows, path, device)
+
+
+def kept_vectors(
+    teacher: DLGNetwork, training: TrainingData, rows: Rows, path: Path
+) -> torch.Tensor:
+    """A teacher's vectors of lesions as they are, otherwise as ``frozen_vectors``."""
+    return _kept(teacher.eval, training, rows, path, next(teacher.parameters()).device)
+
+
+@torch.no_grad()
+def _kept(
+    network: Callable[[], DLGNetwork],
+    training: TrainingData,
+    rows: Rows,
+    path: Path,
+    device: torch.device,
+) -> torch.Tensor:
+    if not path.is_file():
+        shown = network()
+        vectors = np.zeros((len(training.table), shown.config.dimension), np.float32)
         for part in np.array_split(rows, max(1, len(rows) // BATCH)):
-            vectors[part] = network(*plain_views(training, part, network, device)).vectors.cpu()
+            vectors[part] = shown(*plain_views(training, part, shown, device)).vectors.cpu()
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
             np.save(file, vectors, allow_pickle=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
@@ -11,8 +12,16 @@ from retrieval.image import CT_HU
 from retrieval.synthesis.degradation.dose import GRAIN, quantum_noise
 from retrieval.synthesis.degradation.frequency import Planes
 from retrieval.synthesis.degradation.kernel import sharpened, smoothed
-from retrieval.synthesis.degradation.metal import metal_artefact, random_parts, with_streaks
+from retrieval.synthesis.degradation.metal import (
+    Picture,
+    metal_artefact,
+    random_parts,
+    with_streaks,
+)
 from retrieval.synthesis.degradation.thickness import thicker
+
+ARTEFACTS = 256
+"""Metal artefacts that are drawn from, each in eight ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,9 @@ class DegradationConfig:
         noise_hu: standard deviation of coloured noise.
         streaks_hu: root mean square of metal artefacts.
         thickness_mm: of the slices.
-        share: of the patches that get noise, streaks, thick slices; each gets one of two kernels.
+        kernel: share of the patches that get one of two kernels.
+        share: of those that get noise, streaks, thick slices, each drawn for itself.
+        plain: share of the patches that stay as they are.
     """
 
     blur_mm: float = 3.0
@@ -33,7 +44,9 @@ class DegradationConfig:
     noise_hu: float = 110.0
     streaks_hu: float = 220.0
     thickness_mm: float = 8.0
+    kernel: float = 1.0
     share: float = 0.5
+    plain: float = 0.0
 
 
 def degraded(
@@ -49,19 +62,42 @@ def degraded(
     mm_px, interval_mm = grid_mm
     spacing = (mm_px, mm_px)
     hu = planes.astype(np.float32)
+    if config.plain > 0 and rng.random() < config.plain:
+        return hu
     if rng.random() < config.share:
         hu = thicker(hu, interval_mm, float(rng.uniform(0, config.thickness_mm)))
-    if rng.random() < 0.75:
-        hu = smoothed(hu, spacing, float(rng.uniform(0, config.blur_mm)))
-    else:
-        hu = sharpened(hu, spacing, float(rng.uniform(0, config.sharpening)))
+    if rng.random() < config.kernel:
+        hu = _under_another_kernel(hu, spacing, config, rng)
     if rng.random() < config.share:
-        low, high = np.log(GRAIN["coarse"]), np.log(GRAIN["fine"])
-        cutoff = float(np.exp(rng.uniform(low, high)))
+        # Coarse grain is drawn more often: it hides most.
+        finest = np.log(GRAIN["fine"] / GRAIN["coarse"])
+        cutoff = GRAIN["coarse"] * float(np.exp(finest * rng.random() ** 2))
         sigma = float(rng.uniform(0, config.noise_hu))
         hu = quantum_noise(hu, spacing, sigma, rng, cutoff=cutoff)
     if rng.random() < config.share:
-        side = hu.shape[1]
-        artefact = metal_artefact((side, side), mm_px, random_parts(side, rng), rng)
+        artefact = _turned(_artefacts(hu.shape[1], mm_px), rng)
         hu = with_streaks(hu, artefact, float(rng.uniform(0, config.streaks_hu)))
     return np.clip(hu, CT_HU.low, CT_HU.high)
+
+
+def _under_another_kernel(
+    hu: Planes, spacing: tuple[float, float], config: DegradationConfig, rng: Generator
+) -> Planes:
+    """Three smooth kernels for every sharp one."""
+    if rng.random() < 0.75:
+        return smoothed(hu, spacing, float(rng.uniform(0, config.blur_mm)))
+    return sharpened(hu, spacing, float(rng.uniform(0, config.sharpening)))
+
+
+@lru_cache(maxsize=2)
+def _artefacts(side: int, mm_px: float) -> tuple[Picture, ...]:
+    """Artefacts drawn once: projecting them anew for every patch took longer than all the rest."""
+    rng = np.random.default_rng([side, ARTEFACTS])
+    parts = [random_parts(side, rng) for _ in range(ARTEFACTS)]
+    return tuple(metal_artefact((side, side), mm_px, of_one, rng) for of_one in parts)
+
+
+def _turned(artefacts: tuple[Picture, ...], rng: Generator) -> Picture:
+    """One of them in one of the eight ways a square can lie."""
+    chosen = np.rot90(artefacts[int(rng.integers(len(artefacts)))], int(rng.integers(4)))
+    return np.ascontiguousarray(chosen.T if rng.random() < 0.5 else chosen)

@@ -16,7 +16,7 @@ from retrieval.embedding.batches import BatchSource
 from retrieval.embedding.encoder import load_network
 from retrieval.embedding.recipe import Recipe, load_recipe
 from retrieval.embedding.sampling import SequenceSampler
-from retrieval.embedding.train import TEACHER, train_encoder
+from retrieval.embedding.train import FROZEN, train_encoder
 from retrieval.embedding.training_data import TrainingData
 from retrieval.lesion import Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
@@ -70,19 +70,19 @@ def test_the_teacher_is_the_frozen_start_of_the_lesions_that_are_trained_on(
     tiny_run: TinyRun,
     tmp_path: Path,
 ) -> None:
-    from retrieval.embedding.robustness.teacher import teacher_vectors
+    from retrieval.embedding.robustness.teacher import frozen_vectors
 
     rows = phantom_training.rows(Split.TRAIN)
-    path = tmp_path / TEACHER
+    path = tmp_path / FROZEN
     torch.manual_seed(0)
-    vectors = teacher_vectors(
+    vectors = frozen_vectors(
         tiny_run.recipe, phantom_training, rows, path, torch.device("cpu")
     ).numpy()
     lengths = np.linalg.norm(vectors, axis=1)
     assert lengths[rows] == pytest.approx(1.0, abs=1e-5)
     assert not np.delete(lengths, rows).any()
     written = path.stat().st_mtime_ns
-    again = teacher_vectors(tiny_run.recipe, phantom_training, rows, path, torch.device("cpu"))
+    again = frozen_vectors(tiny_run.recipe, phantom_training, rows, path, torch.device("cpu"))
     assert (again.numpy() == vectors).all()
     assert path.stat().st_mtime_ns == written
 
