@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,7 +41,7 @@ CHECKPOINT_EVERY = 200
 LOG_EVERY = 10
 START = "start.safetensors"
 FROZEN = "teacher.npy"
-TEACHER = "kept.npy"
+KEPT = "kept-{}.npy"
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,8 @@ class _Run:
                 "teacher of as many, or set network.dimension"
             )
         network = network.to(self.workers.device)
-        path = self.out / TEACHER
+        shown = run_identity([fingerprint(network), self.training.names, self.rows.tolist()])
+        path = self.out / KEPT.format(sha256(shown.encode()).hexdigest()[:16])
         vectors = self.workers.leader_first(
             lambda: kept_vectors(network, self.training, self.rows, path)
         )

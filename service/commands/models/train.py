@@ -50,7 +50,10 @@ def encoder(
     archive: ArchivesOption,
     out: RunOption,
     recipe: Annotated[
-        str, typer.Option(help="A bundled recipe (tiny, small, dlg-vgg16) or a TOML file.")
+        str,
+        typer.Option(
+            help="A bundled recipe (tiny, small, robust, steady, dlg-vgg16) or a TOML file."
+        ),
     ] = "small",
     change: ChangesOption = None,
     device: DeviceOption = None,

@@ -18,7 +18,7 @@ from retrieval.embedding.encoder import load_network
 from retrieval.embedding.recipe import load_recipe
 from retrieval.embedding.robustness.known_vectors import KnownVectors
 from retrieval.embedding.sampling import SequenceSampler
-from retrieval.embedding.train import TEACHER, train_encoder
+from retrieval.embedding.train import KEPT, train_encoder
 from retrieval.embedding.training_data import TrainingData
 from retrieval.lesion import Split
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
@@ -107,7 +107,8 @@ def test_a_run_under_a_teacher_stays_near_it_and_is_resumed_to_the_same_weights(
         first = next(csv.DictReader(file))
     assert float(first["kept"]) > 0
     assert float(first["found"]) > 0
-    kept = np.load(tmp_path / "whole" / TEACHER)
+    (path,) = (tmp_path / "whole").glob(KEPT.format("*"))
+    kept = np.load(path)
     assert np.linalg.norm(kept, axis=1).max() == pytest.approx(1, abs=1e-5)
 
 
