@@ -193,7 +193,7 @@ class _Run:
         vectors = self.workers.leader_first(
             lambda: kept_vectors(network, self.training, self.rows, path)
         )
-        return KnownVectors.of(vectors, self.rows, self.training.table.tracks)
+        return KnownVectors.of(vectors, self.rows, self.training.table.own_tracks)
 
     @property
     def _has_worse_views(self) -> bool:
