@@ -82,7 +82,7 @@ class ImageIdentity:
         """The inverse of ``to_json``; raises KeyError, TypeError or ValueError."""
         day = document["study_date"]
         words = {
-            name: _text(document[name])
+            name: line_of(document[name])
             for name in ("patient_id", "study_id", "series_id", "series_name")
         }
         return cls(
@@ -138,7 +138,7 @@ def _header(file: Path) -> Dataset | None:
 
 
 def _of_headers(headers: Sequence[Dataset]) -> ImageIdentity | None:
-    patients = {_text(header.get("PatientID")) for header in headers}
+    patients = {line_of(header.get("PatientID")) for header in headers}
     _refuse_several(patients, "their headers")
     return ImageIdentity(
         patient_id=_only(patients),
@@ -197,7 +197,7 @@ def _refuse_several(patients: set[str | None], where: str) -> None:
 
 
 def _one(headers: Sequence[Dataset], keyword: str) -> str | None:
-    return _only({_text(header.get(keyword)) for header in headers})
+    return _only({line_of(header.get(keyword)) for header in headers})
 
 
 def _only(values: set[str | None]) -> str | None:
@@ -213,8 +213,8 @@ def _uid(value: object) -> str:
     return text
 
 
-def _text(value: object) -> str | None:
-    """One line of printable text, None for an empty one."""
+def line_of(value: object) -> str | None:
+    """One line of printable text of bounded length, None for an empty one."""
     words = "" if value is None else str(value)
     words = "".join(sign if sign.isprintable() else " " for sign in words)
     return " ".join(words.split())[:_MOST_CHARACTERS] or None

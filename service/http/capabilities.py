@@ -11,6 +11,7 @@ from index.lesion_index import LesionIndex
 from retrieval.position.locator import BUNDLED_POSITION
 from retrieval.segmentation.segmenter import bundled_segmentation
 from service.engine.search_engine import SearchEngine
+from service.pacs.access import PacsAccess
 
 _PAGE = 500
 
@@ -26,7 +27,8 @@ class Capabilities:
             there.
         forecast: the index has a patient with two studies to learn courses from.
         report: DICOM reports can be written (extra ``dicom``).
-        pacs: the service was started with a PACS.
+        pacs: the service was started with a PACS: its images can be opened.
+        study_list: its studies can be listed, since answers hold its own identifiers.
         write: who asks may change the index.
     """
 
@@ -36,6 +38,7 @@ class Capabilities:
     forecast: bool
     report: bool
     pacs: bool
+    study_list: bool
     write: bool
 
 
@@ -44,7 +47,7 @@ class KnownCapabilities:
     """What one service can do; whether its index has courses is looked up when it has changed."""
 
     engine: SearchEngine
-    has_pacs: bool
+    pacs: PacsAccess
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _courses: tuple[int, bool] | None = None
 
@@ -56,7 +59,8 @@ class KnownCapabilities:
             follow=BUNDLED_POSITION.is_file(),
             forecast=self._has_courses(),
             report=self._writes_dicom,
-            pacs=self.has_pacs and self._speaks_dicomweb,
+            pacs=self.pacs.is_configured and self._speaks_dicomweb,
+            study_list=self.pacs.shows_own_ids and self._speaks_dicomweb,
             write=may_write,
         )
 

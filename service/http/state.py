@@ -54,7 +54,7 @@ class ServiceState:
         )
         self.decoders = open_decoders(settings)
         self.pacs = PacsAccess(self.decoders)
-        self.capabilities = KnownCapabilities(self.engine, self.pacs.is_configured)
+        self.capabilities = KnownCapabilities(self.engine, self.pacs)
         metrics.watch(
             gate=(lambda: self.gate.waiting, lambda: self.gate.computing),
             held=(self.uploads.forget_expired, lambda: self.uploads.pixel_bytes),

@@ -37,6 +37,11 @@ class PacsAccess:
         """Whether the service was started with a PACS."""
         return PacsSettings().url is not None
 
+    @property
+    def shows_own_ids(self) -> bool:
+        """Whether there is a PACS and answers hold its own identifiers, no pseudonyms."""
+        return self.is_configured and PacsSettings().pseudonym_key is None
+
     def client(self) -> PacsClient:
         """The client; raises ExtraError without its packages, PacsSettingsError without a PACS."""
         need_extra(Extra.DICOM)

@@ -6,7 +6,7 @@ No identifier of the PACS stands in an error or a log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
@@ -104,6 +104,16 @@ class PacsClient:
             entries = [_study(one) for one in found]
         exact = [entry for entry in entries if entry.study_uid == study_uid]
         return _only(exact, "study")
+
+    def find_studies(
+        self, filters: Mapping[str, str], fields: Sequence[str], *, limit: int
+    ) -> list[Dataset]:
+        """The studies that fit a query of QIDO-RS, with further fields of each."""
+        with asking("the studies"):
+            found = self._web.search_for_studies(
+                search_filters=dict(filters), fields=list(fields), limit=limit
+            )
+            return [Dataset.from_json(one) for one in found]
 
     def studies_of(self, patient_id: str) -> list[StudyEntry]:
         """All studies of a patient, first to last as far as they have dates."""

@@ -42,10 +42,14 @@ class BoundedAdapter(HTTPAdapter):
         super().__init__(max_retries=0)
         self._max, self._max_seconds = max_bytes, max_seconds
 
-    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
         """One request and its whole answer; arguments are those of ``requests``."""
         start = time.monotonic()
-        response = super().send(*args, **{**kwargs, "stream": True})
+        path, mark, query = (request.url or "").partition("?")
+        request.url = path + mark + _with_wildcards(query)
+        response = super().send(request, *args, **{**kwargs, "stream": True})
         if response.is_redirect:
             response.close()
             raise RedirectError("the answer is a redirect")
@@ -62,6 +66,11 @@ class BoundedAdapter(HTTPAdapter):
         response._content = bytes(body)
         response._content_consumed = True
         return response
+
+
+def _with_wildcards(query: str) -> str:
+    """The query with its wildcards as they are: RFC 3986 allows both, and Orthanc decodes none."""
+    return query.replace("%2A", "*").replace("%3F", "?")
 
 
 def _next_chunk(response: requests.Response) -> bytes:

@@ -14,6 +14,7 @@ import { errorState, loadingState } from "./core/states.js";
 import { loadVocabulary } from "./core/vocabulary.js";
 import { MapView } from "./map/view.js";
 import { PatientView } from "./patient/view.js";
+import { linkedTarget } from "./search/archive/asking.js";
 import { acceptDrops } from "./search/dropped_files.js";
 import { SearchView } from "./search/view.js";
 
@@ -86,6 +87,16 @@ async function start() {
     views.get("search").take(files);
   });
   showFacts();
+  openLink();
+}
+
+/** A link of a viewer or a PACS names a study (`?study=UID&series=UID`): it is opened once, and leaves the address. */
+function openLink() {
+  const target = linkedTarget(location.search);
+  if (target === null) return;
+  history.replaceState(null, "", location.pathname);
+  go("search");
+  views.get("search").takeLink(target);
 }
 
 useLook();

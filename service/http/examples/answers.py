@@ -175,6 +175,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "forecast": True,
         "report": True,
         "pacs": False,
+        "study_list": False,
         "write": True,
     },
     "LesionSlicesOut": {**STACK, "box": LESION["box"]},

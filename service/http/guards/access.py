@@ -28,6 +28,7 @@ _READING_POSTS = (
     "/v1/report",
     "/v1/follow",
     "/v1/dicomweb/search",
+    "/v1/dicomweb/uploads",
 )
 """What only reads; a route here that may also change something asks ``require_writer`` itself."""
 

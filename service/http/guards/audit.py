@@ -34,7 +34,13 @@ MAX_OBJECTS = 200
 """Of one line; a longer answer says how many more there were."""
 
 _ACTIONS = {"GET": "R", "HEAD": "R", "POST": "E", "DELETE": "D"}
-_CREATING = {"/v1/lesions", "/v1/uploads", "/v1/dicomweb/reports"}
+_CREATING = {
+    "/v1/lesions",
+    "/v1/uploads",
+    "/v1/dicomweb/reports",
+    "/v1/dicomweb/uploads",
+    "/v1/dicomweb/uploads/report",
+}
 _KINDS = {"lesion_id": "lesion", "patient_id": "patient", "upload_id": "upload"}
 
 

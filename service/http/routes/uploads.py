@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, HTTPException, Response
 
 from index.filters.lesion_filter import LesionFilter
 from retrieval.grid import Grid
-from service.decoding.identity import ImageIdentity
+from service.decoding.identity import IdentifiedImage, ImageIdentity
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import FileForm
 from service.http.schemas.search import Problem
@@ -38,13 +38,18 @@ def hold(
     """Hold CT in memory for a while, to look through it and search from it by its id."""
     with service.computing():
         image = read_files(service, form, half_depth_mm=EVERY_SLICE_MM)
+    return held_json(service, image, form.grid)
+
+
+def held_json(service: ServiceState, image: IdentifiedImage, grid: Grid) -> dict[str, Any]:
+    """Holds an image; the document of an upload in a grid."""
     slab = image.slab
     upload_id = service.uploads.hold(slab, image.identity)
-    if form.grid is Grid.DISPLAY:
+    if grid is Grid.DISPLAY:
         slab = slab.as_displayed()
     return HeldUpload(
         ShownStack.of(slab),
-        form.grid,
+        grid,
         tuple(slab.notes),
         upload_id,
         _identity(service, image.identity),

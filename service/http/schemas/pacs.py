@@ -71,6 +71,32 @@ class PacsStudyOut(BaseModel):
     pass
 
 
+class PacsListedStudyOut(BaseModel):
+    """A study of the PACS's list, under the PACS's own identifiers."""
+
+    study_instance_uid: str
+    patient_id: str
+    study_date: str | None
+    description: str
+    modalities: list[str]
+    instances: int | None
+
+
+class PacsStudyListOut(BaseModel):
+    """Studies of the PACS, the newest first."""
+
+    studies: list[PacsListedStudyOut]
+    is_cut: bool = Field(description="there may be more: narrow the search")
+
+
+class PacsSeriesOut(BaseModel):
+    """A CT series of a study in the PACS."""
+
+    series_instance_uid: str
+    description: str
+    instances: int | None
+
+
 @answer_of(FoundInPacs)
 class PacsOut(BaseModel):
     pass

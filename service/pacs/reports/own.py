@@ -22,6 +22,8 @@ from service.decoding.identity import IdentifiedImage, ImageIdentity
 from service.engine.patient_tracks import tracks_of
 from service.engine.query import LesionQuery, QueryError
 from service.engine.query_box import MarkedBox
+from service.pacs.client import PacsClient
+from service.pacs.reports.tracks import PacsReports
 from service.pacs.reports.writing import (
     Measured,
     MeasuredTrack,
@@ -62,6 +64,44 @@ def report_of_mark(
 ) -> ReportFile:
     """The marked lesion on the key slice of DICOM images as a report of its own.
 
+    Args and errors are those of ``track_of_mark``.
+    """
+    track = track_of_mark(image, query, lesion_type=lesion_type, measured=measured)
+    return _file(reports_of(track, stable=True), "lesion_report", 1)
+
+
+def stored_report_of_mark(
+    pacs: PacsClient,
+    image: IdentifiedImage,
+    query: LesionQuery,
+    *,
+    lesion_type: LesionType = LesionType.UNKNOWN,
+    measured: LesionMeasurement | None = None,
+) -> PacsReports:
+    """``report_of_mark`` stored in the PACS that has the images.
+
+    Raises, beside its errors:
+        UnknownReferenceError: the PACS does not have the study.
+        OtherInstanceError: it has the image as another patient's.
+    """
+    track = track_of_mark(image, query, lesion_type=lesion_type, measured=measured)
+    header = track[0].lesions[0].header
+    series = pacs.series(str(header.SeriesInstanceUID), str(header.StudyInstanceUID))
+    pacs.header(series, str(header.SOPInstanceUID), patient_id=str(header.PatientID))
+    reports = reports_of(track, stable=True)
+    pacs.store(reports)
+    return PacsReports(tuple(reports), 1, 0)
+
+
+def track_of_mark(
+    image: IdentifiedImage,
+    query: LesionQuery,
+    *,
+    lesion_type: LesionType = LesionType.UNKNOWN,
+    measured: LesionMeasurement | None = None,
+) -> list[MeasuredTrack]:
+    """The marked lesion on the key slice of DICOM images, as a track of one measurement.
+
     Args:
         image: CT on its key slice, with the UIDs of its images.
         query: the box or RECIST mark, in its grid.
@@ -83,8 +123,7 @@ def report_of_mark(
     else:
         one = _measured(header, measured)
     one = replace(one, lesion_type=lesion_type)
-    track = MeasuredTrack("Lesion 1", track_uid(one), (one,))
-    return _file(reports_of([track], stable=True), "lesion_report", 1)
+    return [MeasuredTrack("Lesion 1", track_uid(one), (one,))]
 
 
 def report_of_indexed(

@@ -34,9 +34,9 @@ export async function getJson(path, /** @type {{ signal?: AbortSignal }} */ { si
 }
 
 /** Sends JSON, answers JSON. @param {string} path @param {unknown} body */
-export async function postJson(path, body) {
+export async function postJson(path, body, /** @type {{ signal?: AbortSignal }} */ { signal } = {}) {
   const headers = { "Content-Type": "application/json" };
-  return (await request(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  return (await request(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
 }
 
 /** Sends fields as a form; those that are null or empty are left out. @param {string} path @param {Record<string, any>} fields */

@@ -9,12 +9,20 @@ import { trackColour } from "./tracks_sheet.js";
 /**
  * @typedef {PointOut & { long_mm: number, column: number }} Point
  * @typedef {{ track: TrackOut, points: Point[], isTarget: boolean }} Series
- * @typedef {{ step: number, top: number, x: (column: number) => number, y: (millimetres: number) => number }} Scale
+ * @typedef {{ days: number | null, place: number, median: number, ranges: SizeRangeOut[] }} FanStep
+ * @typedef {{ track: TrackOut, from: Point, steps: FanStep[] }} Fan
+ * @typedef {{
+ *   step: number, top: number, x: (column: number) => number, y: (millimetres: number) => number,
+ *   ahead: (column: number, step: FanStep) => number,
+ * }} Scale
  * @typedef {{ track: TrackOut, x: number, y: number }} Label
  */
 
 const MARGIN = { left: 58, right: 56, top: 14, bottom: 26 };
 const LABEL_GAP = 13;
+const DAY_MS = 86_400_000;
+/** A fan that reaches higher than this many times the largest size is cut off. */
+const MOST_GROWN = 2;
 
 /** A plot that fills its element and follows its width. */
 export class DiameterPlot {
@@ -22,6 +30,8 @@ export class DiameterPlot {
   /** @type {TrackMarks | null} */
   #marks = null;
   #onLesion;
+  /** What may become of one lesion. @type {ForecastOut | null} */
+  #forecast = null;
 
   /** @param {(id: string) => void} onLesion */
   constructor(onLesion) {
@@ -32,6 +42,13 @@ export class DiameterPlot {
   /** @param {TrackMarks} marks */
   show(marks) {
     this.#marks = marks;
+    this.#draw();
+  }
+
+  /** A fan after a lesion's point, on the same axes; null takes it away. @param {ForecastOut | null} found */
+  showForecast(found) {
+    if (found === this.#forecast) return;
+    this.#forecast = found?.outlook && found.measure === "long_mm" ? found : null;
     this.#draw();
   }
 
@@ -51,9 +68,11 @@ export class DiameterPlot {
       this.element.replaceChildren(make("p", { className: "faint", textContent: "No lesion of this patient was measured." }));
       return;
     }
-    const scale = scaleOf(this.#marks, series, [width, height]);
+    const fan = fanOf(this.#forecast, series);
+    const scale = scaleOf(this.#marks, { series, fan }, [width, height]);
     const title = `Long diameters of ${series.length} tracks in mm`;
     const plot = makeSvg("svg", { width, height, role: "img", "aria-label": title }, ...axes(this.#marks, scale, [width, height]));
+    if (fan !== null) plot.append(fanBands(fan, scale));
     for (const one of series) plot.append(this.#line(one, scale));
     plot.append(...endLabels(series, scale));
     this.element.replaceChildren(plot);
@@ -90,15 +109,20 @@ function seriesOf(marks) {
 }
 
 /**
- * Time to scale where every study has a date, else a step a study.
- * @param {TrackMarks} marks @param {Series[]} series @param {[number, number]} size @returns {Scale}
+ * Time to scale where every study has a date, else a step a study; room on the right for a fan.
+ * @param {TrackMarks} marks @param {{ series: Series[], fan: Fan | null }} drawn @param {[number, number]} size @returns {Scale}
  */
-function scaleOf(marks, series, [width, height]) {
+function scaleOf(marks, { series, fan }, [width, height]) {
   const days = marks.document.studies.map(({ study_date: day }) => Date.parse(day ?? ""));
   const dated = marks.document.ordered_by === "study_date" && days.every(Number.isFinite) && days[days.length - 1] > days[0];
   const times = dated ? days : days.map((_, column) => column);
-  const span = times[times.length - 1] - times[0] || 1;
-  const largest = Math.max(...series.flatMap(({ points }) => points.map(({ long_mm: mm }) => mm)));
+  const usual = (times[times.length - 1] - times[0]) / Math.max(times.length - 1, 1) || 1;
+  const ahead = (/** @type {FanStep} */ { days: after, place }) => (dated && after !== null ? after * DAY_MS : place * usual);
+  const last = Math.max(times[times.length - 1], ...(fan?.steps.map((step) => times[fan.from.column] + ahead(step)) ?? []));
+  const span = last - times[0] || 1;
+  const measured = Math.max(...series.flatMap(({ points }) => points.map(({ long_mm: mm }) => mm)));
+  const highest = Math.max(...(fan?.steps.flatMap(({ ranges }) => ranges.map(({ high }) => high)) ?? []), 0);
+  const largest = Math.max(measured, Math.min(highest, MOST_GROWN * measured));
   const step = [2, 5, 10, 20, 50, 100, 200].find((one) => largest / one <= 4.5) ?? 500;
   const top = Math.ceil((largest * 1.02) / step) * step;
   const inner = width - MARGIN.left - MARGIN.right;
@@ -106,9 +130,36 @@ function scaleOf(marks, series, [width, height]) {
   return {
     step,
     top,
-    x: (column) => MARGIN.left + (times.length === 1 ? inner / 2 : ((times[column] - times[0]) / span) * inner),
-    y: (millimetres) => MARGIN.top + tall * (1 - millimetres / top),
+    x: (column) => MARGIN.left + (times.length === 1 && fan === null ? inner / 2 : ((times[column] - times[0]) / span) * inner),
+    ahead: (column, step) => MARGIN.left + ((times[column] + ahead(step) - times[0]) / span) * inner,
+    y: (millimetres) => MARGIN.top + tall * (1 - Math.min(millimetres, top) / top),
   };
+}
+
+/** The fan of a forecast from the point that it starts at; null without one. @param {ForecastOut | null} found @param {Series[]} series @returns {Fan | null} */
+function fanOf(found, series) {
+  if (found === null) return null;
+  const home = series.find(({ points }) => points.some(({ lesion_id: id }) => id === found.lesion.lesion_id));
+  const from = home?.points.find(({ lesion_id: id }) => id === found.lesion.lesion_id);
+  if (home === undefined || from === undefined) return null;
+  const steps = found.fan.map(({ days, median, ranges }, place) => ({ days, median, ranges, place: place + 1 }));
+  return { track: home.track, from, steps };
+}
+
+/** Bands of what may follow, the widest first, and the median. @param {Fan} fan @param {Scale} scale */
+function fanBands({ track, from, steps }, scale) {
+  const start = `${scale.x(from.column)} ${scale.y(from.long_mm)}`;
+  const levels = [...new Set(steps.flatMap(({ ranges }) => ranges.map(({ level_pct: level }) => level)))].sort((a, b) => b - a);
+  const bands = levels.map((level) => {
+    const edges = steps.flatMap((step) => step.ranges.filter(({ level_pct: one }) => one === level).map(({ low, high }) => ({ x: scale.ahead(from.column, step), low, high })));
+    const up = edges.map(({ x, high }) => `${x} ${scale.y(high)}`);
+    const down = edges.reverse().map(({ x, low }) => `${x} ${scale.y(low)}`);
+    return makeSvg("path", { class: "fan-band", d: `M${start}L${[...up, ...down].join("L")}Z` });
+  });
+  const median = steps.map((step) => `${scale.ahead(from.column, step)} ${scale.y(step.median)}`);
+  const group = makeSvg("g", { class: "track-fan", style: { color: trackColour(track) } }, ...bands, makeSvg("path", { class: "fan-median", d: `M${start}L${median.join("L")}` }));
+  group.append(makeSvg("title", {}, `Forecast of ${track.track_id}: bands hold ${levels.join(", ")} % of similar lesions`));
+  return group;
 }
 
 /** @param {TrackMarks} marks @param {Scale} scale @param {[number, number]} pair */

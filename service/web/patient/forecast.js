@@ -2,23 +2,35 @@
 
 import { getJson, lesionPath, messageOf } from "../core/api.js";
 import { button, make, makeSvg } from "../core/dom.js";
-import { signed } from "../core/lesion_facts.js";
+import { signed, typeLabel } from "../core/lesion_facts.js";
+import { rove } from "../core/roving.js";
+import { address } from "../core/route.js";
 import { loadingState } from "../core/states.js";
 
 const SIZE = { width: 330, height: 150, left: 44, right: 12, top: 12, bottom: 22 };
 /** The range that is told in words, in percent. */
 const TOLD_PCT = 80;
 
+/** Neighbours whose courses are told. */
+const MOST_CASES = 6;
+
 /** A place for the forecast of one lesion, asked for by its button. */
 export class Forecast {
   #id = "";
+  #onFound;
   #body = make("div", { className: "forecast-body", "aria-live": "polite" });
   #ask = button("Forecast", { run: () => this.ask(), className: "plain small", title: "The likely size at the next study (p)" });
   element = make("section", { className: "forecast", "aria-label": "Forecast" }, this.#ask, this.#body);
 
+  /** @param {(found: ForecastOut | null) => void} onFound hears a forecast, null once it is let go */
+  constructor(onFound) {
+    this.#onFound = onFound;
+  }
+
   /** @param {string} lesionId */
   use(lesionId) {
     if (lesionId === this.#id) return;
+    this.#onFound(null);
     this.#id = lesionId;
     this.#ask.hidden = false;
     this.#body.replaceChildren();
@@ -32,7 +44,9 @@ export class Forecast {
     try {
       /** @type {ForecastOut} */
       const found = await getJson(lesionPath(id, "/forecast"));
-      if (id === this.#id) this.#body.replaceChildren(...partsOf(found));
+      if (id !== this.#id) return;
+      this.#body.replaceChildren(...partsOf(found));
+      this.#onFound(found);
     } catch (error) {
       if (id === this.#id) this.#body.replaceChildren(make("p", { className: "problem", role: "alert", textContent: messageOf(error) }));
     }
@@ -49,6 +63,7 @@ function partsOf(found) {
     make("p", { textContent: outlookWords(found) }),
     make("p", { className: "faint", textContent: `Grows by ${outlook.growth_pct} % or more: p ${outlook.growth_probability.toFixed(2)}; shrinks by ${outlook.shrinkage_pct} % or more: p ${outlook.shrinkage_probability.toFixed(2)}. From ${neighbours.count} similar lesions.` }),
     fanPlot(found),
+    casesList(found),
     small,
   ];
 }
@@ -61,6 +76,29 @@ export function outlookWords({ outlook, horizon, measure }) {
   const range = outlook.ranges.find(({ level_pct: level }) => level === TOLD_PCT) ?? outlook.ranges[0];
   const within = range === undefined ? "" : `, ${range.level_pct} %: ${range.low.toFixed(1)} to ${range.high.toFixed(1)} ${unit}`;
   return `${when}: ${outlook.median.toFixed(1)} ${unit} (${signed(outlook.median_pct, 0, "%")})${within}`;
+}
+
+/** The similar lesions that it rests on, each a link to its own course. @param {ForecastOut} found */
+function casesList({ neighbours: { cases } }) {
+  const rows = cases.slice(0, MOST_CASES).map((one) => make(
+    "li", {},
+    make(
+      "a", { className: "row case-row", href: caseAddress(one), title: "Its own course" },
+      typeLabel(one.lesion_type),
+      make("span", { textContent: `patient ${one.patient_id}` }),
+      make("span", { className: "number", textContent: signed(one.change_pct, 0, "%") }),
+      make("span", { className: "faint number", textContent: one.days === null ? "next study" : `${one.days.toFixed(0)} days` }),
+    ),
+  ));
+  const home = make("ul", { className: "cases", "aria-label": "Courses of similar lesions" }, ...rows);
+  rove(home, "a", { keys: "vertical" });
+  return make("div", {}, make("h3", { textContent: "What became of similar lesions" }), home);
+}
+
+/** The patient of a neighbour, with the step that counted as the pair. @param {NeighbourCaseOut} one */
+export function caseAddress({ patient_id: id, lesion_id: a, course }) {
+  const next = course.find(({ step }) => step === 1);
+  return address("patient", { id, a, b: next?.lesion_id ?? null });
 }
 
 /** The course so far as a line, what may follow as bands. @param {ForecastOut} found */

@@ -23,6 +23,7 @@ import { priorsStrip } from "./priors_strip.js";
  * @typedef {{
  *   onDecide: (decision: string) => void, onUndo: () => void, onClose: () => void,
  *   onChoose: (lesionId: string) => void, onLayout: (layout: string) => void, onSize: (isLarge: boolean) => void,
+ *   onForecast: (found: ForecastOut | null) => void,
  * }} PairListeners
  */
 
@@ -39,11 +40,12 @@ export class PairPanel {
 
   #strip = make("div", { className: "priors-home" });
   #isLarge = false;
-  forecast = new Forecast();
+  forecast;
 
   /** @param {PairListeners} on */
   constructor(on) {
     this.#on = on;
+    this.forecast = new Forecast(on.onForecast);
     const [one, other] = this.#panes;
     this.station = new Station([one.viewer, other.viewer], { marks: false, isOneBody: true });
     this.overlaying = new Overlaying(one.element, other.element, on.onLayout);

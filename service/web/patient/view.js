@@ -42,6 +42,7 @@ export class PatientView {
       onClose: () => change({ a: null, b: null }),
       onChoose: (id) => this.#choosePair(id),
       onLayout: (layout) => change({ layout: layout === "side" ? null : layout }, { replace: true }),
+      onForecast: (found) => this.plot.showForecast(found),
       onSize: (isLarge) => change({ beside: isLarge ? null : 1 }, { replace: true }),
     });
     this.panel.element.hidden = true;

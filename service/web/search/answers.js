@@ -96,6 +96,7 @@ export class Answers {
   }
 
   #nothing() {
+    if (!this.filters.isSet && !("words" in (this.#result ?? {}))) return emptyState("search", "No similar lesion", "The index holds no lesion of another patient.");
     const clear = button("Clear the filter", { run: () => this.#on.onFilter({ type: null, min: null, max: null, split: null, where: null, text: null }), className: "plain" });
     return emptyState("search", "No similar lesion", "No lesion of another patient fits this filter. Widen the sizes or clear the filter.", clear);
   }

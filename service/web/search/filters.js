@@ -61,6 +61,11 @@ export class Filters {
     if (words) this.element.open = true;
   }
 
+  /** Whether any of them is set. */
+  get isSet() {
+    return this.#summary.classList.contains("active");
+  }
+
   focus() {
     this.element.open = true;
     this.#inputs.where.focus();

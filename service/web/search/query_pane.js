@@ -12,6 +12,7 @@ import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { boxOf } from "../viewer/proposals.js";
 import { parseWindow, usualWindow, windowForType } from "../viewer/windows.js";
+import { canStore, storeMarkReport } from "./archive/asking.js";
 import { sourceOf, whoseLines } from "./identity.js";
 import { uploadFacts } from "./receiving.js";
 
@@ -107,14 +108,18 @@ export class QueryPane {
     return { name, lines, picture: () => this.viewer.element, reports: this.#reports(known, facts) };
   }
 
-  /** @param {LesionOut | null} lesion @param {UploadOut | null} facts @returns {import("../core/output/menu.js").Way[]} */
+  /** @param {LesionOut | null} lesion @param {import("./receiving.js").Received | null} facts @returns {import("../core/output/menu.js").Way[]} */
   #reports(lesion, facts) {
     if (lesion !== null) return patientReport(lesion.patient_id);
     const { box, recist } = this.#params;
     if (!can().report || !facts?.identity?.reportable || !(box || recist)) return [];
     const slice = Number(this.#params.slice ?? this.viewer.slice);
     const title = "Structured report (TID 1500) of the mark on its DICOM image; unverified, for research";
-    return [{ words: "DICOM report (SR)", title, run: () => saveMarkReport(this.#params, { slice, isMeasured: false }) }];
+    const what = { slice, isMeasured: false };
+    /** @type {import("../core/output/menu.js").Way[]} */
+    const ways = [{ words: "DICOM report (SR)", title, run: () => saveMarkReport(this.#params, what) }];
+    if (canStore(facts)) ways.push({ words: "Report to the PACS", title: "Stored beside the images", run: () => storeMarkReport(this.#params, what) });
+    return ways;
   }
 
   #open() {

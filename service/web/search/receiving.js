@@ -6,7 +6,7 @@ import { errorState } from "../core/states.js";
 import { inOrder, namesOf } from "./dropped_files.js";
 import { Transfer } from "./transfer.js";
 
-/** @typedef {UploadOut & { name: string }} Received what the service said, with the files' own names */
+/** @typedef {UploadOut & { name: string, is_in_pacs?: boolean }} Received what the service said, with the files' own names */
 /** @typedef {{ onState: (state: Node | null) => void, onReceived: (facts: UploadOut) => void }} ReceiverListeners */
 
 const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47];
@@ -55,6 +55,44 @@ export class Receiver {
     if (mine.signal.aborted) return;
     if (needsSpacing) this.#askSpacing(sorted, mine);
     else await this.#send(sorted, null, mine);
+  }
+
+  /**
+   * Waits for an image that somebody else sends, as a PACS does; `name` stands for the files' names.
+   * @param {string} name @param {(signal: AbortSignal) => Promise<UploadOut>} ask
+   */
+  async bring(name, ask) {
+    this.abort();
+    const mine = new AbortController();
+    this.#aborting = mine;
+    this.#on.onState(make(
+      "div",
+      { className: "state receiving", role: "status" },
+      make("h2", { className: "file-name", textContent: name }),
+      make("progress", { max: 1 }),
+      make("p", { textContent: "The service fetches it from the PACS" }),
+      make("div", { className: "actions" }, button("Cancel", { run: () => this.#cancel(), className: "plain" })),
+    ));
+    try {
+      const facts = await ask(mine.signal);
+      if (!mine.signal.aborted) this.#keep(facts, name);
+    } catch (error) {
+      if (!mine.signal.aborted) this.#fail(error);
+    }
+  }
+
+  /** @param {UploadOut} facts @param {string} name */
+  #keep(facts, name) {
+    this.#aborting = null;
+    const known = { ...facts, name };
+    sessionStorage.setItem(`upload:${facts.upload_id}`, JSON.stringify(known));
+    this.#on.onReceived(known);
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    this.#aborting = null;
+    this.#on.onState(errorState(error, () => this.#on.onState(null), "Choose another image"));
   }
 
   #cancel() {
@@ -115,15 +153,9 @@ export class Receiver {
     };
     try {
       const facts = await sendFiles("v1/uploads", files, { spacing, grid: "display" }, { onProgress, signal: mine.signal });
-      if (mine.signal.aborted) return;
-      this.#aborting = null;
-      const known = { ...facts, name: namesOf(files) };
-      sessionStorage.setItem(`upload:${facts.upload_id}`, JSON.stringify(known));
-      this.#on.onReceived(known);
+      if (!mine.signal.aborted) this.#keep(facts, namesOf(files));
     } catch (error) {
-      if (mine.signal.aborted) return;
-      this.#aborting = null;
-      this.#on.onState(errorState(error, () => this.#on.onState(null), "Choose another file"));
+      if (!mine.signal.aborted) this.#fail(error);
     }
   }
 }

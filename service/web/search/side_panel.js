@@ -1,18 +1,20 @@
 // Where a query comes from: an image of one's own, or a lesion of the index.
 
+import { can } from "../core/capabilities.js";
 import { field, make } from "../core/dom.js";
+import { StudyList } from "./archive/study_list.js";
 import { Picker } from "./picker.js";
 import { sayingOf } from "./identity.js";
 import { UploadPanel } from "./upload_panel.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
 
-/** @typedef {"image" | "index"} TabName */
+/** @typedef {"image" | "index" | "pacs"} TabName */
 
 /** @type {TabName[]} */
-const TABS = ["image", "index"];
+const TABS = ["image", "index", "pacs"];
 
-/** Two tabs. `onFiles` hears chosen files, `onPick` a lesion id, `onField` changed fields. */
+/** A tab for each kind of query; the PACS's where there is one. `onFiles` hears chosen files, `onPick` a lesion id, `onField` changed fields. */
 export class SidePanel {
   /** @type {Record<TabName, HTMLButtonElement>} */
   #tabs;
@@ -20,12 +22,15 @@ export class SidePanel {
   #pages;
   #fields;
   #isListed = false;
+  /** The tab that a reader, or a query, opened last. @type {TabName} */
+  #opened = "index";
   #source = make("p", { className: "faint" });
 
-  /** @param {{ onFiles: (files: File[]) => void, onPick: (id: string) => void, onField: (patch: Record<string, any>) => void }} options */
-  constructor({ onFiles, onPick, onField }) {
+  /** @param {{ onFiles: (files: File[]) => void, onPick: (id: string) => void, onField: (patch: Record<string, any>) => void, onSeries: (target: import("./archive/study_list.js").NamedTarget) => void }} options */
+  constructor({ onFiles, onPick, onField, onSeries }) {
     this.upload = new UploadPanel(onFiles);
     this.picker = new Picker(onPick);
+    this.studies = new StudyList(onSeries);
     this.#fields = {
       patient: make("input", { placeholder: "id", autocomplete: "off", spellcheck: false }),
       study: make("input", { placeholder: "id", autocomplete: "off", spellcheck: false }),
@@ -45,8 +50,10 @@ export class SidePanel {
     this.#pages = {
       image: make("div", { className: "side-page", id: "side-image", role: "tabpanel" }, this.upload.element, about),
       index: make("div", { className: "side-page", id: "side-index", role: "tabpanel" }, this.picker.element),
+      pacs: make("div", { className: "side-page", id: "side-pacs", role: "tabpanel" }, this.studies.element),
     };
-    this.#tabs = { image: this.#tab("image", "Image"), index: this.#tab("index", "Indexed lesion") };
+    this.#tabs = { image: this.#tab("image", "Image"), index: this.#tab("index", "Indexed lesion"), pacs: this.#tab("pacs", "PACS") };
+    this.#tabs.pacs.hidden = !can().study_list;
     const list = make("div", { className: "tabs", role: "tablist", "aria-label": "Query" }, ...Object.values(this.#tabs));
     list.addEventListener("keydown", (event) => this.#turn(event));
     this.element = make("aside", { className: "side", "aria-label": "Query" }, list, ...Object.values(this.#pages));
@@ -54,11 +61,13 @@ export class SidePanel {
 
   /**
    * Shows the URL's fields with the tab of its query; `identity` is what the upload's files say.
-   * @param {Params} params @param {IdentityOut | null} identity
+   * @param {Params} params @param {IdentityOut | null} identity @param {boolean} isInPacs
    */
-  show(params, identity) {
-    if (params.lesion || !params.upload) this.open("index");
-    else this.open("image");
+  show(params, identity, isInPacs) {
+    const listsIt = isInPacs && can().study_list;
+    if (params.upload && !params.lesion) this.open(listsIt ? "pacs" : "image");
+    else if (params.lesion || this.#opened !== "pacs") this.open("index");
+    if (listsIt && identity?.patient_id) this.studies.showPatient(identity.patient_id, identity.study_id);
     this.picker.choose(params.lesion ?? null);
     for (const [name, input] of Object.entries(this.#fields)) {
       input.value = params[name] ?? "";
@@ -67,8 +76,9 @@ export class SidePanel {
     this.#source.textContent = sayingOf(identity);
   }
 
-  /** Opens a tab: "image" or "index". @param {TabName} name */
+  /** Opens a tab. @param {TabName} name */
   open(name) {
+    this.#opened = name;
     for (const one of TABS) {
       this.#tabs[one].setAttribute("aria-selected", String(one === name));
       this.#tabs[one].tabIndex = one === name ? 0 : -1;
@@ -89,7 +99,9 @@ export class SidePanel {
   /** @param {KeyboardEvent} event */
   #turn(event) {
     if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    const name = this.#pages.image.hidden ? "image" : "index";
+    const names = TABS.filter((one) => !this.#tabs[one].hidden);
+    const place = names.indexOf(this.#opened) + (event.key === "ArrowRight" ? 1 : -1);
+    const name = names[(place + names.length) % names.length];
     this.open(name);
     this.#tabs[name].focus();
     event.preventDefault();

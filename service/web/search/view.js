@@ -15,6 +15,7 @@ import { QueryPane } from "./query_pane.js";
 import { ResultPane } from "./result_pane.js";
 import { SidePanel } from "./side_panel.js";
 import { conflictOf, doubtOf, fieldsOf } from "./identity.js";
+import { openSeries, seriesOf } from "./archive/asking.js";
 import { Receiver, uploadFacts } from "./receiving.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
@@ -36,6 +37,7 @@ export class SearchView {
   constructor() {
     this.side = new SidePanel({
       onFiles: (files) => this.take(files),
+      onSeries: (target) => this.takeSeries(target),
       onPick: (lesion) => go("search", { lesion, ...this.#filters() }),
       onField: (patch) => change("box" in patch ? { ...NO_MARK, ...patch, slice: this.query.viewer.slice } : patch),
     });
@@ -112,7 +114,7 @@ export class SearchView {
       return;
     }
     const facts = this.#facts();
-    this.side.show(params, facts?.identity ?? null);
+    this.side.show(params, facts?.identity ?? null, facts?.is_in_pacs ?? false);
     this.#showConflict(facts);
     this.answers.showFields(params);
     this.bench.show(params, facts);
@@ -141,6 +143,28 @@ export class SearchView {
     go("search", this.#filters());
     this.side.open("image");
     this.receiver.take(files);
+  }
+
+  /** Fetches a series of the PACS. @param {import("./archive/study_list.js").NamedTarget} target */
+  takeSeries(target) {
+    go("search", this.#filters());
+    this.side.open(can().study_list ? "pacs" : "image");
+    this.receiver.bring(target.name, (signal) => openSeries(target, signal));
+  }
+
+  /** Opens what a link from a viewer or a PACS names: a series, or the study's only one. @param {import("./archive/asking.js").PacsTarget} target */
+  takeLink({ study, series }) {
+    if (series !== null) this.takeSeries({ study, series, name: "Series of the link" });
+    else this.receiver.bring("Study of the link", async (signal) => {
+      const found = can().pacs ? await seriesOf(study) : [];
+      if (found.length > 1 && can().study_list) {
+        this.side.open("pacs");
+        await this.side.studies.showStudy(study);
+        throw new Error(`The study has ${found.length} CT series: choose one on the left.`);
+      }
+      if (found.length === 0 && can().pacs) throw new Error("The study has no CT series.");
+      return openSeries({ study, series: found[0]?.series_instance_uid ?? null }, signal);
+    });
   }
 
   /** Shows what has come, or keeps it until the reader is back from another view. @param {UploadOut} facts */

@@ -188,6 +188,7 @@ def test_capabilities_are_those_of_the_index_the_models_and_the_key(client, engi
         "forecast": True,
         "report": True,
         "pacs": False,
+        "study_list": False,
         "write": True,
     }
     keys = tmp_path / "keys.json"

@@ -11,7 +11,7 @@ from tests.service.browser import Reader
 from tests.service.page.hand import hits, upload
 
 NOTHING = dict.fromkeys(
-    ("detect", "measure", "follow", "forecast", "report", "pacs", "write"), False
+    ("detect", "measure", "follow", "forecast", "report", "pacs", "study_list", "write"), False
 )
 
 

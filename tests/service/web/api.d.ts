@@ -13,6 +13,7 @@ interface CapabilitiesOut {
   measure: boolean;
   pacs: boolean;
   report: boolean;
+  study_list: boolean;
   write: boolean;
 }
 
@@ -471,9 +472,26 @@ interface OutlookOut {
   shrinkage_probability: number;
 }
 
+interface PacsListedStudyOut {
+  description: string;
+  instances: number | null;
+  modalities: (string)[];
+  patient_id: string;
+  study_date: string | null;
+  study_instance_uid: string;
+}
+
 interface PacsOut {
   identifiers: "own" | "pseudonyms";
   studies: (PacsStudyOut)[];
+}
+
+interface PacsReferenceIn {
+  assume_hu?: boolean;
+  key_slice_index?: number | null;
+  series_instance_uid: string;
+  sop_instance_uid?: string | null;
+  study_instance_uid?: string | null;
 }
 
 interface PacsReportIn {
@@ -524,6 +542,17 @@ interface PacsSearchOut {
   recognised: RecognisedOut | null;
   timing_ms: TimingOut;
   warnings: (string)[];
+}
+
+interface PacsSeriesOut {
+  description: string;
+  instances: number | null;
+  series_instance_uid: string;
+}
+
+interface PacsStudyListOut {
+  is_cut: boolean;
+  studies: (PacsListedStudyOut)[];
 }
 
 interface PacsStudyOut {

@@ -2,4 +2,5 @@
 
 dicomweb.py  a query by reference, and a report stored back
 reports.py   structured reports as files
+studies.py   the PACS's study list, a series of it as an upload, a report of a mark stored
 """

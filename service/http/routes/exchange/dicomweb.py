@@ -15,6 +15,7 @@ from service.engine.query import LesionQuery
 from service.http.dependencies import PROBLEMS, RequestError, Service, within_limits
 from service.http.guards.audit import note
 from service.http.problems import problem
+from service.http.routes.exchange.studies import study_router
 from service.http.schemas.pacs import (
     PacsReferenceIn,
     PacsReportIn,
@@ -43,6 +44,7 @@ dicomweb_router = APIRouter(
 def install_dicomweb(app: FastAPI) -> None:
     """Adds the routes and the problems they may answer."""
     app.include_router(dicomweb_router)
+    app.include_router(study_router)
     app.add_exception_handler(UnknownReferenceError, _on_unknown)
     app.add_exception_handler(PacsUnavailableError, _on_unavailable)
     app.add_exception_handler(PacsBusyError, _on_busy)

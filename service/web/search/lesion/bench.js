@@ -3,6 +3,7 @@
 import { messageOf } from "../../core/api.js";
 import { can } from "../../core/capabilities.js";
 import { make } from "../../core/dom.js";
+import { canStore, storeMarkReport } from "../archive/asking.js";
 import { saveMarkReport } from "../../core/output/report.js";
 import { loadingState } from "../../core/states.js";
 import { boxOf } from "../../viewer/proposals.js";
@@ -15,7 +16,7 @@ import { MEASURED_COLOUR, linesOf, measure, measuredPanel, recistOf } from "./me
 export class LesionBench {
   #viewer;
   #onMark;
-  /** @type {UploadOut | null} */
+  /** @type {import("../receiving.js").Received | null} */
   #facts = null;
   /** The upload and mark that are shown. */
   #shown = "";
@@ -29,7 +30,7 @@ export class LesionBench {
     this.#onMark = onMark;
   }
 
-  /** Follows the URL: another image or mark has no measurement yet. @param {Params} params @param {UploadOut | null} facts */
+  /** Follows the URL: another image or mark has no measurement yet. @param {Params} params @param {import("../receiving.js").Received | null} facts */
   async show({ upload, box, recist, point }, facts) {
     const shown = JSON.stringify([upload, box, recist, point]);
     if (shown !== this.#shown) this.#clear();
@@ -52,11 +53,20 @@ export class LesionBench {
     this.#wait("Measuring", async () => {
       const found = await measure(params, slice);
       this.#viewer.showLines(linesOf(found));
-      const report = () => saveMarkReport(params, { slice, isMeasured: true });
-      const isReportable = can().report && Boolean(this.#facts?.identity?.reportable);
-      return measuredPanel(found, { onUse: () => use(found), onClose: () => this.#clear(), onReport: isReportable ? report : null });
+      return measuredPanel(found, { onUse: () => use(found), onClose: () => this.#clear(), reports: this.#reports(params, slice) });
     });
     return true;
+  }
+
+  /** Where what was measured can go. @param {Params} params @param {number} slice @returns {import("./measuring.js").Report[]} */
+  #reports(params, slice) {
+    const facts = this.#facts;
+    if (!can().report || !facts?.identity?.reportable) return [];
+    const title = "Structured report (SR) of these diameters and this volume, called estimated";
+    const what = { slice, isMeasured: true };
+    const file = { words: "DICOM report", title, run: () => saveMarkReport(params, what) };
+    const store = { words: "Report to the PACS", title: `${title}, stored beside the images`, run: () => storeMarkReport(params, what) };
+    return canStore(facts) ? [file, store] : [file];
   }
 
   /** @param {UploadOut} facts @param {string} lesionId @param {number | null} accept */

@@ -3,6 +3,8 @@
 import { messageOf, postForm } from "../../core/api.js";
 import { button, make } from "../../core/dom.js";
 
+/** @typedef {{ words: string, title: string, run: () => Promise<string> }} Report */
+
 export const MEASURED_COLOUR = "#ff9bd2";
 /** @type {[string, string][]} */
 const SHOWN = [["long_mm", "long diameter"], ["short_mm", "short diameter"], ["volume_mm3", "volume"], ["mean_hu", "mean"]];
@@ -26,16 +28,16 @@ export function recistOf({ recist }) {
   return [...recist.long, ...recist.short].flat().map((value) => Math.round(Number(value) * 10) / 10).join(",");
 }
 
-/** What was measured, in words; `onUse` takes the diameters as the mark. @param {MeasureOut} found @param {{ onUse: () => void, onClose: () => void, onReport: (() => Promise<string>) | null }} on */
-export function measuredPanel(found, { onUse, onClose, onReport }) {
+/** What was measured, in words; `onUse` takes the diameters as the mark. @param {MeasureOut} found @param {{ onUse: () => void, onClose: () => void, reports: Report[] }} on */
+export function measuredPanel(found, { onUse, onClose, reports }) {
   const rows = SHOWN.flatMap(([name, words]) => {
     const one = found.measurements[name];
     return one === undefined ? [] : [make("dt", { textContent: words }), make("dd", { className: "number", textContent: valueText(one) })];
   });
   const told = make("p", { className: "faint", role: "status" });
-  const report = async () => {
+  const report = async (/** @type {Report["run"]} */ run) => {
     try {
-      told.textContent = (await onReport?.()) ?? "";
+      told.textContent = await run();
     } catch (error) {
       told.textContent = messageOf(error);
     }
@@ -51,7 +53,7 @@ export function measuredPanel(found, { onUse, onClose, onReport }) {
     make(
       "div", { className: "actions" },
       button("Use these diameters", { sign: "recist", run: onUse, className: "plain small", title: "They become the mark, with handles to correct them" }),
-      onReport === null ? null : button("DICOM report", { sign: "export", run: report, className: "plain small", title: "Structured report (SR) of these diameters and this volume, called estimated" }),
+      ...reports.map(({ words, title, run }) => button(words, { sign: "export", run: () => report(run), className: "plain small", title })),
     ),
     told,
   );
