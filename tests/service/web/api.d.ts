@@ -217,8 +217,7 @@ interface GrowthOut {
 }
 
 interface Health {
-  lesions?: number | null;
-  status: string;
+  status: "ok";
 }
 
 interface HitOut {
@@ -304,8 +303,6 @@ interface LesionSlicesOut {
   spacing_mm_px: (number)[];
 }
 
-type LesionType = "bone" | "abdomen" | "mediastinum" | "liver" | "lung" | "kidney" | "soft tissue" | "pelvis" | "unknown";
-
 interface LineOut {
   earlier: string;
   later: string;
@@ -333,7 +330,7 @@ interface LongestSliceOut {
 }
 
 interface MapOut {
-  method: "pca" | "umap";
+  method: "umap" | "pca";
   points: (MapPoint)[];
   total: number;
 }
@@ -341,7 +338,7 @@ interface MapOut {
 interface MapPoint {
   category: string | null;
   lesion_id: string;
-  lesion_type: LesionType;
+  lesion_type: "bone" | "abdomen" | "mediastinum" | "liver" | "lung" | "kidney" | "soft tissue" | "pelvis" | "unknown";
   long_mm: number | null;
   patient_id: string;
   x: number;
@@ -603,6 +600,11 @@ interface Problem {
   type: string;
 }
 
+interface Readiness {
+  lesions: number;
+  status: "ready";
+}
+
 interface RecistVolumeOut {
   factor: number;
   interval_50: (any)[] | null;
@@ -824,7 +826,7 @@ interface UploadOut {
   expires_in_s: number;
   feet_first: boolean;
   first_slice_index: number;
-  grid: Grid;
+  grid: "file" | "display";
   identity: IdentityOut | null;
   key_slice_index: number;
   rows: number;
