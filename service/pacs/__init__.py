@@ -9,5 +9,6 @@ search.py     a query by reference: embedded and answered by the engine
 follow_ups.py the patient's lesions: from the index, from reports, or from the detector
 proposals.py  the detector's proposals about the query's height in the body
 indexing.py   a lesion of the PACS into the index
+browsing/     the study list, and a series opened from it
 reports/      DICOM structured reports, read and written
 """

@@ -54,7 +54,7 @@ def studies(
 ) -> dict[str, Any]:
     """The CT studies of the configured PACS, by patient, days or UID; the newest first."""
     pacs = service.pacs.client()
-    from service.pacs.studies import MOST_STUDIES, StudyQuery, list_studies
+    from service.pacs.browsing.studies import MOST_STUDIES, StudyQuery, list_studies
 
     with service.pacs.talking():
         found = list_studies(pacs, StudyQuery(patient, study, first, last))
@@ -69,7 +69,7 @@ def studies(
 def series(service: Service, study_uid: Uid) -> list[dict[str, Any]]:
     """The CT series of a study, the longest first."""
     pacs = service.pacs.client()
-    from service.pacs.studies import ct_series_of
+    from service.pacs.browsing.studies import ct_series_of
 
     with service.pacs.talking():
         found = ct_series_of(pacs, study_uid)
@@ -88,7 +88,7 @@ def hold(service: Service, asked: PacsReferenceIn, grid: Grid = Grid.FILE) -> di
     """Hold a series of the PACS in memory as an upload, to look through it and search from it."""
     pacs = service.pacs.client()
     note("series", asked.series_instance_uid)
-    from service.pacs.studies import open_pacs_series
+    from service.pacs.browsing.studies import open_pacs_series
 
     with service.pacs.talking():
         image = open_pacs_series(pacs, _reference(asked))
