@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from retrieval.errors import LesionError, LesionSearchError
 from retrieval.lesion_type import LesionType, Split
-from retrieval.tag import Tag, terms_held
+from retrieval.tag import Tag, TagSource, terms_held
 
 __all__ = [
     "BOX_PADDING_PX",
@@ -229,7 +229,7 @@ class Lesion:
             "lesion_type": self.lesion_type.value,
             "split": self.split.value,
             "study_date": None if self.study_date is None else self.study_date.isoformat(),
-            "tags": [tag.to_json() for tag in self.tags],
+            "tags": [tag.to_json() for tag in self.tags if tag.source is not TagSource.UNLIKELY],
             "category": self.category,
         }
 

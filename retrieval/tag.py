@@ -2,7 +2,7 @@
 
 A lesion has at most one tag of a term. Where several sources speak of the same term the strongest
 is kept: a reader's correction, then what the archive gives, then what a report says, then what a
-model predicts.
+model predicts, then what a model holds too unlikely for a tag.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ UNCERTAIN = 0.5
 
 
 class TagSource(StrEnum):
-    """Where a tag comes from, weakest first."""
+    """Where a tag comes from, weakest first.
 
+    An ``unlikely`` tag is a model's probability below the threshold of its term: the lesion does
+    not count as having the term and no answer shows it, but searches by words are ordered by it.
+    """
+
+    UNLIKELY = "unlikely"
     PREDICTED = "predicted"
     TEXT = "text"
     GIVEN = "given"
@@ -67,9 +72,11 @@ class Tag:
     def holds(self) -> bool:
         """Whether the lesion counts as having the term.
 
-        A model's tag is stored only above the threshold of its term, so that it always does.
+        A model's tag is ``predicted`` only above the threshold of its term, so that it always does.
         """
-        return self.source is TagSource.PREDICTED or self.probability > UNCERTAIN
+        if self.source in (TagSource.PREDICTED, TagSource.UNLIKELY):
+            return self.source is TagSource.PREDICTED
+        return self.probability > UNCERTAIN
 
     def to_json(self) -> dict[str, Any]:
         """Term, probability and source: what answers say. The model is the index's own."""

@@ -24,6 +24,8 @@ from retrieval.tag import Tag, TagSource, strongest
 from service.figures.pictures import LesionPictures
 
 PAGE = 500
+MODELS = (TagSource.PREDICTED, TagSource.UNLIKELY)
+"""Sources that a model's new word replaces."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,10 @@ def tag_index(
             wanted = [one.lesion_id for one in page if one.lesion_type in head.types]
             found = _of_images(index.records(wanted), pictures, spec, (head, vocabulary))
             unread += len(wanted) - len(found)
-            predicted += sum(bool(told) for told in found.values())
+            predicted += sum(any(tag.holds for tag in told) for told in found.values())
             for lesion_id, told in found.items():
                 tags[lesion_id] = strongest([*tags[lesion_id], *told])
-        changed += add_tags(index, tags, replacing=[TagSource.PREDICTED])
+        changed += add_tags(index, tags, replacing=MODELS)
         seen += len(page)
         if progress is not None:
             progress(seen, total)

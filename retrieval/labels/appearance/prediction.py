@@ -11,7 +11,7 @@ from retrieval.labels.appearance.image_numbers import image_numbers
 from retrieval.labels.appearance.weights_file import TagHead
 from retrieval.labels.vocabulary.terms import Vocabulary
 from retrieval.patch import Patch
-from retrieval.tag import Tag, TagSource
+from retrieval.tag import Tag, TagSource, strongest
 
 _TAMED = slice(0, 6)
 _SHARES = slice(6, 10)
@@ -42,22 +42,28 @@ def features_of_patches(
 def predicted_tags(
     head: TagHead, features: NDArray[np.float32], vocabulary: Vocabulary
 ) -> list[tuple[Tag, ...]]:
-    """The tags of each lesion: terms above their floors whose probability reaches the threshold.
+    """The tags of each lesion, of the terms that are worth a tag.
 
-    What a term implies is a tag with its probability too.
+    ``predicted`` where the probability reaches the term's threshold, with what the term implies;
+    ``unlikely`` below it.
     """
     found = []
     for row in head.probabilities(features):
         shares: dict[str, float] = {}
+        below: dict[str, float] = {}
         for term, probability in zip(head.terms, row.tolist(), strict=True):
-            if not term.is_predicted or probability < term.threshold:
+            if not term.is_predicted or term.name not in vocabulary:
                 continue
-            for name in vocabulary.expand([term.name]) if term.name in vocabulary else ():
+            if probability < term.threshold:
+                below[term.name] = probability
+                continue
+            for name in vocabulary.expand([term.name]):
                 shares[name] = max(shares.get(name, 0.0), probability)
-        found.append(
-            tuple(
-                Tag(name, round(share, 4), TagSource.PREDICTED, head.name)
-                for name, share in sorted(shares.items())
-            )
-        )
+        sources = ((below, TagSource.UNLIKELY), (shares, TagSource.PREDICTED))
+        tags = [
+            Tag(name, round(share, 4), source, head.name)
+            for told, source in sources
+            for name, share in sorted(told.items())
+        ]
+        found.append(strongest(tags))
     return found

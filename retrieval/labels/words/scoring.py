@@ -14,6 +14,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from retrieval.labels.place import MODEL as PLACE_MODEL
 from retrieval.labels.vocabulary.terms import Vocabulary
 from retrieval.labels.words.parsing import WordQuery, WordRole
@@ -22,6 +24,12 @@ from retrieval.tag import UNCERTAIN, Tag, TagSource
 
 STATED = 0.98
 """The probability of a term that somebody stated, and one minus it of one that was denied."""
+
+MODEL_MARGIN = 1e-3
+"""How much less sure than a statement a model can be ..."""
+
+MODEL_TAIL = 0.03
+"""... whose probabilities are drawn in beyond this, in their order."""
 
 OF_TYPE, NOT_OF_TYPE = 0.95, 0.01
 UNKNOWN = 0.1
@@ -204,13 +212,27 @@ def _of_tags(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief |
     if own and own[0].source is TagSource.READER:
         holding = []
     for tag in [*sorted(holding, key=lambda one: one.source is TagSource.PREDICTED), *own]:
-        probability = min(max(tag.probability, 1.0 - STATED), STATED)
-        return probability, Known.POSITION if tag.model == PLACE_MODEL else Known(tag.source.value)
+        return _belief_of(tag)
     excluded = vocabulary.exclusive(term) if term in vocabulary else frozenset()
     for tag in tags:
         if tag.holds and tag.source is not TagSource.PREDICTED and tag.term in excluded:
             return 1.0 - STATED, Known(tag.source.value)
     return None
+
+
+def _belief_of(tag: Tag) -> Belief:
+    """What a tag says of its term.
+
+    A model is never as sure as who states or denies a term, and keeps the order of its
+    probabilities.
+    """
+    if tag.source in (TagSource.PREDICTED, TagSource.UNLIKELY):
+        source = Known.POSITION if tag.model == PLACE_MODEL else Known.PREDICTED
+        known = (0.0, MODEL_TAIL, 1.0 - MODEL_TAIL, 1.0)
+        least = 1.0 - STATED + MODEL_MARGIN
+        told = (least, MODEL_TAIL, 1.0 - MODEL_TAIL, 1.0 - least)
+        return float(np.interp(tag.probability, known, told)), source
+    return min(max(tag.probability, 1.0 - STATED), STATED), Known(tag.source.value)
 
 
 @lru_cache(maxsize=65_536)

@@ -1,18 +1,17 @@
 """Lesions that fit words: found by their tags, their type, and the direction the words point in.
 
-A search by words is one or two searches of the index: first of the lesions that carry every term
-that must hold, nearest first to the direction of the terms; if these are too few, of the others.
-The candidates are then put in order by what is known of each term (``retrieval.labels.words``).
+Lesions that carry every term that must hold are put in order by what is known of each term
+(``retrieval.labels.words``). Only where these are too few, or their tags do not tell a term of the
+words, are the vectors asked: lesions of the fitting type, nearest first to the direction in which
+the terms point, and put in order by what is known, too. Answers are kept until the index changes.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from index.filters.lesion_filter import LesionFilter
 from index.filters.ranges import DateRange, LocationBox, NumberRange
@@ -24,7 +23,6 @@ from retrieval.labels.words.parsing import WordQuery, parse_words
 from retrieval.labels.words.scoring import (
     TYPE_TERMS,
     Belief,
-    Known,
     WordReason,
     is_denied,
     is_known,
@@ -33,11 +31,10 @@ from retrieval.labels.words.scoring import (
     score,
 )
 from retrieval.lesion import LesionType
-from retrieval.tag import TagSource
 from service.engine.query import QueryError
 from service.engine.results import Hit
-
-Vector = NDArray[np.float32]
+from service.engine.words.kept import Kept
+from service.engine.words.prototypes import Prototype, Prototypes, Vector, direction_of
 
 CANDIDATES = 3
 """So many times the wanted hits are put in order by what is known of the terms ..."""
@@ -45,41 +42,19 @@ CANDIDATES = 3
 LEAST_CANDIDATES = 30
 """... and at least this many."""
 
-PROTOTYPE_LESIONS = 200
-"""Lesions of a term whose mean is its prototype, at most."""
-
-LEAST_LABELLED = 3
-"""A prototype needs this many."""
-
-KEPT = 512
-"""Prototypes and counts that are kept for the next search."""
+MOST_CARRYING = 5_000
+"""Lesions that carry every term, of which some are predicted, that are put in order at most."""
 
 SIMILARITY_SCALE = 0.25
 """Beside an example lesion: so much cosine weighs as one unit of log-odds."""
 
-STATED = frozenset({TagSource.GIVEN, TagSource.TEXT, TagSource.READER})
+MOST_KEPT_HITS = 200
+"""Longer answers are not kept."""
+
+Judged = tuple[float | None, tuple[WordReason, ...]]
+"""The log-odds of a lesion, None where something is known not to fit; and the reasons."""
+
 _MIDDLE_X = 0.5
-
-
-@dataclass(frozen=True)
-class Prototype:
-    """What lesions of a term look like: a direction, and cosines of lesions with it and without.
-
-    Lesions that somebody tagged make it; those that a model did where nobody has.
-
-    ``of`` is the term whose lesions these are: the one asked, or the nearest that it implies.
-    """
-
-    of: str
-    direction: Vector
-    inside: float
-    outside: float
-
-    def belief(self, vector: Vector) -> Belief:
-        """The probability of a lesion's vector; from likeness alone it is never sure."""
-        gap = max(self.inside - self.outside, 0.05)
-        place = (float(vector @ self.direction) - (self.inside + self.outside) / 2) / gap
-        return 0.1 + 0.7 / (1.0 + float(np.exp(-4.0 * place))), Known.LIKENESS
 
 
 class WordSearch:
@@ -88,7 +63,8 @@ class WordSearch:
     def __init__(self, index: LesionIndex, reader: TextReader | None = None) -> None:
         self._index = index
         self._reader = reader
-        self._kept: OrderedDict[tuple[int, str, str], object] = OrderedDict()
+        self._kept = Kept()
+        self._prototypes = Prototypes(index, self._kept)
 
     @property
     def reader(self) -> TextReader:
@@ -97,29 +73,70 @@ class WordSearch:
 
     def parse(self, text: str) -> WordQuery:
         """The words understood; raises VocabularyError."""
-        return parse_words(text, self.reader)
+        return self._kept.get(("words", text), lambda: parse_words(text, self.reader))
 
     def hits(self, words: WordQuery, where: LesionFilter, k: int) -> tuple[Hit, ...]:
         """The lesions that fit the words best."""
         generation = self._index.generation
-        where = self.limited(where, words)
-        prototypes = self._prototypes(words, generation)
-        direction = _direction(words, prototypes)
-        tagged = [term for term in words.must if self._count(term, generation)]
-        full = replace(where, tags=where.tags | frozenset(tagged))
-        found = self._candidates(full, direction, k)
-        if len(found) < k and (tagged or words.must):
-            known = {one.lesion.lesion_id for one in found}
-            others = self._candidates(self._of_types(where, words), direction, k)
-            found += [one for one in others if one.lesion.lesion_id not in known]
-        return self._ordered(found, words, prototypes, k)
+        if k > MOST_KEPT_HITS:
+            return self._found(words, where, k, generation)
+        key = (generation, "hits", words, where, k)
+        return self._kept.get(key, lambda: self._found(words, where, k, generation))
 
     def reordered(
         self, neighbours: Sequence[Neighbour], words: WordQuery, k: int
     ) -> tuple[Hit, ...]:
         """Neighbours of an example lesion in the order of likeness and words together."""
-        prototypes = self._prototypes(words, self._index.generation)
+        prototypes = self._prototypes.of(words, self.reader.vocabulary, self._index.generation)
         return self._ordered(neighbours, words, prototypes, k, scale=SIMILARITY_SCALE)
+
+    def limited(self, where: LesionFilter, words: WordQuery) -> LesionFilter:
+        """The filter with the limits of the words, and without lesions tagged with a `not` term."""
+        for limit in words.limits:
+            where = _with_limit(where, limit)
+        return replace(where, excluded_tags=where.excluded_tags | frozenset(words.excluded))
+
+    def _found(
+        self, words: WordQuery, where: LesionFilter, k: int, generation: int
+    ) -> tuple[Hit, ...]:
+        where = self.limited(where, words)
+        tagged = [term for term in words.must if self._prototypes.count(term, generation)]
+        full = replace(where, tags=where.tags | frozenset(tagged))
+        is_told = len(tagged) == len(words.must) and not words.should
+        wanted = max(CANDIDATES * k, LEAST_CANDIDATES)
+        carrying = self._carrying(full, tagged, k, generation) if is_told else []
+        if len(carrying) >= k:
+            return self._ordered(carrying, words, {}, k)
+        prototypes = self._prototypes.of(words, self.reader.vocabulary, generation)
+        direction = direction_of(words, prototypes)
+        found = carrying or self._nearest(full, direction, wanted)
+        if len(found) < k and words.must:
+            known = {one.lesion.lesion_id for one in found}
+            others = self._nearest(self._of_types(where, words), direction, wanted)
+            found = [*found, *(one for one in others if one.lesion.lesion_id not in known)]
+        return self._ordered(found, words, prototypes, k)
+
+    def _carrying(
+        self, full: LesionFilter, terms: Sequence[str], k: int, generation: int
+    ) -> list[Neighbour]:
+        """Lesions that carry every term; all of them where a model's probabilities order them.
+
+        Without a model's word they all fit equally well, and any k of them do: those that the
+        store finds soonest, which keeps the filter's rows in memory.
+        """
+        if any(self._prototypes.is_predicted(term, generation) for term in terms):
+            page = self._index.page(limit=MOST_CARRYING, where=full)
+            return [Neighbour(one, 0.0) for one in page]
+        anywhere = np.ones(self._index.binding.dimension, dtype=np.float32)
+        found = self._index.search(anywhere, k=k, where=full)
+        return [Neighbour(one.lesion, 0.0) for one in found]
+
+    def _nearest(
+        self, where: LesionFilter, direction: Vector | None, wanted: int
+    ) -> list[Neighbour]:
+        if direction is None:
+            return [Neighbour(one, 0.0) for one in self._index.page(limit=wanted, where=where)]
+        return self._index.search(direction, k=wanted, where=where)
 
     def _ordered(
         self,
@@ -130,20 +147,36 @@ class WordSearch:
         *,
         scale: float | None = None,
     ) -> tuple[Hit, ...]:
-        vectors = self._vectors(self._in_doubt(found, words)) if prototypes else {}
-        judged: list[tuple[float, Neighbour, tuple[WordReason, ...]]] = []
+        judged = self._judged(found, words, prototypes)
+        fitting: list[tuple[float, Neighbour, tuple[WordReason, ...]]] = []
         for one in found:
-            estimates = self._estimates(vectors.get(one.lesion.lesion_id), prototypes)
-            told = reasons(one.lesion, words, self.reader.vocabulary, estimates)
-            if is_denied(told):
-                continue
-            own = one.similarity if scale is None else one.similarity / scale
-            judged.append((score(told) + own, one, told))
-        judged.sort(key=lambda entry: (-entry[0], entry[1].lesion.lesion_id))
+            points, told = judged[one.lesion.lesion_id]
+            if points is not None:
+                own = one.similarity if scale is None else one.similarity / scale
+                fitting.append((points + own, one, told))
+        fitting.sort(key=lambda entry: (-entry[0], entry[1].lesion.lesion_id))
         return tuple(
             Hit(rank, one.similarity, one.lesion, match=match(told), words=told)
-            for rank, (_, one, told) in enumerate(judged[:k], start=1)
+            for rank, (_, one, told) in enumerate(fitting[:k], start=1)
         )
+
+    def _judged(
+        self,
+        found: Sequence[Neighbour],
+        words: WordQuery,
+        prototypes: Mapping[str, Prototype],
+    ) -> Mapping[str, Judged]:
+        """How well each lesion fits; kept for the next search by these words."""
+        key = (self._index.generation, "judged", words, bool(prototypes))
+        known: dict[str, Judged] = self._kept.get(key, dict)
+        fresh = [one for one in found if one.lesion.lesion_id not in known]
+        vectors = self._vectors(self._in_doubt(fresh, words)) if prototypes else {}
+        for one in fresh:
+            estimates = self._estimates(vectors.get(one.lesion.lesion_id), prototypes)
+            told = reasons(one.lesion, words, self.reader.vocabulary, estimates)
+            points = None if is_denied(told) else score(told)
+            known[one.lesion.lesion_id] = (points, told)
+        return known
 
     def _in_doubt(self, found: Sequence[Neighbour], words: WordQuery) -> list[Neighbour]:
         """The lesions of which their tags and their type do not tell every term."""
@@ -161,12 +194,6 @@ class WordSearch:
         if vector is None:
             return []
         return [{term: one.belief(vector) for term, one in prototypes.items() if one.of == term}]
-
-    def _candidates(self, where: LesionFilter, direction: Vector | None, k: int) -> list[Neighbour]:
-        wanted = max(CANDIDATES * k, LEAST_CANDIDATES)
-        if direction is None:
-            return [Neighbour(one, 0.0) for one in self._index.page(limit=wanted, where=where)]
-        return self._index.search(direction, k=wanted, where=where)
 
     def _vectors(self, found: Sequence[Neighbour]) -> dict[str, Vector]:
         if not found:
@@ -186,82 +213,6 @@ class WordSearch:
         if not types or where.lesion_types:
             return where
         return replace(where, lesion_types=frozenset({*types, LesionType.UNKNOWN}))
-
-    def limited(self, where: LesionFilter, words: WordQuery) -> LesionFilter:
-        """The filter with the limits of the words, and without lesions tagged with a `not` term."""
-        for limit in words.limits:
-            where = _with_limit(where, limit)
-        return replace(where, excluded_tags=where.excluded_tags | frozenset(words.excluded))
-
-    def _prototypes(self, words: WordQuery, generation: int) -> dict[str, Prototype]:
-        found = {}
-        for term in (*words.must, *words.should, *words.excluded):
-            prototype = self._prototype(term, generation)
-            if prototype is not None:
-                found[term] = prototype
-        return found
-
-    def _prototype(self, term: str, generation: int) -> Prototype | None:
-        """What lesions of a term look like; of the nearest labelled term that it implies."""
-        key = (generation, "prototype", term)
-        if key not in self._kept:
-            self._keep(key, self._made_prototype(term, generation))
-        kept = self._kept.get(key)
-        return kept if isinstance(kept, Prototype) else None
-
-    def _made_prototype(self, term: str, generation: int) -> Prototype | None:
-        vocabulary = self.reader.vocabulary
-        wider = sorted(vocabulary.ancestors(term), key=lambda one: len(vocabulary.descendants(one)))
-        for name in (term, *wider):
-            if self._count(name, generation) < LEAST_LABELLED:
-                continue
-            inside = self._some(LesionFilter(tags=frozenset({name}), tag_sources=STATED))
-            if len(inside) < LEAST_LABELLED:
-                inside = self._some(LesionFilter(tags=frozenset({name})))
-            outside = self._some(LesionFilter(excluded_tags=frozenset({name})))
-            if len(inside) < LEAST_LABELLED:
-                continue
-            direction = inside.mean(axis=0)
-            if len(outside):
-                direction = direction - outside.mean(axis=0)
-            norm = float(np.linalg.norm(direction))
-            if norm < 1e-6:
-                continue
-            direction = (direction / norm).astype(np.float32)
-            others = float((outside @ direction).mean()) if len(outside) else 0.0
-            return Prototype(name, direction, float((inside @ direction).mean()), others)
-        return None
-
-    def _some(self, where: LesionFilter) -> Vector:
-        ids = [one.lesion_id for one in self._index.page(limit=PROTOTYPE_LESIONS, where=where)]
-        records = self._index.records(ids)
-        if not records:
-            return np.empty((0, self._index.binding.dimension), dtype=np.float32)
-        return np.stack([one.vector for one in records])
-
-    def _count(self, term: str, generation: int) -> int:
-        key = (generation, "count", term)
-        if key not in self._kept:
-            self._keep(key, self._index.count(LesionFilter(tags=frozenset({term}))))
-        kept = self._kept.get(key)
-        return kept if isinstance(kept, int) else 0
-
-    def _keep(self, key: tuple[int, str, str], value: object) -> None:
-        self._kept[key] = value
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-
-
-def _direction(words: WordQuery, prototypes: Mapping[str, Prototype]) -> Vector | None:
-    """Where the terms point together; None where none of them points anywhere."""
-    parts = [prototypes[one].direction for one in words.must if one in prototypes]
-    parts += [0.5 * prototypes[one].direction for one in words.should if one in prototypes]
-    parts += [-0.5 * prototypes[one].direction for one in words.excluded if one in prototypes]
-    if not parts:
-        return None
-    total = np.sum(parts, axis=0)
-    norm = float(np.linalg.norm(total))
-    return None if norm < 1e-6 else (total / norm).astype(np.float32)
 
 
 def _with_limit(where: LesionFilter, limit: Limit) -> LesionFilter:

@@ -218,9 +218,10 @@ def test_a_term_that_is_not_above_its_floors_is_never_a_tag(rated):
     found = predicted_tags(head, rated.features, vocabulary())
     assert {tag.term for tags in found for tag in tags} == {"solid"}
     for tags, probability in zip(found, head.probabilities(rated.features)[:, 0], strict=True):
-        assert bool(tags) is bool(probability >= head.terms[0].threshold)
+        is_tag = bool(probability >= head.terms[0].threshold)
         for tag in tags:
-            assert tag.source is TagSource.PREDICTED
+            assert tag.source is (TagSource.PREDICTED if is_tag else TagSource.UNLIKELY)
+            assert tag.holds is is_tag
             assert tag.model == "made"
             assert tag.probability == pytest.approx(float(probability), abs=1e-4)
 
