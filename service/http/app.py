@@ -26,6 +26,7 @@ from service.http.routes.health import health_router
 from service.http.routes.lesions import lesion_router
 from service.http.routes.map import map_router
 from service.http.routes.measure import measure_router
+from service.http.routes.mining import install_mining
 from service.http.routes.page import WEB_FOLDER, page_router
 from service.http.routes.search import router
 from service.http.routes.tracks import track_router
@@ -87,6 +88,7 @@ def create_app(
     for part in ROUTERS:
         app.include_router(part)
     install_dicomweb(app)
+    install_mining(app)
     app.openapi = with_examples(app)  # type: ignore[method-assign]
     app.mount("/web", StaticFiles(directory=WEB_FOLDER))
     install_problem_handlers(app)

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     ``send_idle_s``; over a whole body or answer both must keep up ``min_bytes_per_s``. Answers that
     wait to be read take ``max_unsent_mb``. Of changes of the index ``max_writers`` wait for one
     another, and each ``write_wait_s`` for another program's.
+    ``mine_out`` is the archive that ``POST /v1/mining`` fills from the folders ``mine_sources`` or
+    the PACS, under the pseudonym key ``mine_key`` or one of its own; None refuses such a run.
     """
 
     model_config = SettingsConfigDict(env_prefix="LESION_SEARCH_", extra="ignore")
@@ -92,6 +94,9 @@ class Settings(BaseSettings):
     max_writers: int = Field(default=8, ge=1)
     write_wait_s: float = Field(default=10.0, gt=0)
     max_unsent_mb: int = Field(default=256, ge=1)
+    mine_out: Path | None = None
+    mine_sources: tuple[Path, ...] = ()
+    mine_key: Path | None = None
     certificate: Path | None = None
     certificate_key: Path | None = None
 

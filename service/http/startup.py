@@ -89,6 +89,7 @@ class _Start:
         state = ServiceState(engine, self._settings, self._app.state.metrics)
         self._held.enter_context(state.decoders)
         state.decoders.prestart()
+        self._held.callback(state.mining.close)
         sweeping = asyncio.create_task(_sweep(state))
         self._held.push_async_callback(_cancelled, sweeping)
         self._app.state.service = state

@@ -13,6 +13,7 @@ from service.http.capabilities import KnownCapabilities
 from service.http.gate import Gate, GatedDetector, WritersQueue
 from service.http.map_points import IndexMap
 from service.http.metrics import ServiceMetrics
+from service.http.mining.runner import MiningRunner
 from service.http.settings import Settings
 from service.http.uploads.added_lesions import AddedLesions
 from service.http.uploads.held import HeldUploads, HoldingLimits
@@ -55,6 +56,7 @@ class ServiceState:
         self.decoders = open_decoders(settings)
         self.pacs = PacsAccess(self.decoders)
         self.capabilities = KnownCapabilities(self.engine, self.pacs)
+        self.mining = MiningRunner(settings)
         metrics.watch(
             gate=(lambda: self.gate.waiting, lambda: self.gate.computing),
             held=(self.uploads.forget_expired, lambda: self.uploads.pixel_bytes),

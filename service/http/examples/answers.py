@@ -6,6 +6,7 @@ from typing import Any
 
 from service.figures.vocabulary import vocabulary
 from service.http.examples.growth import forecast_example
+from service.http.examples.mining import MINED_MARKS_EXAMPLE, MINING_EXAMPLE
 from service.http.schemas.measuring import MEASURE_EXAMPLE
 
 LESION: dict[str, Any] = {
@@ -327,6 +328,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "MeasureOut": MEASURE_EXAMPLE,
     "Health": {"status": "ok"},
     "Readiness": {"status": "ready", "lesions": 32735},
+    "MiningOut": MINING_EXAMPLE,
+    "MinedMarksOut": MINED_MARKS_EXAMPLE,
     "Problem": {
         "type": "about:blank",
         "title": "Unprocessable Content",

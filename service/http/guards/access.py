@@ -35,6 +35,7 @@ _READING_POSTS = (
 _ROLE = "lesion_search.role"
 NOT_A_WRITER = "this key may read: changing the index needs one with role write"
 _OWN_UPLOADS = "/v1/uploads"
+_MINING = "/v1/mining"
 
 NO_KEY = (
     "this service asks for an API key: send it as `Authorization: Bearer KEY` or as `X-API-Key: "
@@ -51,7 +52,10 @@ def role_for(method: str, path: str) -> Role:
     """What a request needs. A route that nobody thought of here needs ``write``, unless it reads.
 
     Searching posts an image and an upload is held for its owner alone: both only read the index.
+    Mining is for whoever looks after a whole hospital's marks, looking at it included.
     """
+    if path == _MINING or path.startswith(_MINING + "/"):
+        return Role.WRITE
     reads = (
         method in _READING_METHODS
         or (method == "POST" and path in _READING_POSTS)

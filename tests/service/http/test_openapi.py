@@ -38,6 +38,9 @@ DESIGN = {
     "/v1/vocabulary": {"get"},
     "/v1/follow": {"post"},
     "/v1/measure": {"post"},
+    "/v1/mining": {"get", "post", "delete"},
+    "/v1/mining/marks": {"get"},
+    "/v1/mining/sheet.png": {"get"},
     "/v1/lesions/{lesion_id}/forecast": {"get"},
     "/v1/similarity": {"get"},
     "/v1/capabilities": {"get"},
@@ -52,6 +55,7 @@ MODULES = (
     "vocabulary",
     "following",
     "measuring",
+    "mining",
     "forecast",
     "similarity",
 )

@@ -73,6 +73,11 @@ def test_every_route_of_the_service_asks_for_the_role_that_it_should():
         ("POST", "/v1/marks"),
         ("POST", "/v1/matches"),
         ("POST", "/v1/dicomweb/reports"),
+        ("POST", "/v1/mining"),
+        ("GET", "/v1/mining"),
+        ("DELETE", "/v1/mining"),
+        ("GET", "/v1/mining/marks"),
+        ("GET", "/v1/mining/sheet.png"),
     }
     assert {path for _, path in roles if is_open(path)} == {"/healthz", "/readyz"}
 
