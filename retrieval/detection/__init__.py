@@ -2,6 +2,7 @@
 
 detector        LesionDetector: slices in, proposals out; detector files
 network         torchvision's one-stage detectors over a pyramid with 3D context
+close_look      places seen a second time, enlarged
 whole_slice     a slice on the detector's grid, and the way back
 proposals       Proposal: a proposed box with its score; the diameter a box speaks for
 on_patient      boxes within the image, none beside the patient

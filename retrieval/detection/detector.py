@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from retrieval.body import body_interior
 from retrieval.detection.calibration import ScoreCalibration
+from retrieval.detection.close_look import CloseLook, Window, windows_about
 from retrieval.detection.merging import MergeMethod, merge_proposals
 from retrieval.detection.network import DetectionNetwork, DetectorConfig, build_network, scaled
 from retrieval.detection.on_patient import on_patient
@@ -23,7 +21,9 @@ from retrieval.detection.whole_slice import WholeSlice, whole_slice
 from retrieval.image import Slab
 from retrieval.lesion import Box, LesionSearchError, LesionType
 from retrieval.nn.folding import folded
+from retrieval.nn.pointwise import with_pixelwise_products
 from retrieval.nn.side_by_side import side_by_side
+from retrieval.nn.slice_statistics import SliceStatistics, with_slice_statistics
 from retrieval.patch import PatchSpec
 from retrieval.training.model_file import (
     ModelKind,
@@ -35,12 +35,6 @@ from retrieval.training.model_file import (
 
 BUNDLED_DETECTOR = Path(__file__).parent.parent / "weights" / "detector.safetensors"
 MERGE_IOU = 0.4
-
-SCALES = (1.0, 1.4)
-"""How large the network sees a slice, one pass each; enlarged, it finds more under 1 cm."""
-
-SMALL_MM = 20.0
-"""From an enlarged slice only lesions up to this count: larger ones are boxed worse there."""
 
 
 class DetectorError(LesionSearchError):
@@ -54,14 +48,14 @@ _KIND = ModelKind("detector", DetectorError)
 class ProposalCut:
     """Which proposals a detector shows: at most ``limit``, none below ``min_score``.
 
-    ``merge`` is how raw boxes that overlap become one; ``scales`` how large the network sees the
-    slice, one pass each.
+    ``merge`` is how raw boxes that overlap become one; ``close_look`` how places with small boxes
+    are seen a second time, None for one pass.
     """
 
     min_score: float = 0.0005
     limit: int = 20
     merge: MergeMethod = MergeMethod.NMS
-    scales: tuple[float, ...] = SCALES
+    close_look: CloseLook | None = field(default_factory=CloseLook)
 
 
 EVERYTHING = ProposalCut(min_score=0.0, limit=100)
@@ -93,7 +87,9 @@ class LesionDetector:
         self.half_depth_mm = spec.half_depth_mm
         self.fingerprint = fingerprint(network, config, spec)
         self.device = torch.device(device)
-        self.network = folded(network).to(self.device)
+        self.network = with_slice_statistics(folded(network)).to(self.device)
+        if self.device.type == "cpu":
+            with_pixelwise_products(self.network)
 
     @classmethod
     def load(
@@ -123,45 +119,72 @@ class LesionDetector:
         Raises CTError for a position that is not in the slab.
         """
         slabs = [slab.with_key_slice(position) for position in positions]
-        return side_by_side(self._on_key_slice, slabs, on=self.device)
+        return side_by_side(self._on_key_slice, slabs, on=self.device, one_thread_for_one=True)
 
     def _on_key_slice(self, slab: Slab) -> tuple[Proposal, ...]:
         interior = body_interior(slab.hu[slab.key_slice], slab.spacing_mm_px)
         whole = whole_slice(slab, self.spec, interior)
-        passes = [partial(self.propose, whole, scale=scale) for scale in self.cut.scales]
-        raw = side_by_side(_called, passes, on=self.device)
-        return merge_proposals(
-            on_patient(chain.from_iterable(raw), slab, interior),
-            method=self.cut.merge,
-            iou=MERGE_IOU,
-            limit=self.cut.limit,
+        statistics = SliceStatistics()
+        with statistics.kept():
+            found = on_patient(self.propose(whole), slab, interior)
+        if self.cut.close_look is not None:
+            seen = self._merged(found)
+            with statistics.used():
+                closer = self.look_closely(whole, seen, self.cut.close_look)
+            found += on_patient(closer, slab, interior)
+        return self._merged(found)
+
+    def _merged(self, found: Sequence[Proposal]) -> tuple[Proposal, ...]:
+        return merge_proposals(found, method=self.cut.merge, iou=MERGE_IOU, limit=self.cut.limit)
+
+    @torch.inference_mode()
+    def propose(self, whole: WholeSlice) -> list[Proposal]:
+        """The raw proposals on one slice that is on the detector's grid, in the file grid."""
+        answer = self.network([self._picture(whole)])[0]
+        return self._judged(
+            self._proposal(whole, Box(*box), score, label) for box, score, label in _rows(answer)
         )
 
     @torch.inference_mode()
-    def propose(self, whole: WholeSlice, *, scale: float = 1.0) -> list[Proposal]:
-        """The raw proposals on one slice that is on the detector's grid, in the file grid.
+    def look_closely(
+        self, whole: WholeSlice, seen: Sequence[Proposal], look: CloseLook
+    ) -> list[Proposal]:
+        """The raw small proposals in enlarged windows about the best small ones of ``seen``.
 
-        The network sees the slice ``scale`` times as large.
+        Windows are normalised as the slice was if called within its ``SliceStatistics.used``.
         """
-        picture = scaled(torch.from_numpy(whole.hu).to(self.device))
-        if scale != 1.0:
-            size = [round(side * scale) for side in picture.shape[1:]]
-            picture = F.interpolate(picture[None], size=size, mode="bilinear")[0]
-        answer = self.network([picture])[0]
-        found = [
-            self._proposal(whole, _smaller(Box(*box), scale), score, label)
-            for box, score, label in zip(
-                answer["boxes"].tolist(),
-                answer["scores"].tolist(),
-                answer["labels"].tolist(),
-                strict=True,
-            )
-            if box[2] > box[0] and box[3] > box[1]
-        ]
-        if scale > 1.0:
-            found = [one for one in found if one.long_mm is not None and one.long_mm <= SMALL_MM]
+        small = [x for x in seen if x.long_mm is not None and x.long_mm <= look.about_mm]
+        side_px = round(look.side_mm / whole.mm_px)
+        boxes = [whole.to_grid(one.box) for one in small]
+        windows = windows_about(boxes, whole.hu.shape, side_px, look.windows)
+        if not windows:
+            return []
+        picture = self._picture(whole)
+        answers = self.network([window.enlarged(picture, look.scale) for window in windows])
+        found: list[Proposal] = []
+        for window, answer in zip(windows, answers, strict=True):
+            found += self._in_window(whole, window, answer, look)
+        return self._judged(found)
+
+    def _in_window(
+        self, whole: WholeSlice, window: Window, answer: dict[str, Tensor], look: CloseLook
+    ) -> list[Proposal]:
+        found = []
+        for box, score, label in _rows(answer):
+            on_slice = window.on_slice(Box(*box), look.scale)
+            if on_slice is not None:
+                one = self._proposal(whole, on_slice, score * look.worth, label)
+                if one.long_mm is not None and one.long_mm <= look.up_to_mm:
+                    found.append(one)
+        return found
+
+    def _picture(self, whole: WholeSlice) -> Tensor:
+        return scaled(torch.from_numpy(whole.hu).to(self.device))
+
+    def _judged(self, found: Iterable[Proposal]) -> list[Proposal]:
+        """With probabilities for scores where there is a calibration; none below the cut."""
         if self.calibration is not None:
-            found = [self.calibration.applied(one) for one in found]
+            found = map(self.calibration.applied, found)
         return [one for one in found if one.score >= self.cut.min_score]
 
     def _proposal(self, whole: WholeSlice, box: Box, score: float, label: int) -> Proposal:
@@ -175,16 +198,18 @@ class LesionDetector:
         )
 
 
-def _called(look: Callable[[], list[Proposal]]) -> list[Proposal]:
-    return look()
-
-
-def _smaller(box: Box, scale: float) -> Box:
-    """A box of the enlarged picture on the grid it was enlarged from; pixels keep their edges."""
-    if scale == 1.0:
-        return box
-    shift = (1 - 1 / scale) / 2
-    return box.scaled(1 / scale, 1 / scale).shifted(-shift, -shift)
+def _rows(answer: dict[str, Tensor]) -> list[tuple[list[float], float, int]]:
+    """Box, score and label of each detection that has an area."""
+    return [
+        (box, score, label)
+        for box, score, label in zip(
+            answer["boxes"].tolist(),
+            answer["scores"].tolist(),
+            answer["labels"].tolist(),
+            strict=True,
+        )
+        if box[2] > box[0] and box[3] > box[1]
+    ]
 
 
 def save_detector(

@@ -41,3 +41,13 @@ def test_an_error_is_the_callers(two_threads) -> None:
 def test_one_thread_computes_in_the_callers_own(two_threads) -> None:
     torch.set_num_threads(1)
     assert set(side_by_side(lambda _: threading.get_ident(), range(3))) == {threading.get_ident()}
+
+
+def test_a_single_item_may_have_one_thread(two_threads) -> None:
+    def threads(_: int) -> int:
+        return torch.get_num_threads()
+
+    assert side_by_side(threads, [0]) == [2]
+    assert side_by_side(threads, [0], one_thread_for_one=True) == [1]
+    assert side_by_side(threads, [], one_thread_for_one=True) == []
+    assert torch.get_num_threads() == 2
