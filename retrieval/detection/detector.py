@@ -243,8 +243,9 @@ def _rebuilt(
 ) -> tuple[DetectionNetwork, DetectorConfig, PatchSpec]:
     try:
         settings = dict(header["network"])
-        for key in ("anchor_px", "ratios"):
-            settings[key] = tuple(settings[key])
+        for key in ("anchor_px", "ratios", "anchor_scales"):
+            if key in settings:
+                settings[key] = tuple(settings[key])
         config = DetectorConfig(**settings)
         spec = PatchSpec.from_dict(header["grid"])
         network = build_network(config, spec, pretrained=False)

@@ -9,6 +9,8 @@ recalibration loss, arXiv 2002.05274, left out here instead of turned over).
 
 A target is a dict of tensors: ``boxes`` (n, 4), ``labels`` (n,) from 0, ``ignored`` (m, 4), and
 ``reach_px``, a scalar: how far from a mark the background is known; infinite on a searched slice.
+It may have ``negatives`` (k, 4), places known to hold no lesion whatever the reach, and what
+``retrieval.detection.parts.side_lessons`` reads.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class ForgivingRetinaNet(RetinaNet):
         """The loss terms of a batch."""
         heard = silence(head_outputs, targets, anchors, confident=self.confident)
         terms: dict[str, Tensor] = super().compute_loss(targets, heard, anchors)
-        return terms
+        beside: dict[str, Tensor] = self.backbone.lessons.terms(targets)
+        return terms | beside
 
 
 class ForgivingFCOS(FCOS):
@@ -66,7 +69,8 @@ class ForgivingFCOS(FCOS):
         terms: dict[str, Tensor] = super().compute_loss(
             targets, heard, anchors, num_anchors_per_level
         )
-        return terms
+        beside: dict[str, Tensor] = self.backbone.lessons.terms(targets)
+        return terms | beside
 
 
 def silence(
@@ -96,10 +100,18 @@ def unknown_places(anchors: Tensor, target: dict[str, Tensor]) -> Tensor:
     if len(ignored):
         unknown |= _shares(anchors, ignored).max(dim=1).values > IGNORED_SHARE
     if torch.isfinite(reach):
-        if len(boxes) == 0:
-            return torch.ones_like(unknown)
-        unknown |= _distances(anchors, boxes).min(dim=1).values > reach
+        far = torch.ones_like(unknown)
+        if len(boxes):
+            far = _distances(anchors, boxes).min(dim=1).values > reach
+        unknown |= far & ~_held(anchors, target.get("negatives"))
     return unknown & ~_protected(anchors, boxes)
+
+
+def _held(anchors: Tensor, boxes: Tensor | None) -> Tensor:
+    """(anchors,): whether an anchor's middle lies in any of the boxes."""
+    if boxes is None or len(boxes) == 0:
+        return torch.zeros(len(anchors), dtype=torch.bool, device=anchors.device)
+    return (_distances(anchors, boxes) == 0).any(dim=1)
 
 
 def _protected(anchors: Tensor, boxes: Tensor) -> Tensor:

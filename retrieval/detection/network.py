@@ -8,7 +8,7 @@ backbone and pyramid, and the groups' maps are fused before the head (Yan et al.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,10 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork
 
 from retrieval.detection.missing_marks import ForgivingFCOS, ForgivingRetinaNet
+from retrieval.detection.parts.masks import DenseMaskHead
+from retrieval.detection.parts.side_lessons import SideLessons
+from retrieval.detection.parts.slice_attention import SliceAttention
+from retrieval.detection.parts.views import ViewFusion
 from retrieval.embedding.network import centre_slice_mixer, window_channels
 from retrieval.image import CT_HU
 from retrieval.lesion import LesionSearchError
@@ -42,6 +46,13 @@ class Head(StrEnum):
     FCOS = "fcos"
 
 
+class Fusion(StrEnum):
+    """How the maps of several groups of slices become one."""
+
+    CONCATENATION = "concatenation"
+    ATTENTION = "attention"
+
+
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
     """What a detection network is made of; kept in its checkpoint.
@@ -54,6 +65,11 @@ class DetectorConfig:
         classes: 1, or 8 for DeepLesion's lesion types.
         anchor_px: side of the smallest anchor on each map, in grid pixels (retinanet only).
         ratios: heights over widths of the anchors (retinanet only).
+        anchor_scales: factors of ``anchor_px`` on every map (retinanet only).
+        fusion: how groups of three slices are fused: concatenation (3DCE) or attention.
+        views: whether each HU window passes the backbone by itself, as in MVP-Net.
+        mask_weight: of the loss of a dense mask head, 0 for none.
+        height_weight: of the loss of the views' height in the body.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -63,8 +79,15 @@ class DetectorConfig:
     classes: int = 1
     anchor_px: tuple[int, ...] = (11, 20, 36, 64)
     ratios: tuple[float, ...] = (0.6, 1.0, 1.7)
+    anchor_scales: tuple[float, ...] = (1.0, 1.35)
+    fusion: str = "concatenation"
+    views: bool = False
+    mask_weight: float = 0.0
+    height_weight: float = 0.01
 
     def __post_init__(self) -> None:
+        if self.fusion not in list(Fusion):
+            raise NetworkError(f"fusion {self.fusion!r} is unknown: one of {', '.join(Fusion)}")
         if self.head not in list(Head):
             raise NetworkError(f"head {self.head!r} is unknown: one of {', '.join(Head)}")
         if self.head == Head.FCOS and self.channels % 32:
@@ -80,14 +103,21 @@ class DetectorConfig:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+        """Plain JSON values; what older detectors did not have is left out where it is not used."""
+        values = asdict(self)
+        later = {x.name: x.default for x in fields(self) if x.name in _LATER}
+        return {k: v for k, v in values.items() if k not in later or v != later[k]}
+
+
+_LATER = ("anchor_scales", "fusion", "views", "mask_weight", "height_weight")
+"""Settings that detectors of before have not in their fingerprints."""
 
 
 class SlicePyramid(nn.Module):
     """(n, slices, rows, columns) as ``scaled`` makes it -> the maps of one pyramid, in order.
 
-    With pretrained weights the backbone's statistics stay those of ImageNet.
+    With pretrained weights the backbone's statistics stay those of ImageNet. ``lessons`` holds
+    what is learnt beside the boxes.
     """
 
     def __init__(self, config: DetectorConfig, spec: PatchSpec, *, pretrained: bool) -> None:
@@ -96,14 +126,26 @@ class SlicePyramid(nn.Module):
             raise NetworkError(f"{spec.slices} slices: 1, 3, 9 or 27 are needed")
         self.group_spec = replace(spec, slices=min(GROUP, spec.slices))
         self.groups = spec.slices // self.group_spec.slices
+        if config.views and self.groups > 1:
+            raise NetworkError(f"views of {spec.slices} slices: 1 or 3 are needed")
         self.first_level = config.first_level
         self.keeps_statistics = pretrained
         self.out_channels = config.channels
-        self.mixer = centre_slice_mixer(self.group_spec)
+        windows = len(spec.windows)
+        shared = replace(self.group_spec, windows=spec.windows[:1])
+        self.mixer = centre_slice_mixer(shared if config.views else self.group_spec)
         self.backbone = build_backbone(config.backbone, pretrained=pretrained)
         widths = self.backbone.channels[self.first_level :]
         self.pyramid = FeaturePyramidNetwork(widths, config.channels)
-        self.fuse = _middle_group_fusion(self.groups, config.channels)
+        self.fuse = _group_fusion(config, self.groups)
+        self.views = ViewFusion(windows, config.channels) if config.views else None
+        masks = DenseMaskHead(config.channels) if config.mask_weight > 0 else None
+        self.lessons = SideLessons(
+            masks,
+            stride=2 ** (config.first_level + 1),
+            mask_weight=config.mask_weight,
+            height_weight=config.height_weight,
+        )
         self.to(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> SlicePyramid:
@@ -118,14 +160,27 @@ class SlicePyramid(nn.Module):
         hu = pictures * (CT_HU.high - CT_HU.low) + CT_HU.low
         grouped = hu.reshape(-1, self.group_spec.slices, *hu.shape[2:])  # (n * groups, 3, h, w)
         channels = window_channels(grouped, self.group_spec)
+        if self.views is not None:
+            by_slice = channels.reshape(len(hu), self.group_spec.slices, -1, *hu.shape[2:])
+            channels = by_slice.transpose(1, 2).flatten(0, 1)  # (n * windows, 3, h, w)
         levels = self.backbone(self.mixer(channels.contiguous(memory_format=torch.channels_last)))
         kept = {str(depth): level for depth, level in enumerate(levels[self.first_level :])}
         maps: OrderedDict[str, Tensor] = self.pyramid(kept)
+        height = None
         if self.groups > 1:
             for name, level in maps.items():
-                joined = level.reshape(len(hu), -1, *level.shape[2:])  # (n, groups * c, h, w)
-                maps[name] = self.fuse(joined)
+                maps[name] = self.fuse(_joined(level, len(hu)))
+        elif self.views is not None:
+            joined = OrderedDict((name, _joined(level, len(hu))) for name, level in maps.items())
+            maps, height = self.views(joined)
+        if self.training:
+            self.lessons.hear(next(iter(maps.values())), height)
         return maps
+
+
+def _joined(level: Tensor, count: int) -> Tensor:
+    """Maps of all groups or views of each of ``count`` slices, one behind the other."""
+    return level.reshape(count, -1, *level.shape[2:])
 
 
 def scaled(hu: Tensor) -> Tensor:
@@ -157,7 +212,10 @@ def build_network(config: DetectorConfig, spec: PatchSpec, *, pretrained: bool) 
         anchors = AnchorGenerator(tuple((s,) for s in strides), ((1.0,),) * len(strides))
         network = ForgivingFCOS(pyramid, anchor_generator=anchors, **common)
     else:
-        sizes = tuple((side, round(side * 1.35)) for side in config.anchor_px)
+        sizes = tuple(
+            tuple(round(side * scale) for scale in config.anchor_scales)
+            for side in config.anchor_px
+        )
         anchors = AnchorGenerator(sizes, (config.ratios,) * len(sizes))
         network = ForgivingRetinaNet(pyramid, anchor_generator=anchors, **common)
     network.transform = _AsTheyAre(spec.slices)
@@ -176,6 +234,12 @@ class _AsTheyAre(GeneralizedRCNNTransform):
     ) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Both as they are."""
         return image, target
+
+
+def _group_fusion(config: DetectorConfig, groups: int) -> nn.Module:
+    if groups > 1 and config.fusion == Fusion.ATTENTION:
+        return SliceAttention(groups, config.channels)
+    return _middle_group_fusion(groups, config.channels)
 
 
 def _middle_group_fusion(groups: int, channels: int) -> nn.Conv2d:

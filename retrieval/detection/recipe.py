@@ -28,6 +28,7 @@ class SlicesConfig:
         hidden: share of the marks taken away, to measure what missing marks cost.
         pseudo_types: a JSON file of lesion id to type name, for lesions without a type, where the
             network learns types; empty for none. Such lesions are left out of the loss otherwise.
+        negatives: a JSON file of hard negatives on the slices of ``backgrounds``; empty for none.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class SlicesConfig:
     backgrounds: tuple[str, ...] = ()
     hidden: float = 0.0
     pseudo_types: str = ""
+    negatives: str = ""
 
 
 @dataclass(frozen=True, slots=True)

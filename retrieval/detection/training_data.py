@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,14 @@ class MarkedSlice:
         lesions: those marked on this very slice.
         nearby: boxes of lesions marked on a slice so near that they reach this one.
         number: in its archive's cache.
+        negatives: boxes of places that surely hold no lesion.
     """
 
     key: Lesion
     lesions: tuple[Lesion, ...]
     nearby: tuple[Box, ...]
     number: int
+    negatives: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class TrainingSlices:
                 f"archives {names}: name at least one, each in a folder of its own name"
             )
         pseudo_types = read_pseudo_types(recipe.data.pseudo_types)
+        negatives = read_negatives(recipe.data.negatives)
         parts: list[tuple[MarkedSlice, ...]] = []
         caches: list[SliceCache] = []
         for archive in archives:
@@ -95,6 +98,7 @@ class TrainingSlices:
                 pseudo_types=pseudo_types,
                 rng=rng,
             )
+            marked = [_with_negatives(archive, one, negatives) for one in marked]
             keys = [one.key for one in marked]
             cache = SliceCache(archive, keys, recipe.grid, folder / archive.root.name)
             readable = cache.build(progress=progress)
@@ -176,6 +180,35 @@ def read_pseudo_types(path: str) -> dict[str, LesionType]:
             f"pseudo-types {path} cannot be used ({error}): a JSON object of lesion id to the name "
             "of a lesion type is needed"
         ) from None
+
+
+def read_negatives(path: str) -> dict[str, tuple[Box, ...]]:
+    """Hard negatives by image name from a JSON file; none for an empty path.
+
+    Raises DetectorDataError: the file cannot be read as one.
+    """
+    if not path:
+        return {}
+    try:
+        table = json.loads(Path(path).read_text(encoding="utf-8"))["negatives"]
+        return {
+            str(name): tuple(Box(*(float(edge) for edge in one["box"])) for one in found)
+            for name, found in table.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DetectorDataError(
+            f"hard negatives {path} cannot be used ({error}): a file of benchmarks/"
+            "hard_negatives.py is needed"
+        ) from None
+
+
+def _with_negatives(
+    archive: Archive, marked: MarkedSlice, negatives: Mapping[str, tuple[Box, ...]]
+) -> MarkedSlice:
+    if not negatives:
+        return marked
+    name = f"{archive.root.name}/{archive.image_name(marked.key)}"
+    return replace(marked, negatives=negatives.get(name, ()))
 
 
 def _typed(lesion: Lesion, types: Mapping[str, LesionType]) -> Lesion:
