@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from index import summary, verify
 from index.catalog import complete_studies, creation, match_table
 from index.catalog.batches import put_all, remove_all
-from index.catalog.reader import EncoderBinding, LesionRecord
+from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
 from index.catalog.writer import CatalogWriter
 from index.errors import UnknownLesionError
 from index.filters.lesion_filter import LesionFilter
@@ -108,8 +108,7 @@ class LesionIndex:
     @property
     def generation(self) -> int:
         """Rises with every change of the lesions."""
-        with self._storage.reading() as reader:
-            return reader.head().generation
+        return self.read(lambda reader: reader.head().generation)
 
     # --- changing ---------------------------------------------------------------------------
 
@@ -151,6 +150,11 @@ class LesionIndex:
     def write(self, change: Callable[[CatalogWriter], T]) -> T:
         """Runs a change of lesions in one write transaction; on return it is on the disk."""
         return self._storage.write(change)
+
+    def read(self, question: Callable[[CatalogReader], T]) -> T:
+        """Asks the catalog something, of one generation."""
+        with self._storage.reading() as reader:
+            return question(reader)
 
     def set_match(self, first: str, second: str, verdict: str) -> Match:
         """Stores a reader's decision on a pair, ``confirmed`` or ``rejected``, over an earlier one.
@@ -237,28 +241,23 @@ class LesionIndex:
 
     def records(self, lesion_ids: Collection[str]) -> list[LesionRecord]:
         """The lesions of these ids in the order of their arrival; unknown ids are absent."""
-        with self._storage.reading() as reader:
-            return reader.records(lesion_ids)
+        return self.read(lambda reader: reader.records(lesion_ids))
 
     def known(self, lesion_ids: Collection[str]) -> set[str]:
         """Those of the ids that the index holds: a build that goes on skips these."""
-        with self._storage.reading() as reader:
-            return reader.known_ids(lesion_ids)
+        return self.read(lambda reader: reader.known_ids(lesion_ids))
 
     def patient(self, patient_id: str) -> list[LesionRecord]:
         """Every lesion of a patient, with vectors, in the order of their arrival."""
-        with self._storage.reading() as reader:
-            return reader.records_of_rows(reader.rows_where("patient_id = ?", (patient_id,)))
+        return self.read(lambda reader: reader.records_where("patient_id = ?", (patient_id,)))
 
     def with_pixels(self, pixel_hash: str) -> list[LesionRecord]:
         """Every lesion on a slice of these pixels, in the order of their arrival."""
-        with self._storage.reading() as reader:
-            return reader.records_of_rows(reader.rows_where("pixel_hash = ?", (pixel_hash,)))
+        return self.read(lambda reader: reader.records_where("pixel_hash = ?", (pixel_hash,)))
 
     def patients(self) -> list[str]:
         """Every patient id, sorted."""
-        with self._storage.reading() as reader:
-            return reader.patients()
+        return self.read(CatalogReader.patients)
 
     def page(
         self, after: str = "", limit: int = 100, where: LesionFilter | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from index.catalog import measures
 from index.catalog import rows as row_form
 from index.catalog.connections import damage
 from index.catalog.reader import CatalogReader
@@ -17,6 +18,7 @@ from index.storage import IndexStorage
 from index.vectors import NORM_TOLERANCE
 
 _RESTORE = "restore the index from a backup, or build it again from its archive"
+_MEASURE = "measure again with `lesion-search index measure --again`"
 _SHOWN = 20
 
 
@@ -29,6 +31,7 @@ def verify(storage: IndexStorage) -> VerifyReport:
             reader = CatalogReader(connection)
             head = reader.head()
             problems += _row_problems(connection)
+            problems += [IndexProblem(line, _MEASURE) for line in measures.wrong(connection)]
             problems += _vector_problems(connection, reader.binding().dimension)
             problems += _snapshot_problems(reader, storage)
             problems += _count_problems(connection, head.lesion_count)

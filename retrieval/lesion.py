@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from retrieval.errors import LesionError, LesionSearchError
 from retrieval.lesion_type import LesionType, Split
+from retrieval.measured_size import MeasuredSizes
 from retrieval.tag import Tag, TagSource, terms_held
 
 __all__ = [
@@ -174,7 +175,8 @@ class Lesion:
     same units; it is None where the location was given, or where there is none.
     ``long_mm`` and ``short_mm`` are the RECIST diameters, None if never measured.
     ``tags`` has at most one tag of a term. ``category`` is the id of a class that was found without
-    labels, with a confidence in [0, 1]; None where none was.
+    labels, with a confidence in [0, 1]; None where none was. ``measured`` is what the lesion's mask
+    measures, beside the mark's diameters; None where it was not measured.
     """
 
     lesion_id: str
@@ -193,6 +195,7 @@ class Lesion:
     location_error: tuple[float, float, float] | None = None
     category: str | None = None
     category_confidence: float | None = None
+    measured: MeasuredSizes | None = None
 
     def __post_init__(self) -> None:
         if len({tag.term for tag in self.tags}) < len(self.tags):
@@ -213,6 +216,11 @@ class Lesion:
         """The terms of the tags that hold, whatever their source."""
         return terms_held(self.tags)
 
+    @property
+    def measured_numbers(self) -> tuple[float | None, float | None, float | None]:
+        """Long and short diameter (mm) and volume (mm3) of its mask; None where not measured."""
+        return (None, None, None) if self.measured is None else self.measured.sizes
+
     def to_json(self) -> dict[str, Any]:
         """The lesion under DESIGN.md's JSON names; the same names serve pandas columns."""
         return {
@@ -231,13 +239,14 @@ class Lesion:
             "study_date": None if self.study_date is None else self.study_date.isoformat(),
             "tags": [tag.to_json() for tag in self.tags if tag.source is not TagSource.UNLIKELY],
             "category": self.category,
+            "measured": None if self.measured is None else self.measured.to_json(),
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """The inverse of ``to_json``; raises LesionError naming the field that is wrong."""
         try:
-            study_date = fields.get("study_date")
+            study_date, measured = fields.get("study_date"), fields.get("measured")
             return cls(
                 lesion_id=str(fields["lesion_id"]),
                 patient_id=str(fields["patient_id"]),
@@ -255,6 +264,7 @@ class Lesion:
                 tags=tuple(Tag.from_json(tag) for tag in fields.get("tags") or ()),
                 category=fields.get("category"),
                 category_confidence=_optional_float(fields.get("category_confidence")),
+                measured=None if measured is None else MeasuredSizes.from_json(measured),
             )
         except KeyError as missing:
             raise LesionError(f"lesion lacks the field {missing}") from None

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.catalog import measures
 from index.catalog import rows as row_form
 from index.errors import CatalogError
 from index.own_images import IMAGES, OWN_ARCHIVE, own_name
@@ -28,11 +29,15 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class LesionRecord:
-    """A lesion, its unit vector (dimension,) float32 and where its pixels stand."""
+    """A lesion, its unit vector (dimension,) float32 and where its pixels stand.
+
+    ``packed_mask`` is given with a lesion that names its mask; it is not read with the record.
+    """
 
     lesion: Lesion
     vector: NDArray[np.float32]
     source: ImageSource
+    packed_mask: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,10 @@ class CatalogReader:
         """The row numbers of these ids; unknown ids are left out."""
         return [row for (row,) in self._in("SELECT row FROM lesions", "lesion_id", lesion_ids)]
 
+    def records_where(self, condition: str, values: Sequence[Any]) -> list[LesionRecord]:
+        """The records for which an SQL condition holds, in row order."""
+        return self.records_of_rows(self.rows_where(condition, values))
+
     def rows_where(self, condition: str, values: Sequence[Any], *, after: int = 0) -> list[int]:
         """Row numbers above ``after`` for which an SQL condition holds, ascending."""
         found = self._connection.execute(
@@ -198,6 +207,21 @@ class CatalogReader:
             "WHERE lesions.row BETWEEN ? AND ? ORDER BY lesions.row",
             (first, last),
         ).fetchall()
+
+    def mask(self, lesion_id: str) -> bytes | None:
+        """A lesion's mask as it was packed; None where it has none, or there is no such lesion."""
+        found = self._connection.execute(
+            "SELECT mask FROM lesions WHERE lesion_id = ?", (lesion_id,)
+        ).fetchone()
+        name = None if found is None else found[0]
+        return None if name is None else measures.read_mask(self._connection, name)
+
+    def setting(self, name: str) -> str | None:
+        """A setting of the index; None where it was never made."""
+        found = self._connection.execute(
+            "SELECT value FROM index_settings WHERE name = ?", (name,)
+        ).fetchone()
+        return None if found is None else str(found[0])
 
     def newest_row(self) -> int:
         """The highest row number there is, 0 in an empty catalog."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.catalog import tag_form
+from index.catalog import measures, tag_form
 from index.errors import CatalogError
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 
@@ -25,7 +25,7 @@ LESION_COLUMNS = (
     "long_mm, short_mm, location_x, location_y, location_z, lesion_type, split, study_date, tags, "
     "archive, image, spacing_x_mm_px, spacing_y_mm_px, slice_interval_mm, "
     "location_error_x, location_error_y, location_error_z, pixel_hash, category, "
-    "category_confidence"
+    "category_confidence, measured_long_mm, measured_short_mm, volume_mm3, mask, measured"
 )
 """The values of a lesion and of its image's source, in the order of ``encode``."""
 
@@ -36,10 +36,11 @@ Values = tuple[Any, ...]
 
 _REALS = 12
 _PACK = struct.Struct(f"<qq{_REALS}d").pack
-_PACK_ERROR = struct.Struct("<3d").pack
+_PACK_THREE = struct.Struct("<3d").pack
 _PACK_CONFIDENCE = struct.Struct("<d").pack
 _NO_ERROR_AND_HASH = (None, None, None, None)
 _NO_CATEGORY = (None, None)
+_NO_SIZES = (None, None, None, None, None)
 _TYPES = {kind.value: kind for kind in LesionType}
 _SPLITS = {split.value: split for split in Split}
 
@@ -71,6 +72,7 @@ def encode(lesion: Lesion, source: ImageSource) -> Values:
         source.pixel_hash,
         lesion.category,
         _real(lesion.category_confidence),
+        *measures.encode(lesion.measured),
     )
 
 
@@ -95,6 +97,7 @@ def decode_lesion(values: Sequence[Any]) -> Lesion:
         location_error=error,
         category=values[27],
         category_confidence=values[28],
+        measured=measures.decode(values[33]),
     )
 
 
@@ -124,13 +127,18 @@ def lesion_checksum(row: int, values: Sequence[Any]) -> int:
     *error, pixel_hash = values[23:27]
     if (*error, pixel_hash) != _NO_ERROR_AND_HASH:
         errors = [math.nan if value is None else value for value in error]
-        checksum = zlib.crc32(_PACK_ERROR(*errors), checksum)
+        checksum = zlib.crc32(_PACK_THREE(*errors), checksum)
         checksum = zlib.crc32((pixel_hash or "").encode(), checksum)
     category, confidence = values[27:29]
     if (category, confidence) != _NO_CATEGORY:
         number = math.nan if confidence is None else confidence
         checksum = zlib.crc32(_PACK_CONFIDENCE(number), checksum)
         checksum = zlib.crc32((category or "").encode(), checksum)
+    *sizes, mask, measured = values[29:34]
+    if (*sizes, mask, measured) != _NO_SIZES:
+        reals = [math.nan if value is None else value for value in sizes]
+        checksum = zlib.crc32(_PACK_THREE(*reals), checksum)
+        checksum = zlib.crc32(f"{mask or ''}\x1f{measured or ''}".encode(), checksum)
     return checksum
 
 

@@ -116,6 +116,20 @@ _TAG_SOURCES_AND_CATEGORIES = (
     "CREATE INDEX lesion_tags_source ON lesion_tags (source, row)",
 )
 
+# What masks measure: numbers that a filter asks for, all of it as JSON, and the masks themselves by
+# the hash of their bytes. NULL where a lesion was not measured.
+_MEASURED_SIZES = (
+    "ALTER TABLE lesions ADD COLUMN measured_long_mm REAL",
+    "ALTER TABLE lesions ADD COLUMN measured_short_mm REAL",
+    "ALTER TABLE lesions ADD COLUMN volume_mm3 REAL",
+    "ALTER TABLE lesions ADD COLUMN mask TEXT",
+    "ALTER TABLE lesions ADD COLUMN measured TEXT",
+    "CREATE INDEX lesions_volume ON lesions (volume_mm3) WHERE volume_mm3 IS NOT NULL",
+    "CREATE INDEX lesions_mask ON lesions (mask) WHERE mask IS NOT NULL",
+    "CREATE TABLE masks (name TEXT PRIMARY KEY, packed BLOB NOT NULL)",
+    "CREATE TABLE index_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _MATCHES,
@@ -124,6 +138,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _ESTIMATES_AND_PIXELS,
     _COMPLETE_STUDIES,
     _TAG_SOURCES_AND_CATEGORIES,
+    _MEASURED_SIZES,
 )
 """Step n brings a catalog from schema version n to n + 1. Steps are added, never edited."""
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.catalog import measures, tag_form
 from index.catalog import rows as row_form
-from index.catalog import tag_form
 from index.catalog.reader import (
     CatalogReader,
     EncoderBinding,
@@ -45,11 +45,13 @@ class Changes:
     new_vectors: list[NDArray[np.float32]] = field(default_factory=list)
     freed_images: set[str] = field(default_factory=set)
     """Folders of the index's own images that no lesion names any more, once it is finished."""
+    freed_masks: set[str] = field(default_factory=set)
+    has_new_settings: bool = False
 
     @property
     def any(self) -> bool:
         """Whether the catalog differs from before."""
-        return bool(self.new_rows or self.removed_rows)
+        return bool(self.new_rows or self.removed_rows or self.has_new_settings)
 
     def live_rows(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Row numbers (n,) and vectors (n, dimension) of what was inserted and is still there."""
@@ -78,11 +80,14 @@ class CatalogWriter:
     def put(self, record: LesionRecord, *, keeps_reader: bool = True) -> None:
         """Adds a lesion, or replaces the one with its id or its natural key.
 
-        A reader's corrections of the replaced lesion's tags stay, unless ``keeps_reader`` is off.
+        A reader's corrections of the replaced lesion's tags stay, unless ``keeps_reader`` is off;
+        so do measured sizes where its pixels are the same and the new one has none.
         """
-        if keeps_reader:
-            record = self._with_corrections(record)
-        values = row_form.encode(record.lesion, record.source)
+        record = self._with_what_stays(record, keeps_reader=keeps_reader)
+        if record.packed_mask is not None:
+            self.put_mask(record.packed_mask)
+        lesion = measures.without_lost_mask(self._connection, record.lesion)
+        values = row_form.encode(lesion, record.source)
         blob = row_form.encode_vector(record.vector)
         found = self._connection.execute(
             f"SELECT row, lesion_id, checksum FROM lesions WHERE lesion_id = ? "
@@ -122,6 +127,7 @@ class CatalogWriter:
         if freed := self.changes.freed_images:
             reader = CatalogReader(self._connection)
             freed.difference_update([name for name in freed if reader.names_own_images(name)])
+        measures.forget_unnamed(self._connection, self.changes.freed_masks)
         generation = self._head.generation + 1
         own = set(self.changes.new_rows)
         self._connection.executemany(
@@ -133,6 +139,19 @@ class CatalogWriter:
         binding = CatalogReader(self._connection).binding()
         write_state(self._connection, binding, generation=generation, lesion_count=count)
         return generation
+
+    def put_mask(self, packed: bytes) -> str:
+        """Keeps a packed mask for the lesions that will name it; returns its name."""
+        name = measures.store_mask(self._connection, packed)
+        self.changes.freed_masks.add(name)
+        return name
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Keeps a setting of the index."""
+        self.changes.has_new_settings = True
+        self._connection.execute(
+            "INSERT OR REPLACE INTO index_settings VALUES (?, ?)", (name, value)
+        )
 
     def set_snapshot(self, entry: SnapshotEntry) -> None:
         """Makes ``entry`` the one snapshot of its kind."""
@@ -155,24 +174,33 @@ class CatalogWriter:
         """Forgets the snapshot of a kind."""
         self._connection.execute("DELETE FROM snapshots WHERE kind = ?", (kind,))
 
-    def _with_corrections(self, record: LesionRecord) -> LesionRecord:
-        """The record with the reader's tags of the lesion that has its id or its natural key."""
+    def _with_what_stays(self, record: LesionRecord, *, keeps_reader: bool) -> LesionRecord:
+        """The record with what it keeps of the lesion that has its id or its natural key."""
         values = row_form.encode(record.lesion, record.source)
         found = self._connection.execute(
-            "SELECT tags FROM lesions WHERE (lesion_id = ? OR "
-            f"({_NATURAL_KEY})) AND tags LIKE '%\"reader\"%'",
+            "SELECT tags, measured, pixel_hash FROM lesions WHERE (lesion_id = ? OR "
+            f"({_NATURAL_KEY})) AND (tags LIKE '%\"reader\"%' OR measured IS NOT NULL)",
             (values[0], *values[1:9]),
         ).fetchall()
         if not found:
             return record
+        same = [text for _, text, pixels in found if text and pixels == record.source.pixel_hash]
+        if same and record.lesion.measured is None:
+            measured = measures.decode(same[0])
+            record = replace(record, lesion=record.lesion.with_changes(measured=measured))
+        return self._with_corrections(record, found) if keeps_reader else record
+
+    def _with_corrections(self, record: LesionRecord, found: Sequence[Any]) -> LesionRecord:
         given = record.lesion.tags
         corrected = {tag.term for tag in given if tag.source is TagSource.READER}
         corrections = [
             tag
-            for (text,) in found
+            for (text, *_) in found
             for tag in tag_form.decode(text)
             if tag.source is TagSource.READER and tag.term not in corrected
         ]
+        if not corrections:
+            return record
         tags = strongest([*given, *corrections])
         return replace(record, lesion=record.lesion.with_changes(tags=tags))
 
@@ -201,10 +229,12 @@ class CatalogWriter:
 
     def _delete(self, row: int) -> None:
         source = self._connection.execute(
-            "SELECT archive, image FROM lesions WHERE row = ?", (row,)
+            "SELECT archive, image, mask FROM lesions WHERE row = ?", (row,)
         ).fetchone()
-        if (name := own_name(*source)) is not None:
+        if (name := own_name(*source[:2])) is not None:
             self.changes.freed_images.add(name)
+        if source[2] is not None:
+            self.changes.freed_masks.add(source[2])
         for statement in (
             "DELETE FROM lesions WHERE row = ?",
             "DELETE FROM vectors WHERE row = ?",

@@ -44,7 +44,8 @@ _CHOICES = {
     "category": "categories",
 }
 _SOURCES = "tag_source"
-_NUMBERS = ("long_mm", "short_mm", "x", "y", "z")
+_SIZES = ("long_mm", "short_mm", "measured_long_mm", "measured_short_mm", "volume_mm3")
+_NUMBERS = (*_SIZES, "x", "y", "z")
 _ALIASES = {
     "patient_id": "patient",
     "study_id": "study",
@@ -55,6 +56,9 @@ _ALIASES = {
     "location_y": "y",
     "location_z": "z",
     "tags_source": _SOURCES,
+    "volume": "volume_mm3",
+    "measured_long": "measured_long_mm",
+    "measured_short": "measured_short_mm",
 }
 _NAMES = (*_CHOICES, _SOURCES, *_NUMBERS, "date")
 
@@ -104,9 +108,7 @@ def text_of(where: Any) -> str:
         clauses += _choice_text(name, "=", sorted(getattr(where, plural)))
         clauses += _choice_text(name, "!=", sorted(getattr(where, f"excluded_{plural}")))
     clauses += _choice_text(_SOURCES, "=", sorted(where.tag_sources))
-    clauses += [
-        f"{name}={limits}" for name in ("long_mm", "short_mm") if (limits := getattr(where, name))
-    ]
+    clauses += [f"{name}={limits}" for name in _SIZES if (limits := getattr(where, name))]
     if where.location is not None and is_dataclass(where.location):
         axes = ((axis.name, getattr(where.location, axis.name)) for axis in fields(where.location))
         clauses += [f"{name}={limits}" for name, limits in axes if limits is not None]

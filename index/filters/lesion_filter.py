@@ -30,7 +30,8 @@ class LesionFilter:
     ``patients``, ``studies``, ``lesions``, ``lesion_types`` and ``splits`` name what is accepted;
     ``excluded_...`` what is not. ``tags`` must all be present, ``excluded_tags`` all absent; a tag
     that a report or a reader denies, or is unsure of, is not present. With ``tag_sources`` only
-    tags of those sources count, and one at least must be there.
+    tags of those sources count, and one at least must be there. ``measured_long_mm``,
+    ``measured_short_mm`` and ``volume_mm3`` are of the mask, not of the reader's mark.
     """
 
     patients: frozenset[str] = frozenset()
@@ -50,6 +51,9 @@ class LesionFilter:
     excluded_categories: frozenset[str] = frozenset()
     long_mm: NumberRange | None = None
     short_mm: NumberRange | None = None
+    measured_long_mm: NumberRange | None = None
+    measured_short_mm: NumberRange | None = None
+    volume_mm3: NumberRange | None = None
     location: LocationBox | None = None
     study_date: DateRange | None = None
 
@@ -64,6 +68,10 @@ class LesionFilter:
 
     def __str__(self) -> str:
         return text_of(self)
+
+    @property
+    def _measured_ranges(self) -> tuple[NumberRange | None, ...]:
+        return (self.measured_long_mm, self.measured_short_mm, self.volume_mm3)
 
     def accepts(self, lesion: Lesion) -> bool:
         """Whether the filter lets this lesion through."""
@@ -84,6 +92,7 @@ class LesionFilter:
         ranges = (
             (self.long_mm, lesion.long_mm),
             (self.short_mm, lesion.short_mm),
+            *zip(self._measured_ranges, lesion.measured_numbers, strict=True),
             (self.location, lesion.location),
             (self.study_date, lesion.study_date),
         )

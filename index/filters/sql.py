@@ -58,7 +58,13 @@ def wanted_part(where: LesionFilter) -> Condition:
         parts.append(_one_of("category", where.categories))
     if where.tags or where.tag_sources:
         parts.append(_tagged(where.tags, where.tag_sources, every=True))
-    ranges = [("long_mm", where.long_mm), ("short_mm", where.short_mm)]
+    ranges = [
+        ("long_mm", where.long_mm),
+        ("short_mm", where.short_mm),
+        ("measured_long_mm", where.measured_long_mm),
+        ("measured_short_mm", where.measured_short_mm),
+        ("volume_mm3", where.volume_mm3),
+    ]
     if where.location is not None:
         box = where.location
         # An open axis still asks that a location is known at all.

@@ -55,6 +55,9 @@ def _wanted(where: LesionFilter) -> list[str]:
         _one_code_of("split", [split.code for split in where.splits]),
         _within("long_mm", where.long_mm),
         _within("short_mm", where.short_mm),
+        _within("measured_long_mm", where.measured_long_mm),
+        _within("measured_short_mm", where.measured_short_mm),
+        _within("volume_mm3", where.volume_mm3),
         _one_of("category", where.categories),
         *(_tagged(tag, where.tag_sources) for tag in sorted(where.tags)),
     ]

@@ -23,7 +23,7 @@ from index.milvus.expression import (
 from retrieval.tag import Tag
 
 SOFTWARE = "lesion-search"
-FORM = 2
+FORM = 3
 """The version of the fields below."""
 
 PARTITIONS = 16
@@ -34,6 +34,9 @@ TEXT_BYTES = 65_535
 
 TAGS = 4_096
 """Milvus' limit of an array."""
+
+MEASURED = ("measured_long_mm", "measured_short_mm", "volume_mm3")
+"""Fields of what a mask measures."""
 
 Entity = dict[str, Any]
 
@@ -151,6 +154,7 @@ _BLANK: Entity = {
     "tags": [],
     "tag_sources": [],
     "category": MISSING_CATEGORY,
+    **dict.fromkeys(MEASURED, MISSING_NUMBER),
 }
 
 
@@ -182,6 +186,7 @@ def entity(row: int, record: LesionRecord, checksum: int) -> Entity:
         "tags": [tag.term for tag in held],
         "tag_sources": _sources(held),
         "category": MISSING_CATEGORY if lesion.category is None else lesion.category,
+        **dict(zip(MEASURED, map(_number, lesion.measured_numbers), strict=True)),
         "vector": vector,
     }
 
@@ -198,7 +203,7 @@ def collection_schema(client: Any, data_type: Any, owner: Owner) -> Any:
         schema.add_field(name, data_type.VARCHAR, max_length=TEXT_BYTES)
     for name in ("lesion_type", "split"):
         schema.add_field(name, data_type.INT8)
-    for name in ("long_mm", "short_mm", "location_x", "location_y", "location_z"):
+    for name in ("long_mm", "short_mm", "location_x", "location_y", "location_z", *MEASURED):
         schema.add_field(name, data_type.DOUBLE)
     schema.add_field("study_day", data_type.INT32)
     for name in ("tags", "tag_sources"):

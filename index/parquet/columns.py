@@ -7,6 +7,8 @@ schema metadata holds the encoder's binding, the matches and the complete studie
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from index.errors import LesionIndexError
@@ -17,7 +19,13 @@ BATCH = 10_000
 ABOUT = b"lesion_search"
 """The key of the schema metadata."""
 
-LATER = {
+SIZES = ("measured_long_mm", "measured_short_mm", "volume_mm3", "mean_hu", "sd_hu")
+"""Columns of what the mask measures, in the order of ``retrieval.measured_size.MEASURES``."""
+
+SIZE_INTERVALS = tuple(f"{name}_interval_{part}" for name in SIZES for part in (50, 90))
+"""Columns of their intervals, each a list of two numbers."""
+
+LATER: dict[str, Any] = {
     "location_error": None,
     "pixel_hash": None,
     "tag_probabilities": None,
@@ -25,6 +33,13 @@ LATER = {
     "tag_models": None,
     "category": None,
     "category_confidence": None,
+    **dict.fromkeys(SIZES),
+    **dict.fromkeys(SIZE_INTERVALS),
+    "measured_method": None,
+    "measured_flags": None,
+    "measured_network": None,
+    "mask": None,
+    "packed_mask": None,
 }
 """Columns that an export of an older program lacks, and what stands for them."""
 
@@ -39,6 +54,10 @@ TEXTS = (
     "image",
     "pixel_hash",
     "category",
+    "measured_method",
+    "measured_flags",
+    "measured_network",
+    "mask",
 )
 """Columns of one text a row."""
 
@@ -49,6 +68,7 @@ TAG_COLUMNS = (*TAG_TEXTS, "tag_probabilities")
 """Columns of a list with one value for each tag: terms, sources, models and probabilities."""
 
 NUMBERS_A_ROW = {"box": 4, "location": 3, "location_error": 3, "spacing_mm_px": 2}
+NUMBERS_A_ROW |= dict.fromkeys(SIZE_INTERVALS, 2)
 """Columns of a list of numbers, and how many each row has at most."""
 
 
@@ -80,6 +100,13 @@ def schema_of(dimension: int) -> pa.Schema:
             pa.field("tag_models", pa.list_(text)),
             pa.field("category", text),
             pa.field("category_confidence", real),
+            *(pa.field(name, real) for name in SIZES),
+            *(pa.field(name, pa.list_(real)) for name in SIZE_INTERVALS),
+            pa.field("measured_method", text),
+            pa.field("measured_flags", text),
+            pa.field("measured_network", text),
+            pa.field("mask", text),
+            pa.field("packed_mask", pa.binary()),
             pa.field("archive", text, nullable=False),
             pa.field("image", text, nullable=False),
             pa.field("spacing_mm_px", pa.list_(real), nullable=False),

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from index.catalog.complete_studies import Study
+from index.catalog.measures import LARGEST_BYTES
 from index.catalog.reader import EncoderBinding, LesionRecord
 from index.parquet.columns import (
     ABOUT,
@@ -38,6 +39,8 @@ LARGEST_DIMENSION = 65_536
 MOST_ROWS_A_GROUP = 1 << 20
 BYTES_A_VALUE = 3 * LONGEST_PATH
 """What one value may take, undecoded, beside 1 MiB for each column of a row group."""
+
+BYTES_OF = {"vector": 4, "packed_mask": LARGEST_BYTES}
 
 LARGEST_ABOUT = 256 << 20
 """Bytes of the schema metadata: some millions of matches."""
@@ -136,7 +139,7 @@ class ExportedIndex:
                 values = group.num_rows * self._values_a_row(name)
                 if not 0 <= column.num_values <= values:
                     raise self._too_large(f"{column.num_values} values of {name}", values)
-                most = (1 << 20) + values * (4 if name == "vector" else BYTES_A_VALUE)
+                most = (1 << 20) + values * BYTES_OF.get(name, BYTES_A_VALUE)
                 if not 0 <= column.total_uncompressed_size <= most:
                     raise self._too_large(f"{column.total_uncompressed_size} bytes of {name}", most)
 

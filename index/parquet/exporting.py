@@ -20,6 +20,7 @@ from index.errors import StorageError
 from index.files import create_private, sync_folder
 from index.own_images import OwnImages
 from index.parquet.columns import ABOUT, BATCH, schema_of
+from index.parquet.measured import columns_of
 
 
 def export(path: Path, connection: sqlite3.Connection, images: OwnImages) -> int:
@@ -46,7 +47,11 @@ def export(path: Path, connection: sqlite3.Connection, images: OwnImages) -> int
         with pq.ParquetWriter(building, schema) as writer:
             for start in range(0, len(rows), BATCH):
                 records = [
-                    replace(record, source=images.as_archive(record.source))
+                    replace(
+                        record,
+                        source=images.as_archive(record.source),
+                        packed_mask=reader.mask(record.lesion.lesion_id),
+                    )
                     for record in reader.records_of_rows(rows[start : start + BATCH])
                 ]
                 writer.write_table(_table(records, schema))
@@ -73,6 +78,8 @@ def _table(records: Sequence[LesionRecord], schema: pa.Schema) -> pa.Table:
             "tag_sources": [tag.source.value for tag in record.lesion.tags],
             "tag_models": [tag.model for tag in record.lesion.tags],
             "category_confidence": record.lesion.category_confidence,
+            **columns_of(record.lesion.measured),
+            "packed_mask": record.packed_mask,
             "archive": record.source.archive,
             "image": record.source.image,
             "spacing_mm_px": list(record.source.spacing_mm_px),

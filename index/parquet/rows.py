@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from index.catalog.reader import LesionRecord
 from index.own_images import OWN_ARCHIVE
 from index.parquet.columns import LATER, ParquetError
+from index.parquet.measured import measured_of, packed_of
 from index.vectors import stored_vector
 from retrieval.lesion import ImageSource, Lesion
 
@@ -52,8 +53,12 @@ def judged(fields: Mapping[str, Any], vector: NDArray[np.float32], dimension: in
     _check_category(fields["category"], fields["category_confidence"])
     day = fields["study_date"]
     day = day.isoformat() if isinstance(day, date) else None
-    lesion = Lesion.from_json({**fields, "study_date": day, "tags": _tags(fields)})
-    return LesionRecord(lesion, stored_vector(vector, dimension, lesion), _source(fields))
+    measured = measured_of(fields)
+    lesion = Lesion.from_json(
+        {**fields, "study_date": day, "tags": _tags(fields), "measured": measured}
+    )
+    vector = stored_vector(vector, dimension, lesion)
+    return LesionRecord(lesion, vector, _source(fields), packed_of(fields))
 
 
 def natural_key(lesion: Lesion) -> tuple[Any, ...]:

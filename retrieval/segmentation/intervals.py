@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from retrieval.lesion import LesionSearchError
+from retrieval.measured_size import MeasuredValue
 
 LEVELS = (0.25, 0.5, 0.75)
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
@@ -31,23 +32,6 @@ LEAST_HU = 3.0
 
 class MeasureCalibrationError(LesionSearchError):
     """A file of calibrated intervals that cannot be read."""
-
-
-@dataclass(frozen=True)
-class MeasuredValue:
-    """A measured value with its 50 and 90 % intervals."""
-
-    value: float
-    interval_50: tuple[float, float] | None
-    interval_90: tuple[float, float] | None
-
-    def to_json(self) -> dict[str, Any]:
-        """``value``, ``interval_50`` and ``interval_90``, rounded to a hundredth."""
-        return {
-            "value": _rounded(self.value),
-            "interval_50": None if self.interval_50 is None else _pair(self.interval_50),
-            "interval_90": None if self.interval_90 is None else _pair(self.interval_90),
-        }
 
 
 @dataclass(frozen=True)
@@ -143,11 +127,3 @@ def bundled_calibration() -> MeasureCalibration:
 def _four(values: Any) -> tuple[float, float, float, float]:
     a, b, c, d = (float(value) for value in values)
     return a, b, c, d
-
-
-def _pair(values: tuple[float, float]) -> list[float]:
-    return [_rounded(value) for value in values]
-
-
-def _rounded(value: float) -> float:
-    return round(value, 2)

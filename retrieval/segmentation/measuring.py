@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from retrieval.image import Slab
 from retrieval.lesion import Recist
+from retrieval.measured_size import MeasuredValue
 from retrieval.segmentation.checks import (
     FALLS_BACK,
     Flag,
@@ -23,7 +24,7 @@ from retrieval.segmentation.checks import (
     volume_flags,
 )
 from retrieval.segmentation.diameters import Diameters, EmptyMaskError, diameters_of
-from retrieval.segmentation.intervals import LEVELS, Least, MeasureCalibration, MeasuredValue
+from retrieval.segmentation.intervals import LEVELS, Least, MeasureCalibration
 from retrieval.segmentation.masks import about_prompt, ellipsoid, filled
 from retrieval.segmentation.prompt import Prompt, PromptKind
 from retrieval.segmentation.propagation import LesionProbability, Stop, propagate

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.image import Slab
-from retrieval.lesion import Box, ImageSource, Lesion, LesionSearchError
+from retrieval.lesion import Box, ImageSource, Lesion, LesionSearchError, Recist
 
 if TYPE_CHECKING:
     from retrieval.progress import ReportProgress
@@ -73,6 +73,10 @@ class Archive(Protocol):
 
     def slab(self, lesion: Lesion, *, half_depth_mm: float) -> Slab:
         """The slices within ``half_depth_mm`` of the lesion's key slice; raises ArchiveError."""
+        ...
+
+    def recist(self, lesion: Lesion) -> Recist | None:
+        """The lesion's RECIST mark on its key slice, where the table holds one."""
         ...
 
     def source(self, lesion: Lesion) -> ImageSource:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from index.catalog.reader import LesionRecord
+from index.measured import measures_added
 from index.reports import AddReport
 from retrieval.lesion import ImageSource, Lesion, LesionType
 from retrieval.pixel_hash import pixel_hash
 from service.engine.lesion_location import located
+from service.engine.measuring import MEASURED_DEPTH_MM, with_sizes
 from service.engine.query import QueryError
 from service.engine.query_box import MarkedBox, embed_boxes
 from service.engine.recognition import PACS_ARCHIVE
@@ -31,7 +33,8 @@ def index_lesion(
     if patient.patient_id is None:
         raise PacsError("the PACS tells no PatientID of this study: its patient is not known")
     position = series.position_of(query.reference)
-    depth = engine.encoder.spec.half_depth_mm
+    measures = measures_added(engine.index)
+    depth = MEASURED_DEPTH_MM if measures else engine.encoder.spec.half_depth_mm
     slab = read_slab(pacs, series, position, half_depth_mm=depth, assume_hu=query.assume_hu)
     marked = MarkedBox.given(query.lesion, slab)
     if marked is None:
@@ -50,4 +53,8 @@ def index_lesion(
         slab.slice_interval_mm,
         pixel_hash(slab.hu[slab.key_slice]),
     )
-    return lesion, engine.index.add([LesionRecord(lesion, embedding.vectors[0], source)])
+    packed = None
+    if measures:
+        lesion, packed = with_sizes(lesion, slab, marked.box, query.lesion.recist)
+    record = LesionRecord(lesion, embedding.vectors[0], source, packed)
+    return lesion, engine.index.add([record])

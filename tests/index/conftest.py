@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from index.catalog.reader import EncoderBinding, LesionRecord
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
+from retrieval.measured_size import MeasuredSizes, MeasuredValue
 from retrieval.tag import Tag, TagSource
 
 
@@ -56,12 +57,27 @@ class Samples:
             tags=tuple(tag for n, tag in enumerate(tags) if number >> n & 1),
             category=f"{number % 4}" if number % 5 else None,
             category_confidence=number % 11 / 11 if number % 5 and number % 3 else None,
+            measured=self.measured(number) if number % 3 != 2 else None,
             location_error=(0.02, 0.04, number / 1000) if known and number % 5 == 0 else None,
         )
         vector = self.unit_vectors(1, seed=100_000 * seed + number)[0]
         pixel_hash = f"{number // 3:064x}" if number % 4 else None
         source = ImageSource("archive", f"{patient}/{number:03d}.png", (0.8, 0.75), 2.5, pixel_hash)
         return LesionRecord(lesion, vector, source)
+
+    def measured(self, number: int) -> MeasuredSizes:
+        volume = MeasuredValue(100.5 * number, (90.0, 110.0 + number), (80.25, 150.0 + number))
+        return MeasuredSizes(
+            MeasuredValue(6.25 + number % 40, (6.0, 7.0), (5.5, 60.0)),
+            MeasuredValue(3.5 + number % 20, None, None),
+            volume if number % 2 else None,
+            MeasuredValue(-20.5 + number, (-25.0, 0.0), None),
+            MeasuredValue(12.0, None, None),
+            "network" if number % 4 else "ellipse",
+            ("unsure outline", "few pixels")[: number % 3],
+            None,
+            "0a1b2c3d",
+        )
 
     def records(self, count: int) -> list[LesionRecord]:
         return [self.record(number) for number in range(count)]

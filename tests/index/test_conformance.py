@@ -167,6 +167,10 @@ FILTERS = [
     LesionFilter(long_mm=NumberRange(12, 12)),
     LesionFilter(long_mm=NumberRange(-5e-324, 1e300)),
     LesionFilter(short_mm=NumberRange(4.000001, 1e9)),
+    LesionFilter(measured_long_mm=NumberRange(10, 30)),
+    LesionFilter(measured_short_mm=NumberRange(None, 9.5)),
+    LesionFilter(volume_mm3=NumberRange(703.5, 5000)),
+    LesionFilter(volume_mm3=NumberRange(None, 1e300), measured_long_mm=NumberRange(0)),
     LesionFilter(location=LocationBox(x=NumberRange(0.3, 0.7), z=NumberRange(None, 0.5))),
     LesionFilter(location=LocationBox(y=NumberRange(0.5, 0.5))),
     LesionFilter(location=LocationBox()),
@@ -262,6 +266,7 @@ filters = st.builds(
     excluded_categories=st.frozensets(st.sampled_from(["0", "1"]), max_size=1),
     excluded_tags=st.frozensets(st.sampled_from(["größer"]), max_size=1),
     long_mm=st.none() | st.builds(NumberRange, st.integers(0, 40), st.none()),
+    volume_mm3=st.none() | st.builds(NumberRange, st.integers(0, 4000), st.none()),
 )
 
 

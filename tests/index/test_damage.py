@@ -248,7 +248,8 @@ def test_a_full_disk_leaves_what_existed_untouched(folder, samples):
 
 
 def of_an_older_program(record: LesionRecord) -> LesionRecord:
-    """What a program kept that knew no estimated location, hash, source of a tag or category."""
+    """What a program kept that knew no estimated location, hash, source of a tag, category or
+    measured sizes."""
     return replace(
         record,
         lesion=record.lesion.with_changes(
@@ -256,6 +257,7 @@ def of_an_older_program(record: LesionRecord) -> LesionRecord:
             tags=given_tags(*(tag.term for tag in record.lesion.tags)),
             category=None,
             category_confidence=None,
+            measured=None,
         ),
         source=replace(record.source, pixel_hash=None),
     )

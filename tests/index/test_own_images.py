@@ -193,7 +193,7 @@ def test_the_pixels_of_an_older_index_are_its_own_after_it_was_moved(tmp_path, s
         marks = ", ".join("?" * (len(known) + 2))
         for row, source in enumerate(sources, start=1):
             lesion = samples.record(row).lesion.with_changes(
-                location_error=None, category=None, category_confidence=None
+                location_error=None, category=None, category_confidence=None, measured=None
             )
             values = rows.encode(lesion, source)
             old.execute(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
 
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.lesion import Lesion, LesionSearchError, Recist, Split
+from retrieval.lesion import LesionSearchError, Recist, Split
 from retrieval.segmentation.learning.example import MaskedLesion, on_largest_slice
 from retrieval.segmentation.learning.real import read_nodules, read_sarcomas
-from retrieval.sources.archive import Archive, open_archive
+from retrieval.sources.archive import open_archive
 from retrieval.sources.importers.source import read_index, source_file
 
 MASK_COLUMNS = ("series", "slices", "key_slice", "x1", "y1", "mask_file", "pixels_here")
@@ -22,17 +21,6 @@ NEAR_PX = 1.0
 
 class CohortError(LesionSearchError):
     """A cohort that cannot be read."""
-
-
-class _MarkedRow(Protocol):
-    @property
-    def recist(self) -> Recist: ...
-
-
-class _MarkedArchive(Archive, Protocol):
-    """An archive whose table holds RECIST marks."""
-
-    def row(self, lesion: Lesion) -> _MarkedRow: ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,7 @@ def read_cohort(folders: CohortFolders) -> list[SegmentationCase]:
 def read_marked(folder: Path) -> list[SegmentationCase]:
     """The lesions of an archive of DeepLesion that have a mask in ``mask/``."""
     index = read_index(folder, "index.csv", MASK_COLUMNS)
-    archive = cast(_MarkedArchive, open_archive(folder))
+    archive = open_archive(folder)
     found = []
     for row in index[index["pixels_here"] == 1].to_dict("records"):
         for lesion in archive.lesions:
@@ -105,9 +93,9 @@ def read_marked(folder: Path) -> list[SegmentationCase]:
                 )
             patient = f"DeepLesion {int(row['patient'])}"
             masked = MaskedLesion(lesion.lesion_id, patient, "DeepLesion", slab, mask)
-            found.append(
-                SegmentationCase(masked, slab.grid.to_display_recist(archive.row(lesion).recist))
-            )
+            mark = archive.recist(lesion)
+            display = None if mark is None else slab.grid.to_display_recist(mark)
+            found.append(SegmentationCase(masked, display))
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrieval.lesion import BOX_PADDING_PX
+from retrieval.measured_size import MeasuredValue
 from retrieval.progress import ReportProgress
 from retrieval.segmentation.checks import MeasureError
 from retrieval.segmentation.diameters import diameters_of
@@ -19,7 +20,6 @@ from retrieval.segmentation.intervals import (
     QUANTILES,
     Least,
     MeasureCalibration,
-    MeasuredValue,
     scale_of,
 )
 from retrieval.segmentation.learning.example import MaskedLesion

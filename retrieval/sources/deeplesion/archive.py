@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from retrieval.grid import GridMap
 from retrieval.image import Slab
-from retrieval.lesion import ImageSource, Lesion
+from retrieval.lesion import ImageSource, Lesion, Recist
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.extras import read_attributes, read_tracks
@@ -113,6 +113,10 @@ class DeepLesionArchive:
             raise ArchiveError(
                 f"lesion {lesion.lesion_id} is not in {self.root}: see the archive's own lesion ids"
             ) from None
+
+    def recist(self, lesion: Lesion) -> Recist:
+        """The RECIST mark of the table's row."""
+        return self.row(lesion).recist
 
     def image_path(self, series_id: str, slice_index: int) -> Path:
         """Where the PNG of a slice stands, or would stand."""

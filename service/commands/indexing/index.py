@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from retrieval.lesion import LesionSearchError
 from service.commands.indexing.approximate import approximate
 from service.commands.indexing.mapping import map_
 from service.commands.indexing.marks import marks
+from service.commands.indexing.measuring import (
+    MeasureFlag,
+    answer_failures,
+    measure,
+    measure_lesions,
+)
 from service.commands.indexing.sync import sync
+from service.commands.indexing.tables import export, import_
 from service.commands.option_groups import with_groups
 from service.commands.options import (
     ArchiveOption,
@@ -57,6 +63,7 @@ def register(app: typer.Typer) -> None:
         group.command()(with_groups(command))
     group.command("import")(import_)
     group.command()(with_groups(sync))
+    group.command()(measure)
     group.command()(marks)
     group.command()(approximate)
     group.command("map")(map_)
@@ -71,10 +78,11 @@ def build(
     ray: RayOption = None,
     ray_gpus: RayGpus = 0.0,
     assume_hu: AssumeHuFlag = False,
+    measure_too: MeasureFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Index every lesion of an archive. Run again, it goes on where it was."""
-    options = IndexOptions(readers, ray, ray_gpus, assume_hu)
+    options = IndexOptions(readers, ray, ray_gpus, assume_hu, measure_too)
     _fill(archive, out, encoder, options, as_json=as_json)
 
 
@@ -86,24 +94,29 @@ def add(
     ray: RayOption = None,
     ray_gpus: RayGpus = 0.0,
     assume_hu: AssumeHuFlag = False,
+    measure_too: MeasureFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Add an archive's lesions to an index that exists."""
     from index.lesion_index import LesionIndex
 
     LesionIndex.open(index, read_only=True).close()
-    options = IndexOptions(readers, ray, ray_gpus, assume_hu)
+    options = IndexOptions(readers, ray, ray_gpus, assume_hu, measure_too)
     _fill(archive, index, encoder, options, as_json=as_json)
 
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """How an index is filled: threads, or a cluster of Ray; ``assume_hu`` judges no values."""
+    """How an index is filled: threads, or a cluster of Ray; ``assume_hu`` judges no values.
+
+    With ``measure`` every lesion is measured after that.
+    """
 
     readers: int = 2
     ray: str | None = None
     ray_gpus: float = 0.0
     assume_hu: bool = False
+    measure: bool = False
 
 
 IN_TWO_THREADS = IndexOptions()
@@ -121,7 +134,10 @@ def _fill(
     else:
         file = BUNDLED_ENCODER if encoder is None else encoder
         report = build_index_on_cluster(archive, out, file, options)
-    _show_indexing(report.to_json(), out, as_json=as_json)
+    facts = report.to_json()
+    if options.measure:
+        facts["measured"] = measure_lesions(out, archive, options.readers).to_json()
+    _show_indexing(facts, out, as_json=as_json)
 
 
 def build_index(
@@ -294,38 +310,6 @@ def verify(
         raise typer.Exit(1)
 
 
-def export(
-    index: IndexOption,
-    out: Annotated[Path, typer.Option("--out", help="A .parquet file.")],
-    as_json: JsonFlag = False,
-) -> None:
-    """Write every lesion with its vector as a Parquet table."""
-    from index.lesion_index import LesionIndex
-
-    with LesionIndex.open(index, read_only=True) as opened:
-        written = opened.export(out)
-    if as_json:
-        answer_json({"file": str(out), "lesions": written})
-    else:
-        answer(f"{written} lesions written to {out}")
-
-
-def import_(
-    file: Annotated[Path, typer.Argument(help="A .parquet file that `index export` wrote.")],
-    out: Annotated[Path, typer.Option("--out", help="The new index's folder.")],
-    as_json: JsonFlag = False,
-) -> None:
-    """Make an index of an exported Parquet table."""
-    from index.parquet.importing import import_index
-
-    with import_index(file, out) as opened:
-        held = opened.count()
-    if as_json:
-        answer_json({"index": str(out), "lesions": held})
-    else:
-        answer(f"{held} lesions imported to {out}")
-
-
 def _ids_where(opened: LesionIndex, where: str) -> set[str]:
     from index.filters.lesion_filter import LesionFilter
 
@@ -340,10 +324,7 @@ def _show_indexing(facts: dict[str, Any], out: Path, *, as_json: bool) -> None:
     if as_json:
         answer_json({"index": str(out), **facts})
         return
-    failed = facts.pop("failed")
-    answer_fields({"index": out, **facts, "failed": len(failed)}, title="Indexed")
-    if failed:
-        table = Table("lesion", "why it was left out", title="Failed", title_justify="left")
-        for failure in failed:
-            table.add_row(failure["lesion_id"], failure["reason"])
-        answer(table)
+    measured = facts.pop("measured", None)
+    answer_failures({"index": out, **facts}, "Indexed")
+    if measured is not None:
+        answer_failures(measured, "Measured")

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Response
 
+from index.measured import measures_added
 from index.tags import correct_tag
+from service.engine.measuring import MEASURED_DEPTH_MM
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import LesionForm
 from service.http.guards.audit import note
@@ -32,6 +34,8 @@ def add(
     """Index a marked lesion; when this answers it can be found, and a kill does not lose it."""
     query = form.query()
     depth = max(KEPT_DEPTH_MM, service.engine.encoder.spec.half_depth_mm)
+    if measures_added(service.engine.index):
+        depth = MEASURED_DEPTH_MM
     with service.computing():
         image = image_of(service, form, half_depth_mm=depth)
         prepared = service.added.prepare(image.slab, query, form.fields())

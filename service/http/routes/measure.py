@@ -8,12 +8,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form
 from pydantic import Field
 
+from index.measured import packed_mask
 from retrieval.segmentation.answer import measurement_json
+from retrieval.segmentation.kept import KeptMask
 from service.engine.measuring import MEASURED_DEPTH_MM, measure_marked
 from service.engine.query import LesionQuery
+from service.figures.indexed_pixels import PictureError
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import ImageForm
-from service.http.schemas.measuring import MeasureOut
+from service.http.schemas.measuring import KeptMaskOut, MeasureOut
 from service.http.uploads.query_images import image_of
 
 measure_router = APIRouter(responses=PROBLEMS, tags=["measurement"])
@@ -32,6 +35,26 @@ class MeasureForm(ImageForm):
     def query(self) -> LesionQuery:
         """The mark; raises LesionSearchError."""
         return LesionQuery.parse(box=self.box, recist=self.recist, point=self.point, grid=self.grid)
+
+
+@measure_router.get("/v1/lesions/{lesion_id}/mask", response_model=KeptMaskOut)
+def kept_mask(service: Service, lesion_id: str) -> dict[str, Any]:
+    """The outline of a measured lesion's mask on each of its slices, in the display grid."""
+    index = service.engine.index
+    lesion = index.get(lesion_id).lesion
+    packed = packed_mask(index, lesion_id)
+    if packed is None:
+        raise PictureError(
+            f"lesion {lesion_id!r} has no mask: measure the index with `lesion-search index "
+            "measure --index I`"
+        )
+    outlines = KeptMask.unpack(packed).outlines()
+    return {
+        "lesion_id": lesion_id,
+        "grid": "display",
+        "contours": [{"offset": offset, "paths": paths} for offset, paths in outlines],
+        "measured": None if lesion.measured is None else lesion.measured.to_json(),
+    }
 
 
 @measure_router.post("/v1/measure", response_model=MeasureOut)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from service.http.schemas.search import MeasuredSizesOut
+
 Point = tuple[float, float]
 
 
@@ -92,6 +94,30 @@ class MeasureOut(BaseModel):
     timing_ms: dict[str, float]
 
 
+class KeptOutlineOut(BaseModel):
+    """The outline on one slice: closed paths of points (x, y)."""
+
+    offset: int = Field(description="slices from the key slice; positive is towards the head")
+    paths: list[list[Point]]
+
+
+class KeptMaskOut(BaseModel):
+    """The mask of an indexed lesion, as it was measured."""
+
+    lesion_id: str
+    grid: Literal["display"]
+    contours: list[KeptOutlineOut]
+    measured: MeasuredSizesOut | None
+
+
+KEPT_MASK_EXAMPLE: dict[str, Any] = {
+    "lesion_id": "000123_02_01_109_x226_y204",
+    "grid": "display",
+    "contours": [
+        {"offset": 0, "paths": [[[214.5, 191.5], [239.5, 204.0], [227.0, 217.5], [214.5, 191.5]]]}
+    ],
+    "measured": None,
+}
 MEASURE_EXAMPLE: dict[str, Any] = {
     "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
     "grid": "file",

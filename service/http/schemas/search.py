@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from retrieval.labels.words.parsing import Chip, UnknownWord
 from retrieval.labels.words.scoring import WordReason
 from retrieval.lesion import Lesion
+from retrieval.measured_size import MeasuredSizes, MeasuredValue
 from retrieval.tag import Tag
 from retrieval.tracking.edges import MatchTerms
 from retrieval.tracking.track_types import FollowUp
@@ -30,6 +31,16 @@ class TagCorrection(RequestModel):
     holds: bool | None = Field(
         description="whether the lesion has the term; null takes an earlier word back"
     )
+
+
+@answer_of(MeasuredValue)
+class MeasuredValueOut(BaseModel):
+    pass
+
+
+@answer_of(MeasuredSizes)
+class MeasuredSizesOut(BaseModel):
+    pass
 
 
 @answer_of(Lesion, omit=["category_confidence"])

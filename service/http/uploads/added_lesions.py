@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from index.catalog.reader import LesionRecord
 from index.errors import IndexBusyError
+from index.measured import measures_added
 from index.own_images import OWN_ARCHIVE
 from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion, LesionType
@@ -24,6 +25,7 @@ from retrieval.pixel_hash import pixel_hash
 from retrieval.sources.archive import lesion_id_of, own_layout
 from retrieval.tag import Tag
 from service.engine.lesion_location import located
+from service.engine.measuring import with_sizes
 from service.engine.query import LesionQuery, QueryError
 from service.engine.query_box import MarkedBox, embed_boxes
 from service.engine.search_engine import SearchEngine
@@ -56,6 +58,7 @@ class PreparedLesion:
     vector: NDArray[np.float32]
     files: Mapping[str, bytes]
     source: ImageSource
+    packed_mask: bytes | None = None
 
 
 class AddedLesions:
@@ -88,7 +91,10 @@ class AddedLesions:
             raise QueryError("no lesion is marked: give its `box` or its `recist` mark")
         embedding, _ = embed_boxes(self._engine.encoder, slab, [marked.box])
         lesion = located(_lesion(slab, fields, marked), slab, self._engine.locator)
-        return PreparedLesion(lesion, embedding.vectors[0], _files(slab), _source(slab))
+        packed = None
+        if measures_added(self._engine.index):
+            lesion, packed = with_sizes(lesion, slab, marked.box, query.recist)
+        return PreparedLesion(lesion, embedding.vectors[0], _files(slab), _source(slab), packed)
 
     def store(self, prepared: PreparedLesion) -> Lesion:
         """Indexes a lesion; when this returns it is on the disk with its pixels.
@@ -106,7 +112,7 @@ class AddedLesions:
             image = str(folder / own_layout().slice_name(lesion.key_slice_index))
             source = replace(prepared.source, image=image)
             try:
-                index.add([LesionRecord(lesion, prepared.vector, source)])
+                index.add([LesionRecord(lesion, prepared.vector, source, prepared.packed_mask)])
             except BaseException:
                 index.images.forget_unnamed([folder.name])
                 raise

@@ -48,6 +48,9 @@ filters = st.builds(
     excluded_categories=sets,
     long_mm=st.none() | ranges(),
     short_mm=st.none() | ranges(),
+    measured_long_mm=st.none() | ranges(),
+    measured_short_mm=st.none() | ranges(),
+    volume_mm3=st.none() | ranges(),
     location=st.none() | locations,
     study_date=st.none() | ranges(days, DateRange),
 )
@@ -78,6 +81,14 @@ def test_text_and_filter_are_the_same(where):
             ),
         ),
         ("short_mm>=3 and short_mm<=8", LesionFilter(short_mm=NumberRange(3, 8))),
+        (
+            "volume=500..2000 and measured_long>=8 and measured_short_mm<=9",
+            LesionFilter(
+                volume_mm3=NumberRange(500, 2000),
+                measured_long_mm=NumberRange(8),
+                measured_short_mm=NumberRange(None, 9),
+            ),
+        ),
         ("long_mm=12", LesionFilter(long_mm=NumberRange(12, 12))),
         (
             "z=..0.5 and x=0.1..",

@@ -294,4 +294,7 @@ def test_a_filter_as_an_expression():
     assert expression(LesionFilter.parse("tag_source=reader")) == (
         'row > 0 and array_contains_any(tag_sources, ["reader"])'
     )
+    assert expression(LesionFilter.parse("volume=..500 and measured_long=8..")) == (
+        "row > 0 and measured_long_mm >= 8.0 and volume_mm3 >= -1e+307 and volume_mm3 <= 500.0"
+    )
     assert literal('\\"\n') == '"\\\\\\"\\012"'

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from index.lesion_index import LesionIndex
+from index.measured import declare_measuring
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from service.engine.lesion_location import LocationEstimate
 from service.engine.search_engine import SearchEngine, binding_of
@@ -93,6 +94,28 @@ def test_an_added_lesion_is_found_at_once_with_its_pixels(own, series, archive):
     np.testing.assert_array_equal(hu, archive.slab(series[0], half_depth_mm=0).hu[0])
     picture = client.get(f"/v1/lesions/{lesion['lesion_id']}/image.png").content
     assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR).shape == (240, 240, 3)
+
+
+def test_an_added_lesion_is_measured_where_the_index_says_so(own, series):
+    engine, client = own
+    assert add(client, series).json()["measured"] is None
+    declare_measuring(engine.index)
+    try:
+        added = add(client, series, study_id="new_02").json()
+    finally:
+        declare_measuring(engine.index, wanted=False)
+    sizes = added["measured"]
+    assert sizes["long_mm"]["value"] > sizes["short_mm"]["value"] > 5
+    assert sizes["volume_mm3"]["value"] > 100
+    assert client.get(f"/v1/lesions/{added['lesion_id']}").json() == added
+    told = client.get(f"/v1/lesions/{added['lesion_id']}/mask").json()
+    assert told["measured"] == sizes
+    (key,) = [one for one in told["contours"] if one["offset"] == 0]
+    x1, y1, x2, y2 = added["box"]
+    assert all(x1 <= x <= x2 and y1 <= y <= y2 for path in key["paths"] for x, y in path)
+    missing = client.get(f"/v1/lesions/{series[0].lesion_id}/mask")
+    assert missing.status_code == 404
+    assert "index measure" in missing.json()["detail"]
 
 
 def test_an_added_lesion_keeps_its_estimated_position_with_its_error(own, series):

@@ -41,6 +41,7 @@ DESIGN = {
     "/v1/mining": {"get", "post", "delete"},
     "/v1/mining/marks": {"get"},
     "/v1/mining/sheet.png": {"get"},
+    "/v1/lesions/{lesion_id}/mask": {"get"},
     "/v1/lesions/{lesion_id}/forecast": {"get"},
     "/v1/similarity": {"get"},
     "/v1/capabilities": {"get"},
