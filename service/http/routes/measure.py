@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, HTTPException
 from pydantic import Field
 
 from index.measured import packed_mask
@@ -13,7 +13,6 @@ from retrieval.segmentation.answer import measurement_json
 from retrieval.segmentation.kept import KeptMask
 from service.engine.measuring import MEASURED_DEPTH_MM, measure_marked
 from service.engine.query import LesionQuery
-from service.figures.indexed_pixels import PictureError
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import ImageForm
 from service.http.schemas.measuring import KeptMaskOut, MeasureOut
@@ -44,9 +43,10 @@ def kept_mask(service: Service, lesion_id: str) -> dict[str, Any]:
     lesion = index.get(lesion_id).lesion
     packed = packed_mask(index, lesion_id)
     if packed is None:
-        raise PictureError(
+        raise HTTPException(
+            404,
             f"lesion {lesion_id!r} has no mask: measure the index with `lesion-search index "
-            "measure --index I`"
+            "measure --index I`",
         )
     outlines = KeptMask.unpack(packed).outlines()
     return {

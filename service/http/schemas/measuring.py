@@ -110,6 +110,21 @@ class KeptMaskOut(BaseModel):
     measured: MeasuredSizesOut | None
 
 
+MEASURED_EXAMPLE: dict[str, Any] = {
+    "long_mm": {"value": 18.1, "interval_50": [17.4, 19.0], "interval_90": [16.0, 20.9]},
+    "short_mm": {"value": 13.8, "interval_50": [13.1, 14.6], "interval_90": [11.9, 16.2]},
+    "volume_mm3": {
+        "value": 2210.0,
+        "interval_50": [1980.0, 2460.0],
+        "interval_90": [1630.0, 3010.0],
+    },
+    "mean_hu": {"value": 61.2, "interval_50": [58.9, 63.8], "interval_90": [54.0, 68.1]},
+    "sd_hu": {"value": 18.4, "interval_50": [16.9, 19.9], "interval_90": [13.8, 23.5]},
+    "method": "network",
+    "flags": ["volume outside the lungs"],
+    "mask": "9f86d081884c7d659a2feaa0c55ad015",
+    "network": "0f1e2d3c4b5a6978",
+}
 KEPT_MASK_EXAMPLE: dict[str, Any] = {
     "lesion_id": "000123_02_01_109_x226_y204",
     "grid": "display",
