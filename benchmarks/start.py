@@ -4,8 +4,9 @@
     lesion-search index build --archive archive --out index
     python benchmarks/start.py --archive archive --index index
 
-Every round runs each command once, so that a ratio compares moments of one machine. Times are the
-wall's, medians over the rounds; memory is the process's largest. Writes
+Every round runs each command once, so that a ratio compares moments of one machine. Medians over
+the rounds of the wall's time and of the processor's, which other jobs on the machine disturb less
+(with one thread: waiting threads spin); memory is the process's largest. Writes
 benchmarks/results/start.json.
 """
 
@@ -19,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.sources.archive import open_archive
@@ -46,15 +48,30 @@ def commands(archive: Path, index: Path) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def run(command: list[str]) -> tuple[float, float]:
-    """Seconds and largest memory in MB of one process; raises RuntimeError if it fails."""
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the wall and of the processor, and the largest memory in MB of one process."""
+
+    wall_s: float
+    processor_s: float
+    memory_mb: float
+
+
+def run(command: list[str]) -> Cost:
+    """What one process costs; raises RuntimeError if it fails."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{command} ended with {process.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    processor_s = usage.ru_utime + usage.ru_stime
+    return Cost(time.perf_counter() - start, processor_s, usage.ru_maxrss / 1024)
 
 
 def first_line_of_serve(index: Path) -> float:
@@ -78,19 +95,23 @@ def measure(archive: Path, index: Path, rounds: int) -> dict[str, dict[str, floa
     asked = commands(archive, index)
     for command in asked.values():
         run(command)
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in asked}
+    found: dict[str, list[Cost]] = {name: [] for name in asked}
     serve = []
     for _ in range(rounds):
         for name, command in asked.items():
             found[name].append(run(command))
         serve.append(first_line_of_serve(index))
-    torch_s = [seconds for seconds, _ in found[TORCH]]
+    torch = found[TORCH]
     answer = {
         name: {
-            "seconds": statistics.median(seconds for seconds, _ in runs),
-            "memory_mb": statistics.median(memory for _, memory in runs),
+            "seconds": statistics.median(one.wall_s for one in runs),
+            "processor_seconds": statistics.median(one.processor_s for one in runs),
+            "memory_mb": statistics.median(one.memory_mb for one in runs),
             "of_import_torch": statistics.median(
-                seconds / base for (seconds, _), base in zip(runs, torch_s, strict=True)
+                one.wall_s / base.wall_s for one, base in zip(runs, torch, strict=True)
+            ),
+            "of_import_torch_by_processor": statistics.median(
+                one.processor_s / base.processor_s for one, base in zip(runs, torch, strict=True)
             ),
         }
         for name, runs in found.items()

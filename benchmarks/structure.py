@@ -1,6 +1,10 @@
 """The size and shape of the code: modules, lines, folders, functions, parameters, import levels.
 
     python benchmarks/structure.py [ROOT ...]     # a table, one column a checkout
+    python benchmarks/structure.py [ROOT ...] --index I --image F --box B
+
+The second form also counts the modules that a posted image passes (``posted_image.py``). Writes
+benchmarks/results/structure.json.
 
 Counts Python of the three packages and the page's JavaScript; tests and benchmarks are left out.
 An import level is the longest chain of imports below a module, cycles taken as one.
@@ -8,14 +12,19 @@ An import level is the longest chain of imports below a module, cycles taken as 
 
 from __future__ import annotations
 
+import argparse
 import ast
+import json
+import os
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("retrieval", "index", "service")
+RESULT = Path(__file__).parent / "results" / "structure.json"
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ def facts(root: Path) -> dict[str, str]:
     long_ = max(all_functions, key=lambda function: function.lines)
     wide = max(all_functions, key=lambda function: function.parameters)
     found["longest function"] = f"{long_.lines} ({long_.name})"
+    found["functions over 50 lines"] = str(sum(one.lines > 50 for one in all_functions))
     found["median function"] = f"{statistics.median(one.lines for one in all_functions):.0f}"
     found["most parameters"] = f"{wide.parameters} ({wide.name})"
     found["import levels"] = str(levels(imports(root)))
@@ -106,14 +116,48 @@ def _name(root: Path, path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def passed(root: Path, asked: argparse.Namespace) -> dict[str, str]:
+    """How many modules a posted image passes, as the code of the checkout answers it."""
+    script = Path(__file__).with_name("posted_image.py")
+    command = [sys.executable, str(script), "--index", str(asked.index.resolve())]
+    command += ["--image", str(asked.image.resolve()), "--box", asked.box]
+    told = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    document = json.loads(told.stdout)
+    return {
+        "posted image: modules": str(document["modules"]),
+        "posted image: in the service": str(document["in_the_service"]),
+        "posted image: in the decoder": str(document["in_the_decoder"]),
+        **{f"posted image: {name}": str(count) for name, count in document["packages"].items()},
+    }
+
+
 def main() -> None:
     """Prints a Markdown table of one or several checkouts."""
-    roots = [Path(one) for one in sys.argv[1:]] or [Path(__file__).parents[1]]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("roots", type=Path, nargs="*", default=[Path(__file__).parents[1]])
+    parser.add_argument("--index", type=Path)
+    parser.add_argument("--image", type=Path)
+    parser.add_argument("--box")
+    asked = parser.parse_args()
+    roots = asked.roots
     columns = [facts(root.resolve()) for root in roots]
+    if asked.index is not None:
+        columns = [
+            {**column, **passed(root.resolve(), asked)}
+            for column, root in zip(columns, roots, strict=True)
+        ]
+    named = {root.resolve().name: column for root, column in zip(roots, columns, strict=True)}
+    RESULT.write_text(json.dumps(named, indent=1) + "\n")
     print("| | " + " | ".join(root.resolve().name for root in roots) + " |")
     print("| --- " * (len(roots) + 1) + "|")
     for name in columns[0]:
-        print(f"| {name} | " + " | ".join(column[name] for column in columns) + " |")
+        print(f"| {name} | " + " | ".join(column.get(name, "0") for column in columns) + " |")
 
 
 if __name__ == "__main__":

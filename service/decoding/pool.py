@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from service.decoding.decoder import Decoder, DecoderBusyError
 from service.decoding.identity import IdentifiedImage
-from service.decoding.limits import DecodeLimits
+from service.decoding.limits import DecodeLimits, UploadError
 from service.decoding.reading import UploadOptions
 
 
@@ -38,10 +38,18 @@ class DecoderPool:
     def decode(self, files: Sequence[BinaryIO], options: UploadOptions) -> IdentifiedImage:
         """One upload's slab, and whose it is, read in another process.
 
+        Files are one of any kind, which may be a zip of a series, or several slices of one series;
+        PNGs are consecutive slices in their order, numbered from 1. What a client calls its files
+        never reaches the file system; it may say whose images these are.
+
         Raises:
-            UploadError: it cannot be read as CT within the limits.
+            UploadError: a file's kind, number or size is not accepted, or it cannot be read as CT
+                within the limits.
             DecoderBusyError: no decoder was free for ``wait_s``.
         """
+        most = self.limits.max_files
+        if not 1 <= len(files) <= most:
+            raise UploadError(f"{len(files)} files were sent: 1 to {most} are accepted")
         with self._borrowed() as decoder:
             return decoder.decode(files, options)
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.milvus.client import MilvusSettings
+from service.decoding.limits import DecodeLimits
 from service.engine.model_files import ModelFiles
 
 GPU_BATCH_PATCHES = 16
@@ -125,3 +126,16 @@ class Settings(BaseSettings):
         if self.batch_patches is not None:
             return self.batch_patches
         return 1 if self.device == "cpu" else GPU_BATCH_PATCHES
+
+    def decode_limits(self) -> DecodeLimits:
+        """What one upload may cost."""
+        return DecodeLimits(
+            max_files=self.max_files,
+            max_upload_bytes=self.max_body_mb << 20,
+            max_slices=self.max_slices,
+            max_pixels=self.max_pixels,
+            max_inflated_bytes=self.max_volume_mb << 20,
+            max_volume_bytes=self.max_volume_mb << 20,
+            seconds=self.decode_s,
+            memory_bytes=self.decode_memory_mb << 20,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from service.decoding.pool import DecoderPool
 from service.engine.growth import GrowthLibrary
 from service.engine.search_engine import SearchEngine
 from service.engine.similarity_scale import IndexScale
@@ -17,7 +18,6 @@ from service.http.mining.runner import MiningRunner
 from service.http.settings import Settings
 from service.http.uploads.added_lesions import AddedLesions
 from service.http.uploads.held import HeldUploads, HoldingLimits
-from service.http.uploads.reading import open_decoders
 from service.pacs.access import PacsAccess
 
 
@@ -53,7 +53,7 @@ class ServiceState:
                 settings.max_uploads, settings.max_uploads_mb << 20, settings.upload_seconds
             )
         )
-        self.decoders = open_decoders(settings)
+        self.decoders = DecoderPool(settings.decode_limits(), size=settings.workers)
         self.pacs = PacsAccess(self.decoders)
         self.capabilities = KnownCapabilities(self.engine, self.pacs)
         self.mining = MiningRunner(settings)

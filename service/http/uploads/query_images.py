@@ -12,7 +12,6 @@ from service.decoding.reading import UploadOptions
 from service.http.dependencies import RequestError
 from service.http.forms import FileForm, ImageForm
 from service.http.state import ServiceState
-from service.http.uploads.reading import read_upload
 
 EVERY_SLICE_MM = 1e6
 """A depth that no series reaches: every slice that was sent is read."""
@@ -62,10 +61,10 @@ def read_files(service: ServiceState, form: FileForm, *, half_depth_mm: float) -
     )
     files = [upload.file for upload in form.uploads]
     if form.grid is Grid.FILE or choice.key_slice_index is None:
-        return read_upload(files, reading, service.decoders)
+        return service.decoders.decode(files, reading)
     # What a display slice is called in the file is known once all of them are read.
     everything = replace(reading, key_slice_index=None, half_depth_mm=EVERY_SLICE_MM)
-    image = read_upload(files, everything, service.decoders)
+    image = service.decoders.decode(files, everything)
     return replace(image, slab=_on_key_slice(image.slab, form))
 
 
