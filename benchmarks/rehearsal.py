@@ -4,6 +4,8 @@
     python benchmarks/rehearsal.py check --out big
     python benchmarks/rehearsal.py index --out big --lesions 500
     python benchmarks/rehearsal.py track --out big
+    python benchmarks/rehearsal.py train --out big --lesions 500 --steps 8
+    python benchmarks/rehearsal.py evaluate --out big
 
 The shape is a table with the columns patient, study, series and split, one row a lesion. Every row
 gets the image, mark and size of a phantom lesion; slices are hard links, so that the archive fits
@@ -46,7 +48,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the archive; its index beside it")
     parser.add_argument("--shape", type=Path, help="make: a table of patients, studies and series")
     parser.add_argument("--phantom", type=Path, help="make: an archive of phantoms")
-    parser.add_argument("--lesions", type=int, default=500, help="index: how many are embedded")
+    parser.add_argument("--lesions", type=int, default=500, help="index, train: how many are cut")
+    parser.add_argument("--steps", type=int, default=8, help="train: how many are taken")
     parser.add_argument("--drawn", action="store_true", help="index: all lesions, drawn vectors")
     parser.add_argument("--result", type=Path, default=RESULT)
     arguments = parser.parse_args()
@@ -233,6 +236,59 @@ def track(arguments: argparse.Namespace) -> dict[str, object]:
     return {"patients": len(patients), "tracks": tracks, "slowest_patient_s": round(most, 2)}
 
 
+def train(arguments: argparse.Namespace) -> dict[str, object]:
+    """The patch cache of the first lesions and some steps on them; sequences of all lesions."""
+    from retrieval.embedding.recipe import load_recipe
+    from retrieval.embedding.sampling import SequenceSampler
+    from retrieval.embedding.train import train_encoder
+    from retrieval.embedding.training_data import TrainingData
+    from retrieval.sources.archive import open_archive
+    from retrieval.sources.lesion_table import LesionTable
+    from retrieval.training.loop import Reports
+
+    recipe = load_recipe("small", {"optimiser.steps": str(arguments.steps)})
+    opened = open_archive(arguments.out)
+    total = len(opened.lesions)
+    table = LesionTable.of(opened, recipe.data.attributes)
+    sampler = SequenceSampler(table, np.flatnonzero(table.splits == 1), (1.0,), recipe.similarity)
+    drawing = time.process_time()
+    sampler.draw(100, np.random.default_rng(0))
+    sequence_ms = (time.process_time() - drawing) * 10
+    opened.lesions = opened.lesions[: arguments.lesions]
+    folder = arguments.out.with_name(arguments.out.name + "-run")
+    shutil.rmtree(folder, ignore_errors=True)
+    cutting = time.process_time()
+    TrainingData.open([opened], recipe, folder / "cache")
+    cut = time.process_time() - cutting
+    cache_mb = _megabytes(folder / "cache")
+    ends: list[float] = []
+    reports = Reports(step=lambda *_: ends.append(time.process_time()))
+    train_encoder([opened], recipe, folder, device="cpu", reports=reports)
+    step_s = (ends[-1] - ends[0]) / (len(ends) - 1)
+    return {
+        "cached": arguments.lesions,
+        "cache_of_all_processor_minutes": round(cut / arguments.lesions * total / 60, 1),
+        "cache_of_all_gb": round(cache_mb / arguments.lesions * total / 1e3, 1),
+        "sequence_ms": round(sequence_ms, 2),
+        "steps": arguments.steps,
+        "sequences_a_step": recipe.optimiser.sequences,
+        "step_processor_seconds": round(step_s, 2),
+        "steps_200_processor_minutes": round(step_s * 200 / 60, 1),
+    }
+
+
+def evaluate(arguments: argparse.Namespace) -> dict[str, object]:
+    """``evaluate retrieval --split released --baselines-only``."""
+    from retrieval.evaluation.retrieval.protocol import RetrievalOptions, evaluate_retrieval
+    from retrieval.evaluation.retrieval.splits import SplitProtocol
+    from retrieval.patch import PatchSpec
+    from retrieval.sources.archive import open_archive
+
+    options = RetrievalOptions(SplitProtocol.RELEASED, resamples=200, stability_lesions=0)
+    report = evaluate_retrieval(open_archive(arguments.out), None, PatchSpec(), options)
+    return {"lesions": report.lesions, "scores": len(report.scores)}
+
+
 def _megabytes(folder: Path) -> float:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return round(size / 1e6, 1)
@@ -243,6 +299,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {
     "check": check,
     "index": index,
     "track": track,
+    "train": train,
+    "evaluate": evaluate,
 }
 
 

@@ -7,6 +7,8 @@ nearly cosine between frozen multi-scale ImageNet features, so training only has
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,10 +25,19 @@ _UNCHANGED = AugmentConfig(
 
 @torch.no_grad()
 def plain_views(
-    training: TrainingData, rows: Rows, network: DLGNetwork, device: torch.device
+    training: TrainingData,
+    rows: Rows,
+    network: DLGNetwork,
+    device: torch.device,
+    *,
+    seen: Callable[[Tensor], Tensor] = Tensor.float,
 ) -> tuple[Tensor, Tensor]:
-    """The patches of some rows as ``extract_patch`` cuts them, without augmentation."""
+    """The patches of some rows as ``extract_patch`` cuts them, without augmentation.
+
+    ``seen`` is what becomes of the cached patches before they are cut: nothing.
+    """
     hu, boxes = training.gather(rows)
+    hu = seen(hu)
     augmenter = Augmenter(network.spec, _UNCHANGED)
     flips = torch.zeros(len(rows), dtype=torch.bool, device=device)
     generator = torch.Generator(device).manual_seed(0)
