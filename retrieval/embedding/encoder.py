@@ -25,6 +25,8 @@ from retrieval.training.model_file import (
 )
 
 BUNDLED_ENCODER = Path(__file__).parent.parent / "weights" / "encoder.safetensors"
+STEADY_ENCODER = BUNDLED_ENCODER.with_name("encoder-steady.safetensors")
+"""The bundled encoder taught by itself to keep its vectors on worse scans."""
 
 
 class EncoderError(LesionSearchError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retrieval.embedding.encoder import LesionEncoder
+from retrieval.embedding.encoder import STEADY_ENCODER, LesionEncoder
 from retrieval.embedding.patch_encoder import PatchEncoder
 
 TORCHVISION, TIMM = "torchvision:", "timm:"
+STEADY = "steady"
+"""Names the encoder for scans of unlike quality, which is bundled too."""
 
 
 def open_encoder(named: str | Path | None = None, *, device: str = "cpu") -> PatchEncoder:
@@ -26,6 +28,8 @@ def open_encoder(named: str | Path | None = None, *, device: str = "cpu") -> Pat
         from retrieval.embedding.external.onnx_file import OnnxEncoder
 
         return OnnxEncoder.from_file(Path(text))
+    if text == STEADY:
+        return LesionEncoder.load(STEADY_ENCODER, device=device)
     path = None if named is None else Path(text)
     if path is None or path.suffix or path.exists() or path.parent != Path("."):
         return LesionEncoder.load(path, device=device)

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from retrieval.embedding.encoder import LesionEncoder
+from retrieval.embedding.external.opening import STEADY, open_encoder
 from retrieval.lesion import Box
 from retrieval.patch import Patch, PatchSpec
 
@@ -14,6 +15,10 @@ FINGERPRINT = "a7a9223e5d9a95a0"
 NODULE = [-0.0901, -0.2624, -0.0020, 0.3278, -0.0320, -0.1012, -0.0245, 0.0531]
 MASS = [-0.3962, -0.1316, -0.1072, -0.2262, -0.0062, -0.1092, 0.0535, -0.0040]
 COSINE = 0.3954
+
+STEADY_FINGERPRINT = "02818b5bf7714089"
+OF_STEADY = [0.9032, 0.8250]
+"""Cosines of the steady encoder's two vectors to the bundled encoder's."""
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +57,12 @@ def test_the_bundled_encoder_gives_known_vectors_of_known_patches(encoder: Lesio
     np.testing.assert_allclose(vectors[0, :8], NODULE, atol=2e-3)
     np.testing.assert_allclose(vectors[1, :8], MASS, atol=2e-3)
     assert float(vectors[0] @ vectors[1]) == pytest.approx(COSINE, abs=2e-3)
+
+
+def test_the_steady_encoder_is_bundled_by_name_and_near_the_other(encoder: LesionEncoder) -> None:
+    steady = open_encoder(STEADY)
+    assert (steady.name, steady.fingerprint) == ("dlg-steady", STEADY_FINGERPRINT)
+    assert steady.spec == encoder.spec
+    patches = [nodule(steady.spec), mass(steady.spec)]
+    vectors, known = steady.embed(patches).vectors, encoder.embed(patches).vectors
+    np.testing.assert_allclose((vectors * known).sum(axis=1), OF_STEADY, atol=2e-3)
