@@ -17,9 +17,9 @@ from torch import Tensor
 
 from retrieval.embedding.initialise import plain_views
 from retrieval.embedding.network import DLGNetwork
-from retrieval.embedding.similarity import Rows
 from retrieval.embedding.training_data import TrainingData
 from retrieval.lesion import LesionSearchError
+from retrieval.sources.lesion_table import Rows
 from retrieval.synthesis.degradation.random import DegradationConfig, degraded
 
 BATCH = 32
