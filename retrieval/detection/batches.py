@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.detection.network import scaled
+from retrieval.detection.network import DetectorConfig, scaled
 from retrieval.detection.parts.masks import (
     ellipse_of_box,
     mirrored_ellipses,
@@ -96,7 +96,7 @@ class SliceBatches:
             scene = _painted(whole, rng, self.recipe.grid.slice_interval_mm)
             scene = replace(scene, negatives=_on_grid(whole, marked.negatives))
         else:
-            scene = _marked(whole, marked, self.recipe.network.classes)
+            scene = _marked(whole, marked, self.recipe.network)
         scene = augmented(scene, self.recipe.augment, rng)
         reach_px = self.training.reaches_mm[archive] / self.recipe.grid.mm_px
         wanted = scene.labels >= 0
@@ -153,9 +153,10 @@ def _height(marked: MarkedSlice) -> float:
     return float("nan") if location is None else float(location[2])
 
 
-def _marked(whole: WholeSlice, marked: MarkedSlice, classes: int) -> _Scene:
+def _marked(whole: WholeSlice, marked: MarkedSlice, network: DetectorConfig) -> _Scene:
     boxes = [lesion.box for lesion in marked.lesions] + list(marked.nearby)
-    labels = [label_of(lesion, classes) for lesion in marked.lesions] + [-1] * len(marked.nearby)
+    known = [label_of(x, network.classes, network.categories) for x in marked.lesions]
+    labels = known + [-1] * len(marked.nearby)
     on_grid = _on_grid(whole, boxes)
     filling = _filling(on_grid, whole.mm_px)
     return _Scene(whole.hu, on_grid, np.array(labels, np.int64), filling)

@@ -189,12 +189,14 @@ class LesionDetector:
 
     def _proposal(self, whole: WholeSlice, box: Box, score: float, label: int) -> Proposal:
         on_image = whole.to_image(box)
-        one_class = self.config.classes == 1
+        names = self.config.categories
+        has_types = self.config.classes > 1 and not names
         return Proposal(
             box=on_image,
             score=score,
             long_mm=estimated_long_mm(on_image, whole.spacing_mm_px),
-            lesion_type=LesionType.UNKNOWN if one_class else LesionType.from_code(label + 1),
+            lesion_type=LesionType.from_code(label + 1) if has_types else LesionType.UNKNOWN,
+            category=names[label] if names else None,
         )
 
 
@@ -243,7 +245,7 @@ def _rebuilt(
 ) -> tuple[DetectionNetwork, DetectorConfig, PatchSpec]:
     try:
         settings = dict(header["network"])
-        for key in ("anchor_px", "ratios", "anchor_scales"):
+        for key in ("anchor_px", "ratios", "anchor_scales", "categories"):
             if key in settings:
                 settings[key] = tuple(settings[key])
         config = DetectorConfig(**settings)

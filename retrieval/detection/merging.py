@@ -130,4 +130,5 @@ def _fused_proposal(members: Sequence[Proposal], corners: Numbers) -> Proposal:
         score=best.score,
         long_mm=None if long_mm is None else float(long_mm),
         lesion_type=best.lesion_type,
+        category=best.category,
     )

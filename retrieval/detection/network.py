@@ -70,6 +70,7 @@ class DetectorConfig:
         views: whether each HU window passes the backbone by itself, as in MVP-Net.
         mask_weight: of the loss of a dense mask head, 0 for none.
         height_weight: of the loss of the views' height in the body.
+        categories: names of the classes where they are no lesion types; as many as ``classes``.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -84,6 +85,7 @@ class DetectorConfig:
     views: bool = False
     mask_weight: float = 0.0
     height_weight: float = 0.01
+    categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.fusion not in list(Fusion):
@@ -92,7 +94,13 @@ class DetectorConfig:
             raise NetworkError(f"head {self.head!r} is unknown: one of {', '.join(Head)}")
         if self.head == Head.FCOS and self.channels % 32:
             raise NetworkError(f"fcos of {self.channels} channels: a multiple of 32 is needed")
-        if self.classes not in (1, 8):
+        if self.categories:
+            if self.classes != len(self.categories):
+                raise NetworkError(
+                    f"{self.classes} classes and {len(self.categories)} categories: as many of "
+                    "either are needed"
+                )
+        elif self.classes not in (1, 8):
             raise NetworkError(f"{self.classes} classes: 1, or 8 for the lesion types")
         if not 0 <= self.first_level <= 3:
             raise NetworkError(f"first_level is {self.first_level}: 0 to 3")
@@ -109,7 +117,7 @@ class DetectorConfig:
         return {k: v for k, v in values.items() if k not in later or v != later[k]}
 
 
-_LATER = ("anchor_scales", "fusion", "views", "mask_weight", "height_weight")
+_LATER = ("anchor_scales", "fusion", "views", "mask_weight", "height_weight", "categories")
 """Settings that detectors of before have not in their fingerprints."""
 
 

@@ -35,24 +35,27 @@ class Proposal:
             detector is calibrated.
         long_mm: the estimated RECIST-like long diameter; None where the spacing is not known.
         lesion_type: what the detector takes it for; unknown where it has one class only.
+        category: the mined category it takes it for; None where it has learnt none.
     """
 
     box: Box
     score: float
     long_mm: float | None = None
     lesion_type: LesionType = LesionType.UNKNOWN
+    category: str | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.score) and 0.0 <= self.score <= 1.0):
             raise ProposalError(f"a proposal's score is {self.score}: a number in [0, 1] is needed")
 
     def to_json(self) -> dict[str, Any]:
-        """``box``, ``score``, ``long_mm`` and ``lesion_type``."""
+        """``box``, ``score``, ``long_mm``, ``lesion_type`` and ``category``."""
         return {
             "box": self.box.to_list(),
             "score": self.score,
             "long_mm": self.long_mm,
             "lesion_type": self.lesion_type.value,
+            "category": self.category,
         }
 
 
@@ -86,6 +89,11 @@ class SliceDetector(Protocol):
 def best_few(proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
     """What is shown of proposals, best first, where nobody asks for all."""
     return tuple(one for one in proposals[:SHOWN] if one.score >= LEAST_SHOWN_SCORE)
+
+
+def of_kind(proposals: Sequence[Proposal], wanted: str) -> tuple[Proposal, ...]:
+    """The proposals that the detector takes for a category or a lesion type, in their order."""
+    return tuple(one for one in proposals if wanted in (one.category, one.lesion_type.value))
 
 
 def estimated_long_mm(box: Box, spacing_mm_px: tuple[float, float]) -> float:

@@ -28,6 +28,8 @@ class SlicesConfig:
         hidden: share of the marks taken away, to measure what missing marks cost.
         pseudo_types: a JSON file of lesion id to type name, for lesions without a type, where the
             network learns types; empty for none. Such lesions are left out of the loss otherwise.
+        categories: a categories.json of ``lesion-search categorize``: its categories become the
+            classes; a lesion that is not in it is left out of the loss. Empty for none.
         negatives: a JSON file of hard negatives on the slices of ``backgrounds``; empty for none.
     """
 
@@ -36,6 +38,7 @@ class SlicesConfig:
     backgrounds: tuple[str, ...] = ()
     hidden: float = 0.0
     pseudo_types: str = ""
+    categories: str = ""
     negatives: str = ""
 
 

@@ -17,7 +17,7 @@ from retrieval.detection.batches import DetectionBatch, SliceBatches
 from retrieval.detection.detector import fingerprint, load_detection_network, save_detector
 from retrieval.detection.network import DetectionNetwork, build_network
 from retrieval.detection.recipe import DetectorRecipe
-from retrieval.detection.training_data import TrainingSlices
+from retrieval.detection.training_data import TrainingSlices, with_categories
 from retrieval.sources.archive import Archive
 from retrieval.training.checkpoint import run_identity
 from retrieval.training.config import RecipeError
@@ -57,6 +57,7 @@ def train_detector(
         RecipeError: the detector to start from does not fit the recipe.
     """
     reports = reports or Reports()
+    recipe = with_categories(recipe)
     with Workers(device) as workers:
         training = workers.leader_first(
             lambda: TrainingSlices.open(archives, recipe, out / "cache", progress=reports.cache)

@@ -86,6 +86,7 @@ class TrainingSlices:
                 f"archives {names}: name at least one, each in a folder of its own name"
             )
         pseudo_types = read_pseudo_types(recipe.data.pseudo_types)
+        categories = read_categories(recipe.data.categories)
         negatives = read_negatives(recipe.data.negatives)
         parts: list[tuple[MarkedSlice, ...]] = []
         caches: list[SliceCache] = []
@@ -99,6 +100,7 @@ class TrainingSlices:
                 rng=rng,
             )
             marked = [_with_negatives(archive, one, negatives) for one in marked]
+            marked = [_with_categories(one, categories) for one in marked]
             keys = [one.key for one in marked]
             cache = SliceCache(archive, keys, recipe.grid, folder / archive.root.name)
             readable = cache.build(progress=progress)
@@ -158,8 +160,13 @@ def marked_slices(
     return found
 
 
-def label_of(lesion: Lesion, classes: int) -> int:
-    """The class of a lesion, from 0; -1 for a lesion without a type where types are learned."""
+def label_of(lesion: Lesion, classes: int, categories: Sequence[str] = ()) -> int:
+    """The class of a lesion, from 0; -1 for a lesion without one where several are learned.
+
+    ``categories`` are the classes' names where they are no lesion types.
+    """
+    if categories:
+        return categories.index(lesion.category) if lesion.category in categories else -1
     if classes == 1:
         return 0
     return -1 if lesion.lesion_type is LesionType.UNKNOWN else lesion.lesion_type.code - 1
@@ -180,6 +187,45 @@ def read_pseudo_types(path: str) -> dict[str, LesionType]:
             f"pseudo-types {path} cannot be used ({error}): a JSON object of lesion id to the name "
             "of a lesion type is needed"
         ) from None
+
+
+def read_categories(path: str) -> dict[str, str]:
+    """The category of each lesion of a ``categories.json``; none for an empty path.
+
+    Raises DetectorDataError: the file cannot be read as one.
+    """
+    if not path:
+        return {}
+    try:
+        members = json.loads(Path(path).read_text(encoding="utf-8"))["lesions"]
+        return {str(lesion_id): str(one["category"]) for lesion_id, one in members.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DetectorDataError(
+            f"categories {path} cannot be used ({error}): a file of `lesion-search categorize` is "
+            "needed"
+        ) from None
+
+
+def with_categories(recipe: DetectorRecipe) -> DetectorRecipe:
+    """The recipe with the categories of its file as the network's classes.
+
+    Raises DetectorDataError: the file cannot be read.
+    """
+    names = tuple(sorted(set(read_categories(recipe.data.categories).values())))
+    if not names:
+        return recipe
+    network = replace(recipe.network, classes=len(names), categories=names)
+    return replace(recipe, network=network)
+
+
+def _with_categories(marked: MarkedSlice, categories: Mapping[str, str]) -> MarkedSlice:
+    if not categories:
+        return marked
+    lesions = tuple(
+        x.with_changes(category=categories.get(x.lesion_id), category_confidence=None)
+        for x in marked.lesions
+    )
+    return replace(marked, lesions=lesions)
 
 
 def read_negatives(path: str) -> dict[str, tuple[Box, ...]]:

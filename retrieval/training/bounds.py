@@ -34,7 +34,7 @@ BOUNDS: Mapping[str, Bound] = {
     "network.size_weight": (0.0, 100.0),
     "network.channels": (8, 1024),
     "network.first_level": (0, 3),
-    "network.classes": (1, 8),
+    "network.classes": (1, 64),
     "network.anchor_px": (1, 1024),
     "network.ratios": (0.01, 100.0),
     "network.anchor_scales": (0.01, 100.0),

@@ -24,6 +24,7 @@ def test_json_has_the_fields_by_name() -> None:
         "score": 0.5,
         "long_mm": 7.0,
         "lesion_type": "unknown",
+        "category": None,
     }
 
 
