@@ -28,6 +28,9 @@ GAS_SHARE = (0.08, 0.75)
 BONE_SHARE, CONTRAST_SHARE = 0.12, 0.6
 """Cortical bone is a shell; a vessel or a kidney in contrast medium fills its box."""
 
+MOST_GAS_ABOUT, MOST_GAS_ABOUT_A_POCKET = 0.5, 0.2
+"""With more gas about it the place lies in the lung, where a bright spot may be a nodule."""
+
 CONTRAST_DEVIATION_HU = 60.0
 """Blood and urine are even; a calcified lesion is not."""
 
@@ -84,15 +87,22 @@ def hard_negatives(
 
 def no_lesion(hu: NDArray[np.float32], box: Box) -> NoLesion | None:
     """What the HU in a padded box show to be there instead of a lesion; None where unsure."""
-    inner = _inner(hu, box)
+    inner = _inner(hu, box, BOX_PADDING_PX)
     if inner.size < 4:
+        return None
+    # Of the padded box, what the lesion's own extent leaves: its surroundings.
+    outer = _inner(hu, box, 0.0)
+    in_outer, in_inner = int((outer < GAS_HU).sum()), int((inner < GAS_HU).sum())
+    about = (in_outer - in_inner) / max(1, outer.size - inner.size)
+    if about > MOST_GAS_ABOUT:
         return None
     gas = float((inner < GAS_HU).mean())
     bone = float((inner > CORTICAL_HU).mean())
     bright = (inner > CONTRAST_HU[0]) & (inner < CONTRAST_HU[1])
     if bone >= BONE_SHARE and gas < GAS_SHARE[0]:
         return NoLesion.BONE
-    if GAS_SHARE[0] <= gas <= GAS_SHARE[1] and _is_pocket(inner):
+    in_soft_tissue = about <= MOST_GAS_ABOUT_A_POCKET
+    if in_soft_tissue and GAS_SHARE[0] <= gas <= GAS_SHARE[1] and _is_pocket(inner):
         return NoLesion.GAS
     if bright.mean() >= CONTRAST_SHARE and float(inner[bright].std()) <= CONTRAST_DEVIATION_HU:
         return NoLesion.CONTRAST
@@ -108,10 +118,10 @@ def _is_pocket(inner: NDArray[np.float32]) -> bool:
     return float(middle.mean()) > float(edge.mean())
 
 
-def _inner(hu: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
-    """The pixels of the lesion the box speaks for."""
+def _inner(hu: NDArray[np.float32], box: Box, padding: float) -> NDArray[np.float32]:
+    """The pixels of a box without its padding, of the lesion that it speaks for."""
     rows, columns = hu.shape
-    half = [max(side / 2 - BOX_PADDING_PX, 1.0) for side in (box.width, box.height)]
+    half = [max(side / 2 - padding, 1.0) for side in (box.width, box.height)]
     (x, y) = box.center
     left, right = max(0, round(x - half[0])), min(columns, round(x + half[0]) + 1)
     top, bottom = max(0, round(y - half[1])), min(rows, round(y + half[1]) + 1)

@@ -39,8 +39,20 @@ BOX = Box.around(CENTER, 34)
         (disc(12, 110), None),
         (disc(12, 40, background=-850), None),
         (disc(12, -650, background=-850), None),
+        (disc(4, 220, background=-850), None),
+        (disc(14, 250, background=-850), None),
     ],
-    ids=["bowel", "rib", "aorta", "cyst", "enhancing lesion", "lung nodule", "ground glass"],
+    ids=[
+        "bowel",
+        "rib",
+        "aorta",
+        "cyst",
+        "enhancing lesion",
+        "lung nodule",
+        "ground glass",
+        "spot in lung",
+        "bright in lung",
+    ],
 )
 def test_what_the_hu_show(picture: np.ndarray, what: NoLesion | None) -> None:
     assert no_lesion(picture, BOX) is what
