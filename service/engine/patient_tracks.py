@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from index.lesion_index import LesionIndex
 from index.reports import Match, ReaderDecision
@@ -13,10 +13,12 @@ from retrieval.lesion import LesionSearchError
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
 from retrieval.tracking.patient_timeline import PatientEvidence
-from retrieval.tracking.response.recist import PatientResponse, patient_response
 from retrieval.tracking.timeline_table import TimelineTable, timeline_table
 from retrieval.tracking.track_types import PatientTracks
 from retrieval.tracking.tracks import track_patient
+
+if TYPE_CHECKING:
+    from retrieval.tracking.response.recist import PatientResponse
 
 
 class UnknownPatientError(LesionSearchError):
@@ -120,6 +122,8 @@ def report_of(
     marks: MarkPolicy = MarkPolicy.RECORDED,
 ) -> PatientReport:
     """The patient over time; arguments and errors as those of ``tracks_of``."""
+    from retrieval.tracking.response.recist import patient_response
+
     chosen = model or bundled_matcher()
     tracks = tracks_of(index, patient_id, model=chosen, marks=marks)
     warning = chosen.warning_for(index.binding.fingerprint)

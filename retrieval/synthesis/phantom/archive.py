@@ -12,7 +12,9 @@ from pathlib import Path
 
 import cv2
 
+from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.writer import DeepLesionWriter
+from retrieval.sources.folder_lock import alone_in
 from retrieval.synthesis.phantom.config import PhantomConfig
 from retrieval.synthesis.phantom.patient import PhantomPatient, make_patient
 
@@ -51,7 +53,7 @@ def generate_archive(
 
     Raises:
         PhantomError: a number that cannot be.
-        ArchiveError: ``root`` holds tables of another layout.
+        ArchiveError: ``root`` holds tables of another layout, or another run writes to it.
     """
     config = PhantomConfig(patients=patients, seed=seed, first_patient=first_patient)
     write_archive(root, config, progress=progress, workers=workers)
@@ -66,7 +68,10 @@ def write_archive(
 ) -> None:
     """The same from a PhantomConfig."""
     started = time.monotonic()
-    with DeepLesionWriter(root) as writer:
+    busy = ArchiveError(
+        f"another run draws phantoms into {root}: wait for it, or name another folder"
+    )
+    with alone_in(root, busy), DeepLesionWriter(root) as writer:
         done = writer.patients_done()
         missing = [number for number in config.patient_numbers if number not in done]
         finished, lesions = config.patients - len(missing), 0

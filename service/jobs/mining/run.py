@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from retrieval.lesion import LesionSearchError
 from retrieval.progress import ReportProgress
+from retrieval.sources.folder_lock import alone_in
 from retrieval.sources.importers.source import ImporterError
 from retrieval.sources.marks.mark import Mark
 from retrieval.sources.marks.meaning.options import MarkJudge
@@ -34,7 +34,7 @@ from service.jobs.mining.header_index import HeaderIndex, open_work_file
 from service.jobs.mining.journal import MiningJournal
 
 VERDICTS_NAME = "mined.jsonl"
-WORK_NAME, LOCK_NAME = "work.sqlite", "work.lock"
+WORK_NAME = "work.sqlite"
 
 _AT_ONCE = 1000
 
@@ -131,7 +131,8 @@ def mine_marks(
             f"{out} is an archive that was not mined with {work}: give a new folder, or the work "
             "folder that it was mined with"
         )
-    with _alone(work), closing(open_work_file(work_file)) as connection:
+    busy = MiningRunError(f"another run of `mine` works in {work}: wait for it, or end it")
+    with alone_in(work, busy), closing(open_work_file(work_file)) as connection:
         index, journal = HeaderIndex(connection), MiningJournal(connection)
         source.collect(index, journal, progress)
         _give_to_patients(index, journal, source)
@@ -149,20 +150,6 @@ def mine_marks(
             mined, failed = _mine_patients(journal, tools, setup.options, progress)
         _write_verdicts(out / VERDICTS_NAME, journal)
         return _report(journal, mined, failed)
-
-
-@contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Only one run writes an archive at a time; the system takes the lock from a killed one."""
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (work / LOCK_NAME).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MiningRunError(
-                f"another run of `mine` works in {work}: wait for it, or end it"
-            ) from None
-        yield
 
 
 def _give_to_patients(index: HeaderIndex, journal: MiningJournal, source: MarkedSource) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from retrieval.lesion import Split
+from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.synthesis.phantom.archive import PhantomProgress, generate_archive, write_archive
 from retrieval.synthesis.phantom.config import PhantomConfig, PhantomError
@@ -136,3 +138,17 @@ def test_impossible_archives_are_refused(wrong: dict[str, int], tmp_path: Path) 
     values = {"patients": 1, "seed": 0, **wrong}
     with pytest.raises(PhantomError, match="phantom"):
         write_archive(tmp_path, PhantomConfig(**values))
+
+
+def test_two_runs_in_one_folder_are_refused_and_the_folder_is_free_again(tmp_path: Path) -> None:
+    root = tmp_path / "archive"
+
+    def meanwhile(_: PhantomProgress) -> None:
+        with pytest.raises(ArchiveError, match="another run draws phantoms"):
+            generate_archive(root, patients=1, seed=0)
+
+    small = replace(SMALL, patients=1)
+    write_archive(root, small, progress=meanwhile)
+    kept = digests(root)
+    write_archive(root, small)
+    assert digests(root) == kept
