@@ -40,8 +40,10 @@ def categorize(
         typer.Option(min=0.0, max=10.0, help="Weight of the body position; the vector has 1."),
     ] = 0.0,
     archive: Annotated[
-        Path | None,
-        typer.Option(help="The archive whose tracks.csv says which lesions are one."),
+        list[Path] | None,
+        typer.Option(
+            help="An archive whose tracks.csv says which lesions are one; may be given again."
+        ),
     ] = None,
     seed: SeedOption = 0,
     dry_run: Annotated[
@@ -59,9 +61,9 @@ def categorize(
     from retrieval.labels.categories.features import FeatureWeights
     from retrieval.labels.categories.rounds import LoopOptions
     from retrieval.sources.archive import open_archive
-    from service.jobs.categories import categorise, store
+    from service.jobs.categories import categorise, store, tracks_of
 
-    tracks = None if archive is None else dict(open_archive(archive).track_ids)
+    tracks = None if not archive else tracks_of([open_archive(one) for one in archive])
     with LesionIndex.open(index, read_only=dry_run) as opened, progress_bar("rounds") as progress:
         found = categorise(
             opened,

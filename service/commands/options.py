@@ -73,6 +73,16 @@ FoldsOption = Annotated[
 ]
 
 
+VocabularyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--vocabulary",
+        envvar="LESION_SEARCH_VOCABULARY",
+        help="A TOML file with terms of your own beside the bundled.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class EncodingOptions:
     """Which encoder and matcher an engine works with; its detector is the bundled one."""
@@ -217,10 +227,12 @@ def engine_of(
     vectors: VectorOptions | None = None,
     *,
     detecting: bool = True,
+    vocabulary: Path | None = None,
 ) -> SearchEngine:
     """The engine that the options name; errors are those of ``open_engine``.
 
-    Without ``detecting`` a detector is loaded only if the options name one.
+    Without ``detecting`` a detector is loaded only if the options name one. ``vocabulary`` is a
+    file of terms by which words are read beside the bundled ones.
     """
     from service.engine.search_engine import open_engine
 
@@ -228,7 +240,11 @@ def engine_of(
     files = models.files()
     return open_engine(
         index,
-        replace(files, detecting=detecting or files.detector is not None),
+        replace(
+            files,
+            detecting=detecting or files.detector is not None,
+            vocabulary=vocabulary,
+        ),
         milvus=vectors.settings(),
         approximate=vectors.approximate,
     )

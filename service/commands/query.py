@@ -20,6 +20,7 @@ from service.commands.options import (
     ModelOptions,
     PatientOptions,
     VectorOptions,
+    VocabularyOption,
     engine_of,
 )
 from service.console import answer_json, say, warn
@@ -66,6 +67,7 @@ def query(
     hits: HitOptions,
     models: ModelOptions,
     vectors: VectorOptions,
+    vocabulary: VocabularyOption = None,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the result: .png, .svg or .pdf.")
     ] = None,
@@ -86,8 +88,6 @@ def query(
         raise QueryCommandError(
             "give an IMAGE, --lesion with an indexed lesion's id, or words with --text"
         )
-    if figure is not None and image is None and lesion is None:
-        raise QueryCommandError("a --figure needs an IMAGE or a --lesion beside the words")
     asked = LesionQuery.parse(
         **asdict(mark),
         **asdict(hits),
@@ -101,7 +101,7 @@ def query(
         assume_hu=reading.assume_hu,
     )
     detecting = image is not None and not asked.is_marked
-    engine = engine_of(index, models, vectors, detecting=detecting)
+    engine = engine_of(index, models, vectors, detecting=detecting, vocabulary=vocabulary)
     with engine.index:
         if image is not None:
             answered = search_image(engine, asked, image)
@@ -153,10 +153,12 @@ def save_result_figure(engine: SearchEngine, answered: Answered, path: Path) -> 
     """Draws the result and writes it; says where on stderr."""
     from service.figures.pictures import LesionPictures
     from service.figures.query import save_figure
-    from service.figures.result_panels import draw_result
+    from service.figures.result_panels import draw_result, draw_words_result
 
-    assert answered.slab is not None
     pictures = LesionPictures(engine.index)
-    drawn = draw_result(answered.result, answered.slab, pictures, query_lesion=answered.lesion)
+    if answered.slab is None:
+        drawn = draw_words_result(answered.result, pictures)
+    else:
+        drawn = draw_result(answered.result, answered.slab, pictures, query_lesion=answered.lesion)
     save_figure(drawn, path)
     say(f"figure: {path}")

@@ -12,7 +12,7 @@ import typer
 
 from retrieval.lesion import LesionSearchError
 from service.commands.option_groups import with_groups
-from service.commands.options import IndexOption, ModelOptions, VectorOptions
+from service.commands.options import IndexOption, ModelOptions, VectorOptions, VocabularyOption
 from service.console import say
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def serve(
     index: IndexOption,
     models: ModelOptions,
     vectors: VectorOptions,
+    vocabulary: VocabularyOption = None,
     host: Annotated[
         str, typer.Option(envvar="LESION_SEARCH_HOST", help="The address to listen on.")
     ] = "127.0.0.1",
@@ -78,6 +79,8 @@ def serve(
     named: dict[str, Any] = {
         name: file for name, file in asdict(models).items() if file is not None
     }
+    if vocabulary is not None:
+        named["vocabulary"] = vocabulary
     run_service(
         Settings(
             index=index,

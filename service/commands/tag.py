@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.lesion import LesionSearchError
-from service.commands.options import JsonFlag
+from service.commands.options import JsonFlag, VocabularyOption
 from service.console import answer, answer_fields, answer_json, progress_bar, warn
 
 if TYPE_CHECKING:
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
     from retrieval.labels.appearance.weights_file import TagHead
     from retrieval.labels.text.reading import ReportTags
-
-VocabularyOption = Annotated[
-    Path | None,
-    typer.Option("--vocabulary", help="A TOML file with terms of your own beside the bundled."),
-]
 
 
 class TagCommandError(LesionSearchError):

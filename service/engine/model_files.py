@@ -12,7 +12,8 @@ class ModelFiles:
 
     The encoder runs on ``device``, ``cpu`` or ``cuda``; matcher and detector on the CPU. Without
     ``detecting`` no detector is loaded, which takes longer than everything else: a lesion that is
-    marked, or indexed, needs none.
+    marked, or indexed, needs none. ``vocabulary`` is a TOML file with terms of a user's own, by
+    which words are read beside the bundled ones.
     """
 
     encoder: Path | None = None
@@ -20,3 +21,4 @@ class ModelFiles:
     detector: Path | None = None
     device: str = "cpu"
     detecting: bool = True
+    vocabulary: Path | None = None

@@ -89,7 +89,7 @@ class SearchEngine:
 
         Raises QueryError for an encoder of other vectors.
         """
-        return SearchEngine(
+        other = SearchEngine(
             encoder,
             self.index,
             detector,
@@ -97,6 +97,8 @@ class SearchEngine:
             locator=self.locator,
             approximate=self._approximate,
         )
+        other.words = self.words
+        return other
 
     def half_depth_mm(self, *, detecting: bool) -> float:
         """How far from the key slice a query's slab must reach; further for the detector."""
@@ -286,6 +288,7 @@ def open_engine(
         TrackingError: the matcher cannot.
         EncoderMismatchError: the index holds another encoder's vectors.
         CatalogError: there is no index, or it is damaged.
+        VocabularyError: the file of terms has an entry that cannot be.
         MilvusError: the Milvus server or its collection cannot be used.
         StoreError: an approximate form is asked for and there is none.
     """
@@ -297,7 +300,7 @@ def open_engine(
         index, binding=binding_of(loaded), milvus=milvus, write_timeout_s=write_wait_s
     )
     try:
-        return SearchEngine(
+        engine = SearchEngine(
             loaded,
             opened,
             proposer,
@@ -305,6 +308,8 @@ def open_engine(
             locator=PositionLocator(),
             approximate=approximate,
         )
+        engine.words = WordSearch(opened, models.vocabulary)
+        return engine
     except BaseException:
         opened.close()
         raise

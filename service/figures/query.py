@@ -24,6 +24,7 @@ DISPLAY_SPEC = PatchSpec(size_px=240, mm_px=0.5, slices=1)
 
 SCALE_BAR_MM = 20.0
 NO_PICTURE = "no partner marked"
+SIMILAR = "Most similar lesions of other patients, by similarity"
 HITS_PER_ROW = 4
 
 # Inches: a picture's side, the space between two, and from one row of pictures to the next.
@@ -51,6 +52,7 @@ class Panel:
         box: the lesion on it.
         lesion_type: chooses the HU window.
         colour: of the box and the heading.
+        blank: what stands where there is no picture.
     """
 
     heading: str
@@ -59,6 +61,7 @@ class Panel:
     box: Box | None = None
     lesion_type: LesionType = LesionType.UNKNOWN
     colour: str = HIT_COLOUR
+    blank: str = NO_PICTURE
 
 
 def display_window(lesion_type: LesionType) -> tuple[str, tuple[float, float]]:
@@ -68,11 +71,16 @@ def display_window(lesion_type: LesionType) -> tuple[str, tuple[float, float]]:
 
 
 def draw_query_figure(
-    query: Panel, hits: Sequence[Panel], follow_ups: Sequence[Panel] = (), *, note: str = ""
+    query: Panel,
+    hits: Sequence[Panel],
+    follow_ups: Sequence[Panel] = (),
+    *,
+    note: str = "",
+    caption: str = SIMILAR,
 ) -> Figure:
     """The query on the left, its hits beside it, the follow-ups in rows below.
 
-    ``note`` is a small line at the foot.
+    ``note`` is a small line at the foot, ``caption`` says what the hits are.
     """
     hit_rows = max(1, math.ceil(len(hits) / HITS_PER_ROW))
     query_size = PANEL if hit_rows == 1 else 2 * PANEL + ROW - PANEL
@@ -82,10 +90,15 @@ def draw_query_figure(
     follow_up_rows = math.ceil(len(follow_ups) / per_row)
     height = follow_up_top + (follow_up_rows * ROW + TOP if follow_ups else 0) + 0.12
     sheet = Sheet(left + HITS_PER_ROW * (PANEL + GAP) - GAP + MARGIN, height)
-    sheet.caption(left, "Most similar lesions of other patients, by similarity", top=0)
+    sheet.caption(left, caption, top=0)
     sheet.panel(query, x=MARGIN, y=TOP, size=query_size)
     if not hits:
-        sheet.text(left, TOP + PANEL / 2, "no similar lesion in this index", FAINT)
+        sheet.text(
+            left,
+            TOP + PANEL / 2,
+            "no similar lesion in this index" if caption == SIMILAR else "no lesion fits",
+            FAINT,
+        )
     for place, hit in enumerate(hits):
         row, column = divmod(place, HITS_PER_ROW)
         sheet.panel(hit, x=left + column * (PANEL + GAP), y=TOP + row * ROW, size=PANEL)
@@ -157,7 +170,8 @@ def draw_picture(
         spine.set_color(PANEL_EDGE)
     if panel.slab is None or panel.box is None:
         middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
-        axes.text(0.5, 0.5, NO_PICTURE, color=FAINT, fontsize=8.4, **middle)
+        size = 8.4 if panel.blank == NO_PICTURE else 11
+        axes.text(0.5, 0.5, panel.blank, color=FAINT, fontsize=size, linespacing=1.6, **middle)
         return
     patch = extract_patch(panel.slab, panel.box, spec)
     window_name, (low, high) = display_window(panel.lesion_type)

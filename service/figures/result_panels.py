@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 
 from matplotlib.figure import Figure
 
 from retrieval.image import Slab
+from retrieval.labels.words.parsing import WordRole
 from retrieval.lesion import Lesion, LesionType
 from retrieval.tracking.states import FOLLOW_UP_WORDS, POSITION_ESTIMATED, ROLE_WORDS, Tone
 from retrieval.tracking.track_types import FollowUp
@@ -16,6 +18,9 @@ from service.figures.pictures import LesionPictures
 from service.figures.query import FigureError, Panel, draw_query_figure
 
 SHOWN_HITS = 8
+WORDS_WIDTH, TERMS_WIDTH = 60, 31
+"""Characters of a line below the words and below a hit."""
+
 SURE_TONES = {Tone.SURE, Tone.JOINT}
 
 
@@ -52,6 +57,52 @@ def draw_result(
         [_follow_up_panel(follow_up, pictures, lesion_type) for follow_up in result.follow_ups],
         note=f"encoder {result.encoder['name']} · not a medical device",
     )
+
+
+def draw_words_result(result: SearchResult, pictures: LesionPictures) -> Figure:
+    """The figure of a search by words alone: what was understood, and the hits with their reasons.
+
+    Raises:
+        FigureError: the result is not one of words.
+        LesionSearchError: the pixels of a hit are no longer there.
+    """
+    if result.words is None:
+        raise FigureError("no words were searched for: give them with --text")
+    chips = "\n".join(f"{chip.role.value}: {chip.label}" for chip in result.words.chips)
+    unknown = ", ".join(word.word for word in result.words.unknown)
+    lines = textwrap.wrap(result.words.text, WORDS_WIDTH)
+    query = Panel(
+        "Words",
+        (*lines[:3], *((f"not understood: {unknown}",) if unknown else ())),
+        colour=QUERY_COLOUR,
+        blank=chips,
+    )
+    return draw_query_figure(
+        query,
+        [_word_panel(hit, pictures) for hit in result.hits[:SHOWN_HITS]],
+        note=f"encoder {result.encoder['name']} · not a medical device",
+        caption="Lesions that fit the words, best first; below each, how likely each term is",
+    )
+
+
+def _word_panel(hit: Hit, pictures: LesionPictures) -> Panel:
+    lesion = hit.lesion
+    told = ", ".join(
+        f"{'not ' if one.role is WordRole.NOT else ''}{one.term} "
+        f"{1 - one.probability if one.role is WordRole.NOT else one.probability:.2f} "
+        f"{one.source.value}"
+        for one in hit.words
+    )
+    long_mm = "" if lesion.long_mm is None else f" {lesion.long_mm:.0f} mm"
+    first = textwrap.shorten(
+        f"{lesion.lesion_type}{long_mm} · patient {lesion.patient_id}",
+        TERMS_WIDTH,
+        placeholder="..",
+    )
+    words = (first, *textwrap.wrap(told, TERMS_WIDTH, max_lines=2, placeholder=" ..."))
+    slab = pictures.slab(lesion.lesion_id)
+    match = "" if hit.match is None else f"    match {hit.match:.2f}"
+    return Panel(f"{hit.rank}{match}", words, slab, lesion.box, lesion.lesion_type)
 
 
 def size_text(lesion: Lesion) -> str:

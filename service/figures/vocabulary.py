@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from retrieval.image import CT_HU
-from retrieval.labels.vocabulary.bundled import vocabulary as terms
+from retrieval.labels.vocabulary.bundled import vocabulary as bundled_terms
+from retrieval.labels.vocabulary.terms import Vocabulary
 from retrieval.labels.words.parsing import WordRole
 from retrieval.labels.words.scoring import KNOWN_WORDS, Known
 from retrieval.lesion import LesionType, Split
@@ -22,8 +23,8 @@ def window_of(lesion_type: LesionType) -> str:
     return WINDOW_OF_TYPE.get(lesion_type, USUAL_WINDOW)
 
 
-def vocabulary() -> dict[str, Any]:
-    """The document of ``GET /v1/vocabulary``."""
+def vocabulary(known: Vocabulary | None = None) -> dict[str, Any]:
+    """The document of ``GET /v1/vocabulary``; its terms are those of ``known``, or the bundled."""
     return {
         "lesion_types": {
             one.value: {"colour": TYPE_COLOURS[one], "window": window_of(one)} for one in LesionType
@@ -35,7 +36,7 @@ def vocabulary() -> dict[str, Any]:
         "usual_window": USUAL_WINDOW,
         "terms": [
             {"name": term.name, "kind": term.kind.value, "synonyms": list(term.synonyms)}
-            for term in terms().terms.values()
+            for term in (known or bundled_terms()).terms.values()
             if term.synonyms
         ],
         "tag_sources": {source.value: KNOWN_WORDS[source] for source in Known},

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     ``trusted_proxies`` the addresses whose X-Forwarded-For is believed. ``requests_per_s`` and
     ``request_burst`` bound one client; None means 100 a second where keys are asked for, and no
     bound on loopback; 0 means no bound.
+    ``vocabulary`` is a TOML file with terms of one's own, by which words are read, too.
     With ``milvus_uri`` the vectors are searched in that server's ``milvus_collection``, with
     ``approximate`` in the approximate form of the index.
     ``max_concurrent`` requests are served at once, ``max_per_client`` of them of one client (None:
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     encoder: Path | None = None
     matcher: Path | None = None
     detector: Path | None = None
+    vocabulary: Path | None = None
     approximate: bool = False
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
@@ -118,7 +120,13 @@ class Settings(BaseSettings):
     @property
     def models(self) -> ModelFiles:
         """The files of encoder, matcher and detector, and where the encoder runs."""
-        return ModelFiles(self.encoder, self.matcher, self.detector, self.device)
+        return ModelFiles(
+            self.encoder,
+            self.matcher,
+            self.detector,
+            self.device,
+            vocabulary=self.vocabulary,
+        )
 
     @property
     def most_batch_patches(self) -> int:

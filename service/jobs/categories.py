@@ -21,6 +21,7 @@ from retrieval.labels.categories.hierarchy import category_tree
 from retrieval.labels.categories.naming import name_categories
 from retrieval.labels.categories.rounds import LoopOptions, Round, find_categories
 from retrieval.lesion import Lesion
+from retrieval.sources.archive import Archive
 
 FEWEST_PATIENTS = 6
 """Below this, heads that leave a patient out have nobody to learn from."""
@@ -56,6 +57,15 @@ def linked_tracks(index: LesionIndex) -> dict[str, str]:
         members[first] = joined
         track.update(dict.fromkeys(joined, first))
     return track
+
+
+def tracks_of(archives: Sequence[Archive]) -> dict[str, str]:
+    """Lesion id -> track id of several archives, whose tracks may share names."""
+    return {
+        lesion_id: f"{number}/{track}"
+        for number, archive in enumerate(archives)
+        for lesion_id, track in archive.track_ids.items()
+    }
 
 
 def categorise(

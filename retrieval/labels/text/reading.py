@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from retrieval.labels.text.assertion import Assertions
@@ -182,10 +183,13 @@ class TextReader:
         return tuple(found)
 
 
-@lru_cache(maxsize=1)
-def text_reader() -> TextReader:
-    """The reader of the bundled vocabulary."""
-    return TextReader(bundled_vocabulary())
+@lru_cache(maxsize=4)
+def text_reader(user_file: Path | None = None) -> TextReader:
+    """The reader of the bundled vocabulary, with a user's terms where a file is named.
+
+    Raises VocabularyError naming the entry of the user's file that cannot be.
+    """
+    return TextReader(bundled_vocabulary(user_file))
 
 
 def _outside(tokens: Sequence[Token], spans: Sequence[Measure | NamedImage]) -> list[Token]:

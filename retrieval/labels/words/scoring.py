@@ -144,6 +144,9 @@ def belief(
     direct = _direct(lesion, term, vocabulary, estimates)
     if direct is not None:
         return direct
+    opposite = _of_opposite(lesion.tags, term, vocabulary)
+    if opposite is not None:
+        return opposite
     parents = [
         known
         for parent in vocabulary.ancestors(term)
@@ -217,6 +220,18 @@ def _of_tags(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief |
     for tag in tags:
         if tag.holds and tag.source is not TagSource.PREDICTED and tag.term in excluded:
             return 1.0 - STATED, Known(tag.source.value)
+    return None
+
+
+def _of_opposite(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief | None:
+    """Of a term that denies another one (noncalcified), what a model says of that one."""
+    denied = term.removeprefix("non")
+    if denied == term or term not in vocabulary or denied not in vocabulary.exclusive(term):
+        return None
+    for tag in tags:
+        if tag.term == denied and tag.source in (TagSource.PREDICTED, TagSource.UNLIKELY):
+            probability, source = _belief_of(tag)
+            return 1.0 - probability, source
     return None
 
 

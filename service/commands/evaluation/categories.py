@@ -27,8 +27,11 @@ def categories(
         Path, typer.Option("--categories", help="The categories.json that categorize wrote.")
     ],
     archive: Annotated[
-        Path | None,
-        typer.Option(help="The archive of the index: its tracks, and frozen ImageNet features."),
+        list[Path] | None,
+        typer.Option(
+            help="An archive of the index: its tracks, and frozen ImageNet features; may be given "
+            "again."
+        ),
     ] = None,
     seed: SeedOption = 0,
     resamples: ResamplesOption = 200,
@@ -48,7 +51,7 @@ def categories(
 
     found = CategoryFile.read(file)
     with LesionIndex.open(index, read_only=True) as opened:
-        judged, vectors = _judged(opened, found, archive)
+        judged, vectors = _judged(opened, found, archive or [])
     report = evaluate_categories(
         judged, len(found.names), vectors, np.random.default_rng(seed), resamples=resamples
     )
@@ -61,7 +64,7 @@ def categories(
 
 
 def _judged(
-    index: LesionIndex, found: CategoryFile, archive: Path | None
+    index: LesionIndex, found: CategoryFile, archives: Sequence[Path]
 ) -> tuple[JudgedTracks, dict[str, FloatArray]]:
     """One lesion a track with its category, and the vectors whose clusters stand beside."""
     import numpy as np
@@ -69,11 +72,11 @@ def _judged(
     from retrieval.evaluation.labels.categories import JudgedTracks
     from retrieval.labels.categories.features import CategoryError, by_track
     from retrieval.sources.archive import open_archive
-    from service.jobs.categories import linked_tracks, read_lesions
+    from service.jobs.categories import linked_tracks, read_lesions, tracks_of
 
     held = read_lesions(index)
-    opened = None if archive is None else open_archive(archive)
-    tracks = linked_tracks(index) if opened is None else dict(opened.track_ids)
+    opened = [open_archive(one) for one in archives]
+    tracks = tracks_of(opened) if opened else linked_tracks(index)
     rows = by_track(held.lesions, held.vectors.astype(np.float64), tracks)
     first = [held.lesions[place] for place in rows.first]
     numbers = {key: number for number, key in enumerate(found.names)}
@@ -89,20 +92,29 @@ def _judged(
         "" if (source := records[one.lesion_id].source) is None else source.archive for one in first
     ]
     vectors = {"encoder": rows.features}
-    if opened is not None:
+    if opened:
         vectors |= _frozen(opened, first)
     return JudgedTracks(first, np.array(labels, np.int64), sources), vectors
 
 
-def _frozen(archive: Archive, lesions: Sequence[Lesion]) -> dict[str, FloatArray]:
-    """Frozen ImageNet features of lesions of an archive, where those weights are at hand."""
+def _frozen(archives: Sequence[Archive], lesions: Sequence[Lesion]) -> dict[str, FloatArray]:
+    """Frozen ImageNet features of lesions, NaN where no archive holds them; (n, d) a method."""
     import numpy as np
 
     from retrieval.evaluation.retrieval.frozen import FrozenFeatures
     from retrieval.evaluation.retrieval.pixels import cut_patches
 
     method = FrozenFeatures.imagenet()
-    with progress_bar("frozen features") as progress:
-        patches = cut_patches(archive, lesions, method.spec, progress=progress)
-    vectors = method.vectors(method.describe(patches))
-    return {name: np.asarray(values, np.float64) for name, values in vectors.items()}
+    found: dict[str, FloatArray] = {}
+    for archive in archives:
+        held = {one.lesion_id for one in archive.lesions}
+        places = [place for place, one in enumerate(lesions) if one.lesion_id in held]
+        if not places:
+            continue
+        own = [lesions[place] for place in places]
+        with progress_bar("frozen features") as progress:
+            patches = cut_patches(archive, own, method.spec, progress=progress)
+        for name, values in method.vectors(method.describe(patches)).items():
+            whole = found.setdefault(name, np.full((len(lesions), values.shape[1]), np.nan))
+            whole[places] = values
+    return found

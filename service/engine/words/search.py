@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -60,16 +61,19 @@ _MIDDLE_X = 0.5
 class WordSearch:
     """Searches one index by words; safe to share between threads."""
 
-    def __init__(self, index: LesionIndex, reader: TextReader | None = None) -> None:
+    def __init__(self, index: LesionIndex, vocabulary: Path | None = None) -> None:
+        """Words are read by the bundled terms and those of the file ``vocabulary``."""
         self._index = index
-        self._reader = reader
+        self._file = vocabulary
+        if vocabulary is not None:
+            text_reader(vocabulary)
         self._kept = Kept()
         self._prototypes = Prototypes(index, self._kept)
 
     @property
     def reader(self) -> TextReader:
         """What reads the words."""
-        return self._reader or text_reader()
+        return text_reader(self._file)
 
     def parse(self, text: str) -> WordQuery:
         """The words understood; raises VocabularyError."""
@@ -109,7 +113,9 @@ class WordSearch:
             return self._ordered(carrying, words, {}, k)
         prototypes = self._prototypes.of(words, self.reader.vocabulary, generation)
         direction = direction_of(words, prototypes)
-        found = carrying or self._nearest(full, direction, wanted)
+        found = carrying
+        if not found and (tagged or not words.must):
+            found = self._nearest(full, direction, wanted)
         if len(found) < k and words.must:
             known = {one.lesion.lesion_id for one in found}
             others = self._nearest(self._of_types(where, words), direction, wanted)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from index.catalog.reader import EncoderBinding, LesionRecord
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
+from index.tags import correct_tag
+from retrieval.labels.vocabulary.terms import VocabularyError
 from retrieval.labels.words.scoring import Known
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType
 from retrieval.tag import Tag, TagSource, given_tags
@@ -125,3 +129,45 @@ def test_words_order_the_neighbours_of_an_example_anew(index):
     assert [hit.similarity for hit in tagged] == sorted(
         (hit.similarity for hit in tagged), reverse=True
     )
+
+
+def test_a_term_that_no_lesion_carries_is_sought_among_the_fitting_types(search):
+    hits = search("liver cyst", k=12)
+    assert {hit.lesion.lesion_type for hit in hits} == {LesionType.LIVER}
+
+
+def test_what_a_model_holds_unlikely_orders_a_search_and_is_no_tag(tmp_path):
+    told = {1: 0.9, 2: 0.31, 3: 0.02, 4: 0.2, 5: None}
+    with LesionIndex.create(tmp_path / "index", EncoderBinding("f", "made up", DIMENSION)) as held:
+        for number, probability in told.items():
+            record = made(number)
+            source = TagSource.PREDICTED if number == 1 else TagSource.UNLIKELY
+            tags = () if probability is None else (Tag("calcified", probability, source, "head"),)
+            held.add([replace(record, lesion=record.lesion.with_changes(tags=tags))])
+        search = WordSearch(held)
+        hits = search.hits(search.parse("calcified"), LesionFilter(), 10)
+        assert numbers(hits)[:3] == [1, 2, 4]
+        assert hits[1].words[0].source is Known.PREDICTED
+        assert hits[1].words[0].probability == pytest.approx(0.31)
+        assert hits[1].lesion.to_json()["tags"] == []
+        assert held.count(LesionFilter.parse("tag=calcified")) == 1
+        contrary = search.hits(search.parse("noncalcified"), LesionFilter(), 10)
+        assert numbers(contrary)[:3] == [3, 4, 2]
+        kept = search.hits(search.parse("calcified"), LesionFilter(), 10)
+        assert kept is hits, "nothing has changed"
+        correct_tag(held, "lesion04", "calcified", True)
+        again = search.hits(search.parse("calcified"), LesionFilter(), 10)
+        assert numbers(again)[0] == 4, "the reader's word counts at once"
+
+
+def test_words_are_read_by_terms_of_ones_own(index, tmp_path):
+    file = tmp_path / "terms.toml"
+    file.write_text(
+        '[[term]]\nname = "halo sign"\nkind = "attribute"\nsynonyms = ["perinodular halo"]\n'
+        'parents = ["ground-glass opacity"]\n'
+    )
+    assert WordSearch(index, file).parse("perinodular halo").must == ("halo sign",)
+    with pytest.raises(VocabularyError):
+        WordSearch(index).parse("perinodular halo")
+    with pytest.raises(VocabularyError):
+        WordSearch(index, tmp_path / "none.toml")

@@ -17,7 +17,7 @@ from service.figures.query import (
     draw_query_figure,
     save_figure,
 )
-from service.figures.result_panels import draw_result
+from service.figures.result_panels import draw_result, draw_words_result
 
 
 @pytest.fixture
@@ -89,6 +89,17 @@ def test_a_result_is_drawn_with_its_numbers(engine, archive):
         assert f"{follow_up.role} {follow_up.study_id}" in words
         said = state if follow_up.lesion is None else f"{state} · score {follow_up.score:.2f}"
         assert said in words
+    assert "not a medical device" in words
+
+
+def test_a_search_by_words_is_drawn_with_what_was_understood_and_why(engine):
+    result = engine.search(LesionQuery.parse(text="liver lesion, not calcified, gromp", k=2))
+    words = words_of(draw_words_result(result, LesionPictures(engine.index)))
+    assert "must: liver" in words
+    assert "not understood: gromp" in words
+    for hit in result.hits:
+        assert f"{hit.rank}    match {hit.match:.2f}" in words
+    assert result.hits
     assert "not a medical device" in words
 
 
