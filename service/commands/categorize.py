@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.options import IndexOption, JsonFlag, SeedOption
-from service.console import answer, answer_json, progress_bar
+from service.console import answer, answer_json, progress_bar, say
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from index.lesion_index import LesionIndex
     from retrieval.labels.categories.file import CategoryFile
 
 
@@ -49,6 +50,10 @@ def categorize(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write the file alone, leave the index as it is.")
     ] = False,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Also draw categories with their tree: .png, .svg or .pdf."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Find categories of an index's lesions without labels, and keep them in the index.
@@ -61,7 +66,7 @@ def categorize(
     from retrieval.labels.categories.features import FeatureWeights
     from retrieval.labels.categories.rounds import LoopOptions
     from retrieval.sources.archive import open_archive
-    from service.jobs.categories import categorise, store, tracks_of
+    from service.jobs.categories import categorise, keep, tracks_of
 
     tracks = None if not archive else tracks_of([open_archive(one) for one in archive])
     with LesionIndex.open(index, read_only=dry_run) as opened, progress_bar("rounds") as progress:
@@ -73,13 +78,26 @@ def categorize(
             report=lambda step: progress(step.number, rounds),
         )
         found.write(out)
-        changed = 0 if dry_run else store(opened, found)
+        changed = 0 if dry_run else keep(opened, found)
+        if figure is not None:
+            _draw(opened, found, figure)
     if as_json:
         fields = found.to_json()
         kept = ("encoder", "categories", "tree", "rounds", "settled", "strengths", "seed")
         answer_json({"out": str(out), "changed": changed, **{key: fields[key] for key in kept}})
     else:
         answer(*_tables(found), _ending(found, changed))
+
+
+def _draw(index: LesionIndex, found: CategoryFile, path: Path) -> None:
+    from service.figures.categories.sheet import draw_categories
+    from service.figures.pictures import LesionPictures
+    from service.figures.query import save_figure
+    from service.jobs.categories import read_lesions
+
+    lesions = read_lesions(index).lesions
+    save_figure(draw_categories(found, lesions, LesionPictures(index)), path)
+    say(f"figure: {path}")
 
 
 def _tables(found: CategoryFile) -> tuple[Table, Table]:

@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from retrieval.image import CT_HU, Slab, apply_window
@@ -144,6 +145,12 @@ class Sheet:
         """A small line at the foot, on the right."""
         foot = self._height - 0.2
         self.text(self._width - MARGIN, foot, words, FAINT, fontsize=7.5, ha="right")
+
+    def line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """A thin line between two places."""
+        xs = [place[0] / self._width for place in (start, end)]
+        ys = [1 - place[1] / self._height for place in (start, end)]
+        self.figure.add_artist(Line2D(xs, ys, color=FAINT, linewidth=1.0))
 
     def axes(self, x: float, y: float, size: float) -> Axes:
         """An empty square of ``size`` whose top-left corner is at (x, y)."""

@@ -18,6 +18,7 @@ from service.http.routes.detection import detection_router
 from service.http.routes.exchange.dicomweb import install_dicomweb
 from service.http.routes.exchange.reports import report_router
 from service.http.routes.facts.capabilities import capabilities_router
+from service.http.routes.facts.categories import categories_router
 from service.http.routes.facts.similarity import similarity_router
 from service.http.routes.facts.vocabulary import vocabulary_router
 from service.http.routes.follow import follow_router
@@ -49,6 +50,7 @@ ROUTERS = (
     map_router,
     vocabulary_router,
     capabilities_router,
+    categories_router,
     report_router,
     health_router,
     page_router,

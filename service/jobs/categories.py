@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
 from index.reports import ReaderDecision
 from retrieval.labels.categories.features import (
@@ -27,6 +29,9 @@ FEWEST_PATIENTS = 6
 """Below this, heads that leave a patient out have nobody to learn from."""
 
 WRITTEN_AT_ONCE = 1_000
+
+KEPT_FILE = "categories.json"
+"""The file of the categories that an index's lesions carry, in the index's folder."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,45 @@ def store(index: LesionIndex, categories: CategoryFile) -> int:
             index.add(different)
             changed += len(different)
     return changed
+
+
+def keep(index: LesionIndex, categories: CategoryFile) -> int:
+    """Stores the categories and keeps their file in the index's folder; how many lesions changed.
+
+    Raises:
+        CategoryError: the categories were found with another encoder than the index's.
+    """
+    changed = store(index, categories)
+    categories.write(index.path / KEPT_FILE)
+    return changed
+
+
+def kept_categories(index: LesionIndex) -> dict[str, Any]:
+    """The categories that an index keeps as plain JSON: facts by leaf order, and the tree.
+
+    Without any, both are empty. Raises CategoryError for a damaged file.
+    """
+    file = index.path / KEPT_FILE
+    if not file.is_file():
+        return {"categories": [], "tree": [], "settled": False}
+    found = CategoryFile.read(file)
+    facts = []
+    for key in order_of_tree(found):
+        one = found.names[key]
+        held = index.count(LesionFilter(categories=frozenset({key})))
+        facts.append(
+            {
+                "category": key,
+                "name": one.name,
+                "share": one.share,
+                "tracks": one.tracks,
+                "typed_tracks": one.typed_tracks,
+                "tags": list(one.tags),
+                "lesions": held,
+            }
+        )
+    joins = [asdict(join) for join in found.tree]
+    return {"categories": facts, "tree": joins, "settled": found.settled}
 
 
 def _with_category(lesion: Lesion, nearest: str, categories: CategoryFile) -> Lesion:

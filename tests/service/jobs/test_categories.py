@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,17 @@ from retrieval.labels.categories.features import CategoryError
 from retrieval.labels.categories.rounds import LoopOptions
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType
 from service.cli import main
-from service.jobs.categories import categorise, linked_tracks, store
+from service.figures.categories.sheet import draw_categories
+from service.figures.pictures import LesionPictures
+from service.jobs.categories import (
+    categorise,
+    keep,
+    kept_categories,
+    linked_tracks,
+    read_lesions,
+    store,
+    tracks_of,
+)
 
 KINDS = (LesionType.LIVER, LesionType.LUNG, LesionType.BONE)
 
@@ -114,3 +125,36 @@ def test_a_wrong_file_is_a_users_mistake(tmp_path, capsys):
     given = ["evaluate", "categories", "--index", str(tmp_path / "index")]
     assert main([*given, "--categories", str(wrong)]) == 2
     assert "is no file of categories" in capsys.readouterr().err
+
+
+def test_kept_categories_tell_their_tree_and_how_many_lesions_are_in_each(tmp_path):
+    with made_index(tmp_path / "index") as index:
+        assert kept_categories(index) == {"categories": [], "tree": [], "settled": False}
+        found = categorise(index, LoopOptions(3, 4))
+        assert keep(index, found) == 48
+        told = kept_categories(index)
+        assert sum(one["lesions"] for one in told["categories"]) == 48
+        assert {one["name"] for one in told["categories"]} == {"bone", "liver", "lung"}
+        assert len(told["tree"]) == 2
+        names = [one["category"] for one in told["categories"]]
+        assert set(names[:2]) == {told["tree"][0]["left"], told["tree"][0]["right"]} or set(
+            names[1:]
+        ) == {told["tree"][0]["left"], told["tree"][0]["right"]}
+        index.remove(["0-1-0"])
+        assert sum(one["lesions"] for one in kept_categories(index)["categories"]) == 47
+
+
+def test_the_sheet_has_a_row_for_each_category_without_pixels_too(tmp_path):
+    with made_index(tmp_path / "index") as index:
+        found = categorise(index, LoopOptions(3, 4))
+        figure = draw_categories(found, read_lesions(index).lesions, LesionPictures(index))
+    words = [text.get_text() for text in figure.texts]
+    assert {"bone", "liver", "lung"} <= set(words)
+    assert len(figure.artists) + len(figure.lines) >= 6, "two joins, three lines each"
+
+
+def test_tracks_of_several_archives_do_not_mix():
+    first = SimpleNamespace(track_ids={"a": "t1", "b": "t1"})
+    second = SimpleNamespace(track_ids={"c": "t1"})
+    tracks = tracks_of([first, second])
+    assert tracks["a"] == tracks["b"] != tracks["c"]
