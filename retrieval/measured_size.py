@@ -13,6 +13,12 @@ from typing import Any, Self
 
 from retrieval.errors import LesionError
 
+ELLIPSE = "ellipse"
+"""The method of a mask that is the mark's own ellipse."""
+
+IMAGE_ENDS = "image ends inside the lesion"
+"""The flag of a volume that is a part of the lesion's."""
+
 Interval = tuple[float, float]
 
 
@@ -83,6 +89,17 @@ class MeasuredSizes:
         """Long and short diameter (mm) and volume (mm3)."""
         volume = None if self.volume_mm3 is None else self.volume_mm3.value
         return self.long_mm.value, self.short_mm.value, volume
+
+    @property
+    def whole_volume_mm3(self) -> float | None:
+        """The volume, where it is that of a followed mask and of the whole lesion.
+
+        None for the mark's ellipse, whose volume says no more than its diameters, and where the
+        image ends inside the lesion.
+        """
+        if self.volume_mm3 is None or self.method == ELLIPSE or IMAGE_ENDS in self.flags:
+            return None
+        return self.volume_mm3.value
 
     def numbers(self) -> Iterator[tuple[str, MeasuredValue]]:
         """Every measure that there is, with its name."""

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from retrieval.image import Slab
 from retrieval.lesion import LesionSearchError
+from retrieval.measured_size import IMAGE_ENDS
 from retrieval.segmentation.prompt import Prompt, PromptKind
 from retrieval.segmentation.propagation import LesionProbability, Stop
 from retrieval.tissue import body_mask
@@ -48,7 +49,7 @@ class Flag(StrEnum):
     LARGE = "larger than what was learned from"
     SMALL = "few pixels"
     ONE_SLICE = "one slice"
-    CUT = "image ends inside the lesion"
+    CUT = IMAGE_ENDS
     STOPPED = "followed no further"
     SOFT_VOLUME = "volume outside the lungs"
 

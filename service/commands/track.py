@@ -110,7 +110,8 @@ def _show(reports: list[PatientReport]) -> None:
     from retrieval.tracking.track_types import RESEARCH_USE
 
     for report in reports:
-        answer(_table(report.tracks), _response_line(report.response))
+        told = (_response_line(report.response), _volume_line(report.response))
+        answer(_table(report.tracks), *(line for line in told if line))
     answer(RESEARCH_USE)
 
 
@@ -145,6 +146,24 @@ def _response_line(response: PatientResponse) -> str:
         steps.append(f"{study.study_id} {category} ({size}{study.reason})")
     targets = ", ".join(target.track_id for target in response.targets)
     return f"RECIST 1.1, sum of {targets}: " + "; ".join(steps) + "\n"
+
+
+def _volume_line(response: PatientResponse) -> str:
+    """Sums of target volumes beside the diameters; empty where no volume was measured."""
+    volumes = response.volumes
+    if not volumes.tracks:
+        return ""
+    start = volumes.baseline_sum_mm3
+    steps = ["baseline not measured" if start is None else f"baseline {start:.0f} mm3"]
+    for study in volumes.studies:
+        if study.sum_mm3 is None or study.change is None:
+            missing = ", ".join(study.not_measured_tracks) or "the baseline"
+            steps.append(f"{study.study_id} not told (no volume of {missing})")
+        else:
+            change = study.change_from_baseline_pct or 0.0
+            size = f"{study.sum_mm3:.0f} mm3, {change:+.0f} %"
+            steps.append(f"{study.study_id} {study.change.value} ({size})")
+    return f"By measured volume, no category of RECIST: {'; '.join(steps)}\n"
 
 
 def _size(sizes: dict[str, float | None], study_id: str) -> str:

@@ -34,6 +34,13 @@ REFIT_SHARE = 0.05
 """A model is fitted anew where the number of steps has changed by so much."""
 
 SEED = 0
+FEWEST_VOLUME_PATIENTS = 8
+"""Nothing is fitted to the volumes of fewer patients with two measured studies."""
+
+FEW_VOLUMES = (
+    f"fewer than {FEWEST_VOLUME_PATIENTS} patients of this index have a lesion with measured "
+    "volumes in two studies; ask for long_mm, or measure with `lesion-search index measure`"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,9 @@ class GrowthLibrary:
         self._order: list[str] = []
         self._patient_of: dict[str, str] = {}
         self._courses: dict[str, PatientCourses] = {}
+        self._volumes: dict[str, PatientCourses] = {}
         self._forecaster: GrowthForecaster | None = None
+        self._by_volume: GrowthForecaster | None = None
 
     def forecast(self, lesion_id: str, wanted: ForecastRequest | None = None) -> LesionForecast:
         """The forecast of one lesion after its study, as if later studies were not known.
@@ -90,15 +99,17 @@ class GrowthLibrary:
         """
         request = wanted or ForecastRequest()
         lesion = self._index.get(lesion_id).lesion
-        if request.measure is SizeMeasure.VOLUME:
-            reason = "no volume of this lesion was measured; ask for long_mm"
-            return LesionForecast(lesion, request.measure, None, reason, self._warnings())
-        forecaster = self.forecaster()
-        own = self._courses_of(lesion)
+        by_volume = request.measure is SizeMeasure.VOLUME
+        forecaster: GrowthForecaster | None = self.forecaster()
+        own = self._courses_of(lesion, request.measure)
+        if by_volume:
+            forecaster = self._by_volume
         course = _course_with(own, lesion_id)
         if course is None:
             reason = own.without.get(lesion_id, "its sizes cannot be used")
             return LesionForecast(lesion, request.measure, None, reason, self._warnings())
+        if forecaster is None:
+            return LesionForecast(lesion, request.measure, None, FEW_VOLUMES, self._warnings())
         known = course.until(lesion.study_id)
         later = len(course.points) - len(known.points)
         told = self._warnings()
@@ -116,7 +127,7 @@ class GrowthLibrary:
         Raises UnknownPatientError.
         """
         case = PatientCase.of(self._index, patient_id)
-        own = self._tracked(case.nodes, case.known)
+        own = self._tracked(case.nodes, case.known)[SizeMeasure.LONG]
         ids = [course.points[-1].lesion_ids[0] for course in own.courses]
         return [*ids, *own.without]
 
@@ -142,15 +153,8 @@ class GrowthLibrary:
         for lost in changed - vectors.keys():
             self._patient_of.pop(lost, None)
         self._track(touched, vectors, lesions, state[1])
-        steps = GrowthSteps.of(
-            [
-                one
-                for known in self._courses.values()
-                for one in known.courses
-                if len(one.points) > 1
-            ]
-        )
-        self._forecaster = self._fitted(steps)
+        self._forecaster = self._fitted(_steps_of(self._courses))
+        self._by_volume = self._fitted_by_volume(_steps_of(self._volumes))
         self._order, self._state = ids, state
 
     def _read(self, wanted: set[str]) -> list[Lesion]:
@@ -190,20 +194,43 @@ class GrowthLibrary:
             ]
             if len({node.lesion.study_id for node in nodes}) < 2:
                 self._courses.pop(patient, None)
+                self._volumes.pop(patient, None)
                 continue
-            self._courses[patient] = self._tracked(nodes, _evidence(decisions.get(patient, [])))
+            found = self._tracked(nodes, _evidence(decisions.get(patient, [])))
+            self._courses[patient] = found[SizeMeasure.LONG]
+            self._volumes[patient] = found[SizeMeasure.VOLUME]
 
-    def _tracked(self, nodes: Sequence[TrackNode], known: PatientEvidence) -> PatientCourses:
+    def _tracked(
+        self, nodes: Sequence[TrackNode], known: PatientEvidence
+    ) -> dict[SizeMeasure, PatientCourses]:
+        """The courses by diameter and, of measured volumes alone, by volume."""
         tracks = track_patient(nodes, model=self._matcher, known=known)
         vectors = {node.lesion.lesion_id: node.vector for node in nodes}
-        return patient_courses(tracks, MeasuredMarks(vectors), today=date.today())
+        volumes = {node.lesion.lesion_id: _volume(node.lesion) for node in nodes}
+        today = date.today()
+        by_volume = MeasuredMarks(vectors, volumes, SizeMeasure.VOLUME)
+        return {
+            SizeMeasure.LONG: patient_courses(tracks, MeasuredMarks(vectors), today=today),
+            SizeMeasure.VOLUME: patient_courses(tracks, by_volume, today=today),
+        }
 
-    def _courses_of(self, lesion: Lesion) -> PatientCourses:
-        known = self._courses.get(lesion.patient_id)
+    def _courses_of(self, lesion: Lesion, measure: SizeMeasure) -> PatientCourses:
+        kept = self._courses if measure is SizeMeasure.LONG else self._volumes
+        known = kept.get(lesion.patient_id)
         if known is not None:
             return known
         case = PatientCase.of(self._index, lesion.patient_id)
-        return self._tracked(case.nodes, case.known)
+        return self._tracked(case.nodes, case.known)[measure]
+
+    def _fitted_by_volume(self, steps: GrowthSteps) -> GrowthForecaster | None:
+        """A forecaster over steps of volumes, fitted on them alone: diameters tell none."""
+        if steps.patients < FEWEST_VOLUME_PATIENTS:
+            return None
+        before = self._by_volume
+        if before is not None and _is_near(before.model.steps, len(steps)):
+            return before.over(steps)
+        name = f"{len(steps)} steps of measured volumes of {steps.patients} patients of this index"
+        return GrowthForecaster.of(steps, np.random.default_rng(SEED), base=None, name=name)
 
     def _fitted(self, steps: GrowthSteps) -> GrowthForecaster:
         """A forecaster over the steps; its model is kept where they are nearly the same."""
@@ -218,6 +245,16 @@ class GrowthLibrary:
     def _warnings(self) -> tuple[str, ...]:
         told = self._matcher.warning_for(self._index.binding.fingerprint)
         return () if told is None else (told,)
+
+
+def _steps_of(courses: Mapping[str, PatientCourses]) -> GrowthSteps:
+    return GrowthSteps.of(
+        [one for known in courses.values() for one in known.courses if len(one.points) > 1]
+    )
+
+
+def _volume(lesion: Lesion) -> float | None:
+    return None if lesion.measured is None else lesion.measured.whole_volume_mm3
 
 
 def _course_with(own: PatientCourses, lesion_id: str) -> Course | None:

@@ -11,6 +11,7 @@ import numpy as np
 from index.catalog.reader import EncoderBinding, LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType
+from retrieval.measured_size import MeasuredSizes, MeasuredValue
 from tests.service.samples import ToyEncoder
 
 FIRST_DAY = date(2021, 1, 1)
@@ -50,6 +51,12 @@ def growing_patient(
         )
         for number, mm in enumerate(sizes_mm)
     ]
+
+
+def measured_sizes(volume_mm3: float) -> MeasuredSizes:
+    """Sizes of a followed mask of that volume."""
+    one = MeasuredValue(10.0, None, None)
+    return MeasuredSizes(one, one, MeasuredValue(volume_mm3, None, None), one, one, "network")
 
 
 def growing_index(

@@ -23,6 +23,7 @@ from retrieval.tracking.response.targets import (
     Target,
     choose_targets,
 )
+from retrieval.tracking.response.volumes import VolumeResponse, volume_response
 from retrieval.tracking.track_types import RESEARCH_USE, Completeness, PatientTracks
 
 PARTIAL_RESPONSE_PCT = -30.0
@@ -113,6 +114,7 @@ class PatientResponse:
     targets: tuple[Target, ...]
     studies: tuple[StudyResponse, ...]
     growth: tuple[TrackGrowth, ...]
+    volumes: VolumeResponse
 
     def to_json(self) -> dict[str, Any]:
         """The document, with the guideline, the policy and the notice in it."""
@@ -128,6 +130,7 @@ class PatientResponse:
             "targets": [target.to_json() for target in self.targets],
             "studies": [study.to_json() for study in self.studies],
             "growth": [growth.to_json() for growth in self.growth],
+            "volumes": self.volumes.to_json(),
         }
 
     @property
@@ -170,7 +173,8 @@ def patient_response(
         if nadir_mm is not None and answer.sum_mm is not None and not answer.not_evaluable_tracks:
             nadir_mm = min(nadir_mm, answer.sum_mm)
     growth = tuple(track_growth(track) for track in tracks.tracks)
-    return PatientResponse(tracks, baseline, start_mm, targets, tuple(studies), growth)
+    volumes = volume_response(tracks, targets, ids.index(baseline))
+    return PatientResponse(tracks, baseline, start_mm, targets, tuple(studies), growth, volumes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.figures.vocabulary import vocabulary
 from service.http.examples.growth import forecast_example
+from service.http.examples.measured import VOLUMES_EXAMPLE
 from service.http.examples.mining import MINED_MARKS_EXAMPLE, MINING_EXAMPLE
 from service.http.schemas.measuring import KEPT_MASK_EXAMPLE, MEASURE_EXAMPLE, MEASURED_EXAMPLE
 
@@ -275,6 +276,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "targets": [],
             "studies": [],
             "growth": [],
+            "volumes": VOLUMES_EXAMPLE,
         },
         "warnings": [],
     },

@@ -9,6 +9,12 @@ from pydantic import BaseModel, Field
 from retrieval.tracking.response.growth import DiameterPoint, TrackGrowth
 from retrieval.tracking.response.recist import PatientResponse, ResponsePolicy, StudyResponse
 from retrieval.tracking.response.targets import Target
+from retrieval.tracking.response.volumes import (
+    StudyVolumes,
+    TrackVolumes,
+    VolumePoint,
+    VolumeResponse,
+)
 from retrieval.tracking.timeline_table import (
     TimelineCell,
     TimelineLine,
@@ -58,6 +64,26 @@ class GrowthOut(BaseModel):
 
 @answer_of(ResponsePolicy)
 class PolicyOut(BaseModel):
+    pass
+
+
+@answer_of(VolumePoint)
+class VolumePointOut(BaseModel):
+    pass
+
+
+@answer_of(TrackVolumes)
+class TrackVolumesOut(BaseModel):
+    pass
+
+
+@answer_of(StudyVolumes)
+class StudyVolumesOut(BaseModel):
+    pass
+
+
+@answer_of(VolumeResponse)
+class VolumeResponseOut(BaseModel):
     pass
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -12,7 +13,12 @@ from index.reports import ReaderDecision
 from retrieval.tracking.growth.courses import SizeMeasure
 from retrieval.tracking.growth.forecasting import ForecastError
 from service.engine.growth import ForecastRequest, GrowthLibrary
-from tests.service.growing import growing_index, growing_patient, growing_record
+from tests.service.growing import (
+    growing_index,
+    growing_patient,
+    growing_record,
+    measured_sizes,
+)
 
 LAST = "000003_03_01_a"
 
@@ -131,7 +137,40 @@ def test_a_lesion_of_one_study_is_forecast_from_others(index):
 
 def test_a_volume_that_nobody_measured_is_told(index):
     found = GrowthLibrary(index).forecast(LAST, ForecastRequest(measure=SizeMeasure.VOLUME))
-    assert found.to_json()["reason"].startswith("no volume")
+    assert "no volume was measured" in found.to_json()["reason"]
+
+
+def with_volumes(index, patients):
+    """The lesions of some patients measured: volumes of spheres of their diameters."""
+    for number in range(1, patients + 1):
+        for record in index.patient(f"{number:06d}"):
+            volume = 0.5 * record.lesion.long_mm**3
+            lesion = record.lesion.with_changes(measured=measured_sizes(volume))
+            index.add([replace(record, lesion=lesion)])
+
+
+def test_volumes_are_forecast_from_measured_volumes_alone(index):
+    with_volumes(index, 12)
+    library = GrowthLibrary(index)
+    by_diameter = library.forecast(LAST).to_json()
+    asked = ForecastRequest(measure=SizeMeasure.VOLUME)
+    found = library.forecast(LAST, asked).to_json()
+    assert (found["state"], found["measure"]) == ("forecast", "volume_mm3")
+    assert found["neighbours"]["count"] == 11
+    assert by_diameter["neighbours"]["count"] == 19
+    assert found["outlook"]["growth_pct"] == pytest.approx(72.8, abs=0.5)
+    assert found["outlook"]["median_pct"] > by_diameter["outlook"]["median_pct"]
+    assert "12 patients" in found["population"]["fitted_on"]
+    without = library.forecast("000015_03_01_a", asked).to_json()
+    assert without["reason"].endswith("no volume was measured (lesion 000015_03_01_a)")
+
+
+def test_few_measured_patients_forecast_no_volume(index):
+    with_volumes(index, 7)
+    asked = ForecastRequest(measure=SizeMeasure.VOLUME)
+    found = GrowthLibrary(index).forecast(LAST, asked).to_json()
+    assert found["state"] == "abstained"
+    assert found["reason"].startswith("fewer than 8 patients")
 
 
 def test_an_unknown_lesion_is_refused(index):
