@@ -2,7 +2,7 @@
 
     ROOT/DL_info.csv                               one lesion a row, 18 columns
     ROOT/Images_png/000001_01_01/109.png           patient_study_series/slice
-    ROOT/tracks.csv, ROOT/attributes.csv           optional, the product's own
+    ROOT/tracks.csv, attributes.csv, studies.csv   optional, the product's own
 
 How the table counts and what the PNGs hold stands in ``retrieval.sources.deeplesion.coding``.
 """
@@ -13,6 +13,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -25,7 +26,11 @@ from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion, Recist
 from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion import coding
-from retrieval.sources.deeplesion.extras import read_attributes, read_tracks
+from retrieval.sources.deeplesion.extras import (
+    read_attributes,
+    read_study_dates,
+    read_tracks,
+)
 from retrieval.sources.deeplesion.layout import image_layout
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.row import TableRow
@@ -71,8 +76,12 @@ class DeepLesionArchive:
         known = {row.lesion.lesion_id for row in parsed.rows}
         tracks = read_tracks(self.root / coding.TRACKS_NAME, known)
         attributes = read_attributes(self.root / coding.ATTRIBUTES_NAME, known)
+        dates = read_study_dates(self.root / coding.STUDIES_NAME)
         self.rows: Sequence[TableRow] = [
-            _with_location_error(row, attributes.values.get(row.lesion.lesion_id))
+            _dated(
+                _with_location_error(row, attributes.values.get(row.lesion.lesion_id)),
+                dates.values.get(row.lesion.study_id),
+            )
             for row in parsed.rows
         ]
         self.lesions: Sequence[Lesion] = [row.lesion for row in self.rows]
@@ -83,6 +92,7 @@ class DeepLesionArchive:
             *parsed.problems,
             *tracks.problems,
             *attributes.problems,
+            *dates.problems,
         )
 
     @classmethod
@@ -189,6 +199,13 @@ class DeepLesionArchive:
             detail = f"{path} does not exist: {self.layout.hint}"
             raise RowError(ProblemReason.MISSING_FILE, detail)
         return read_deeplesion_png(path, image_size=row.image_size)
+
+
+def _dated(row: TableRow, day: date | None) -> TableRow:
+    """The row with its study's date, where ``studies.csv`` holds one."""
+    if day is None:
+        return row
+    return replace(row, lesion=row.lesion.with_changes(study_date=day))
 
 
 def _with_location_error(row: TableRow, attributes: Mapping[str, float] | None) -> TableRow:

@@ -19,6 +19,7 @@ TABLE_NAME = "DL_info.csv"
 IMAGE_FOLDER = "Images_png"
 TRACKS_NAME = "tracks.csv"
 ATTRIBUTES_NAME = "attributes.csv"
+STUDIES_NAME = "studies.csv"
 
 COLUMNS = (
     "File_name",
@@ -49,6 +50,7 @@ _SERIES_IN_NAME = re.compile(
 LOCATION_ERRORS = ("location_error_x", "location_error_y", "location_error_z")
 """Attributes that say how far an estimated location may be off, as ``Lesion.location_error``."""
 
+STUDY_COLUMNS = ("study_id", "study_date")
 TRACK_COLUMNS = ("patient_id", "track_id", "study_id", "lesion_id", "state")
 
 PIXEL_OFFSET = 32768

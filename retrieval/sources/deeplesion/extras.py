@@ -1,4 +1,4 @@
-"""The two optional tables beside ``DL_info.csv``: lesion tracks and named numbers."""
+"""The optional tables beside ``DL_info.csv``: lesion tracks, named numbers, dates of studies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -71,6 +72,22 @@ def read_attributes(path: Path, lesion_ids: Container[str]) -> LesionValues[dict
         except RowError as error:
             problems.append(RowProblem(line, path.name, error.reason, str(error)))
     return LesionValues(attributes, tuple(problems))
+
+
+def read_study_dates(path: Path) -> LesionValues[date]:
+    """The date of each study by its id; empty where there is no such file.
+
+    Raises ArchiveError unless the columns are those of ``STUDY_COLUMNS``.
+    """
+    dates: dict[str, date] = {}
+    problems: list[RowProblem] = []
+    for line, (study_id, text) in _rows(path, coding.STUDY_COLUMNS, problems):
+        try:
+            dates[study_id] = date.fromisoformat(text)
+        except ValueError:
+            words = f"study {study_id} has the date {text!r}: YYYY-MM-DD is needed"
+            problems.append(RowProblem(line, path.name, ProblemReason.INVALID_VALUE, words))
+    return LesionValues(dates, tuple(problems))
 
 
 def _header(path: Path) -> list[str]:

@@ -215,6 +215,14 @@ class DeepLesionWriter:
             patient.attributes[lesion_id] = known
         return lesion_id
 
+    def link(self, track_id: str, study: int, lesion_id: str) -> None:
+        """Puts a lesion of the patient in progress into a track; raises ArchiveError."""
+        patient = self._pending
+        if patient is None or lesion_id not in patient.lesion_ids:
+            raise ArchiveError(f"lesion {lesion_id} is none of the patient in progress")
+        self._check_track(track_id, patient.number)
+        patient.tracks.setdefault(track_id, []).append((study, lesion_id))
+
     def give_up_patient(self) -> None:
         """Forgets the rows of the patient in progress."""
         self._pending = None

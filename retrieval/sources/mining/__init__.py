@@ -13,5 +13,6 @@ links.py          tracks as readers linked them
 numbers.py        numbers of studies and series, splits
 rows.py           kept marks as rows of the table
 verdict_line.py   the lines of mined.jsonl, without the patient
+tools.py          what mining a patient needs, and what a user chooses
 patient.py        PatientMiner: all of one patient; ``service.jobs.mining`` runs it over a source
 """

@@ -2,94 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from retrieval.image import Slab
 from retrieval.lesion import Box, LesionSearchError, Split
 from retrieval.progress import ReportProgress
-from retrieval.sources.deeplesion.coding import LOCATION_ERRORS, TABLE_NAME
+from retrieval.sources.deeplesion.coding import LOCATION_ERRORS
 from retrieval.sources.deeplesion.series_images import SeriesImages
-from retrieval.sources.deeplesion.writer import DeepLesionWriter
 from retrieval.sources.marks.mark import Mark
-from retrieval.sources.marks.meaning.options import JudgingOptions, MarkJudge
 from retrieval.sources.marks.verdicts import JudgedMark, Refusal, Verdict
 from retrieval.sources.mining.duplicates import DistinctMarks, without_duplicates
-from retrieval.sources.mining.links import LinkedTracks, linked_tracks
+from retrieval.sources.mining.header import ImageHeader
+from retrieval.sources.mining.links import linked_tracks
 from retrieval.sources.mining.numbers import SeriesKey, SeriesPlace, key_of, numbered, split_of
-from retrieval.sources.mining.planes import ImageProvider, IndexedPlanes, SourceUnavailableError
-from retrieval.sources.mining.proposing import BoxProposer, proposed
+from retrieval.sources.mining.planes import IndexedPlanes, SourceUnavailableError
+from retrieval.sources.mining.proposing import proposed
 from retrieval.sources.mining.rows import KeptMark, row_of, shows_air_alone
 from retrieval.sources.mining.stacks import SliceStack, stacks_of
-from retrieval.sources.mining.stores import HeaderStore, MarkStore
 from retrieval.sources.mining.sub_volume import SubVolume, read_sub_volume, without_pixels
+from retrieval.sources.mining.tools import PROPOSAL_SCORE, MiningOptions, MiningTools
 from retrieval.sources.mining.verdict_line import (
     MarkSketch,
     MinedLesion,
+    MinedPoint,
     Naming,
     line_of,
     refusal_line,
     sketch_of,
 )
-
-PROPOSAL_SCORE = "proposal_score"
-"""Attribute of a lesion whose box a detector proposed: the probability of that box."""
-
-Triple = tuple[float, float, float]
-
-Locate = Callable[[Slab, Box], tuple[Triple, Triple] | None]
-"""Body position of a box on a slab's key slice with its standard error, None without a body."""
-
-
-@dataclass(frozen=True)
-class MiningOptions:
-    """What a user chooses.
-
-    Attributes:
-        judging: what marks mean.
-        pixels: slices are written; without them the archive is its table alone.
-        propose: a detector's box stands for words that draw nothing.
-    """
-
-    judging: JudgingOptions = field(default_factory=JudgingOptions)
-    pixels: bool = True
-    propose: bool = False
-
-
-def is_archive(out: Path) -> bool:
-    """Whether a folder holds an archive's table."""
-    return (out / TABLE_NAME).exists()
-
-
-def open_mined_archive(out: Path) -> DeepLesionWriter:
-    """The writer of an archive of marks: who marked one lesion may have left others unmarked."""
-    return DeepLesionWriter(out, marks_complete=False)
-
-
-@dataclass(frozen=True)
-class MiningTools:
-    """What mining a patient needs.
-
-    Attributes:
-        index, journal: what is kept between runs.
-        source: where images are read.
-        writer: of the archive.
-        naming: of identifiers in the archive.
-        judge: tells what marks mean.
-        locate: body positions; None leaves lesions without.
-        proposer: loads what finds boxes for words that draw nothing, when such words first come;
-            None leaves them waiting.
-    """
-
-    index: HeaderStore
-    journal: MarkStore
-    source: ImageProvider
-    writer: DeepLesionWriter
-    naming: Naming
-    judge: MarkJudge
-    locate: Locate | None = None
-    proposer: Callable[[], BoxProposer | None] | None = None
 
 
 @dataclass
@@ -137,10 +77,11 @@ class PatientMiner:
         outcomes = [_Outcome(one) for one in distinct.judged]
         kept = list(self._placed(outcomes))
         if kept:
-            page = self._page(patient, kept, distinct)
+            page = self._page(patient, kept)
             self._write(page, kept, progress)
+            self._link(page, kept, distinct)
         return MinedPatient(
-            [*self._lines(outcomes, refusals)],
+            [*self._lines(patient, outcomes, refusals)],
             [sketch_of(one.judged, one.lesion) for one in outcomes],
             sum(one.lesion is not None for one in outcomes),
         )
@@ -165,14 +106,37 @@ class PatientMiner:
             return judged
         return proposed(judged, (header, stack), proposer, self._tools.source.read)
 
-    def _lines(self, outcomes: Sequence[_Outcome], refusals: Iterable[Refusal]) -> Iterator[str]:
+    def _lines(
+        self, patient: str, outcomes: Sequence[_Outcome], refusals: Iterable[Refusal]
+    ) -> Iterator[str]:
         naming = self._tools.naming
         for one in outcomes:
             plane = one.judged.plane
             header = None if plane is None else self._planes.header(plane.image)
-            yield line_of(one.judged, naming, header, one.lesion)
+            point = None if header is None else self._point(patient, one.judged, header)
+            yield line_of(one.judged, naming, header, one.lesion, point)
         for refusal in refusals:
             yield refusal_line(refusal, naming)
+
+    def _point(self, patient: str, judged: JudgedMark, header: ImageHeader) -> MinedPoint | None:
+        """Where an arrow or point is kept, as the archive counts; None for other marks."""
+        if judged.verdict is not Verdict.KEPT_AS_POINT or judged.point is None:
+            return None
+        stacks = self._stacks(header.image.series_uid) if header.is_slice else []
+        held = () if isinstance(stacks, str) else stacks
+        stack = next((one for one in held if header.key in one.positions), None)
+        if stack is None:
+            return None
+        journal, key = self._tools.journal, key_of(stack)
+        series = None
+        for place in journal.series_of(patient):
+            if (place.study_uid, place.series_uid, place.part) == key:
+                series = (journal.number_of(patient), place.study_number, place.series_number)
+        position = stack.positions[header.key]
+        box = without_pixels(stack, range(position, position + 1)).grid.to_display_box(
+            Box.around(judged.point, 1.0)
+        )
+        return MinedPoint(series, stack.number_of(position), box.center)
 
     def _placed(self, outcomes: Sequence[_Outcome]) -> Iterator[tuple[_Outcome, KeptMark]]:
         """The kept marks on their slices; those whose series make no volume are refused."""
@@ -207,16 +171,35 @@ class PatientMiner:
         except LesionSearchError as wrong:
             return str(wrong)
 
-    def _page(
-        self, patient: str, kept: list[tuple[_Outcome, KeptMark]], distinct: DistinctMarks
-    ) -> _PatientPage:
+    def _page(self, patient: str, kept: list[tuple[_Outcome, KeptMark]]) -> _PatientPage:
         journal = self._tools.journal
         number = journal.number_of(patient)
         places = numbered((mark.stack for _, mark in kept), journal.series_of(patient))
         journal.set_series(patient, places.values())
-        studies = {place.study_uid: place.study_number for place in places.values()}
-        links = linked_tracks([outcome.judged for outcome, _ in kept], distinct.copies, studies)
-        return _PatientPage(patient, number, places, links)
+        return _PatientPage(patient, number, places)
+
+    def _link(
+        self, page: _PatientPage, kept: list[tuple[_Outcome, KeptMark]], distinct: DistinctMarks
+    ) -> None:
+        """The tracks of the lesions that reached the archive, by their places in the body too."""
+        there = [(one, one.lesion, mark) for one, mark in kept if one.lesion is not None]
+        studies = {place.study_uid: place.study_number for place in page.places.values()}
+        heights = {
+            one.judged.mark.mark_id: lesion.location[2]
+            for one, lesion, _ in there
+            if lesion.location is not None
+        }
+        judged = [one.judged for one, _, _ in there]
+        links = linked_tracks(judged, distinct.copies, studies, heights)
+        for outcome, lesion, mark in there:
+            mark_id = outcome.judged.mark.mark_id
+            track = links.tracks.get(mark_id)
+            track_id = f"{page.number:06d}_{track}" if track else ""
+            if track_id:
+                study = page.places[key_of(mark.stack)].study_number
+                self._tools.writer.link(track_id, study, lesion.lesion_id)
+            notes = (*filter(None, [links.dropped.get(mark_id)]), *lesion.notes)
+            outcome.lesion = replace(lesion, track_id=track_id, notes=notes)
 
     def _write(
         self,
@@ -302,14 +285,11 @@ class PatientMiner:
         )
         location, error = (None, None) if found is None else found
         row = replace(row, location=location)
-        mark_id = mark.judged.mark.mark_id
-        track = page.links.tracks.get(mark_id, "")
-        track_id = f"{page.number:06d}_{track}" if track else ""
         named = {} if error is None else dict(zip(LOCATION_ERRORS, error, strict=True))
         if mark.judged.proposal_score is not None:
             named[PROPOSAL_SCORE] = round(mark.judged.proposal_score, 4)
-        lesion_id = self._tools.writer.add_row(row, track_id or None, named)
-        notes = [page.links.dropped.get(mark_id, "")]
+        lesion_id = self._tools.writer.add_row(row, None, named)
+        notes = []
         if mark.is_made:
             notes.append("its diameters are those of a box: nobody measured it")
         return MinedLesion(
@@ -318,19 +298,17 @@ class PatientMiner:
             row.box.to_list(),
             location,
             error,
-            track_id,
-            (*filter(None, notes), *(() if slab is None else slab.notes)),
+            notes=(*notes, *(() if slab is None else slab.notes)),
         )
 
 
 @dataclass(frozen=True)
 class _PatientPage:
-    """A patient's numbers and links."""
+    """A patient's numbers."""
 
     patient: str
     number: int
     places: dict[SeriesKey, SeriesPlace]
-    links: LinkedTracks
 
     def split(self, naming: Naming) -> Split:
         return split_of(naming.names.patient(self.patient))

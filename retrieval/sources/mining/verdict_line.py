@@ -9,7 +9,9 @@ from datetime import date
 from typing import Any, Protocol
 
 from retrieval.lesion import LesionSearchError, LesionType
+from retrieval.sources.deeplesion.coding import series_id_of
 from retrieval.sources.marks.mark import ImageReference, Mark
+from retrieval.sources.marks.meaning.findings import is_vocabulary
 from retrieval.sources.marks.verdicts import JudgedMark, Refusal, Verdict
 from retrieval.sources.mining.header import ImageHeader
 
@@ -55,10 +57,18 @@ class Naming:
             return ""
 
     def text(self, words: str) -> str:
-        """Words about a mark: what they quote may name a patient, and UIDs become names."""
+        """Words about a mark: what they quote may name a patient, and UIDs become names.
+
+        A quoted name of nothing but words of the body and of lesions ("Left kidney 2") stays: who
+        chooses ``--segments`` must know it.
+        """
         if self.plain:
             return words
-        return _UID.sub(lambda found: self.uid(found[0]), _QUOTED.sub("'...'", words))
+        return _UID.sub(lambda found: self.uid(found[0]), _QUOTED.sub(_told, words))
+
+
+def _told(quoted: re.Match[str]) -> str:
+    return quoted[0] if is_vocabulary(quoted[0][1:-1]) else "'...'"
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,22 @@ class MinedLesion:
 
 
 @dataclass(frozen=True)
+class MinedPoint:
+    """Where a point or an arrow's tip lies, as the archive counts.
+
+    Attributes:
+        series: numbers of patient, study and series; None where no lesion of the series is kept,
+            so that it has no place in the archive.
+        slice_index: DeepLesion's number of the slice.
+        point: (x, y) in the archive's pixels.
+    """
+
+    series: tuple[int, int, int] | None
+    slice_index: int
+    point: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class MarkSketch:
     """A mark by the source's own identifiers, for pictures and reports; never in the archive.
 
@@ -95,6 +121,7 @@ class MarkSketch:
         long_mm, short_mm, lesion_type: of a kept mark.
         track: track id in the archive, empty for none.
         tracking_uid: as the readers linked it.
+        label: the name of a region, segment or annotation.
     """
 
     mark_id: str
@@ -108,6 +135,7 @@ class MarkSketch:
     lesion_type: str = LesionType.UNKNOWN.value
     track: str = ""
     tracking_uid: str = ""
+    label: str = ""
 
     def pack(self) -> str:
         """The sketch as one line of JSON."""
@@ -143,13 +171,18 @@ def sketch_of(judged: JudgedMark, lesion: MinedLesion | None) -> MarkSketch:
         judged.lesion_type.value,
         "" if lesion is None else lesion.track_id,
         mark.tracking_uid,
+        mark.label,
     )
 
 
 def line_of(
-    judged: JudgedMark, naming: Naming, header: ImageHeader | None, lesion: MinedLesion | None
+    judged: JudgedMark,
+    naming: Naming,
+    header: ImageHeader | None,
+    lesion: MinedLesion | None,
+    point: MinedPoint | None = None,
 ) -> str:
-    """The line of a judged mark; ``lesion`` where one stands in the archive."""
+    """The line of a judged mark; ``lesion`` or ``point`` where one is kept."""
     mark = judged.mark
     image = mark.image if judged.plane is None else judged.plane.image
     patient = mark.patient_id if judged.plane is None else judged.plane.patient_id
@@ -175,6 +208,10 @@ def line_of(
     }
     if header is not None and (day := header.study_day) is not None:
         told["study_date"] = naming.names.day(patient, day).isoformat()
+    if point is not None:
+        numbers = point.series
+        told["series_id"] = None if numbers is None else series_id_of(*numbers)
+        told |= {"key_slice_index": point.slice_index, "point": list(point.point)}
     if judged.proposal_score is not None:
         told["proposal_score"] = round(judged.proposal_score, 4)
     if lesion is not None:

@@ -182,7 +182,7 @@ def mine(
     Every verdict stands in OUT/mined.jsonl. OUT.mining holds the source's identifiers: keep it
     where they may be. Run again, it goes on where it was, and takes in what is new.
     """
-    from retrieval.sources.mining.patient import MiningOptions
+    from retrieval.sources.mining.tools import MiningOptions
     from service.engine.detectors import detector_in_use
     from service.engine.lesion_location import PositionLocator
     from service.jobs.mining.work import MiningJob, identities_of

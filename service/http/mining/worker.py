@@ -48,7 +48,7 @@ def main() -> int:
 def mined(order: dict[str, Any]) -> dict[str, Any]:
     """Mines as an order says; the report, which is kept in the work folder too."""
     from retrieval.sources.marks.meaning.options import JudgingOptions, SinglesPolicy
-    from retrieval.sources.mining.patient import MiningOptions
+    from retrieval.sources.mining.tools import MiningOptions
     from service.engine.detectors import detector_in_use
     from service.jobs.mining.work import MiningJob, identities_of
 

@@ -194,6 +194,11 @@ class MiningJournal:
         query = "SELECT body FROM sketches WHERE verdict = ? ORDER BY position, patient LIMIT ?"
         return [MarkSketch.unpack(body) for (body,) in self._db.execute(query, (verdict, most))]
 
+    def all_sketches(self) -> Iterator[MarkSketch]:
+        """All marks that were judged, patient by patient."""
+        for (body,) in self._db.execute("SELECT body FROM sketches ORDER BY patient, position"):
+            yield MarkSketch.unpack(body)
+
     def sketches_of(self, patient: str) -> list[MarkSketch]:
         """All marks of a patient that were judged."""
         query = "SELECT body FROM sketches WHERE patient = ? ORDER BY position"

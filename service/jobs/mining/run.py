@@ -19,19 +19,20 @@ from retrieval.sources.importers.source import ImporterError
 from retrieval.sources.marks.mark import Mark
 from retrieval.sources.marks.meaning.options import MarkJudge
 from retrieval.sources.marks.verdicts import Verdict
-from retrieval.sources.mining.patient import (
+from retrieval.sources.mining.patient import PatientMiner
+from retrieval.sources.mining.planes import MarkedSource, SourceUnavailableError
+from retrieval.sources.mining.proposing import BoxProposer
+from retrieval.sources.mining.tools import (
     Locate,
     MiningOptions,
     MiningTools,
-    PatientMiner,
     is_archive,
     open_mined_archive,
 )
-from retrieval.sources.mining.planes import MarkedSource, SourceUnavailableError
-from retrieval.sources.mining.proposing import BoxProposer
 from retrieval.sources.mining.verdict_line import Naming
 from service.jobs.mining.header_index import HeaderIndex, open_work_file
 from service.jobs.mining.journal import MiningJournal
+from service.jobs.mining.tables import write_names, write_points, write_studies
 
 VERDICTS_NAME = "mined.jsonl"
 WORK_NAME = "work.sqlite"
@@ -149,6 +150,9 @@ def mine_marks(
             )
             mined, failed = _mine_patients(journal, tools, setup.options, progress)
         _write_verdicts(out / VERDICTS_NAME, journal)
+        write_studies(out, read_verdicts(journal.verdict_lines()))
+        write_points(out, read_verdicts(journal.verdict_lines()))
+        write_names(work, journal.all_sketches())
         return _report(journal, mined, failed)
 
 

@@ -12,16 +12,16 @@ from retrieval.detection.proposals import SliceDetector
 from retrieval.image import Slab
 from retrieval.lesion import Box
 from retrieval.progress import ReportProgress
-from retrieval.sources.mining.patient import Locate, MiningOptions
 from retrieval.sources.mining.planes import MarkedSource
 from retrieval.sources.mining.proposing import BoxProposer, SizedBox
+from retrieval.sources.mining.tools import Locate, MiningOptions
 from retrieval.sources.mining.verdict_line import Naming
 from service.deid.pseudonyms import Identities, OwnIdentities, PseudonymKey
 from service.engine.lesion_location import LesionLocator
 from service.jobs.mining.run import MiningReport, MiningSetup, mine_marks
 
 if TYPE_CHECKING:
-    from retrieval.sources.mining.patient import Triple
+    from retrieval.sources.mining.tools import Triple
 
 KEY_NAME = "pseudonyms.key"
 

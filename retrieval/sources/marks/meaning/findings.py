@@ -83,6 +83,37 @@ _TYPE_OF_WORDS: Sequence[tuple[re.Pattern[str], LesionType]] = tuple(
 )
 
 
+_WORD = re.compile(r"[^\W\d_]+")
+_PLAIN_WORDS = frozenset(
+    {"left", "right", "upper", "lower", "middle", "anterior", "posterior", "total", "both", "and"}
+    | {"of", "the", "in", "segment", "region", "roi", "new", "old", "primary", "small", "large"}
+    | {"l", "r", "lt", "rt", "gtv", "ctv", "ptv", "itv", "prv", "node", "sinistra", "dextra"}
+    | {"organ", "lesion", "tissue", "mass", "low", "mid", "hilar", "lobe", "gross", "volume"}
+)
+_STEMS = (_LESION, _ANATOMY)
+
+
+def is_vocabulary(name: str) -> bool:
+    """Whether a name holds only words of the body, of lesions and of planning, and numbers.
+
+    Whole words must match: "Liverpool" is none of them, and a person's name is none either.
+    """
+    words = _WORD.findall(name)
+    return bool(words) and all(
+        word.lower() in _PLAIN_WORDS or any(_is_whole(stem, word) for stem in _STEMS)
+        for word in words
+    )
+
+
+def _is_whole(stem: re.Pattern[str], word: str) -> bool:
+    """A word of a stem and at most an ending of three letters: vertebra, vertebrae."""
+    found = stem.match(word)
+    return found is not None and len(word) - found.end() <= MOST_ENDING
+
+
+MOST_ENDING = 3
+
+
 class Subject(StrEnum):
     """What a mark is of, by its words."""
 

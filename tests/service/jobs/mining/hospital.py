@@ -14,7 +14,7 @@ from retrieval.lesion import Recist
 from retrieval.sources.marks.mark import Carrier, ImageReference, Mark, MarkKind
 from retrieval.sources.marks.verdicts import JudgedMark, LengthSource, Verdict
 from retrieval.sources.mining.folder import FolderSource
-from retrieval.sources.mining.patient import MiningOptions
+from retrieval.sources.mining.tools import MiningOptions
 from retrieval.sources.mining.verdict_line import Naming
 from service.deid.pseudonyms import PseudonymKey
 from service.jobs.mining.run import MiningReport, MiningSetup, mine_marks

@@ -11,7 +11,7 @@ import pytest
 from retrieval.sources.archive import open_archive
 from retrieval.sources.importers.source import ImporterError
 from retrieval.sources.marks.mark import Carrier, ImageReference
-from retrieval.sources.mining.patient import MiningOptions
+from retrieval.sources.mining.tools import MiningOptions
 from tests.service.jobs.mining.hospital import (
     INTERVAL_MM,
     LESION_HU,
