@@ -253,7 +253,11 @@ def main() -> None:
     is_whole = set(carriers) == set(WRITERS) and set(parts) == set(PARTS) and not given.rows
     if given.out == RESULT and not is_whole:
         parser.error("the results are of one run of all parts: give --out for some of them")
-    results: dict[str, Any] = {"command": "python benchmarks/mining.py --data DATA"}
+    words = [
+        f"--{name} {value}" for name, value in (("parts", ",".join(parts)), ("rows", given.rows))
+    ]
+    command = "python benchmarks/mining.py --data DATA"
+    results: dict[str, Any] = {"command": command if is_whole else " ".join([command, *words])}
     if "speed" in parts:
         results["speed"] = speed([given.data / OFFICIAL, given.data / FURTHER])
     if "sample" in parts:

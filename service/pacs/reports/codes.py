@@ -17,6 +17,10 @@ COMMENT = Code("121106", "DCM", "Comment")
 VOLUME = Code("118565006", "SCT", "Volume")
 MILLIMETRE = Code("mm", "UCUM", "millimeter")
 CUBIC_MILLIMETRE = Code("mm3", "UCUM", "cubic millimeter")
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
+IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group")
+SOURCE = Code("260753009", "SCT", "Source")
+IMAGING_MEASUREMENTS = "126010"
 DEVICE = Code("121007", "DCM", "Device")
 
 FINDING_SITES: Mapping[LesionType, Code] = {

@@ -19,7 +19,12 @@ import highdicom.sr as hd
 import numpy as np
 from highdicom.sr.content import CoordinatesForMeasurement, SourceImageForRegion
 from highdicom.sr.enum import GraphicTypeValues, RelationshipTypeValues
-from highdicom.sr.value_types import TextContentItem
+from highdicom.sr.value_types import (
+    ContainerContentItem,
+    ContentSequence,
+    ImageContentItem,
+    TextContentItem,
+)
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
@@ -34,6 +39,7 @@ NOTICE = (
     "treatment. Verify every measurement and match."
 )
 SERIES_NUMBER = 9900
+_CONTAINS = RelationshipTypeValues.CONTAINS
 _INHERITED = {
     "PatientID": "",
     "PatientName": "",
@@ -137,6 +143,7 @@ def _report(tracks: Sequence[MeasuredTrack], notice: str, *, stable: bool) -> An
         procedure_reported=codes.CT_PROCEDURE,
         imaging_measurements=groups,
     )
+    _put_library(content[0].ContentSequence, _evidence(measured))
     content[0].ContentSequence.append(
         TextContentItem(codes.COMMENT, notice, RelationshipTypeValues.CONTAINS)
     )
@@ -156,17 +163,38 @@ def _report(tracks: Sequence[MeasuredTrack], notice: str, *, stable: bool) -> An
     return report
 
 
+def _put_library(items: Any, images: Sequence[Dataset]) -> None:
+    """The key images as an image library (TID 1600), before the measurements.
+
+    The standard lets it be left out; OHIF's reader of reports takes none that has none.
+    """
+    library = ContainerContentItem(codes.IMAGE_LIBRARY, relationship_type=_CONTAINS)
+    group = ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, relationship_type=_CONTAINS)
+    group.ContentSequence = ContentSequence(
+        [
+            ImageContentItem(
+                codes.SOURCE, one.SOPClassUID, one.SOPInstanceUID, relationship_type=_CONTAINS
+            )
+            for one in images
+        ]
+    )
+    library.ContentSequence = ContentSequence([group])
+    names = [one.ConceptNameCodeSequence[0].CodeValue for one in items]
+    items.insert(names.index(codes.IMAGING_MEASUREMENTS), library)
+
+
 def _group(track: MeasuredTrack, one: Measured, time_point: int) -> Any:
     """TID 1501 with the end points of a RECIST mark, or TID 1410 with the box as image region.
 
     The standard lets a measurement carry its own coordinates only in the first of them. A mark's
-    box follows from its end points, so nothing is lost.
+    box follows from its end points, so nothing is lost. The time point is told by name alone: its
+    order would be a number without coordinates, which OHIF's reader takes for a measurement.
     """
     image = SourceImageForRegion.from_source_image(one.header)
     site = codes.FINDING_SITES.get(one.lesion_type)
     shared: dict[str, Any] = {
         "tracking_identifier": hd.TrackingIdentifier(uid=track.uid, identifier=track.name),
-        "time_point_context": hd.TimePointContext(str(time_point), time_point_order=time_point),
+        "time_point_context": hd.TimePointContext(str(time_point)),
         "finding_type": codes.LESION,
         "finding_sites": None if site is None else [hd.FindingSite(site)],
         "measurements": _measurements(one, image) or None,

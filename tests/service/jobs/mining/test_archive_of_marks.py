@@ -192,7 +192,8 @@ def test_the_table_alone_needs_no_pixels(hospital):
     source = hospital.source([study.mark("a")])
     hospital.mine(source, options=MiningOptions(pixels=False))
     assert source.read_count == 0
-    assert sorted(path.name for path in hospital.out.iterdir()) == ["DL_info.csv", "mined.jsonl"]
+    names = sorted(path.name for path in hospital.out.iterdir())
+    assert names == ["DL_info.csv", "mined.jsonl", "studies.csv"]
     with_pixels = hospital.out.with_name("whole")
     hospital.mine(hospital.source([study.mark("a")]), with_pixels)
     assert (with_pixels / "DL_info.csv").read_text() == (hospital.out / "DL_info.csv").read_text()

@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 from highdicom.sr import srread
+from pydicom import dcmread
 
 from retrieval.lesion import Recist
 from retrieval.sources.archive import open_archive
@@ -115,6 +116,7 @@ def test_tracks_go_back_as_reports_that_others_read(tmp_path, capsys):
         assert values["Short Axis"] == pytest.approx(8.8)
     marks = [one for one in read_marks(path) if isinstance(one, Mark)]
     assert {mark.tracking_uid for mark in marks} == {"2.25.4711"}
+    read_as_ohif_does(path)
     before = files_of(tmp_path / "reports")
     mined(capsys, *words, "--reports", tmp_path / "reports")
     assert files_of(tmp_path / "reports") == before
@@ -122,6 +124,36 @@ def test_tracks_go_back_as_reports_that_others_read(tmp_path, capsys):
     assert mined(capsys, *back)["verdicts"] == {"kept": 2}
     rows = [row.lesion.box.to_list() for row in DeepLesionArchive.open(tmp_path / "b").rows]
     assert rows == [[35, 40, 65, 61]] * 2
+
+
+def read_as_ohif_does(path):
+    """What OHIF's public reader of reports takes for granted, or it shows nothing at all."""
+
+    def named(items, value):
+        (found,) = [one for one in items if one.ConceptNameCodeSequence[0].CodeValue == value]
+        return found
+
+    report = dcmread(path)
+    assert report.ConceptNameCodeSequence[0].CodeValue == "126000"
+    library = named(report.ContentSequence, "111028")
+    images = named(library.ContentSequence, "126200").ContentSequence
+    listed = {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in images}
+    groups = named(report.ContentSequence, "126010").ContentSequence
+    for group in groups:
+        assert group.ConceptNameCodeSequence[0].CodeValue == "125007"
+        items = group.ContentSequence
+        assert named(items, "112040").ValueType == "UIDREF"
+        assert named(items, "112039").TextValue
+        numbers = [one for one in items if one.ValueType == "NUM"]
+        assert len(numbers) == 2
+        for number in numbers:
+            # Its only child is what it was drawn as; the image is that one's only child.
+            (drawn,) = number.ContentSequence
+            assert (drawn.ValueType, drawn.GraphicType) == ("SCOORD", "POLYLINE")
+            (image,) = drawn.ContentSequence
+            assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID in listed
+            (value,) = number.MeasuredValueSequence
+            assert value.MeasurementUnitsCodeSequence[0].CodeValue == "mm"
 
 
 @pytest.mark.parametrize(
