@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,19 @@ def test_a_vocabulary_of_ones_own():
     )
     found = TextReader(own).read("halo sign in the left posterior lung, no nodule")
     assert set(found.relevant) == {"halo", "left lung", "lung"}
+
+
+def phrases():
+    with (Path(__file__).parent / "phrases.csv").open(encoding="utf-8", newline="") as file:
+        return [(row["text"], row["relevant"], row["absent"]) for row in csv.DictReader(file)]
+
+
+def test_there_are_sixty_phrases_of_reports():
+    assert len(phrases()) == 60
+
+
+@pytest.mark.parametrize(("text", "relevant", "absent"), phrases(), ids=lambda one: str(one)[:40])
+def test_what_a_phrase_of_a_report_says(text, relevant, absent):
+    known = terms(text)
+    assert set(relevant.split("|")) <= known
+    assert not set(absent.split("|")) & known
