@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -18,7 +19,7 @@ from retrieval.sources.mining.tools import Locate, MiningOptions
 from retrieval.sources.mining.verdict_line import Naming
 from service.deid.pseudonyms import Identities, OwnIdentities, PseudonymKey
 from service.engine.lesion_location import LesionLocator
-from service.jobs.mining.run import MiningReport, MiningSetup, mine_marks
+from service.jobs.mining.run import MiningReport, MiningRunError, MiningSetup, mine_marks
 
 if TYPE_CHECKING:
     from retrieval.sources.mining.tools import Triple
@@ -51,7 +52,10 @@ class MiningJob:
         return work_folder(self.out)
 
     def run(self, source: MarkedSource, *, progress: ReportProgress | None = None) -> MiningReport:
-        """Mines a source; errors are those of ``mine_marks``."""
+        """Mines a source; errors are those of ``mine_marks``.
+
+        Raises MiningRunError too where a folder or the disk cannot be written.
+        """
         from retrieval.sources.marks.meaning.judging import judge_marks
 
         plain = isinstance(self.identities, OwnIdentities)
@@ -62,7 +66,10 @@ class MiningJob:
             _locating(self.locator),
             _proposing(self.detector),
         )
-        return mine_marks(source, self.out, self.work, setup, progress=progress)
+        try:
+            return mine_marks(source, self.out, self.work, setup, progress=progress)
+        except (OSError, sqlite3.OperationalError) as wrong:
+            raise _unwritable(self.out, wrong) from wrong
 
 
 def work_folder(out: Path) -> Path:
@@ -75,16 +82,27 @@ def identities_of(out: Path, key: Path | None, *, own_ids: bool = False) -> Iden
 
     Without ``key`` a key is made in the work folder at the first run and found there by the next.
 
-    Raises PseudonymError for a key that cannot be used.
+    Raises PseudonymError for a key that cannot be used, MiningRunError for a folder that cannot.
     """
     if own_ids:
         return OwnIdentities()
     if key is not None:
         return PseudonymKey.load(key)
     folder = work_folder(out)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = folder / KEY_NAME
-    return PseudonymKey.load(kept) if kept.exists() else PseudonymKey.create(kept)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = folder / KEY_NAME
+        return PseudonymKey.load(kept) if kept.exists() else PseudonymKey.create(kept)
+    except OSError as wrong:
+        raise _unwritable(out, wrong) from wrong
+
+
+def _unwritable(out: Path, wrong: OSError | sqlite3.OperationalError) -> MiningRunError:
+    why = " ".join(str(wrong).split())
+    return MiningRunError(
+        f"{out} and {work_folder(out).name} beside it cannot be read or written ({why}): choose "
+        "another --out, or free space; the next run goes on where this one was"
+    )
 
 
 def _locating(locator: LesionLocator | None) -> Locate | None:

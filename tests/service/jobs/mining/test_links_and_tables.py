@@ -12,9 +12,13 @@ import pytest
 
 from retrieval.lesion import LesionType, Recist
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.folder_lock import alone_in
+from retrieval.sources.marks.mark import Mark
 from retrieval.sources.marks.meaning.findings import is_vocabulary
 from retrieval.sources.marks.planes import ImagePlane
+from retrieval.sources.marks.reading import read_marks
 from retrieval.sources.marks.verdicts import JudgedMark, Verdict
+from retrieval.sources.mining.folder import FolderSource
 from retrieval.sources.mining.links import NAME_ALONE, linked_tracks
 from service.cli import main
 from tests.service.dicom_samples import write_files
@@ -196,3 +200,57 @@ def test_points_dates_and_names(source, tmp_path, capsys):
     assert (tmp_path / "a" / "points.csv").stat().st_mtime_ns == held
     mined(capsys, *words)
     assert not (tmp_path / "a" / "points.csv").exists()
+
+
+def test_store_sends_the_reports_to_the_pacs_and_the_same_ones_again(tmp_path, capsys, monkeypatch):
+    for number in (1, 2):
+        one = Study("MRN-1", number, date(2020, number, 2))
+        datasets = one.datasets()
+        write_files(datasets, tmp_path / "pacs" / str(number))
+        recist = Recist(tuple((float(x), float(y)) for x, y in POINTS))
+        drawn = Drawn(datasets[one.key], recist, "Target", "2.25.4711")
+        write_marks("gsps", [drawn], tmp_path / "pacs", str(number))
+    stored = []
+
+    class Pacs:
+        def __init__(self, settings):
+            assert settings.url == "http://pacs.test/dicom-web"
+
+        def store(self, datasets):
+            stored.extend(datasets)
+
+    def images_of(client, *, patient_id):
+        return FolderSource([tmp_path / "pacs"])
+
+    monkeypatch.setattr("service.pacs.client.PacsClient", Pacs)
+    monkeypatch.setattr("service.pacs.mining.PacsSource", images_of)
+    words = ["--out", tmp_path / "a", "--table-only", "--pacs", "http://pacs.test/dicom-web"]
+    assert mined(capsys, *words)["reports"] == 0
+    assert not stored
+    assert mined(capsys, *words, "--store")["reports"] == 1
+    (report,) = stored
+    assert (report.PatientID, report.Modality) == ("MRN-1", "SR")
+    marks = [one for one in read_marks(report) if isinstance(one, Mark)]
+    assert {one.tracking_uid for one in marks} == {"2.25.4711"}
+    # Stored again it is the same instance, which a PACS holds once.
+    mined(capsys, *words, "--store")
+    assert stored[1].SOPInstanceUID == report.SOPInstanceUID
+
+
+def test_two_runs_never_write_one_archive(tmp_path, capsys):
+    (tmp_path / "source").mkdir()
+    with alone_in(tmp_path / "a.mining", RuntimeError()):
+        assert main(["mine", str(tmp_path / "source"), "--out", str(tmp_path / "a")]) == 2
+        assert "another run of `mine`" in capsys.readouterr().err
+    assert mined(capsys, tmp_path / "source", "--out", tmp_path / "a", "--table-only")["marks"] == 0
+
+
+@pytest.mark.parametrize("names", [[], ["--own-ids"]])
+def test_an_output_that_cannot_be_written_is_one_line(names, tmp_path, capsys):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "file").write_text("")
+    words = ["mine", str(tmp_path / "source"), "--out", str(tmp_path / "file" / "a"), *names]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
