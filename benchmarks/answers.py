@@ -53,7 +53,10 @@ def answers(archive_path: Path, index_path: Path) -> dict[str, Any]:
         found[f"tracks {patient}"] = report_of(engine.index, patient, model=engine.matcher)
     documents = {name: one.to_json() for name, one in found.items()}
     options = RetrievalOptions(resamples=200, stability_lesions=0, pixel_baselines=())
-    report = evaluate_retrieval(archive, engine.encoder.embed, engine.encoder.spec, options)
+    encoder = engine.encoder
+    report = evaluate_retrieval(
+        archive, lambda patches: encoder.embed(patches).vectors, encoder.spec, options
+    )
     return {**documents, "report": report.to_json()}
 
 
