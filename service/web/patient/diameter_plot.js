@@ -74,7 +74,7 @@ export class DiameterPlot {
     const plot = makeSvg("svg", { width, height, role: "img", "aria-label": title }, ...axes(this.#marks, scale, [width, height]));
     if (fan !== null) plot.append(fanBands(fan, scale));
     for (const one of series) plot.append(this.#line(one, scale));
-    plot.append(...endLabels(series, scale));
+    plot.append(...endLabels(series, scale, fan));
     this.element.replaceChildren(plot);
   }
 
@@ -156,8 +156,11 @@ function fanBands({ track, from, steps }, scale) {
     const down = edges.reverse().map(({ x, low }) => `${x} ${scale.y(low)}`);
     return makeSvg("path", { class: "fan-band", d: `M${start}L${[...up, ...down].join("L")}Z` });
   });
+  const last = steps[steps.length - 1];
+  const ahead = last === undefined ? "" : last.days === null ? `${last.place} studies on` : `+${last.days.toFixed(0)} days`;
+  const told = makeSvg("text", { x: last === undefined ? 0 : scale.ahead(from.column, last), y: scale.y(0) + 18, "text-anchor": "end" }, ahead);
   const median = steps.map((step) => `${scale.ahead(from.column, step)} ${scale.y(step.median)}`);
-  const group = makeSvg("g", { class: "track-fan", style: { color: trackColour(track) } }, ...bands, makeSvg("path", { class: "fan-median", d: `M${start}L${median.join("L")}` }));
+  const group = makeSvg("g", { class: "track-fan", style: { color: trackColour(track) } }, ...bands, makeSvg("path", { class: "fan-median", d: `M${start}L${median.join("L")}` }), told);
   group.append(makeSvg("title", {}, `Forecast of ${track.track_id}: bands hold ${levels.join(", ")} % of similar lesions`));
   return group;
 }
@@ -183,12 +186,14 @@ function axes(marks, scale, [width, height]) {
 
 /**
  * Track names at the right end of their lines, moved apart where they would cover each other.
- * @param {Series[]} series @param {Scale} scale
+ * @param {Series[]} series @param {Scale} scale @param {Fan | null} fan
  */
-function endLabels(series, scale) {
+function endLabels(series, scale, fan) {
   const labels = series.map(({ track, points }) => {
     const last = points[points.length - 1];
-    return { track, x: scale.x(last.column) + 9, y: scale.y(last.long_mm) + 4 };
+    // A fan begins where the name would stand.
+    const isBegun = fan !== null && fan.track === track && fan.from.column === last.column;
+    return { track, x: scale.x(last.column) + (isBegun ? -4 : 9), y: scale.y(last.long_mm) + (isBegun ? -11 : 4) };
   });
   labels.sort((a, b) => a.y - b.y);
   spread(labels, 1, -Infinity);

@@ -182,6 +182,7 @@ export class PatientView {
     this.element.classList.toggle("large", isLarge);
     if (selected.length === 0) {
       this.panel.overlaying.rest();
+      this.panel.forecast.use("");
       return;
     }
     const lesions = selected

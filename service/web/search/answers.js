@@ -17,11 +17,20 @@ import { followUpList, hitGroup, hitsHeading, recognisedNote } from "./results.j
 
 /**
  * @typedef {{ lesion: LesionOut, hit: HitOut | null, followUp: FollowUpOut | null }} Found
+ * @typedef {{ openId: string | null, doubt: string | null, isIndexed: boolean }} ResultContext
  * @typedef {{
  *   onFilter: (patch: Record<string, any>) => void, onOpen: (lesionId: string) => void,
  *   onPatient: () => void, queryPicture: () => import("./output/ways_out.js").QueryPicture, onTag: (term: string) => void, onMore: (() => void) | null, onRetry: () => void,
  * }} AnswerListeners
  */
+
+/** How long hits wait for what their similarity means. */
+const SCALE_MS = 250;
+
+/** @param {number} ms @returns {Promise<undefined>} */
+function waited(ms) {
+  return new Promise((resolve) => { setTimeout(() => resolve(undefined), ms); });
+}
 
 /** Shows one answer; `on` holds onFilter, onOpen(lesionId), onPatient, onMore and onRetry. */
 export class Answers {
@@ -76,10 +85,25 @@ export class Answers {
   /**
    * `doubt` is why hits may be of the same patient, null where the patient is known.
    * `isIndexed` is whether the query is a lesion of the index.
-   * @param {SearchOut | WordSearchOut} result @param {{ openId: string | null, doubt: string | null, isIndexed: boolean }} options
+   * @param {SearchOut | WordSearchOut} result @param {ResultContext} how
    */
-  async showResult(result, { openId, doubt, isIndexed }) {
+  async showResult(result, how) {
+    // A large index makes its scale in seconds, once: the hits do not wait for it.
+    const scale = await Promise.race([similarityScale(), waited(SCALE_MS)]);
+    this.#draw(result, how, scale ?? null);
+    if (scale === undefined) this.#addScale(result, how);
+  }
+
+  /** Draws the answer again with its ranks once the scale is there. @param {SearchOut | WordSearchOut} result @param {ResultContext} how */
+  async #addScale(result, how) {
     const scale = await similarityScale();
+    if (scale === null || this.#result !== result) return;
+    const [open] = all(this.#body, "[data-lesion][aria-pressed='true']");
+    this.#draw(result, { ...how, openId: open?.dataset.lesion ?? null }, scale);
+  }
+
+  /** @param {SearchOut | WordSearchOut} result @param {ResultContext} how @param {SimilarityScaleOut | null} scale */
+  #draw(result, { openId, doubt, isIndexed }, scale) {
     this.#result = result;
     this.#groups = groupsOf(result.hits);
     this.#opened = new Set(this.#groups.filter(({ rest }) => rest.some(({ lesion }) => lesion.lesion_id === openId)).map(({ patient }) => patient));

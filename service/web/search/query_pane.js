@@ -35,6 +35,8 @@ export class QueryPane {
   /** @type {Record<string, string>} */
   #params = {};
   #chooseButton;
+  /** The detector's box that was searched with. @type {import("../viewer/viewport.js").Box | null} */
+  #taken = null;
 
   /** @param {() => Node} chooseButton @param {QueryListeners} on */
   constructor(chooseButton, on) {
@@ -84,6 +86,7 @@ export class QueryPane {
    * @param {CandidateOut[]} proposals @param {number} slice
    */
   propose(proposals, slice, /** @type {number | null} */ chosen = null) {
+    this.#taken = chosen !== null && chosen >= 0 ? boxOf(proposals[chosen]) : null;
     this.viewer.showProposals(proposals.map((one) => ({ box: boxOf(one), score: one.score })), slice, chosen);
   }
 
@@ -91,7 +94,7 @@ export class QueryPane {
   /** @returns {import("../viewer/viewport.js").Box | undefined} */
   get markExtent() {
     const { mark } = this.viewer.editor;
-    if (mark === null) return undefined;
+    if (mark === null) return this.#taken ?? undefined;
     const xs = mark.points.map(([x]) => x);
     const ys = mark.points.map(([, y]) => y);
     const margin = mark.kind === "point" ? 10 : 0;
@@ -125,6 +128,7 @@ export class QueryPane {
   #open() {
     const { pane } = this;
     this.#lesion = null;
+    this.#taken = null;
     pane.clear();
     pane.heading.replaceChildren();
     this.#on.onMarkable(Boolean(this.#params.upload && !this.#params.lesion));
