@@ -77,7 +77,7 @@ export class Receiver {
       const facts = await ask(mine.signal);
       if (!mine.signal.aborted) this.#keep(facts, name);
     } catch (error) {
-      if (!mine.signal.aborted) this.#fail(error);
+      if (!mine.signal.aborted) this.#fail(error, "Choose another image");
     }
   }
 
@@ -89,10 +89,10 @@ export class Receiver {
     this.#on.onReceived(known);
   }
 
-  /** @param {unknown} error */
-  #fail(error) {
+  /** @param {unknown} error @param {string} words */
+  #fail(error, words) {
     this.#aborting = null;
-    this.#on.onState(errorState(error, () => this.#on.onState(null), "Choose another image"));
+    this.#on.onState(errorState(error, () => this.#on.onState(null), words));
   }
 
   #cancel() {
@@ -155,7 +155,7 @@ export class Receiver {
       const facts = await sendFiles("v1/uploads", files, { spacing, grid: "display" }, { onProgress, signal: mine.signal });
       if (!mine.signal.aborted) this.#keep(facts, namesOf(files));
     } catch (error) {
-      if (!mine.signal.aborted) this.#fail(error);
+      if (!mine.signal.aborted) this.#fail(error, "Choose another file");
     }
   }
 }

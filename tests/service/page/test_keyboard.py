@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from tests.service.browser import Reader, reading
-from tests.service.page.hand import hits, slice_file
+from tests.service.page.hand import hits, slice_file, upload
 from tests.service.page.patients import SentFile, drop, open_png
 from tests.service.page.test_accessibility import violations
 
@@ -90,13 +90,12 @@ def test_the_path_by_keyboard_alone(reader: Reader, phantoms, course, engine):
 
 
 def test_the_open_bench_breaks_no_rule_of_axe(reader: Reader, phantoms, course):
-    """A measurement, and the fan of a forecast on the track, in both themes."""
-    page = reader.open()
+    """A measurement in both themes."""
     for theme in ("light", "dark"):
         page = reader.open()
         page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
         expect(page.get_by_text("Which lesion?")).to_be_visible()
-        open_by_keyboard(page, phantoms, phantoms.lesions[0])
+        upload(page, phantoms, phantoms.lesions[0])
         page.keyboard.press("d")
         expect(page.get_by_text("Click a proposal")).to_be_visible()
         page.keyboard.press("Enter")
