@@ -17,6 +17,22 @@ interface CapabilitiesOut {
   write: boolean;
 }
 
+interface CategoriesOut {
+  categories: (CategoryFactsOut)[];
+  settled: boolean;
+  tree: (JoinOut)[];
+}
+
+interface CategoryFactsOut {
+  category: string;
+  lesions: number;
+  name: string;
+  share: number;
+  tags: (string)[];
+  tracks: number;
+  typed_tracks: number;
+}
+
 interface CategoryOut {
   colour: string;
   label: string;
@@ -249,6 +265,24 @@ interface IdentityOut {
   study_id: string | null;
 }
 
+interface JoinOut {
+  distance: number;
+  left: string;
+  right: string;
+}
+
+interface KeptMaskOut {
+  contours: (KeptOutlineOut)[];
+  grid: "display";
+  lesion_id: string;
+  measured: MeasuredSizesOut | null;
+}
+
+interface KeptOutlineOut {
+  offset: number;
+  paths: (((any)[])[])[];
+}
+
 interface LesionForm {
   assume_hu?: boolean;
   box?: string | null;
@@ -277,6 +311,7 @@ interface LesionOut {
   location: (number)[] | null;
   location_error: (number)[] | null;
   long_mm: number | null;
+  measured: MeasuredSizesOut | null;
   patient_id: string;
   series_id: string;
   short_mm: number | null;
@@ -425,6 +460,62 @@ interface MeasureOut {
   slices: (any)[];
   timing_ms: Record<string, number>;
   warnings: (string)[];
+}
+
+interface MeasuredSizesOut {
+  flags: (string)[];
+  long_mm: MeasuredValueOut;
+  mask: string | null;
+  mean_hu: MeasuredValueOut;
+  method: string;
+  network: string;
+  sd_hu: MeasuredValueOut;
+  short_mm: MeasuredValueOut;
+  volume_mm3: MeasuredValueOut | null;
+}
+
+interface MeasuredValueOut {
+  interval_50: (number)[] | null;
+  interval_90: (number)[] | null;
+  value: number;
+}
+
+interface MinedMarksOut {
+  marks: (Record<string, any>)[];
+  next_after: number | null;
+  total: number;
+}
+
+interface MiningIn {
+  arrows?: boolean;
+  locate?: boolean;
+  pixels?: boolean;
+  propose?: boolean;
+  segments?: (string)[];
+  singles?: "reject" | "square" | "ellipse";
+  source?: "folders" | "pacs";
+}
+
+interface MiningOut {
+  done: number;
+  ended: string | null;
+  error: string | null;
+  report: MiningReportOut | null;
+  sheet: string | null;
+  source: string;
+  started: string | null;
+  state: "idle" | "running" | "done" | "failed" | "cancelled";
+  total: number;
+}
+
+interface MiningReportOut {
+  lesions: number;
+  marks: number;
+  patients: number;
+  patients_failed: number;
+  patients_mined_now: number;
+  tracks: number;
+  verdicts: Record<string, number>;
 }
 
 interface NeighbourCaseOut {
@@ -648,6 +739,7 @@ interface ResponseOut {
   policy: PolicyOut;
   studies: (StudyResponseOut)[];
   targets: (TargetOut)[];
+  volumes: VolumeResponseOut;
 }
 
 interface RowOut {
@@ -748,6 +840,15 @@ interface StudyResponseOut {
   sum_mm: number | null;
 }
 
+interface StudyVolumesOut {
+  change: "shrunk" | "grown" | "within the bounds" | null;
+  change_from_baseline_pct: number | null;
+  change_from_nadir_pct: number | null;
+  not_measured_tracks: (string)[];
+  study_id: string;
+  sum_mm3: number | null;
+}
+
 interface TagCorrection {
   holds: boolean | null;
   term: string;
@@ -755,7 +856,7 @@ interface TagCorrection {
 
 interface TagOut {
   probability: number;
-  source: "predicted" | "text" | "given" | "reader";
+  source: "unlikely" | "predicted" | "text" | "given" | "reader";
   term: string;
 }
 
@@ -797,6 +898,11 @@ interface TrackOut {
   split_from: string | null;
   track_id: string;
   vanished_in: string | null;
+}
+
+interface TrackVolumesOut {
+  points: (VolumePointOut)[];
+  track_id: string;
 }
 
 interface TracksOut {
@@ -851,6 +957,22 @@ interface VocabularyOut {
   usual_window: string;
   windows: Record<string, WindowOut>;
   word_roles: (string)[];
+}
+
+interface VolumePointOut {
+  change_pct: number | null;
+  interval_90: (number)[] | null;
+  lesion_ids: (string)[];
+  study_date: string | null;
+  study_id: string;
+  volume_mm3: number | null;
+}
+
+interface VolumeResponseOut {
+  baseline_sum_mm3: number | null;
+  basis: string;
+  studies: (StudyVolumesOut)[];
+  tracks: (TrackVolumesOut)[];
 }
 
 interface WindowOut {
