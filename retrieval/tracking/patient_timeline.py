@@ -15,6 +15,7 @@ from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.lesion_graph import LesionGraph, link_lesions
 from retrieval.tracking.matcher import MatcherModel
 from retrieval.tracking.merges import Merge, find_merges
+from retrieval.tracking.searched import SearchedStudy
 from retrieval.tracking.states import ComparisonRole, FollowUpState, LinkState, OrderedBy
 from retrieval.tracking.study_order import numbers_tell_order, order_studies
 from retrieval.tracking.track_types import FollowUp, PatientTracks, StudyOrder, Track, TrackLink
@@ -27,12 +28,14 @@ class PatientEvidence:
     Attributes:
         confirmed: pairs of lesion ids that a reader said are the same lesion.
         rejected: pairs that a reader said are not.
-        complete: studies in which every lesion is marked; only they are evidence of absence.
+        complete: studies in which every lesion is marked: evidence of absence.
+        searched: what following a lesion in a study found; evidence where it covered the place.
     """
 
     confirmed: Collection[tuple[str, str]] = ()
     rejected: Collection[tuple[str, str]] = ()
     complete: Collection[str] = field(default=frozenset())
+    searched: Collection[SearchedStudy] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class PatientTimeline:
             raise TrackingError("tracking needs at least one lesion: none was given")
         _check_one_patient(nodes)
         order = replace(
-            order_studies(node.lesion for node in nodes), complete=frozenset(known.complete)
+            order_studies((node.lesion for node in nodes), _about(nodes, known.searched)),
+            complete=frozenset(known.complete),
         )
         number = {study_id: place for place, study_id in enumerate(order.study_ids)}
         ranked = sorted(nodes, key=lambda n: (number[n.lesion.study_id], n.lesion.lesion_id))
@@ -129,9 +133,9 @@ class PatientTimeline:
         undone = {merge.whole for merge in self.merges} - made
         came_from_nothing = split_from is None and members[0] not in made
         went_to_nothing = into is None and members[-1] not in undone
-        later = (n for n in range(last + 1, len(ids)) if self.order.is_complete(n))
+        later = (n for n in range(last + 1, len(ids)) if self._is_absent(members, n))
         vanished = next(later, None) if went_to_nothing else None
-        is_new = came_from_nothing and self.order.any_complete(range(first))
+        is_new = came_from_nothing and any(self._is_absent(members, n) for n in range(first))
         return Track(
             track_id=self._track_id(number),
             lesions=tuple(self.lesion(node) for node in members),
@@ -140,6 +144,13 @@ class PatientTimeline:
             merged_into=into,
             split_from=split_from,
         )
+
+    def _is_absent(self, members: Sequence[int], study: int) -> bool:
+        """Whether there is evidence that the lesion of these marks is not in the study."""
+        return self.order.is_complete(study) or self._search_of(members, study) is not None
+
+    def _search_of(self, members: Sequence[int], study: int) -> SearchedStudy | None:
+        return self.order.search_of((self.lesion(one).lesion_id for one in members), study)
 
     def _neighbour_tracks(self, members: Sequence[int]) -> tuple[str | None, str | None]:
         """The track this one merged into, and the one it split from."""
@@ -194,7 +205,8 @@ class PatientTimeline:
         study_id, role = self.order.study_ids[study], self._role(query, study)
         if not candidates:
             state = self._absence(query, study)
-            return FollowUp(study_id, role, state, None, 0.0, None, None, None, None)
+            search = self._evidence(query, study, state)
+            return FollowUp(study_id, role, state, None, 0.0, None, None, None, None, search)
         _, best = max(candidates, key=lambda ranked: (ranked[0], -ranked[1]))
         link = self.link_state(query, best)
         earlier, later = sorted((query, best), key=lambda node: self.study_of[node])
@@ -213,6 +225,7 @@ class PatientTimeline:
             change_pct=None if change is None or not start_mm else 100.0 * change / start_mm,
             terms=terms,
             lesion=None if link is None else self.lesion(best),
+            searched=self._evidence(query, study, state),
         )
 
     def _role(self, query: int, study: int) -> ComparisonRole | None:
@@ -241,14 +254,21 @@ class PatientTimeline:
         """What it means that the query has no partner there.
 
         A lesion marked before and after but not in between has not vanished, and a missing mark
-        is no evidence where marks are incomplete.
+        is no evidence where marks are incomplete and nobody looked.
         """
-        seen = [self.study_of[node] for node in self.graph.members(self.graph.component[query])]
+        members = self.graph.members(self.graph.component[query])
+        seen = [self.study_of[node] for node in members]
         between = min(seen) < study < max(seen)
         role = self._role(query, study)
-        if between or role is None or not self.order.is_complete(study):
+        if between or role is None or not self._is_absent(members, study):
             return FollowUpState.NOT_MARKED
         return FollowUpState.NEW if role is ComparisonRole.PRIOR else FollowUpState.VANISHED
+
+    def _evidence(self, query: int, study: int, state: FollowUpState) -> SearchedStudy | None:
+        """The search that a state of absence rests on."""
+        if state not in {FollowUpState.NEW, FollowUpState.VANISHED}:
+            return None
+        return self._search_of(self.graph.members(self.graph.component[query]), study)
 
 
 _FIRMNESS = (
@@ -276,6 +296,12 @@ def _change_mm(earlier: Lesion, later: Lesion) -> float | None:
     if earlier.long_mm is None or later.long_mm is None:
         return None
     return later.long_mm - earlier.long_mm
+
+
+def _about(nodes: Sequence[TrackNode], searched: Collection[SearchedStudy]) -> list[SearchedStudy]:
+    """The searches for lesions that are among the nodes."""
+    known = {node.lesion.lesion_id for node in nodes}
+    return [one for one in searched if one.lesion_id in known]
 
 
 def _check_one_patient(nodes: Sequence[TrackNode]) -> None:

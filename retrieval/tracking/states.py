@@ -15,7 +15,8 @@ class FollowUpState(StrEnum):
     """What became of a lesion between two studies.
 
     ``new`` and ``vanished`` need evidence of absence: every lesion of the other study is marked,
-    and this one is not among them. Without that evidence a lesion is ``not marked`` there.
+    and this one is not among them, or it was looked for there. Without that evidence a lesion is
+    ``not marked`` there.
     ``merged`` and ``split`` name what happened from the prior to the current study.
     """
 
@@ -82,12 +83,12 @@ FOLLOW_UP_WORDS: Mapping[FollowUpState, StateWords] = {
     ),
     FollowUpState.NEW: StateWords(
         "new",
-        "Every lesion of the prior study is marked, and this one is not among them.",
+        "It is not in the prior study: all lesions are marked there, or it was looked for.",
         Tone.NEW,
     ),
     FollowUpState.VANISHED: StateWords(
         "vanished",
-        "Every lesion of the current study is marked, and this one is not among them.",
+        "It is not in the current study: all lesions are marked there, or it was looked for.",
         Tone.ABSENT,
     ),
     FollowUpState.NOT_MARKED: StateWords(

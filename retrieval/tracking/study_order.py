@@ -8,20 +8,25 @@ from datetime import date
 from typing import Any
 
 from retrieval.lesion import Lesion
+from retrieval.tracking.searched import SearchedStudy
 from retrieval.tracking.states import OrderedBy
 from retrieval.tracking.track_types import StudyOrder
 
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
 
 
-def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
+def order_studies(lesions: Iterable[Lesion], searched: Iterable[SearchedStudy] = ()) -> StudyOrder:
     """The studies of the lesions: by date where every study has one, else by their number.
 
-    Numbers inside ids count as numbers (2 before 10). A study without an id comes last.
+    Numbers inside ids count as numbers (2 before 10). A study without an id comes last. Studies
+    that were only searched are among them.
     """
     days: dict[str, date | None] = {}
     for lesion in lesions:
         days[lesion.study_id] = days.get(lesion.study_id) or lesion.study_date
+    searched = tuple(searched)
+    for one in searched:
+        days[one.study_id] = days.get(one.study_id) or one.study_date
     dated = all(day is not None for day in days.values())
 
     def place(study_id: str) -> tuple[Any, ...]:
@@ -30,7 +35,8 @@ def order_studies(lesions: Iterable[Lesion]) -> StudyOrder:
 
     ids = tuple(sorted(days, key=place))
     ordered_by = OrderedBy.DATE if dated else OrderedBy.NUMBER
-    return StudyOrder(ids, tuple(days[study_id] for study_id in ids), ordered_by)
+    dates = tuple(days[study_id] for study_id in ids)
+    return StudyOrder(ids, dates, ordered_by, searched=searched)
 
 
 def numbers_tell_order(first: str, second: str) -> bool:

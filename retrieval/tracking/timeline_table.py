@@ -202,7 +202,9 @@ def _unmarked(
         return TimelineCell(study_id, f"merged into {track.merged_into}", Tone.JOINT)
     if track.vanished_in == study_id:
         words = FOLLOW_UP_WORDS[FollowUpState.VANISHED]
-        return TimelineCell(study_id, words.label, words.tone)
+        search = tracks.order.search_of((one.lesion_id for one in track.lesions), column)
+        notes = () if search is None else (search.words,)
+        return TimelineCell(study_id, words.label, words.tone, notes=notes)
     ended = track.merged_into is not None and column > last
     if (tracks.order.is_complete(column) and not first < column < last) or ended:
         return TimelineCell(study_id, "", Tone.ABSENT)

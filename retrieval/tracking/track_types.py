@@ -11,6 +11,7 @@ from typing import Any, Literal
 from retrieval.lesion import Lesion
 from retrieval.tracking.edges import MatchTerms
 from retrieval.tracking.matcher import LocationSource
+from retrieval.tracking.searched import SearchedStudy
 from retrieval.tracking.states import (
     POSITION_ESTIMATED,
     ComparisonRole,
@@ -57,17 +58,27 @@ class StudyOrder:
     """A patient's studies, first to last, and what the order rests on.
 
     In a study of ``complete`` every lesion is known to be marked, so that one without a mark is
-    not there. Of any other study a missing mark says nothing.
+    not there. Of any other study a missing mark says nothing, but for the lesions of ``searched``,
+    which were looked for.
     """
 
     study_ids: tuple[str, ...]
     dates: tuple[date | None, ...]
     ordered_by: OrderedBy
     complete: frozenset[str] = frozenset()
+    searched: tuple[SearchedStudy, ...] = ()
 
     def is_complete(self, study: int) -> bool:
         """Whether every lesion of the study at that place is marked."""
         return self.study_ids[study] in self.complete
+
+    def search_of(self, lesion_ids: Iterable[str], study: int) -> SearchedStudy | None:
+        """The search that says that none of these marks of one lesion is in the study."""
+        wanted, study_id = set(lesion_ids), self.study_ids[study]
+        for one in self.searched:
+            if one.is_evidence and one.study_id == study_id and one.lesion_id in wanted:
+                return one
+        return None
 
     def any_complete(self, studies: Iterable[int]) -> bool:
         """Whether one of these studies, by place, has all its lesions marked."""
@@ -122,9 +133,9 @@ class TrackLink:
 class Track:
     """One physical lesion: its appearances in study order.
 
-    ``new_in`` is the study of its first appearance, if an earlier study has all its lesions marked
-    and so is known not to show it. ``vanished_in`` is the first study after its last appearance
-    that has all its lesions marked, unless it merged into another track. Both are None where no
+    ``new_in`` is the study of its first appearance, if an earlier study has all its lesions marked,
+    or was searched for this one, and so is known not to show it. ``vanished_in`` is the first such
+    study after its last appearance, unless it merged into another track. Both are None where no
     study is evidence of absence. ``merged_into`` and ``split_from`` name other tracks.
     """
 
@@ -218,7 +229,8 @@ class FollowUp:
     ``lesion`` is the same lesion there, None where there is none. ``similarity`` (cosine),
     ``score`` (calibrated probability of being the same lesion) and ``terms`` belong to the lesion
     or, where there is none, to the best candidate that was turned down. ``change_mm`` and
-    ``change_pct`` are those of the long diameter from the prior to the current study.
+    ``change_pct`` are those of the long diameter from the prior to the current study. ``searched``
+    is the search that makes it new or vanished, None where there was none or it is not needed.
     """
 
     study_id: str
@@ -230,6 +242,7 @@ class FollowUp:
     change_pct: float | None
     terms: MatchTerms | None
     lesion: Lesion | None
+    searched: SearchedStudy | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -237,7 +250,8 @@ class FollowUp:
         estimated = self.terms is not None and (
             self.terms.location_source is LocationSource.ESTIMATED
         )
-        return (POSITION_ESTIMATED,) if estimated else ()
+        notes = (POSITION_ESTIMATED,) if estimated else ()
+        return notes if self.searched is None else (*notes, self.searched.words)
 
     def to_json(self) -> dict[str, Any]:
         """The follow-up under DESIGN.md's JSON names."""

@@ -90,6 +90,7 @@ def follow(
             lesion,
             None if identity is None else identity.patient_id,
             study or (None if identity is None else identity.study_id),
+            None if identity is None else identity.study_date,
             _own_slices(engine, lesion),
             register_scans,
         )
@@ -163,6 +164,13 @@ def _show(found: Following, accepted: Lesion | None, dls: str | None, *, as_json
         document["accepted"] = None if accepted is None else accepted.to_json()
         answer_json(document)
         return
+    show_following(found)
+    if accepted is not None:
+        say(f"accepted: lesion {accepted.lesion_id}, linked to {found.lesion_id}")
+
+
+def show_following(found: Following) -> None:
+    """The candidates as a table, and what was covered."""
     covered = found.covered
     where = "no slice" if covered.slices is None else "slices {} to {}".format(*covered.slices)
     answer(
@@ -171,8 +179,6 @@ def _show(found: Following, accepted: Lesion | None, dls: str | None, *, as_json
         f"{covered.share:.0%} of where the lesion may lie. Not a medical device: a proposal, until "
         "a reader accepts it",
     )
-    if accepted is not None:
-        say(f"accepted: lesion {accepted.lesion_id}, linked to {found.lesion_id}")
 
 
 def _table(found: Following) -> Table:

@@ -95,7 +95,7 @@ def register(app: typer.Typer) -> None:
         "come from LESION_SEARCH_PACS_USER and ..._PASSWORD, or ..._TOKEN.",
         rich_markup_mode=None,
     )
-    for command in (query, add, report):
+    for command in (query, follow, add, report):
         group.command()(with_groups(command))
     app.add_typer(group, name="pacs")
 
@@ -132,6 +132,40 @@ def query(
     for other in found.studies:
         what = other.note or f"{other.lesions} lesions"
         say(f"study {other.study_id}: from {other.source.value}, {what}")
+
+
+def follow(
+    *,
+    index: IndexOption,
+    lesion: Annotated[str, typer.Option(help="The indexed lesion's id.")],
+    series: Annotated[str, typer.Option(help="SeriesInstanceUID of the series to search.")],
+    study: Annotated[
+        str | None, typer.Option(help="Its StudyInstanceUID; looked up if absent.")
+    ] = None,
+    pacs: PacsOptions,
+    models: EncodingOptions,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find an indexed lesion again in a series of its patient in the PACS.
+
+    What is found is a proposal: `pacs add` with its box makes it a lesion.
+    """
+    from service.extras import Extra, need_extra
+
+    need_extra(Extra.DICOM)
+    from service.commands.follow import show_following
+    from service.pacs.search import follow_in_pacs
+    from service.pacs.series import PacsReference
+
+    client = pacs.client()
+    engine = engine_of(index, models)
+    with engine.index:
+        found = follow_in_pacs(engine, client, lesion, PacsReference(series, study))
+    warn(found.warnings)
+    if as_json:
+        answer_json(found.to_json())
+    else:
+        show_following(found)
 
 
 def add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from service.console import answer, answer_json, say, warn
 if TYPE_CHECKING:
     from index.lesion_index import LesionIndex
     from retrieval.tracking.response.recist import PatientResponse
+    from retrieval.tracking.searched import SearchedStudy
     from retrieval.tracking.track_types import PatientTracks, Track
     from service.engine.patient_tracks import MarkPolicy, PatientReport
 
@@ -47,6 +49,13 @@ def track(
             help="Marks are incomplete in every study, whatever the index was told.",
         ),
     ] = False,
+    searched: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An answer of `follow --json`: a lesion that was not found where all of its place "
+            "was covered is new or vanished. May be given several times."
+        ),
+    ] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Also write one row for each lesion and track end.")
     ] = None,
@@ -63,10 +72,12 @@ def track(
     if figure is not None and patient is None:
         raise TrackCommandError("a figure shows one patient: name one with --patient")
     marks = _mark_policy(complete=complete, incomplete=incomplete)
-    model = load_matcher(matcher)
+    model, answers = load_matcher(matcher), _searched(searched or [])
     with LesionIndex.open(index, read_only=True) as opened:
         patients = opened.patients() if patient is None else [patient]
-        found = [report_of(opened, one, model=model, marks=marks) for one in patients]
+        found = [
+            report_of(opened, one, model=model, marks=marks, searched=answers) for one in patients
+        ]
         if figure is not None:
             _save_timeline(opened, found[0], figure)
     if csv is not None:
@@ -88,6 +99,18 @@ def _mark_policy(*, complete: bool, incomplete: bool) -> MarkPolicy:
     if complete:
         return MarkPolicy.COMPLETE
     return MarkPolicy.INCOMPLETE if incomplete else MarkPolicy.RECORDED
+
+
+def _searched(files: list[Path]) -> list[SearchedStudy]:
+    from retrieval.tracking.searched import SearchedStudy
+
+    found = []
+    for file in files:
+        try:
+            found.append(SearchedStudy.of_document(json.loads(file.read_text(encoding="utf-8"))))
+        except (OSError, ValueError) as wrong:
+            raise TrackCommandError(f"{file}: {wrong}") from None
+    return found
 
 
 def _save_timeline(index: LesionIndex, report: PatientReport, path: Path) -> None:

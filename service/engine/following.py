@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache
 
 from retrieval.image import Slab
-from retrieval.lesion import LesionSearchError
+from retrieval.lesion import Lesion, LesionSearchError
 from retrieval.pixel_hash import is_identifying, pixel_hash
 from retrieval.position.locator import BodyLocator
 from retrieval.tracking.edges import TrackNode
@@ -35,6 +36,7 @@ class FollowRequest:
         lesion_id: the indexed lesion.
         patient_id: of the series by its files, None where they do not say it.
         study_id: the same for its study.
+        study_date: and for the day of it.
         own: the slices about the indexed lesion, it being on the key slice; None where they are
             not at hand.
         registering: whether both scans may be registered, if SimpleITK is installed.
@@ -43,6 +45,7 @@ class FollowRequest:
     lesion_id: str
     patient_id: str | None = None
     study_id: str | None = None
+    study_date: date | None = None
     own: Slab | None = None
     registering: bool = True
 
@@ -72,9 +75,14 @@ def follow(engine: SearchEngine, wanted: FollowRequest, slab: Slab) -> Following
     if wanted.own is not None and wanted.registering and is_registration_there():
         placing = Registration(lesion, wanted.own, slab)
     found = find_again(sought, slab, tools, placing=placing)
-    warning = engine.matcher.warning_for(engine.encoder.fingerprint)
+    warning = tools.model.warning_for(engine.encoder.fingerprint)
     told = [*slab.notes, *found.warnings, *_missing(wanted), *([warning] if warning else [])]
-    return replace(found, warnings=tuple(told))
+    return replace(
+        found,
+        warnings=tuple(told),
+        study_id=wanted.study_id,
+        study_date=wanted.study_date,
+    )
 
 
 def _missing(wanted: FollowRequest) -> list[str]:
@@ -86,13 +94,20 @@ def _missing(wanted: FollowRequest) -> list[str]:
     return []
 
 
-def _check_patient(engine: SearchEngine, wanted: FollowRequest, slab: Slab) -> None:
-    lesion = engine.index.get(wanted.lesion_id).lesion
+def check_whose(lesion: Lesion, wanted: FollowRequest) -> None:
+    """Raises OtherPatientError or SameStudyError by what the series' files say."""
     if wanted.patient_id is not None and wanted.patient_id != lesion.patient_id:
         raise OtherPatientError(
             f"the series is of patient {wanted.patient_id} by its files, lesion "
             f"{lesion.lesion_id} of patient {lesion.patient_id}: give a series of that patient"
         )
+    if lesion.study_id == wanted.study_id:
+        raise _same_study(lesion)
+
+
+def _check_patient(engine: SearchEngine, wanted: FollowRequest, slab: Slab) -> None:
+    lesion = engine.index.get(wanted.lesion_id).lesion
+    check_whose(lesion, wanted)
     indexed = _indexed_studies(engine, slab)
     patients = {patient for patient, _ in indexed}
     if patients and lesion.patient_id not in patients:
@@ -100,11 +115,15 @@ def _check_patient(engine: SearchEngine, wanted: FollowRequest, slab: Slab) -> N
             f"slices of this series are indexed as patient {', '.join(sorted(patients))}, lesion "
             f"{lesion.lesion_id} is of patient {lesion.patient_id}: give a series of that patient"
         )
-    if lesion.study_id in {study for _, study in indexed} | {wanted.study_id}:
-        raise SameStudyError(
-            f"the series is of study {lesion.study_id}, in which lesion {lesion.lesion_id} is "
-            "marked: give a series of another study"
-        )
+    if lesion.study_id in {study for _, study in indexed}:
+        raise _same_study(lesion)
+
+
+def _same_study(lesion: Lesion) -> SameStudyError:
+    return SameStudyError(
+        f"the series is of study {lesion.study_id}, in which lesion {lesion.lesion_id} is "
+        "marked: give a series of another study"
+    )
 
 
 def _indexed_studies(engine: SearchEngine, slab: Slab) -> set[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from retrieval.lesion import LesionSearchError
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
 from retrieval.tracking.patient_timeline import PatientEvidence
+from retrieval.tracking.searched import SearchedStudy
 from retrieval.tracking.timeline_table import TimelineTable, timeline_table
 from retrieval.tracking.track_types import PatientTracks
 from retrieval.tracking.tracks import track_patient
@@ -103,15 +104,19 @@ def tracks_of(
     *,
     model: MatcherModel | None = None,
     marks: MarkPolicy = MarkPolicy.RECORDED,
+    searched: Sequence[SearchedStudy] = (),
 ) -> PatientTracks:
     """The lesion tracks of one patient, by the bundled matcher if none is given.
+
+    ``searched`` are answers of following lesions: evidence that one is not in a study.
 
     Raises:
         UnknownPatientError: the index holds no lesion of the patient.
         MatchConflictError: stored decisions contradict each other.
     """
     case = PatientCase.of(index, patient_id, marks)
-    return track_patient(case.nodes, model=model, known=case.known)
+    known = replace(case.known, searched=tuple(searched))
+    return track_patient(case.nodes, model=model, known=known)
 
 
 def report_of(
@@ -120,12 +125,13 @@ def report_of(
     *,
     model: MatcherModel | None = None,
     marks: MarkPolicy = MarkPolicy.RECORDED,
+    searched: Sequence[SearchedStudy] = (),
 ) -> PatientReport:
     """The patient over time; arguments and errors as those of ``tracks_of``."""
     from retrieval.tracking.response.recist import patient_response
 
     chosen = model or bundled_matcher()
-    tracks = tracks_of(index, patient_id, model=chosen, marks=marks)
+    tracks = tracks_of(index, patient_id, model=chosen, marks=marks, searched=searched)
     warning = chosen.warning_for(index.binding.fingerprint)
     return PatientReport(tracks, patient_response(tracks), () if warning is None else (warning,))
 

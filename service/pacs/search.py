@@ -1,4 +1,7 @@
-"""A query by DICOMweb reference: slices from the PACS in, hits and follow-ups out."""
+"""A query by DICOMweb reference: slices from the PACS in, hits and follow-ups out.
+
+Or an indexed lesion and the reference of another series of its patient: where it is there.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ from retrieval.image import Slab
 from retrieval.lesion import Lesion
 from retrieval.tag import given_tags
 from retrieval.tracking.edges import TrackNode
+from retrieval.tracking.following.findings import Following
 from service.deid.pseudonyms import OwnIdentities
+from service.engine.following import OWN_DEPTH_MM, FollowRequest, check_whose, follow
 from service.engine.query import LesionQuery
 from service.engine.query_node import QUERY_ID, EmbeddedQuery
 from service.engine.results import BoxSource, SearchResult
 from service.engine.search_engine import SearchEngine
 from service.pacs.answers import FoundInPacs, Identifiers, MarkSource, StudyInPacs
 from service.pacs.client import PacsClient
+from service.pacs.errors import PacsError
 from service.pacs.follow_ups import (
     FollowUpFinder,
     PacsLesion,
@@ -32,6 +38,10 @@ OWN_IDS = (
     "no pseudonym key is configured: patient, study and series ids in this answer are the PACS's "
     "own"
 )
+
+
+WHOLE_SERIES_MM = 1e6
+"""A depth that no series reaches."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,48 @@ def search_pacs(engine: SearchEngine, pacs: PacsClient, query: PacsQuery) -> Pac
         lesions.found,
         lesions.studies,
     )
+
+
+def follow_in_pacs(
+    engine: SearchEngine, pacs: PacsClient, lesion_id: str, reference: PacsReference
+) -> Following:
+    """Where an indexed lesion is in a series of its patient in the PACS; a proposal.
+
+    The lesion's own slices come from the PACS as well, where it has them under the index's ids.
+    Boxes are in the file grid of the series, slices by their positions in it.
+
+    Raises:
+        UnknownLesionError: the index does not hold the lesion.
+        OtherPatientError, SameStudyError, FollowError: as ``service.engine.following.follow``.
+        PacsError: the PACS cannot bring the series.
+    """
+    lesion = engine.index.get(lesion_id).lesion
+    series = find_series(pacs, reference)
+    patient = PatientInPacs(pacs, series)
+    wanted = FollowRequest(
+        lesion_id,
+        patient.patient_id,
+        patient.study_id(series.study),
+        patient.day(series.study),
+        _own_slices(patient, lesion),
+    )
+    check_whose(lesion, wanted)
+    middle = len(series.images) // 2
+    slab = read_slab(pacs, series, middle, half_depth_mm=WHOLE_SERIES_MM)
+    found = follow(engine, wanted, slab)
+    if isinstance(pacs.identities, OwnIdentities):
+        found = replace(found, warnings=(*found.warnings, OWN_IDS))
+    return found
+
+
+def _own_slices(patient: PatientInPacs, lesion: Lesion) -> Slab | None:
+    own = patient.by_ids(lesion.study_id, lesion.series_id)
+    if own is None or lesion.key_slice_index >= len(own.images):
+        return None
+    try:
+        return read_slab(patient.pacs, own, lesion.key_slice_index, half_depth_mm=OWN_DEPTH_MM)
+    except PacsError:
+        return None
 
 
 def _named(asked: EmbeddedQuery, named: Lesion) -> Lesion:

@@ -6,7 +6,7 @@ neighbouring slices and with smaller and larger boxes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,6 +17,7 @@ from retrieval.embedding.patch_encoder import PatchEncoder
 from retrieval.image import Slab
 from retrieval.lesion import BOX_PADDING_PX, Box
 from retrieval.patch import extract_patch
+from retrieval.tracking.following.pixels import PixelFit, PixelMatch
 from retrieval.tracking.following.search_area import SearchArea
 
 Vector = NDArray[np.float32]
@@ -32,6 +33,10 @@ PEAKS = 5
 SCALES = (0.8, 1.25)
 """Sizes that are tried at a peak, beside the lesion's own."""
 
+LOOKS_WEIGHT, PIXELS_WEIGHT = 10.0, 5.0
+"""What a cosine and a correlation count beside the log of how likely a point is, when the points
+are chosen that are looked at more closely; the decision has weights of its own."""
+
 BATCH = 32
 
 
@@ -45,6 +50,7 @@ class Sighting:
         vector: of the encoder, of length 1.
         similarity: its cosine with the lesion's vector.
         detector_score: of the detector, None where it did not propose the box.
+        pixels: how well it shows the lesion's own pixels, None where they are not at hand.
     """
 
     position: int
@@ -52,6 +58,7 @@ class Sighting:
     vector: Vector
     similarity: float
     detector_score: float | None = None
+    pixels: PixelFit | None = None
 
 
 @dataclass(frozen=True)
@@ -115,21 +122,38 @@ class Comparison:
         return found
 
 
-def dense_search(area: SearchArea, comparison: Comparison, *, limit: int) -> list[Sighting]:
+def dense_search(
+    area: SearchArea, comparison: Comparison, *, limit: int, pixels: PixelMatch | None = None
+) -> list[Sighting]:
     """Sightings on the likeliest points of an area, and closer ones about the best of them.
 
     Args:
         area: where to look.
         comparison: compares with the lesion.
         limit: the most points of the coarse grid.
+        pixels: how well the lesion's own pixels fit everywhere; their best places are looked at
+            too.
     """
     look, spacing = comparison.look, area.slab.spacing_mm_px
     spots = area.spots(look.step_mm, SLICE_GAP_MM, limit)
+    if pixels is not None:
+        spots += [area.spot(*place) for place in pixels.peaks(look.step_mm * 1.5)]
     coarse = comparison.compare(
         [(spot.position, look.box_at(spot.point, spacing)) for spot in spots]
     )
+    fits = [
+        0.0 if pixels is None else pixels.at(one.position, one.box.center).correlation
+        for one in coarse
+    ]
     order = sorted(
-        range(len(coarse)), key=lambda one: -(coarse[one].similarity * 10 + spots[one].log_prior)
+        range(len(coarse)),
+        key=lambda one: (
+            -(
+                coarse[one].similarity * LOOKS_WEIGHT
+                + fits[one] * PIXELS_WEIGHT
+                + spots[one].log_prior
+            )
+        ),
     )
     peaks = apart([coarse[one] for one in order], area.slab, look.step_mm * 1.5)[:PEAKS]
     closer = comparison.compare([place for peak in peaks for place in _about(peak, area, look)])
@@ -138,15 +162,28 @@ def dense_search(area: SearchArea, comparison: Comparison, *, limit: int) -> lis
 
 def apart(sightings: Sequence[Sighting], slab: Slab, distance_mm: float) -> list[Sighting]:
     """The sightings in their order without those nearer than a distance to one before them."""
-    x_mm, y_mm = slab.spacing_mm_px
-    kept: list[Sighting] = []
-    places = np.empty((0, 3))
-    for one in sightings:
-        x, y = one.box.center
-        place = np.array([x * x_mm, y * y_mm, one.position * slab.slice_interval_mm])
-        if (np.linalg.norm(places - place, axis=1) >= distance_mm).all():
-            kept.append(one)
-            places = np.vstack([places, place])
+    kept = first_apart(points_mm(sightings, slab), range(len(sightings)), distance_mm)
+    return [sightings[one] for one in kept]
+
+
+def points_mm(sightings: Sequence[Sighting], slab: Slab) -> NDArray[np.float64]:
+    """(n, 3) mm: the middles of the boxes along x, y and the slices."""
+    steps = (*slab.spacing_mm_px, slab.slice_interval_mm)
+    middles = [(*one.box.center, one.position) for one in sightings]
+    return np.asarray(np.reshape(np.array(middles, np.float64), (-1, 3)) * np.array(steps))
+
+
+def first_apart(
+    points: NDArray[np.float64], order: Iterable[int], distance_mm: float, most: int | None = None
+) -> list[int]:
+    """Numbers of points (n, 3) in an order, without those nearer than a distance to one before."""
+    kept: list[int] = []
+    for one in order:
+        away = np.linalg.norm(points[kept] - points[one], axis=1)
+        if (away >= distance_mm).all():
+            kept.append(int(one))
+        if len(kept) == most:
+            break
     return kept
 
 

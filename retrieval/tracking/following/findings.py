@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -93,19 +94,25 @@ class Following:
 
     Attributes:
         lesion_id: the indexed lesion.
-        state: by the best candidate's score and the matcher's band.
+        state: by the best candidate's score and the thresholds of the follow model.
         candidates: likeliest first; the first is the one that ``state`` speaks of.
+        probability_there: how likely it is that one of the candidates is the lesion.
         expected: where it was looked for.
         covered: what was looked at.
         warnings: what a reader should know, a sentence each.
+        study_id: of the series, None where it is not known.
+        study_date: the same for its date.
     """
 
     lesion_id: str
     state: FollowState
     candidates: Sequence[Finding]
+    probability_there: float
     expected: ExpectedPlace
     covered: Coverage
     warnings: tuple[str, ...] = ()
+    study_id: str | None = None
+    study_date: date | None = None
 
     @property
     def best(self) -> Finding | None:
@@ -120,11 +127,14 @@ class Following:
         return {
             "notice": RESEARCH_USE,
             "lesion_id": self.lesion_id,
+            "study_id": self.study_id,
+            "study_date": None if self.study_date is None else self.study_date.isoformat(),
             "state": self.state.value,
             "grid": "file",
             "box": None if best is None else best.box.to_list(),
             "key_slice_index": None if best is None else best.key_slice_index,
             "score": None if best is None else round(best.score, 4),
+            "probability_there": round(self.probability_there, 4),
             "similarity": None if best is None else round(best.similarity, 4),
             "candidates": [one.to_json() for one in self.candidates],
             "expected": {

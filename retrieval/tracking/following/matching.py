@@ -1,4 +1,4 @@
-"""The matcher's word on all candidates of a series: which is the lesion, and how surely."""
+"""The word on all candidates of a series: which is the lesion, and how surely."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ import numpy as np
 from retrieval.detection.proposals import estimated_long_mm
 from retrieval.lesion import Lesion
 from retrieval.tracking.association import match_marginals
-from retrieval.tracking.edges import NOMINAL_BODY_MM, MatchTerms, PairTerms, TrackNode
-from retrieval.tracking.following.dense_search import Sighting, apart
+from retrieval.tracking.edges import MatchTerms, PairTerms, TrackNode
+from retrieval.tracking.following.dense_search import Sighting, first_apart, points_mm
+from retrieval.tracking.following.evidence import FloatArray, weighable
 from retrieval.tracking.following.findings import Finding, FollowState
+from retrieval.tracking.following.model import EVIDENCE_NAMES, FollowModel
 from retrieval.tracking.following.search_area import SearchArea
-from retrieval.tracking.matcher import TERM_NAMES, MatcherModel
+from retrieval.tracking.matcher import MatcherModel
 from retrieval.tracking.terms.lesion_size import size_of_box
-
-SEARCHED_LOG_ODDS = -1.7
-"""Log-odds that a place which a search turned up has less than a mark that a reader drew: the
-best of many looks alike by chance. Set by eye on a few phantom patients, seed 90515; not fitted."""
-
-NOT_FOUND_BELOW = 0.02
-"""Only a best score below this is `not found`: half of the lowest score (0.04) of a lesion that was
-there on the phantoms it was measured on. Unsure is an answer, wrong is not."""
 
 LEAST_APART_MM = 12.0
 APART_SHARE = 0.7
@@ -54,60 +48,87 @@ class Sought:
         rest = [replace(one, lesion=_shifted(one.lesion, shift, expected.error)) for one in others]
         return cls(replace(node, lesion=moved), rest)
 
+    @property
+    def rows(self) -> list[TrackNode]:
+        """All of them, the sought one first."""
+        return [self.node, *self.others]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The candidates, likeliest first, the state of the best, and how likely any of them is it."""
+
+    state: FollowState
+    findings: Sequence[Finding]
+    probability_there: float
+
+
+def evidence_of(
+    sightings: Sequence[Sighting], sought: Sought, area: SearchArea, model: MatcherModel
+) -> FloatArray:
+    """(lesions, sightings, evidence) of every sighting, before neighbouring ones are joined."""
+    nodes = [_node(number, one, area) for number, one in enumerate(sightings)]
+    return weighable(sought.rows, nodes, sightings, area.expected, model)
+
 
 def decide(
-    sightings: Sequence[Sighting], sought: Sought, area: SearchArea, model: MatcherModel
-) -> tuple[FollowState, list[Finding]]:
+    sightings: Sequence[Sighting],
+    sought: Sought,
+    area: SearchArea,
+    matcher: MatcherModel,
+    model: FollowModel,
+) -> Judgement:
     """The state, and the candidates, likeliest first.
 
     Neighbouring sightings are one candidate, which is the likeliest of them. The candidates
     compete for the lesion, and the other lesions of its study for the candidates.
     """
     if not sightings:
-        return FollowState.NOT_FOUND, []
-    model = _for_searches(model, area.expected.error)
-    rows = [sought.node, *sought.others]
-    nodes = [_node(number, one, area) for number, one in enumerate(sightings)]
-    alone = _log_odds([sought.node, *nodes], 1, model)[0]
-    order = np.argsort(-alone, kind="stable")
-    distance = max(LEAST_APART_MM, APART_SHARE * _extent_mm(sightings, area))
-    kept = apart([sightings[one] for one in order], area.slab, distance)[:MOST_CANDIDATES]
-    number_of = {id(one): number for number, one in enumerate(sightings)}
-    chosen = [nodes[number_of[id(one)]] for one in kept]
-    pairs = PairTerms.of([*rows, *chosen])
-    contributions = pairs.contributions(model)
-    log_odds = contributions.sum(axis=-1)[: len(rows), len(rows) :]
-    scores = match_marginals(log_odds)[0]
-    findings = [
-        _finding(one, float(score), pairs.explain(0, len(rows) + place, contributions), area)
-        for place, (one, score) in enumerate(zip(kept, scores, strict=True))
-    ]
+        return Judgement(FollowState.NOT_FOUND, [], 0.0)
+    evidence = evidence_of(sightings, sought, area, matcher)
+    points, distance = points_mm(sightings, area.slab), apart_mm(_extent_mm(sightings, area))
+    chosen, scores = place_scores(evidence, points, distance, model)
+    nodes = [_node(number, sightings[number], area) for number in chosen]
+    pairs = PairTerms.of([sought.node, *nodes])
+    unweighed = np.zeros((len(nodes) + 1, len(nodes) + 1, 5))
+    findings = []
+    for place, (number, score) in enumerate(zip(chosen, scores, strict=True), start=1):
+        weighed = evidence[0, number] * np.array(model.weights)
+        added = dict(zip(EVIDENCE_NAMES, weighed.tolist(), strict=True))
+        terms = replace(
+            pairs.explain(0, place, unweighed),
+            contributions={"intercept": model.intercept, **added},
+        )
+        findings.append(_finding(sightings[number], float(score), terms, area))
     findings.sort(key=lambda one: -one.score)
-    best = findings[0].score
-    if best >= model.abstain[1]:
-        return FollowState.FOUND, findings
-    is_gone = best < NOT_FOUND_BELOW
-    return (FollowState.NOT_FOUND if is_gone else FollowState.UNCERTAIN), findings
+    there = float(scores.sum())
+    if findings[0].score >= model.found:
+        state = FollowState.FOUND
+    else:
+        state = FollowState.NOT_FOUND if there <= model.gone else FollowState.UNCERTAIN
+    return Judgement(state, findings, min(there, 1.0))
 
 
-def _for_searches(model: MatcherModel, error: tuple[float, float, float]) -> MatcherModel:
-    """The matcher for places that were searched for about the expected one.
+def place_scores(
+    evidence: FloatArray, points: FloatArray, distance_mm: float, model: FollowModel
+) -> tuple[list[int], FloatArray]:
+    """The sightings (by number) that stand for a place each, likeliest first, and their scores.
 
-    That they lie near it says nothing: all of them do. So the location counts from what the
-    expected place itself would be worth, downwards.
+    Args:
+        evidence: (lesions, sightings, evidence), the sought lesion first.
+        points: (sightings, 3) in mm.
+        distance_mm: sightings nearer than this to a likelier one are the same place.
+        model: how the evidence is weighed.
     """
-    location = TERM_NAMES.index("location")
-    error_mm = np.array(error) * np.array(NOMINAL_BODY_MM)
-    most = float(model.scatter.location_ratio(np.zeros((1, 3)), error_mm[None])[0])
-    return replace(
-        model,
-        intercept=model.intercept - model.weights[location] * most + SEARCHED_LOG_ODDS,
-    )
+    log_odds = model.intercept + evidence @ np.array(model.weights)
+    order = np.argsort(-log_odds[0], kind="stable")
+    chosen = first_apart(points, order.tolist(), distance_mm, MOST_CANDIDATES)
+    return chosen, match_marginals(log_odds[:, chosen])[0]
 
 
-def _log_odds(nodes: Sequence[TrackNode], rows: int, model: MatcherModel) -> np.ndarray:
-    odds = PairTerms.of(nodes).contributions(model).sum(axis=-1)
-    return np.asarray(odds[:rows, rows:])
+def apart_mm(extent_mm: float) -> float:
+    """Sightings of a lesion of this extent that are nearer than this are one place."""
+    return max(LEAST_APART_MM, APART_SHARE * extent_mm)
 
 
 def _node(number: int, seen: Sighting, area: SearchArea) -> TrackNode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from retrieval.detection.proposals import SliceDetector
 from retrieval.embedding.patch_encoder import PatchEncoder
@@ -14,17 +14,18 @@ from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.following.dense_search import (
     Comparison,
     LesionLook,
+    Sighting,
     dense_search,
 )
 from retrieval.tracking.following.expected import ExpectedPlace, standard_error
-from retrieval.tracking.following.findings import Coverage, Finding, Following, FollowState
-from retrieval.tracking.following.matching import Sought, decide
+from retrieval.tracking.following.findings import Coverage, Following
+from retrieval.tracking.following.matching import Judgement, Sought, decide
+from retrieval.tracking.following.model import FollowModel, bundled_follow_model
+from retrieval.tracking.following.pixels import GAP_MM, PixelMatch, PixelTemplate
 from retrieval.tracking.following.proposals import compared, proposed
 from retrieval.tracking.following.search_area import SearchArea
 from retrieval.tracking.matcher import MatcherModel
-
-LEAST_SHARE = 0.95
-"""A search that covers less of where the lesion may lie says so."""
+from retrieval.tracking.searched import LEAST_SHARE
 
 
 class FollowError(TrackingError):
@@ -33,12 +34,16 @@ class FollowError(TrackingError):
 
 @dataclass(frozen=True)
 class FollowTools:
-    """The models that a search works with; without a detector it is the dense search alone."""
+    """The models that a search works with; without a detector it is the dense search alone.
+
+    The matcher's scatter tells what distances and sizes are worth, ``model`` how all is weighed.
+    """
 
     encoder: PatchEncoder
     matcher: MatcherModel
     locator: BodyLocator
     detector: SliceDetector | None = None
+    model: FollowModel = field(default_factory=bundled_follow_model)
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,14 @@ class IndexedLesion:
 
 @dataclass(frozen=True, slots=True)
 class FollowOptions:
-    """How much work a search may be: the most points of the coarse grid."""
+    """How much work a search may be: the most points of the coarse grid.
+
+    Where the lesion's own pixels are at hand they point out the likeliest places, and fewer points
+    will do.
+    """
 
     limit: int = 220
+    limit_with_pixels: int = 110
 
 
 Placing = Callable[[SeriesPosition, ExpectedPlace], ExpectedPlace | None]
@@ -98,14 +108,29 @@ def find_again(
     if placing is not None:
         expected = placing(series, expected) or expected
     area = SearchArea.of(slab, series, expected)
-    look = LesionLook.of(sought.node.vector, sought.node.lesion.box, sought.spacing_mm_px)
-    comparison = Comparison(tools.encoder, slab, look)
-    sightings = dense_search(area, comparison, limit=(options or FollowOptions()).limit)
-    if tools.detector is not None:
-        sightings += compared(proposed(tools.detector, area), area, comparison)
+    sightings, looked_at = seen_about(sought, area, tools, options or FollowOptions())
     nodes = Sought.at(sought.node, sought.others, area)
-    state, findings = decide(sightings, nodes, area, tools.matcher)
-    return _answer(sought, state, findings, area, comparison.looked_at)
+    judged = decide(sightings, nodes, area, tools.matcher, tools.model)
+    return _answer(sought, judged, area, looked_at)
+
+
+def seen_about(
+    sought: IndexedLesion, area: SearchArea, tools: FollowTools, options: FollowOptions
+) -> tuple[list[Sighting], int]:
+    """All places that were compared with the lesion, and how many boxes that took."""
+    look = LesionLook.of(sought.node.vector, sought.node.lesion.box, sought.spacing_mm_px)
+    comparison = Comparison(tools.encoder, area.slab, look)
+    pixels = None
+    if sought.slab is not None and area.positions:
+        template = PixelTemplate.of(sought.slab, sought.node.lesion.box)
+        pixels = PixelMatch.of(template, area.slab, area.centres(GAP_MM))
+    limit = options.limit if pixels is None else min(options.limit_with_pixels, options.limit)
+    found = dense_search(area, comparison, limit=limit, pixels=pixels)
+    if tools.detector is not None:
+        found += compared(proposed(tools.detector, area), area, comparison)
+    if pixels is not None:
+        found = [replace(one, pixels=pixels.at(one.position, one.box.center)) for one in found]
+    return found, comparison.looked_at
 
 
 def expected_place(
@@ -130,11 +155,7 @@ def expected_place(
 
 
 def _answer(
-    sought: IndexedLesion,
-    state: FollowState,
-    findings: Sequence[Finding],
-    area: SearchArea,
-    looked_at: int,
+    sought: IndexedLesion, judged: Judgement, area: SearchArea, looked_at: int
 ) -> Following:
     grid, share = area.slab.grid, area.share_covered()
     slices, heights = None, None
@@ -151,5 +172,11 @@ def _answer(
             "nothing of the rest"
         )
     return Following(
-        sought.node.lesion.lesion_id, state, findings, area.expected, covered, tuple(warnings)
+        lesion_id=sought.node.lesion.lesion_id,
+        state=judged.state,
+        candidates=judged.findings,
+        probability_there=judged.probability_there,
+        expected=area.expected,
+        covered=covered,
+        warnings=tuple(warnings),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import erf, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.image import Slab
 from retrieval.lesion import Box
@@ -102,27 +103,43 @@ class SearchArea:
         step = max(int(gap_mm / self.slab.slice_interval_mm + 1e-6), 1)
         return self.positions[step // 2 :: step] or self.positions
 
+    def centres(self, gap_mm: float) -> dict[int, tuple[float, float]]:
+        """The expected point on searched slices at most ``gap_mm`` apart, by position."""
+        x, y, _ = self.expected.location
+        return {at: self.frames[at].point_at(x, y) for at in self.thinned(gap_mm)}
+
     def spots(self, step_mm: float, gap_mm: float, limit: int) -> list[Spot]:
         """The likeliest points of a grid, at most ``limit``; ``gap_mm`` is that of slices."""
         found = [spot for at in self.thinned(gap_mm) for spot in self._on_slice(at, step_mm)]
         found.sort(key=lambda spot: -spot.log_prior)
         return found[:limit]
 
+    def spot(self, position: int, point: tuple[float, float]) -> Spot:
+        """A point of a searched slice."""
+        x, y = self.frames[position].point_at(*self.expected.location[:2])
+        x_mm, y_mm = self.slab.spacing_mm_px
+        offset = np.array([(point[0] - x) * x_mm, (point[1] - y) * y_mm])
+        return Spot(position, point, float(self._log_priors(position, offset[None])[0]))
+
     def _on_slice(self, at: int, step_mm: float) -> Iterator[Spot]:
         x, y = self.frames[at].point_at(*self.expected.location[:2])
         x_mm, y_mm = self.slab.spacing_mm_px
         reach = int(IN_PLANE_MM / step_mm)
-        scatter = PairScatter()
+        steps = np.arange(-reach, reach + 1)
+        grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+        offsets = grid[np.hypot(*grid.T) <= reach] * step_mm
+        priors = self._log_priors(at, offsets)
+        for (across, down), prior in zip(offsets.tolist(), priors.tolist(), strict=True):
+            point = (x + across / x_mm, y + down / y_mm)
+            if self._shown(point):
+                yield Spot(at, point, prior)
+
+    def _log_priors(self, at: int, offsets_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) of points of a slice, (n, 2) mm from the expected one."""
         height_mm = (self.heights[at] - self.expected.location[2]) * NOMINAL_BODY_MM[2]
         error = np.array(self.expected.error) * np.array(NOMINAL_BODY_MM)
-        for i in range(-reach, reach + 1):
-            for j in range(-reach, reach + 1):
-                point = (x + i * step_mm / x_mm, y + j * step_mm / y_mm)
-                if not self._shown(point) or np.hypot(i, j) > reach:
-                    continue
-                offset = np.array([i * step_mm, j * step_mm, height_mm])
-                prior = float(scatter.location_ratio(offset[None], error[None])[0])
-                yield Spot(at, point, prior)
+        offsets = np.column_stack([offsets_mm, np.full(len(offsets_mm), height_mm)])
+        return PairScatter().location_ratio(offsets, np.broadcast_to(error, offsets.shape))
 
     def _shown(self, point: tuple[float, float]) -> bool:
         x, y = point

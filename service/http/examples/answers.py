@@ -297,11 +297,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "FollowOut": {
         "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
         "lesion_id": LESION["lesion_id"],
+        "study_id": LATER["study_id"],
+        "study_date": None,
         "state": "found",
         "grid": "file",
         "box": LATER["box"],
         "key_slice_index": 101,
         "score": 0.91,
+        "probability_there": 0.95,
         "similarity": 0.86,
         "candidates": [
             {

@@ -70,14 +70,14 @@ def follow_lesion(
         said = image.identity
         patient = form.patient_id or (None if said is None else said.patient_id)
         study = form.study_id or (None if said is None else said.study_id)
+        day = form.study_date or (None if said is None else said.study_date)
         own = _own_slices(service, form.lesion_id)
-        wanted = FollowRequest(form.lesion_id, patient, study, own)
+        wanted = FollowRequest(form.lesion_id, patient, study, day, own)
         found = follow(service.engine, wanted, slab)
         acceptance = FindingAcceptance(service.engine, service.added)
         if form.accept is not None:
             finding = chosen_finding(found, form.accept)
-            new = NewStudy(study, form.study_date or (None if said is None else said.study_date))
-            accepted = acceptance.prepare(finding, slab, form.lesion_id, new)
+            accepted = acceptance.prepare(finding, slab, form.lesion_id, NewStudy(study, day))
     lesion = None
     if accepted is not None:
         with service.writing():

@@ -44,11 +44,16 @@ class FollowOut(BaseModel):
 
     notice: str
     lesion_id: str
+    study_id: str | None
+    study_date: str | None
     state: Literal["found", "uncertain", "not found"]
     grid: str = Field(description="what boxes and slices are in: file or display")
     box: list[float] | None
     key_slice_index: int | None
     score: float | None
+    probability_there: float = Field(
+        description="how likely it is that one of the candidates is the lesion"
+    )
     similarity: float | None
     candidates: list[FindingOut]
     expected: ExpectedOut

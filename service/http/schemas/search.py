@@ -98,9 +98,11 @@ class MatchTermsOut(BaseModel):
     pass
 
 
-@answer_of(FollowUp)
+@answer_of(FollowUp, omit=("searched",))
 class FollowUpOut(BaseModel):
-    notes: list[str] = Field(description="what to know of the comparison: position estimated")
+    notes: list[str] = Field(
+        description="what to know of the comparison: position estimated, what a search covered"
+    )
 
 
 @answer_of(Timing)

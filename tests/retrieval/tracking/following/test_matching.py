@@ -11,12 +11,16 @@ from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.following.dense_search import Sighting
 from retrieval.tracking.following.expected import ExpectedPlace
 from retrieval.tracking.following.findings import FollowState
-from retrieval.tracking.following.matching import NOT_FOUND_BELOW, Sought, decide
+from retrieval.tracking.following.matching import Sought, decide
+from retrieval.tracking.following.model import EVIDENCE_NAMES, FollowModel
+from retrieval.tracking.following.pixels import PixelFit
 from retrieval.tracking.following.search_area import SearchArea
 from retrieval.tracking.matcher import bundled_matcher
 from tests.retrieval.tracking.following.series import KEY, MIDDLE, mark, scan
 
 VECTOR = np.eye(1, 8, dtype=np.float32)[0]
+WEIGHTS = {"similarity": 8.0, "location": 1.0, "pixels": 2.0, "proposed": -0.5}
+MODEL = FollowModel(-3.5, tuple(WEIGHTS.get(name, 0.0) for name in EVIDENCE_NAMES))
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +31,21 @@ def area():
     return SearchArea.of(own, locator.locate(own), expected)
 
 
-def sighting(cosine: float, *, dx: float = 0.0, position: int = KEY) -> Sighting:
+def sighting(
+    cosine: float, *, dx: float = 0.0, position: int = KEY, pixels: float | None = None
+) -> Sighting:
     x, y = MIDDLE[0] + dx, MIDDLE[1]
     vector = np.zeros(8, np.float32)
     vector[:2] = cosine, np.sqrt(1 - cosine**2)
-    return Sighting(position, Box(x - 10, y - 10, x + 10, y + 10), vector, cosine)
+    box = Box(x - 10, y - 10, x + 10, y + 10)
+    fit = None if pixels is None else PixelFit(pixels, 1.0)
+    return Sighting(position, box, vector, cosine, pixels=fit)
 
 
 def decided(area, *sightings, others=()):
     sought = Sought.at(TrackNode(mark(area.slab), VECTOR), others, area)
-    return decide(sightings, sought, area, bundled_matcher())
+    judged = decide(sightings, sought, area, bundled_matcher(), MODEL)
+    return judged.state, list(judged.findings)
 
 
 def test_looks_and_place_make_it_found(area):
@@ -54,7 +63,7 @@ def test_what_looks_like_nothing_is_not_found(area):
 
 def test_what_looks_a_little_alike_is_uncertain_and_not_denied(area):
     state, findings = decided(area, sighting(0.35), sighting(0.1, dx=12))
-    assert NOT_FOUND_BELOW < findings[0].score < bundled_matcher().abstain[0]
+    assert MODEL.gone < findings[0].score < MODEL.found
     assert state is FollowState.UNCERTAIN
 
 
@@ -78,9 +87,29 @@ def test_another_lesion_of_the_study_takes_its_own_place(area):
     other = TrackNode(own.with_changes(lesion_id="other", location=there), other_vector)
     seen = sighting(0.9, dx=20)
     sought = Sought.at(TrackNode(own, VECTOR), [], area)
-    alone = decide([seen], sought, area, bundled_matcher())[1][0].score
+    alone = decide([seen], sought, area, bundled_matcher(), MODEL).findings[0].score
     competing = Sought.at(TrackNode(own, VECTOR), [other], area)
-    assert decide([seen], competing, area, bundled_matcher())[1][0].score < alone / 2
+    judged = decide([seen], competing, area, bundled_matcher(), MODEL)
+    assert judged.findings[0].score < alone / 2
+
+
+def test_its_own_pixels_tell_it_from_what_looks_alike(area):
+    state, findings = decided(
+        area, sighting(0.9, dx=-6, pixels=0.95), sighting(0.9, dx=6.5, pixels=0.1)
+    )
+    assert state is FollowState.FOUND
+    assert findings[0].terms.contributions["pixels"] > findings[1].terms.contributions["pixels"]
+
+
+def test_scores_and_the_chance_of_none_add_up(area):
+    sought = Sought.at(TrackNode(mark(area.slab), VECTOR), (), area)
+    seen = [sighting(0.5), sighting(0.3, dx=14)]
+    judged = decide(seen, sought, area, bundled_matcher(), MODEL)
+    odds = [np.exp(sum(one.terms.contributions.values())) for one in judged.findings]
+    assert judged.probability_there == pytest.approx(sum(odds) / (1 + sum(odds)))
+    assert [one.score for one in judged.findings] == pytest.approx(
+        [one / (1 + sum(odds)) for one in odds]
+    )
 
 
 def test_nothing_seen_is_not_found(area):

@@ -13,12 +13,14 @@ from retrieval.image import Slab
 from retrieval.lesion import Box
 from retrieval.sources.marks.mark import LengthRole
 from retrieval.sources.marks.reading import read_marks
+from retrieval.tracking.following.expected import PlaceSource
 from retrieval.tracking.states import FollowUpState
 from service.deid.pseudonyms import PseudonymKey
+from service.engine.following import OtherPatientError, SameStudyError
 from service.engine.query import LesionQuery
 from service.pacs.indexing import index_lesion
 from service.pacs.reports.tracks import report_of_patient, report_of_query
-from service.pacs.search import search_pacs
+from service.pacs.search import follow_in_pacs, search_pacs
 from service.pacs.series import find_series, read_slab
 from tests.service.dicom_samples import SeriesLabels, ct_series
 from tests.service.pacs.orthanc.phantom_study import (
@@ -175,13 +177,11 @@ class TruthfulDetector:
         return [*found, Proposal(Box(80, 2, 95, 17), 0.2, 12.0)]
 
 
-def test_where_nobody_marked_anything_the_detector_proposes(
-    pacs, phantom, patient, engine, monkeypatch
-):
-    """One run of slices about one lesion, so that the series has no gaps."""
+def one_run_each(pacs, phantom, patient, name: str) -> dict[int, Mark]:
+    """A patient with one run of slices about one lesion a study: series without gaps, stored."""
     mark = phantom[4]["000004_t01"]
-    labels = SeriesLabels("MRN-4712", "a", DAYS[2], first_z_mm=-200.0)
-    later = SeriesLabels("MRN-4712", "b", DAYS[4], first_z_mm=-100.0)
+    labels = SeriesLabels(name, f"{name}a", DAYS[2], first_z_mm=-200.0)
+    later = SeriesLabels(name, f"{name}b", DAYS[4], first_z_mm=-100.0)
     found = {}
     for study, where in ((2, labels), (4, later)):
         row = next(
@@ -202,6 +202,13 @@ def test_where_nobody_marked_anything_the_detector_proposes(
         pacs.store(images)
         position = row.key_slice - run.first_slice
         found[study] = Mark(where, position, row.recist, mark.track, row.lesion_type, mark.long_mm)
+    return found
+
+
+def test_where_nobody_marked_anything_the_detector_proposes(
+    pacs, phantom, patient, engine, monkeypatch
+):
+    found = one_run_each(pacs, phantom, patient, "MRN-4712")
     monkeypatch.setattr(engine, "detector", TruthfulDetector([found[4]]))
     monkeypatch.setattr("service.pacs.proposals.STEP_MM", 0.1)
     answer = search_pacs(engine, pacs.client(), found[2].query)
@@ -214,6 +221,27 @@ def test_where_nobody_marked_anything_the_detector_proposes(
     assert follow_up.lesion is None or "detector" in follow_up.lesion.terms
     if follow_up.state is FollowUpState.PERSISTENT:
         assert follow_up.lesion.box == found[4].recist.box()
+
+
+def test_an_indexed_lesion_is_followed_into_another_series_of_the_pacs(
+    pacs, phantom, patient, engine, key_file
+):
+    marks = one_run_each(pacs, phantom, patient, "MRN-4713")
+    client = pacs.client(pseudonym_key=key_file)
+    lesion, _ = index_lesion(engine, client, marks[2].query, lesion_type=marks[2].lesion_type)
+    found = follow_in_pacs(engine, client, lesion.lesion_id, marks[4].reference)
+    # Its own slices came from the PACS: the place is that of two series, not of a location.
+    assert found.expected.source is not PlaceSource.LOCATION
+    assert not any("own slices" in warning for warning in found.warnings)
+    assert found.study_id == PseudonymKey.load(key_file).uid(marks[4].labels.study_uid)
+    assert "MRN-4713" not in json.dumps(found.to_json())
+    assert found.candidates
+    with pytest.raises(SameStudyError):
+        follow_in_pacs(engine, client, lesion.lesion_id, marks[2].reference)
+    reference = phantom[4]["000004_t01"].reference
+    with pytest.raises(OtherPatientError):
+        follow_in_pacs(engine, client, lesion.lesion_id, reference)
+    engine.index.remove([lesion.lesion_id])
 
 
 def test_the_pacs_holds_what_was_stored(pacs: Orthanc, phantom):
