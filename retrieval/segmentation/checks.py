@@ -66,8 +66,8 @@ WORDS: Mapping[Flag, str] = MappingProxyType(
         Flag.SMALL: "the mask has few pixels: one pixel more or less changes much",
         Flag.ONE_SLICE: "the image has one slice: no volume is measured",
         Flag.CUT: "the image ends inside the lesion: its volume is that of the part that is shown",
-        Flag.SOFT_VOLUME: "outside the lungs a mask's volume was no better than an ellipsoid's on "
-        "the few real lesions with masks, and worse on large sarcomas: it often runs on",
+        Flag.SOFT_VOLUME: "outside the lungs the mask is held within the mark's ellipsoid, a "
+        "quarter larger; on the few real lesions with masks little better than that ellipsoid",
         Flag.STOPPED: "the lesion was followed no further, though it may go on: see its ends",
     }
 )

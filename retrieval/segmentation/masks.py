@@ -12,6 +12,10 @@ from retrieval.image import Slab
 from retrieval.segmentation.prompt import Prompt
 from retrieval.segmentation.propagation import LesionProbability, Stop
 
+REACH = 1.25
+"""Chosen on sarcomas of the validation and training splits: volume Dice rose on each of them from
+both kinds of mark, most between 1.2 and 1.3."""
+
 FILLED = 0.51
 """Probability of a hole that is filled: just inside."""
 
@@ -39,6 +43,37 @@ def filled(values: NDArray[np.float32]) -> NDArray[np.float32]:
     mask = values > 0.5
     holes = ndimage.binary_fill_holes(mask) & ~mask
     return np.where(holes, np.maximum(values, FILLED), values).astype(np.float32)
+
+
+def within_reach(lesion: LesionProbability, slab: Slab, prompt: Prompt) -> LesionProbability:
+    """The probabilities less what lies outside the prompt's ellipsoid, ``REACH`` times as large.
+
+    The key slice stays as it is. Where muscle or bowel looks like the lesion, its mask runs on
+    along them; how far it can reach is read from the mark, as pi/6 L S^2 reads its volume.
+    """
+    y, x = np.mgrid[: slab.rows, : slab.columns].astype(np.float64)
+    radius = prompt.radius_at(x, y, slab.spacing_mm_px) / REACH
+    key = slab.key_slice - lesion.first
+    planes = {key: lesion.values[key]}
+    for step in (-1, 1):
+        position = key + step
+        while 0 <= position < len(lesion.values):
+            away_mm = abs(position - key) * slab.slice_interval_mm
+            share = away_mm / (REACH * prompt.short_mm / 2)
+            inside = radius**2 + share**2 <= 1
+            plane = np.where(inside, lesion.values[position], 0).astype(np.float32)
+            if not (plane > 0.5).any():
+                break
+            planes[position] = plane
+            position += step
+    first, last = min(planes), max(planes)
+    below, above = lesion.stops
+    stops = (
+        below if first == 0 else Stop.TOO_FAR,
+        above if last == len(lesion.values) - 1 else Stop.TOO_FAR,
+    )
+    values = np.stack([planes[position] for position in range(first, last + 1)])
+    return LesionProbability(lesion.first + first, values, stops)
 
 
 def ellipsoid(slab: Slab, prompt: Prompt, *, in_3d: bool) -> LesionProbability:

@@ -25,7 +25,7 @@ from retrieval.segmentation.checks import (
 )
 from retrieval.segmentation.diameters import Diameters, EmptyMaskError, diameters_of
 from retrieval.segmentation.intervals import LEVELS, Least, MeasureCalibration
-from retrieval.segmentation.masks import about_prompt, ellipsoid, filled
+from retrieval.segmentation.masks import about_prompt, ellipsoid, filled, within_reach
 from retrieval.segmentation.prompt import Prompt, PromptKind
 from retrieval.segmentation.propagation import LesionProbability, Stop, propagate
 from retrieval.segmentation.segmenter import LesionSegmenter
@@ -166,10 +166,12 @@ def measure(
         method, lesion = Method.NETWORK, _followed(segmenter, slab, key, in_3d=in_3d)
         flags += volume_flags(lesion, slab.key_slice, slab)
     taken = _Taken(slab, lesion, method, in_3d)
+    if in_3d and method is Method.NETWORK and taken.is_outside_lung:
+        lesion = within_reach(lesion, slab, prompt)
+        taken = _Taken(slab, lesion, method, in_3d)
+        flags.append(Flag.SOFT_VOLUME)
     diameters = taken.lines(0.5)
     least = Least(max(spacing) / diameters.long_mm, taken.is_outside_lung)
-    if in_3d and method is Method.NETWORK and taken.is_outside_lung:
-        flags.append(Flag.SOFT_VOLUME)
     kind = asked.kind.value
     values = {
         name: calibration.estimate(kind, name, three, least)

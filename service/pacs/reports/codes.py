@@ -21,6 +21,8 @@ IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
 IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group")
 SOURCE = Code("260753009", "SCT", "Source")
 IMAGING_MEASUREMENTS = "126010"
+ATTENUATION = Code("112031", "DCM", "Attenuation Coefficient")
+HOUNSFIELD = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 DEVICE = Code("121007", "DCM", "Device")
 
 FINDING_SITES: Mapping[LesionType, Code] = {

@@ -28,6 +28,7 @@ from service.pacs.reports.writing import (
     Measured,
     MeasuredTrack,
     ReportError,
+    measured_values,
     reports_of,
     track_uid,
 )
@@ -168,6 +169,7 @@ def _measured(header: Dataset, found: LesionMeasurement) -> Measured:
         long_mm=values["long_mm"],
         short_mm=values["short_mm"],
         volume_mm3=values.get("volume_mm3"),
+        mean_hu=values.get("mean_hu"),
         estimated=True,
     )
 
@@ -178,8 +180,7 @@ def _indexed(record: LesionRecord) -> Measured:
         header=_header_of_lesion(lesion, record.source.spacing_mm_px),
         box=lesion.box,
         lesion_type=lesion.lesion_type,
-        long_mm=lesion.long_mm,
-        short_mm=lesion.short_mm,
+        **measured_values(lesion),
     )
 
 

@@ -20,6 +20,7 @@ from service.pacs.reports.writing import (
     Measured,
     MeasuredTrack,
     ReportError,
+    measured_values,
     reports_of,
     track_uid,
 )
@@ -142,7 +143,5 @@ def _measured(lesion: Lesion, header: Dataset, found: PacsLesion | None) -> Meas
         box=lesion.box,
         lesion_type=lesion.lesion_type,
         recist=None if found is None else found.recist,
-        long_mm=lesion.long_mm,
-        short_mm=lesion.short_mm,
-        estimated=found is not None and found.estimated,
+        **{"estimated": found is not None and found.estimated, **measured_values(lesion)},
     )

@@ -28,7 +28,7 @@ from highdicom.sr.value_types import (
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from retrieval.lesion import Box, LesionSearchError, LesionType, Recist
+from retrieval.lesion import Box, Lesion, LesionSearchError, LesionType, Recist
 from retrieval.sources.marks.content.report_group import PIXEL_CENTRE
 from service.pacs.reports import codes
 
@@ -65,7 +65,8 @@ class Measured:
         box: in pixels of the key image.
         recist: the mark itself, where it is known: its end points go along.
         long_mm, short_mm: diameters; None where they are not known.
-        volume_mm3: of the outlined lesion; None where it is not known.
+        volume_mm3: of the lesion's mask, which is always an estimate; None where it is not known.
+        mean_hu: mean of the mask's voxels; None where it is not known.
         estimated: the values were estimated, by the network or from a box, not measured by a
             reader.
     """
@@ -78,6 +79,7 @@ class Measured:
     short_mm: float | None = None
     estimated: bool = False
     volume_mm3: float | None = None
+    mean_hu: float | None = None
 
     @property
     def study_uid(self) -> str:
@@ -215,8 +217,26 @@ def _measurements(one: Measured, image: SourceImageForRegion) -> list[hd.Measure
     ]
     if one.volume_mm3 is not None:
         kind = (codes.VOLUME, codes.CUBIC_MILLIMETRE)
-        made.append(_measurement(kind, one.volume_mm3, None, image, estimated=one.estimated))
+        made.append(_measurement(kind, one.volume_mm3, None, image, estimated=True))
+    if one.mean_hu is not None:
+        kind = (codes.ATTENUATION, codes.HOUNSFIELD)
+        made.append(_measurement(kind, one.mean_hu, None, image, estimated=True))
     return made
+
+
+def measured_values(lesion: Lesion) -> dict[str, Any]:
+    """The sizes of an indexed lesion as fields of ``Measured``.
+
+    The diameters are those of its mark; where it has none, those of its mask, as estimates.
+    """
+    sizes = lesion.measured
+    values: dict[str, Any] = {"long_mm": lesion.long_mm, "short_mm": lesion.short_mm}
+    if sizes is None:
+        return values
+    if lesion.long_mm is None and lesion.short_mm is None:
+        long_mm, short_mm, _ = sizes.sizes
+        values |= {"long_mm": long_mm, "short_mm": short_mm, "estimated": True}
+    return {**values, "volume_mm3": sizes.whole_volume_mm3, "mean_hu": sizes.mean_hu.value}
 
 
 def _measurement(
@@ -286,8 +306,12 @@ def _new_uid() -> str:
 
 
 def _content_uid(kind: str, tracks: Sequence[MeasuredTrack]) -> str:
-    told = [
-        (track.uid, str(one.header.SOPInstanceUID), one.box.to_list(), one.long_mm, one.short_mm)
+    told: list[tuple[Any, ...]] = [
+        (
+            *(track.uid, str(one.header.SOPInstanceUID), one.box.to_list()),
+            *(one.long_mm, one.short_mm),
+            *(value for value in (one.volume_mm3, one.mean_hu) if value is not None),
+        )
         for track in tracks
         for one in track.lesions
     ]

@@ -14,14 +14,17 @@ from retrieval.patch import PatchError
 from retrieval.segmentation.answer import measurement_json
 from retrieval.segmentation.checks import Flag, MeasureError
 from retrieval.segmentation.learning.prompting import extent_box
+from retrieval.segmentation.masks import REACH, within_reach
 from retrieval.segmentation.measuring import GivenMark, Method, marked_size, measure
 from retrieval.segmentation.prompt import Prompt
-from retrieval.segmentation.propagation import Stop
+from retrieval.segmentation.propagation import LesionProbability, Stop
 from tests.retrieval.segmentation.scenes import (
     CALIBRATION,
     CENTER,
+    INTERVAL,
     KEY,
     RADIUS_MM,
+    SIDE,
     SPACING,
     Everything,
     Nothing,
@@ -52,6 +55,28 @@ def test_a_ball_has_its_diameters_and_its_volume(given):
     for estimate in found.values.values():
         assert estimate.interval_90[0] < estimate.interval_50[0] < estimate.value
         assert estimate.value < estimate.interval_50[1] < estimate.interval_90[1]
+
+
+def test_outside_the_lungs_a_mask_runs_no_further_than_the_mark_can_reach():
+    slab = ball(around=-300.0)
+    ran_on = LesionProbability(0, np.ones(slab.hu.shape, np.float32), (Stop.HU, Stop.LEAK))
+    held = within_reach(ran_on, slab, RECIST.prompt)
+    z, y, x = np.mgrid[: slab.hu.shape[0], :SIDE, :SIDE].astype(float)
+    away = np.hypot((x - CENTER[0]) * SPACING[0], (y - CENTER[1]) * SPACING[1])
+    wanted = np.hypot(away, (z - KEY) * INTERVAL) <= REACH * RADIUS_MM + 1e-6
+    wanted[KEY] = True
+    whole = np.zeros(slab.hu.shape, bool)
+    whole[held.first : held.first + len(held.values)] = held.mask
+    assert dice(whole, wanted) > 0.99
+    assert held.stops == (Stop.TOO_FAR, Stop.TOO_FAR)
+    few = LesionProbability(KEY - 1, ran_on.values[:3], (Stop.HU, Stop.LEAK))
+    assert within_reach(few, slab, RECIST.prompt).stops == (Stop.HU, Stop.LEAK)
+
+
+def test_a_ball_in_soft_tissue_keeps_its_volume_within_reach():
+    found = measure(segmenter(), CALIBRATION, ball(around=-300.0), RECIST)
+    assert Flag.SOFT_VOLUME in found.flags
+    assert dice(found.whole_mask, truth()) > 0.93
 
 
 def test_one_slice_is_measured_in_2d_and_says_so():

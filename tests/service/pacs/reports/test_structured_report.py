@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import date
 
 import highdicom.sr as hd
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from pydicom.sr.codedict import codes as dictionary
 
-from retrieval.lesion import Box, LesionType, Recist
+from retrieval.lesion import Box, Lesion, LesionType, Recist
+from retrieval.measured_size import MeasuredSizes, MeasuredValue
 from retrieval.sources.marks.mark import Mark
 from retrieval.sources.marks.meaning.judging import judge_marks
 from retrieval.sources.marks.planes import PlaneIndex
@@ -23,6 +25,7 @@ from service.pacs.reports.writing import (
     Measured,
     MeasuredTrack,
     ReportError,
+    measured_values,
     reports_of,
     track_uid,
 )
@@ -127,6 +130,44 @@ def test_our_reader_gets_back_what_was_written(track):
     assert {earlier.track_uid, latest.track_uid} == {track.uid}
     assert latest.sop_uid == track.lesions[0].header.SOPInstanceUID
     assert earlier.series_uid == track.lesions[1].header.SeriesInstanceUID
+
+
+def sized(long_mm, short_mm):
+    value = MeasuredValue(12.0, None, None)
+    sizes = MeasuredSizes(
+        value,
+        MeasuredValue(9.0, None, None),
+        MeasuredValue(750.5, None, None),
+        value,
+        value,
+        "network",
+    )
+    return Lesion("a", "p", "s", "r", 1, RECIST.box(), long_mm, short_mm, measured=sizes)
+
+
+def test_measured_values_of_the_mask_go_along_and_are_read_back(track, tmp_path):
+    diameters = RECIST.diameters_mm(SPACING)
+    of_mark = measured("1.2.3.1", date(2020, 1, 1), **measured_values(sized(*diameters)))
+    of_mask = measured(
+        "1.2.3.2", date(2020, 6, 1), recist=None, **measured_values(sized(None, None))
+    )
+    (report,) = reports_of([replace(track, lesions=(of_mark, of_mask))])
+    report.save_as(tmp_path / "report.dcm")
+    content = hd.srread(tmp_path / "report.dcm").content
+    (marked,) = content.get_image_measurement_groups(tracking_uid=track.uid)
+    (boxed,) = content.get_planar_roi_measurement_groups(tracking_uid=track.uid)
+    for group, long_mm, is_estimate in ((marked, diameters[0], False), (boxed, 12.0, True)):
+        found = {one.name: one for one in group.get_measurements()}
+        assert found[codes.VOLUME].value == 750.5
+        assert found[codes.VOLUME].unit == codes.CUBIC_MILLIMETRE
+        assert found[codes.VOLUME].derivation == codes.ESTIMATED
+        assert found[codes.ATTENUATION].value == 12.0
+        assert found[codes.LONG_AXIS].value == pytest.approx(long_mm, abs=1e-9)
+        derivation = found[codes.LONG_AXIS].derivation
+        assert (derivation is not None) is is_estimate
+    first, second = marks_of(report, of_mark.header, of_mask.header)
+    assert sorted([first.long_mm, second.long_mm]) == pytest.approx([12.0, diameters[0]])
+    assert {first.track_uid, second.track_uid} == {track.uid}
 
 
 def test_dcmtk_reads_it(track, tmp_path):
