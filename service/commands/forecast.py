@@ -63,6 +63,10 @@ def forecast(
     if figure is not None and patient is None:
         raise ForecastOptionsError("a figure shows one patient: name one with --patient")
     wanted = _request(days, measure)
+    if figure is not None and measure != "long_mm":
+        raise ForecastOptionsError(
+            f"a figure shows long diameters in mm: leave out --measure {measure} or --figure"
+        )
     model = load_matcher(matcher)
     with LesionIndex.open(index, read_only=True) as opened:
         found = _found(GrowthLibrary(opened, model), lesion, patient, wanted)

@@ -49,6 +49,10 @@ def test_an_abstention_shows_what_all_lesions_did(run, tmp_path):
         (["--lesion", LAST, "--patient", "000003"], "either --lesion or --patient"),
         (["--lesion", LAST, "--days", "4000"], "1 to 3650 days"),
         (["--lesion", LAST, "--measure", "area"], "long_mm or volume_mm3"),
+        (
+            ["--patient", "000003", "--measure", "volume_mm3", "--figure", "fan.png"],
+            "long diameters",
+        ),
         (["--lesion", "nobody"], "'nobody' is not in the index"),
         (["--patient", "nobody"], "'nobody' is not among the 12 patients"),
     ],
