@@ -91,6 +91,13 @@ class LesionDetector:
         if self.device.type == "cpu":
             with_pixelwise_products(self.network)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The categories or lesion types that it tells apart; none for one class."""
+        if self.config.classes == 1 or self.config.categories:
+            return self.config.categories
+        return tuple(LesionType.from_code(n + 1).value for n in range(self.config.classes))
+
     @classmethod
     def load(
         cls, path: Path | None = None, *, device: str = "cpu", cut: ProposalCut | None = None

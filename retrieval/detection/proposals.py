@@ -96,6 +96,37 @@ def of_kind(proposals: Sequence[Proposal], wanted: str) -> tuple[Proposal, ...]:
     return tuple(one for one in proposals if wanted in (one.category, one.lesion_type.value))
 
 
+@dataclass(frozen=True)
+class OneKind:
+    """A detector of which the proposals of one category or lesion type alone are asked for."""
+
+    detector: SliceDetector
+    wanted: str
+
+    @property
+    def name(self) -> str:
+        """The detector's."""
+        return self.detector.name
+
+    @property
+    def fingerprint(self) -> str:
+        """The detector's."""
+        return self.detector.fingerprint
+
+    @property
+    def half_depth_mm(self) -> float:
+        """The detector's."""
+        return self.detector.half_depth_mm
+
+    def detect(self, slab: Slab) -> tuple[Proposal, ...]:
+        """The proposals of the kind on the slab's key slice, best first."""
+        return of_kind(self.detector.detect(slab), self.wanted)
+
+    def detect_slices(self, slab: Slab, positions: Sequence[int]) -> list[tuple[Proposal, ...]]:
+        """The proposals of the kind on each of the slices at ``positions``."""
+        return [of_kind(x, self.wanted) for x in self.detector.detect_slices(slab, positions)]
+
+
 def estimated_long_mm(box: Box, spacing_mm_px: tuple[float, float]) -> float:
     """The long diameter in mm of the RECIST mark whose extent, padded by 5 px, is ``box``.
 

@@ -62,6 +62,7 @@ class Candidate3D:
         extent_mm: along x, y and z; in the plane without the boxes' padding.
         long_mm: the estimated long diameter on the best slice.
         lesion_type: of the best slice's proposal.
+        category: of the best slice's proposal; None where the detector has learnt none.
     """
 
     box: Box
@@ -74,6 +75,7 @@ class Candidate3D:
     extent_mm: tuple[float, float, float]
     long_mm: float
     lesion_type: LesionType = LesionType.UNKNOWN
+    category: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields under their names."""
@@ -82,6 +84,7 @@ class Candidate3D:
             "score": self.score,
             "long_mm": self.long_mm,
             "lesion_type": self.lesion_type.value,
+            "category": self.category,
             "key_slice_index": self.key_slice_index,
             "first_slice_index": self.first_slice_index,
             "last_slice_index": self.last_slice_index,
@@ -189,6 +192,7 @@ class _Chain:
             extent_mm=_extent_mm(extent, last - first + 1, slab),
             long_mm=long_mm,
             lesion_type=best.lesion_type,
+            category=best.category,
         )
 
 

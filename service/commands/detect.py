@@ -92,6 +92,10 @@ def detect(
             help=f"Leave out proposals below this score; default {LEAST_SHOWN_SCORE}.",
         ),
     ] = None,
+    category: Annotated[
+        str | None,
+        typer.Option(help="Only proposals of this category or lesion type; the detector needs it."),
+    ] = None,
     detector: DetectorOption = None,
     figure: Annotated[
         Path | None, typer.Option(help="Also draw the slices: .png, .svg or .pdf.")
@@ -104,7 +108,7 @@ def detect(
     Coordinates are 0-based: (0, 0) is the centre of the top-left pixel.
     """
     from retrieval.sources.query_image import open_query_image
-    from service.engine.detectors import detector_in_use
+    from service.engine.detectors import detector_in_use, of_one_kind
 
     if all_slices and reading.key_slice is not None:
         raise DetectCommandError("--all-slices looks at every slice: leave --key-slice out")
@@ -113,6 +117,8 @@ def detect(
         raise DetectCommandError(
             "no detector is bundled with this installation: give one with --detector"
         )
+    if category is not None:
+        proposer = of_one_kind(proposer, category)
     choice = reading.choice()
     start = time.perf_counter()
     slab = open_query_image(

@@ -28,11 +28,15 @@ class BoxSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A box a detector proposes, with its score in [0, 1] and its estimated long diameter."""
+    """A box a detector proposes, with its score in [0, 1] and its estimated long diameter.
+
+    ``category`` is the mined category it is taken for; None where the detector has learnt none.
+    """
 
     box: Box
     score: float
     long_mm: float | None = None
+    category: str | None = None
 
     @classmethod
     def of(cls, proposal: Proposal, spacing_mm_px: tuple[float, float]) -> Self:
@@ -40,11 +44,16 @@ class Candidate:
         long_mm = proposal.long_mm
         if long_mm is None:
             long_mm = estimated_long_mm(proposal.box, spacing_mm_px)
-        return cls(proposal.box, proposal.score, long_mm)
+        return cls(proposal.box, proposal.score, long_mm, proposal.category)
 
     def to_json(self) -> dict[str, Any]:
-        """``box``, ``score`` and ``long_mm``."""
-        return {"box": self.box.to_list(), "score": self.score, "long_mm": self.long_mm}
+        """``box``, ``score``, ``long_mm`` and ``category``."""
+        return {
+            "box": self.box.to_list(),
+            "score": self.score,
+            "long_mm": self.long_mm,
+            "category": self.category,
+        }
 
     def on_display(self, grid: GridMap) -> Candidate:
         """The candidate with its box in the display grid; ``grid`` is its slab's."""

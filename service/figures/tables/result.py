@@ -114,16 +114,18 @@ def _millimetres(lesion: Lesion) -> str:
 
 def candidate_table(candidates: Sequence[Candidate]) -> Table:
     """Proposals on one slice: rank, score, box and estimated long diameter."""
-    table = _table("rank", "score", "box x1,y1,x2,y2", "long mm")
+    table = _table("rank", "score", "box x1,y1,x2,y2", "long mm", *_kind_column(candidates))
     for rank, one in enumerate(candidates, start=1):
         long_mm = "unknown" if one.long_mm is None else f"{one.long_mm:.1f}"
-        table.add_row(str(rank), f"{one.score:.3f}", _corners(one.box), long_mm)
+        kind = [one.category] if one.category else []
+        table.add_row(str(rank), f"{one.score:.3f}", _corners(one.box), long_mm, *kind)
     return table
 
 
 def volume_table(candidates: Sequence[Candidate3D]) -> Table:
     """Candidates of a series, with the slices they show on and their extent."""
-    table = _table("rank", "score", "slice", "box x1,y1,x2,y2", "long mm", "slices", "extent mm")
+    columns = ("rank", "score", "slice", "box x1,y1,x2,y2", "long mm", "slices", "extent mm")
+    table = _table(*columns, *_kind_column(candidates))
     for rank, one in enumerate(candidates, start=1):
         table.add_row(
             str(rank),
@@ -133,8 +135,14 @@ def volume_table(candidates: Sequence[Candidate3D]) -> Table:
             f"{one.long_mm:.1f}",
             f"{one.first_slice_index} to {one.last_slice_index}",
             " x ".join(f"{side:.0f}" for side in one.extent_mm),
+            *([one.category] if one.category else []),
         )
     return table
+
+
+def _kind_column(candidates: Sequence[Candidate | Candidate3D]) -> list[str]:
+    """A column for the categories where the detector has learnt some."""
+    return ["category"] if any(one.category for one in candidates) else []
 
 
 def _table(*columns: str) -> Table:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -34,10 +36,16 @@ def small(name: str) -> DetectorRecipe:
     return replace(recipe, network=network)
 
 
-def built(name: str) -> DetectionNetwork:
+@cache
+def _first(name: str) -> DetectionNetwork:
     torch.manual_seed(0)
     recipe = small(name)
     return build_network(recipe.network, recipe.grid, pretrained=False)
+
+
+def built(name: str) -> DetectionNetwork:
+    """The recipe's network with fresh weights, the same each time: a copy is quick to make."""
+    return copy.deepcopy(_first(name))
 
 
 def lesson(slices: int) -> tuple[list[Tensor], list[dict[str, Tensor]]]:

@@ -87,6 +87,33 @@ def test_detect_answers_the_likely_few_or_all(run, detector, image, monkeypatch)
     assert answered("--all", "--min-score", 0.75) == 2
 
 
+@pytest.mark.parametrize("series", [[], ["--all-slices"]])
+def test_proposals_of_one_category(run, detector, image, monkeypatch, series):
+    found = [
+        Proposal(Box(2, 2, 22, 22), 0.9, category="category 1"),
+        Proposal(Box(40, 40, 60, 60), 0.8, category="category 2"),
+        Proposal(Box(3, 2, 22, 22), 0.7, category="category 2"),
+    ]
+    monkeypatch.setattr(BrightSpot, "detect", lambda self, slab: found)
+    path = image.parent if series else image
+
+    def answered(*options) -> list[tuple[str | None, float]]:
+        status, out, err = run("detect", path, *series, "--json", *options)
+        assert status == 0, err
+        return [(one["category"], one["score"]) for one in json.loads(out)["candidates"]]
+
+    status, _, err = run("detect", path, *series, "--category", "category 2")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "one class" in err
+    kinds = ("category 1", "category 2")
+    monkeypatch.setattr(BrightSpot, "kinds", kinds, raising=False)
+    assert answered()[0] == ("category 1", 0.9)
+    assert answered("--category", "category 2") == [("category 2", 0.8), ("category 2", 0.7)]
+    assert "category 1" in run("detect", path, *series)[1]
+    status, _, err = run("detect", path, *series, "--category", "bone")
+    assert (status, "category 1, category 2" in err) == (2, True)
+
+
 def test_detect_draws_its_boxes(run, detector, image, tmp_path):
     for name in ("one.png", "two.png"):
         options = ["--figure", tmp_path / name, "--limit", 1 if name == "one.png" else 2]

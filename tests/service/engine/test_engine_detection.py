@@ -62,6 +62,7 @@ def test_the_best_proposal_is_searched_with_and_all_are_answered(detecting, quer
         "box": [1, 1, 21, 13],
         "score": 0.9,
         "long_mm": 11.0,
+        "category": None,
     }
 
 

@@ -38,6 +38,7 @@ def test_the_proposals_are_told_best_first(client, image):
     found = [(one["box"], one["score"]) for one in document["candidates"]]
     assert found == [(BEST.to_list(), 0.9), (OTHER.to_list(), 0.4)]
     assert all(one["long_mm"] > 0 for one in document["candidates"])
+    assert {one["category"] for one in document["candidates"]} == {None}
     assert document["detector"] == {"name": "fixed", "fingerprint": "fixed0"}
     assert document["key_slice_index"] == 1
     assert document["timing_ms"]["total"] >= document["timing_ms"]["detect"]

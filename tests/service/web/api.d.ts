@@ -2,6 +2,7 @@
 
 interface CandidateOut {
   box: (number)[];
+  category: string | null;
   long_mm: number | null;
   score: number;
 }
@@ -183,9 +184,12 @@ interface FollowOut {
   key_slice_index: number | null;
   lesion_id: string;
   notice: string;
+  probability_there: number;
   score: number | null;
   similarity: number | null;
   state: "found" | "uncertain" | "not found";
+  study_date: string | null;
+  study_id: string | null;
   warnings: (string)[];
 }
 
