@@ -50,12 +50,7 @@ LATER = {
     "long_mm": 13.9,
     "study_date": "2024-08-20",
 }
-CANDIDATE = {
-    "box": [210.0, 188.0, 243.0, 221.0],
-    "score": 0.93,
-    "long_mm": 18.6,
-    "category": None,
-}
+CANDIDATE = {"box": [210.0, 188.0, 243.0, 221.0], "score": 0.9, "long_mm": 18.6, "category": None}
 TIMING = {"read": 6.1, "detect": 0.0, "patch": 2.4, "encode": 18.2, "search": 1.3, "total": 28.0}
 TERMS: dict[str, Any] = {
     "similarity": 0.86,
