@@ -158,7 +158,9 @@ def test_lesions_survive_json(
     location, error = place or (None, None)
     lesion = Lesion("a", "p", "p_1", "p_1_1", 5, box, *sizes, location, kind, split, day)
     lesion = lesion.with_changes(tags=tuple(tags), category=category, location_error=error)
-    assert Lesion.from_json(json.loads(json.dumps(lesion.to_json()))) == lesion
+    said = tuple(tag for tag in tags if tag.source is not TagSource.UNLIKELY)
+    answer = Lesion.from_json(json.loads(json.dumps(lesion.to_json())))
+    assert answer == lesion.with_changes(tags=said), "an unlikely tag is no answer's"
 
 
 def test_broken_lesion_json_is_named() -> None:
