@@ -182,7 +182,7 @@ def test_a_large_index_is_thinned_on_the_map(engine, monkeypatch):
     made = IndexMap(engine.index).current()
     assert [lesion.lesion_id for lesion in made.lesions] == ids[::4]
     assert made.points.shape == (len(ids[::4]), 2)
-    assert made.to_json(LesionFilter(), 100, total=len(ids))["total"] == len(ids)
+    assert made.shown(LesionFilter(), 100, total=len(ids)).total == len(ids)
 
 
 def test_the_map_follows_the_index(own):

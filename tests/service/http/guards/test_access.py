@@ -73,6 +73,7 @@ def test_every_route_of_the_service_asks_for_the_role_that_it_should():
         ("POST", "/v1/marks"),
         ("POST", "/v1/matches"),
         ("POST", "/v1/dicomweb/reports"),
+        ("POST", "/v1/dicomweb/uploads/report"),
         ("POST", "/v1/mining"),
         ("GET", "/v1/mining"),
         ("DELETE", "/v1/mining"),
