@@ -33,18 +33,22 @@ class Mutant:
     tests: str
 
 
+TRACK_TESTS = " ".join(
+    f"tests/retrieval/tracking/test_{name}.py" for name in ("tracks", "states", "promises")
+)
+
 MUTANTS = {
     "a joined pair inside the abstention band is matched": Mutant(
         "retrieval/tracking/patient_timeline.py",
         "if joined and score >= high:",
         "if joined and score >= low:",
-        "tests/retrieval/tracking/test_tracks.py tests/retrieval/tracking/test_promises.py",
+        TRACK_TESTS,
     ),
     "match threshold 0": Mutant(
         "retrieval/tracking/lesion_graph.py",
         "if marginal[row, column] >= model.threshold:",
         "if marginal[row, column] >= 0:",
-        "tests/retrieval/tracking/test_tracks.py tests/retrieval/tracking/test_promises.py",
+        TRACK_TESTS,
     ),
     "a mirrored patch keeps its location": Mutant(
         "retrieval/embedding/batches.py",

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("retrieval", "index", "service")
 MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "service" / "web").rglob("*.js"))
 
 MOST_MODULES = 15
@@ -40,6 +41,7 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 def test_the_packages_are_where_they_are_looked_for():
     assert len(MODULES) > 200
     assert len(SCRIPTS) > 20
+    assert len(TESTS) > 200
 
 
 def test_a_folder_holds_at_most_fifteen_modules():
@@ -48,8 +50,9 @@ def test_a_folder_holds_at_most_fifteen_modules():
     assert {folder: count for folder, count in held.items() if count > MOST_MODULES} == {}
 
 
-def test_a_module_is_at_most_350_lines_long():
-    lengths = {shown(path): len(path.read_text().splitlines()) for path in (*MODULES, *SCRIPTS)}
+def test_a_module_and_a_test_module_are_at_most_350_lines_long():
+    counted = (*MODULES, *SCRIPTS, *TESTS)
+    lengths = {shown(path): len(path.read_text().splitlines()) for path in counted}
     assert {path: lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
 
 
