@@ -15,9 +15,9 @@ from pydicom.tag import BaseTag, Tag
 from retrieval.image import CTError
 from retrieval.lesion import LesionSearchError
 from retrieval.sources.dicom.file import with_syntax
+from retrieval.sources.dicom.header import BITS, check_bits
 from retrieval.sources.dicom.objects import stray_kind
 from retrieval.sources.dicom.syntaxes import check_syntax
-from retrieval.sources.dicom.values import BITS, check_bits
 from retrieval.sources.query_image import ImageKind, kind_of
 from retrieval.sources.volumes.reading import claimed_shape
 from service.decoding.limits import DecodeLimits, UploadError

@@ -19,8 +19,9 @@ from retrieval.sources.dicom.elements import Elements
 from retrieval.sources.dicom.errors import DicomError
 from retrieval.sources.dicom.frames import FrameGroups
 from retrieval.sources.dicom.objects import MULTI_FRAME_CLASSES, stray_kind
-from retrieval.sources.dicom.syntaxes import check_syntax
-from retrieval.sources.dicom.values import check_bits
+from retrieval.sources.dicom.syntaxes import NATIVE, check_syntax
+
+BITS = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 
 ACQUISITION_TAGS = (
     "TemporalPositionIdentifier",
@@ -148,6 +149,28 @@ def _check_image(name: str, header: Elements) -> None:
         if not isinstance(header.get(keyword), int) or header.get(keyword) < 1:
             raise DicomError(f"{name} has no {keyword}, or several: one number is needed")
     check_bits(name, header)
+
+
+def check_bits(name: str, header: Any) -> None:
+    """Raises DicomError where a header contradicts itself about the bits of a pixel.
+
+    HighBit above the last stored bit (old ACR-NEMA files) is no contradiction where the pixels
+    are not compressed: the upper bits are read.
+    """
+    allocated, stored, high, signed = (header.get(keyword) for keyword in BITS)
+    # Of several values the parser makes a list, which is no member of any set.
+    are_numbers = all(isinstance(value, int) for value in (allocated, stored, signed))
+    plain = are_numbers and allocated in {8, 16, 32} and 0 < stored <= allocated
+    if plain and signed in {0, 1}:
+        if high is None or high == stored - 1:
+            return
+        syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
+        if isinstance(high, int) and stored <= high < allocated and syntax in NATIVE:
+            return
+    claims = ", ".join(
+        f"{key} {value}" for key, value in zip(BITS, (allocated, stored, high, signed), strict=True)
+    )
+    raise DicomError(f"{name} contradicts itself: {claims}")
 
 
 def _plane(name: str, header: Elements, said: Any, frame: int | None) -> DicomPlane:

@@ -19,30 +19,7 @@ from retrieval.sources.intensity.histogram import IntensityKind
 if TYPE_CHECKING:
     from retrieval.sources.dicom.header import DicomPlane
 
-BITS = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 _BROKEN = (RuntimeError, ValueError, AttributeError, NotImplementedError, KeyError, TypeError)
-
-
-def check_bits(name: str, header: Any) -> None:
-    """Raises DicomError where a header contradicts itself about the bits of a pixel.
-
-    HighBit above the last stored bit (old ACR-NEMA files) is no contradiction where the pixels
-    are not compressed: the upper bits are read.
-    """
-    allocated, stored, high, signed = (header.get(keyword) for keyword in BITS)
-    # Of several values the parser makes a list, which is no member of any set.
-    are_numbers = all(isinstance(value, int) for value in (allocated, stored, signed))
-    plain = are_numbers and allocated in {8, 16, 32} and 0 < stored <= allocated
-    if plain and signed in {0, 1}:
-        if high is None or high == stored - 1:
-            return
-        syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
-        if isinstance(high, int) and stored <= high < allocated and syntax in NATIVE:
-            return
-    claims = ", ".join(
-        f"{key} {value}" for key, value in zip(BITS, (allocated, stored, high, signed), strict=True)
-    )
-    raise DicomError(f"{name} contradicts itself: {claims}")
 
 
 def write_hu(plane: DicomPlane, hu: NDArray[np.float32]) -> None:
