@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from service.engine.search_engine import SearchEngine
+from service.http.examples.document import operation_id, with_examples
 from service.http.guards.install import install_guards
 from service.http.metrics import ServiceMetrics
 from service.http.observing import ObserveRequests
-from service.http.openapi import operation_id, with_examples
 from service.http.problems import install_problem_handlers
 from service.http.routes.detection import detection_router
 from service.http.routes.exchange.dicomweb import install_dicomweb
