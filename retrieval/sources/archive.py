@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.image import Slab
-from retrieval.lesion import Box, ImageSource, Lesion, LesionSearchError, Recist
+from retrieval.lesion import Box, ImageSource, Lesion, Recist
+from retrieval.sources.errors import ArchiveError
 
 if TYPE_CHECKING:
     from retrieval.progress import ReportProgress
@@ -28,10 +29,6 @@ _LAYOUTS = ("retrieval.sources.deeplesion.stored:DeepLesionLayout",)
 
 NOISY_TAG = "possibly_noisy"
 """The tag of a lesion whose mark the archive's own table calls doubtful."""
-
-
-class ArchiveError(LesionSearchError):
-    """An archive, or one of its lesions, that cannot be read."""
 
 
 class Archive(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 
 
 class ProblemReason(StrEnum):

@@ -128,7 +128,7 @@ def _identity(image: Path) -> ImageIdentity | None:
 
 
 def _own_slices(engine: SearchEngine, lesion_id: str) -> Slab | None:
-    from retrieval.sources.archive import ArchiveError
+    from retrieval.sources.errors import ArchiveError
     from service.engine.following import OWN_DEPTH_MM
     from service.figures.indexed_pixels import PictureError
     from service.figures.pictures import LesionPictures

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from retrieval.image import CT_HU, Slab, apply_window, key_slice_picture
 from retrieval.lesion import Lesion, LesionType
 from retrieval.patch import PatchSpec, extract_patch
-from retrieval.sources.archive import Archive, ArchiveError
+from retrieval.sources.archive import Archive
+from retrieval.sources.errors import ArchiveError
 
 TILE_PX, CLOSE_UP_MM, PAIRS_PER_ROW = 256, 80, 3
 

@@ -22,7 +22,7 @@ from index.errors import (
 )
 from index.vectors import VectorError
 from retrieval.lesion import LesionSearchError
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 from retrieval.tracking.errors import MatchConflictError
 from service.decoding.decoder import DecoderBusyError, DecoderStorageError
 from service.decoding.limits import FULL_DISK

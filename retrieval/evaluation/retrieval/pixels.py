@@ -14,7 +14,8 @@ from retrieval.image import Slab
 from retrieval.lesion import Box, Lesion
 from retrieval.patch import Patch, PatchSpec, extract_patch
 from retrieval.progress import ReportProgress
-from retrieval.sources.archive import Archive, ArchiveError
+from retrieval.sources.archive import Archive
+from retrieval.sources.errors import ArchiveError
 
 EmbedPatches = Callable[[Sequence[Patch]], NDArray[np.float32]]
 """Patches to (n, d) unit vectors: an encoder, or anything that acts like one."""

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion, Recist
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.extras import (
     read_attributes,
@@ -35,6 +34,7 @@ from retrieval.sources.deeplesion.layout import image_layout
 from retrieval.sources.deeplesion.png import read_deeplesion_png
 from retrieval.sources.deeplesion.row import TableRow
 from retrieval.sources.deeplesion.table import read_lesion_table
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.row_problem import ProblemReason, RowError, RowProblem
 
 

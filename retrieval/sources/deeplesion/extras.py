@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion import coding
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.row_problem import ProblemReason, RowError, RowProblem
 
 _Value = TypeVar("_Value")

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from retrieval.grid import GridMap
 from retrieval.image import Slab
-from retrieval.sources.archive import ArchiveError, SeriesIds
+from retrieval.sources.archive import SeriesIds
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.png import read_deeplesion_png
+from retrieval.sources.errors import ArchiveError
 
 if TYPE_CHECKING:
     from retrieval.progress import ReportProgress

@@ -6,9 +6,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.row import TableRow, parse_row
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.row_problem import ProblemReason, RowError, RowProblem
 
 

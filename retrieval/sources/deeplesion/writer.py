@@ -17,11 +17,12 @@ import cv2
 import numpy as np
 
 from retrieval.lesion import Box, LesionType, Recist, Split
-from retrieval.sources.archive import ArchiveError, lesion_id_of
+from retrieval.sources.archive import lesion_id_of
 from retrieval.sources.deeplesion import coding
 from retrieval.sources.deeplesion.pending import PendingPatient
 from retrieval.sources.deeplesion.row import check_box
 from retrieval.sources.deeplesion.series_images import SeriesImages
+from retrieval.sources.errors import ArchiveError
 
 PNG_COMPRESSION = 1
 """zlib level. A real 512 x 512 slice: level 1 17 ms and 213 KiB, level 6 61 ms and 202 KiB."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import cv2
 
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.writer import DeepLesionWriter
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.folder_lock import alone_in
 from retrieval.synthesis.phantom.config import PhantomConfig
 from retrieval.synthesis.phantom.patient import PhantomPatient, make_patient

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from retrieval.grid import Grid
 from retrieval.image import Slab
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 from service.engine.following import OWN_DEPTH_MM, FollowRequest, follow
 from service.figures.indexed_pixels import PictureError
 from service.http.dependencies import PROBLEMS, Service

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.marks.mark import ImageReference
 from retrieval.sources.mining.header import ImageHeader
 from retrieval.sources.mining.stores import FileStamp

@@ -11,7 +11,7 @@ from retrieval.embedding.cache import CacheError, PatchCache, room_for_augmentat
 from retrieval.image import Slab
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 from retrieval.patch import PatchSpec, extract_patch
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 
 SPEC = PatchSpec(size_px=16)
 Usage = namedtuple("Usage", "total used free")

@@ -11,7 +11,7 @@ import numpy as np
 from retrieval.image import Slab
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 from retrieval.patch import PatchSpec
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 
 SPEC = PatchSpec(size_px=16, slices=3, slice_interval_mm=2.0)
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from retrieval.sources import archive as archives
-from retrieval.sources.archive import ArchiveError, open_archive, stored_series
+from retrieval.sources.archive import open_archive, stored_series
+from retrieval.sources.errors import ArchiveError
 from tests.service.samples import write_archive
 
 VOLUME = np.arange(3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import cv2
 import pytest
 
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 from service.figures.contact_sheet import contact_sheet
 
 

@@ -24,8 +24,8 @@ from retrieval.evaluation.errors import EvaluationError
 from retrieval.evaluation.reporting.tables import markdown
 from retrieval.image import Slab
 from retrieval.lesion import Box, LesionType, Split
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.errors import ArchiveError
 from retrieval.tag import given_tags
 from tests.retrieval.evaluation.toy_archive import ToyArchive, toy_lesion
 

@@ -35,7 +35,7 @@ from retrieval.evaluation.retrieval.report import RetrievalReport
 from retrieval.evaluation.retrieval.splits import SplitProtocol
 from retrieval.lesion import LesionType, Split
 from retrieval.patch import PatchSpec
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.lesion_table import LesionTable
 from retrieval.training.paper_split import paper_part
 from tests.retrieval.evaluation.toy_archive import (

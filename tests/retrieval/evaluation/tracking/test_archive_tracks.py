@@ -20,7 +20,7 @@ from retrieval.evaluation.tracking.report import TrackingReport
 from retrieval.image import Slab
 from retrieval.lesion import ImageSource, Lesion
 from retrieval.patch import Patch, PatchSpec
-from retrieval.sources.archive import ArchiveError
+from retrieval.sources.errors import ArchiveError
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.on_archive import (
     LabelledArchive,

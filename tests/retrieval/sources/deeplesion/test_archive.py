@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from retrieval.lesion import LesionType, Recist, Split
-from retrieval.sources.archive import Archive, ArchiveError
+from retrieval.sources.archive import Archive
 from retrieval.sources.deeplesion.archive import DeepLesionArchive, MissingSlices
 from retrieval.sources.deeplesion.series_images import SeriesImages
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.row_problem import ProblemReason
 
 MARK = Recist(((20.0, 20.0), (30.0, 26.0), (24.0, 28.0), (27.0, 18.0)))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from retrieval.lesion import LesionType, Recist, Split
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.check import check_archive
 from retrieval.sources.deeplesion.series_images import SeriesImages
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
+from retrieval.sources.errors import ArchiveError
 
 MARK = Recist(((20.0, 20.0), (30.0, 26.0), (24.0, 28.0), (27.0, 18.0)))
 PATIENTS = 9

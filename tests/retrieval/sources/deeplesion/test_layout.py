@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from retrieval.lesion import LesionType, Recist, Split
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.check import check_archive
 from retrieval.sources.deeplesion.coding import COLUMNS
@@ -18,6 +17,7 @@ from retrieval.sources.deeplesion.layout import table_of_series
 from retrieval.sources.deeplesion.series_images import SeriesImages
 from retrieval.sources.deeplesion.table import read_lesion_table
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
+from retrieval.sources.errors import ArchiveError
 
 SIDE = 48
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.png import decode_deeplesion_png, read_deeplesion_png
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.row_problem import ProblemReason, RowError
 
 

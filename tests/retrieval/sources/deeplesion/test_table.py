@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from retrieval.lesion import Box, LesionType, Recist, Split
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.coding import COLUMNS
 from retrieval.sources.deeplesion.table import read_lesion_table
+from retrieval.sources.errors import ArchiveError
 from retrieval.sources.row_problem import ProblemReason
 from retrieval.tag import given_tags
 

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.lesion import Box, LesionType, Recist, Split
-from retrieval.sources.archive import ArchiveError, stored_series
+from retrieval.sources.archive import stored_series
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.series_images import SeriesImages
 from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
+from retrieval.sources.errors import ArchiveError
 from retrieval.tag import given_tags
 
 MARK = Recist(((10.0, 20.0), (30.5, 40.25), (15.0, 35.0), (25.0, 25.0)))

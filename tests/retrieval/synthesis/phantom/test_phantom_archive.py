@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from retrieval.lesion import Split
-from retrieval.sources.archive import ArchiveError
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.errors import ArchiveError
 from retrieval.synthesis.phantom.archive import PhantomProgress, generate_archive, write_archive
 from retrieval.synthesis.phantom.config import PhantomConfig, PhantomError
 
