@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,9 +20,14 @@ from service.console import say, warn
 
 if TYPE_CHECKING:
     from retrieval.sources.archive import Archive
+    from service.engine.results import Hit
 
 DEMO_PATIENTS = 40
 DEMO_SEED = 0
+EXAMPLE_HITS = 8
+MOST_EXAMPLES = 20
+LARGE_MM = 40.0
+"""Larger is not clearer."""
 
 
 class DemoError(LesionSearchError):
@@ -62,8 +67,8 @@ def demo(
         run_service(Settings(index=out / "index", encoder=encoder, host=host, port=port))
 
 
-def choose_example(lesions: Sequence[Lesion], track_ids: Mapping[str, str]) -> Lesion:
-    """A lesion worth asking with: seen in most studies, in the middle of its course, and large.
+def possible_examples(lesions: Sequence[Lesion], track_ids: Mapping[str, str]) -> list[Lesion]:
+    """Lesions worth asking with: seen in most studies, at the start of their course; large first.
 
     Raises DemoError where there are no lesions.
     """
@@ -74,13 +79,29 @@ def choose_example(lesions: Sequence[Lesion], track_ids: Mapping[str, str]) -> L
     for lesion in lesions:
         studies[lesion.patient_id].add(lesion.study_id)
 
-    def worth(lesion: Lesion) -> tuple[int, bool, float, str]:
+    def course(lesion: Lesion) -> tuple[int, bool]:
         track = track_ids.get(lesion.lesion_id)
-        is_first = lesion.study_id == min(studies[lesion.patient_id])
-        size = lesion.long_mm or 0.0
-        return (seen[track] if track else 0, is_first, min(size, 40.0), lesion.lesion_id)
+        return seen[track] if track else 0, lesion.study_id == min(studies[lesion.patient_id])
 
-    return max(lesions, key=worth)
+    best = max(map(course, lesions))
+    alike = [lesion for lesion in lesions if course(lesion) == best]
+    alike.sort(key=lambda one: (min(one.long_mm or 0.0, LARGE_MM), one.lesion_id), reverse=True)
+    return alike[:MOST_EXAMPLES]
+
+
+def clearest_example(lesions: Sequence[Lesion], hits: Callable[[Lesion], Sequence[Hit]]) -> Lesion:
+    """The lesion whose hits are most often of its own type; of several, whose hits are most alike.
+
+    So the example shows what a good answer looks like, not how often there is one: the scores of
+    the encoder's card say that.
+    """
+
+    def clearness(lesion: Lesion) -> tuple[int, float]:
+        found = hits(lesion)
+        same = sum(hit.lesion.lesion_type is lesion.lesion_type for hit in found)
+        return same, sum(hit.similarity for hit in found) / max(1, len(found))
+
+    return max(lesions, key=clearness)
 
 
 def _phantom_archive(folder: Path, patients: int) -> Archive:
@@ -96,18 +117,26 @@ def _show_example(archive: Archive, out: Path, encoder: Path | None) -> None:
     from service.engine.search_engine import open_engine
     from service.figures.tables.result import show_result
 
-    lesion = choose_example(archive.lesions, archive.track_ids)
+    engine = open_engine(out / "index", ModelFiles(encoder))
+    lesion = clearest_example(
+        possible_examples(archive.lesions, archive.track_ids),
+        lambda one: engine.search(LesionQuery(lesion_id=one.lesion_id, k=EXAMPLE_HITS)).hits,
+    )
     path = out / "archive" / archive.source(lesion).image
     box = ",".join(f"{edge:g}" for edge in lesion.box.to_list())
     encoder_option = "" if encoder is None else f" --encoder {encoder}"
     say(
         f"\n$ lesion-search query {path} --index {out / 'index'} --box {box} "
-        f"--patient {lesion.patient_id} --study {lesion.study_id} -k 8 "
+        f"--patient {lesion.patient_id} --study {lesion.study_id} -k {EXAMPLE_HITS} "
         f"--figure {out / 'query.png'}{encoder_option}\n"
     )
-    engine = open_engine(out / "index", ModelFiles(encoder))
     with engine.index:
-        asked = LesionQuery(lesion.box, patient_id=lesion.patient_id, study_id=lesion.study_id, k=8)
+        asked = LesionQuery(
+            lesion.box,
+            patient_id=lesion.patient_id,
+            study_id=lesion.study_id,
+            k=EXAMPLE_HITS,
+        )
         answered = search_image(engine, asked, path)
         warn(answered.result.warnings)
         show_result(answered.result)

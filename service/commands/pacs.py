@@ -202,7 +202,9 @@ def report(
         bool,
         typer.Option("--all-tracks", help="All tracks that the index has of the patient instead."),
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the report here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write here: a folder, .zip or .dcm.")
+    ] = None,
     store: Annotated[bool, typer.Option("--store", help="Store it in the PACS.")] = False,
     pacs: PacsOptions,
     models: EncodingOptions,
@@ -210,8 +212,9 @@ def report(
 ) -> None:
     """Write a lesion and its follow-ups as a DICOM structured report (TID 1500).
 
-    The report holds the PACS's own identifiers, never pseudonyms. Several reports, one for each
-    latest study of some track, are written as OUT, OUT-2, OUT-3 and so on.
+    Each study has a report of its own; a lesion's tracking UID is the same in all of them. They
+    hold the PACS's own identifiers, never pseudonyms. OUT is a folder, a .zip of all, or a .dcm:
+    of several studies each is written beside it, with its date in the name.
     """
     if out is None and not store:
         raise PacsCommandError("give --out FILE, --store, or both")
@@ -242,9 +245,6 @@ def _reports(
 
 
 def _write(made: PacsReports, out: Path) -> list[str]:
-    files = []
-    for number, dataset in enumerate(made.datasets, start=1):
-        path = out if number == 1 else out.with_stem(f"{out.stem}-{number}")
-        dataset.save_as(path, enforce_file_format=True)
-        files.append(str(path))
-    return files
+    from service.pacs.reports.files import write_reports
+
+    return [str(file) for file in write_reports(made.datasets, out)]

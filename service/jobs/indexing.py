@@ -134,6 +134,8 @@ def index_archive(
     pending = missing_lesions(archive, index)
     total = len(archive.lesions)
     report = IndexingReport(already_there=total - len(pending))
+    if progress is not None:
+        progress(report.seen, total)
     for group in embedded_groups(archive, pending, encoder, options=options):
         store_group(group, archive, index, report)
         if progress is not None:

@@ -221,7 +221,8 @@ def _report(source: MarkedSource, work: Path, folder: Path | None, pacs: PacsCli
 
     need_extra(Extra.DICOM)
     from service.jobs.mining.kept import kept_marks
-    from service.pacs.reports.mined import reports_of_marks, write_report
+    from service.pacs.reports.files import names_of, write_anew
+    from service.pacs.reports.mined import reports_of_marks
 
     if folder is not None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -233,9 +234,10 @@ def _report(source: MarkedSource, work: Path, folder: Path | None, pacs: PacsCli
             lambda mark: source.attributes(headers[mark.mark_id]),  # noqa: B023
         )
         made += len(datasets)
-        for number, dataset in enumerate(datasets, start=1):
-            if folder is not None:
-                write_report(dataset, folder / f"{patient.number:06d}-{number}.dcm")
+        if folder is not None:
+            names = names_of(datasets, f"{patient.number:06d}")
+            for name, dataset in zip(names, datasets, strict=True):
+                write_anew(dataset, folder / name)
         if pacs is not None and datasets:
             pacs.store(datasets)
     return made

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from retrieval.lesion import LesionType, Recist
@@ -17,7 +15,7 @@ from service.pacs.reports.writing import Measured, MeasuredTrack, reports_of, tr
 def reports_of_marks(
     marks: Sequence[MarkSketch], attributes: Callable[[MarkSketch], Dataset]
 ) -> list[Any]:
-    """The reports of one patient's kept marks; empty where none has a RECIST mark.
+    """The reports of one patient's kept marks, one a study; empty where none has a RECIST mark.
 
     Args:
         marks: of one patient; those without four ends are left out.
@@ -34,16 +32,6 @@ def reports_of_marks(
         for number, members in enumerate(groups.values(), start=1)
     ]
     return reports_of(tracks, stable=True)
-
-
-def write_report(report: Any, path: Path) -> bool:
-    """Writes a report; a file that holds the same one is left as it is, and False is returned."""
-    if path.exists():
-        held = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
-        if held.get("SOPInstanceUID") == report.SOPInstanceUID:
-            return False
-    report.save_as(path, enforce_file_format=True)
-    return True
 
 
 def _track(

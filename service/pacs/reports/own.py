@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import uuid
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +21,7 @@ from service.engine.patient_tracks import tracks_of
 from service.engine.query import LesionQuery, QueryError
 from service.engine.query_box import MarkedBox
 from service.pacs.client import PacsClient
+from service.pacs.reports.files import content_of, zip_of
 from service.pacs.reports.tracks import PacsReports
 from service.pacs.reports.writing import (
     Measured,
@@ -37,6 +36,9 @@ DERIVED = (
     "Images are named by identifiers that follow from the index's names: the index does not know "
     "their own."
 )
+
+STUDY_ID_LENGTH = 16
+"""The most characters of a StudyID. Studies without a date are in its order."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def track_of_mark(
 def report_of_indexed(
     index: LesionIndex, patient_id: str, *, model: MatcherModel | None = None
 ) -> ReportFile:
-    """All lesion tracks that the index has of a patient: one report for each latest study.
+    """All lesion tracks that the index has of a patient: one report for each study.
 
     An index knows names of studies and series, no images' UIDs: those in the reports follow from
     the names and are the same each time. The reports say so.
@@ -199,6 +201,8 @@ def _header_of_lesion(lesion: Lesion, spacing_mm_px: tuple[float, float]) -> Dat
     header = _header(spacing_mm_px)
     header.PatientID = lesion.patient_id
     header.StudyInstanceUID = _uid(lesion.study_id, "study")
+    if len(lesion.study_id) <= STUDY_ID_LENGTH:
+        header.StudyID = lesion.study_id
     header.SeriesInstanceUID = _uid(lesion.series_id, "series")
     header.SOPInstanceUID = _uid(f"{lesion.series_id}/{lesion.key_slice_index}", "image")
     if lesion.study_date is not None:
@@ -224,17 +228,7 @@ def _uid(name: str, kind: str) -> str:
 
 
 def _file(reports: Sequence[Any], name: str, measurements: int) -> ReportFile:
-    contents = [_written(report) for report in reports]
-    if len(contents) == 1:
-        return ReportFile(contents[0], "application/dicom", f"{name}.dcm", measurements)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, content in enumerate(contents, start=1):
-            archive.writestr(f"{name}_{number}.dcm", content)
-    return ReportFile(packed.getvalue(), "application/zip", f"{name}s.zip", measurements)
-
-
-def _written(report: Any) -> bytes:
-    written = io.BytesIO()
-    report.save_as(written, enforce_file_format=True)
-    return written.getvalue()
+    if len(reports) == 1:
+        content = content_of(reports[0])
+        return ReportFile(content, "application/dicom", f"{name}.dcm", measurements)
+    return ReportFile(zip_of(reports, name), "application/zip", f"{name}s.zip", measurements)

@@ -33,7 +33,7 @@ class PacsReports:
     """Reports that have been made, and what could not go into them.
 
     Attributes:
-        datasets: one for each latest study.
+        datasets: one for each study of the tracks, by date.
         measurements: how many lesions stand in them.
         left_out: lesions of the tracks whose image is not in the PACS.
     """

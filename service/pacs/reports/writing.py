@@ -1,7 +1,8 @@
 """Lesion tracks as a DICOM structured report: TID 1500 with one group a measured lesion.
 
-A report belongs to the latest study of its tracks. Earlier measurements stand in it beside the
-latest, under the same tracking identifiers, each with its time point and its own key image.
+A report holds what was measured in one study and belongs to it. A track over several studies has a
+measurement in a report of each, under one tracking identifier and UID, with the study's time point:
+readers such as OHIF take all measurements of one UID within a report for one item.
 Coordinates are those of PS3.3 C.18.6: (0, 0) is the corner of the top-left pixel, half a pixel
 off from the product's own.
 """
@@ -117,29 +118,38 @@ def track_uid(first: Measured) -> str:
 def reports_of(
     tracks: Sequence[MeasuredTrack], *, stable: bool = False, comment: str = ""
 ) -> list[Any]:
-    """One report for each study that is the latest of some track; raises ReportError for none.
+    """One report for each study of the tracks, by date; raises ReportError for no track.
 
     With ``stable`` the UIDs of a report follow from what it measures: made twice, it is the same.
     A ``comment`` stands in each of them behind the notice.
     """
     if not tracks:
         raise ReportError("there is no lesion track to report")
-    by_study: dict[str, list[MeasuredTrack]] = {}
-    for track in tracks:
-        by_study.setdefault(track.latest.study_uid, []).append(track)
+    measured = sorted((one for track in tracks for one in track.lesions), key=_place)
     notice = f"{NOTICE} {comment}".strip()
-    return [_report(together, notice, stable=stable) for together in by_study.values()]
+    reports = []
+    for number, study in enumerate(dict.fromkeys(one.study_uid for one in measured), start=1):
+        of_study = [
+            MeasuredTrack(track.name, track.uid, here)
+            for track in tracks
+            if (here := tuple(one for one in track.lesions if one.study_uid == study))
+        ]
+        reports.append(_report(of_study, TimePoint(number, notice), stable=stable))
+    return reports
 
 
-def _report(tracks: Sequence[MeasuredTrack], notice: str, *, stable: bool) -> Any:
-    """A Comprehensive SR dataset in a series of its own in the tracks' latest study."""
-    measured = sorted((one for track in tracks for one in track.lesions), key=_place, reverse=True)
-    studies = list(dict.fromkeys(one.study_uid for one in reversed(measured)))
-    groups = [
-        _group(track, one, studies.index(one.study_uid) + 1)
-        for track in tracks
-        for one in sorted(track.lesions, key=_place)
-    ]
+@dataclass(frozen=True)
+class TimePoint:
+    """A study's number by date, from 1, and the notice that its report carries."""
+
+    number: int
+    notice: str
+
+
+def _report(tracks: Sequence[MeasuredTrack], when: TimePoint, *, stable: bool) -> Any:
+    """A Comprehensive SR dataset in a series of its own in the study of the tracks' lesions."""
+    measured = [one for track in tracks for one in track.lesions]
+    groups = [_group(track, one, when.number) for track in tracks for one in track.lesions]
     content = hd.MeasurementReport(
         observation_context=hd.ObservationContext(observer_device_context=_observer()),
         procedure_reported=codes.CT_PROCEDURE,
@@ -147,14 +157,15 @@ def _report(tracks: Sequence[MeasuredTrack], notice: str, *, stable: bool) -> An
     )
     _put_library(content[0].ContentSequence, _evidence(measured))
     content[0].ContentSequence.append(
-        TextContentItem(codes.COMMENT, notice, RelationshipTypeValues.CONTAINS)
+        TextContentItem(codes.COMMENT, when.notice, RelationshipTypeValues.CONTAINS)
     )
+    told = _told(tracks, when.number)
     report = hd.ComprehensiveSR(
         evidence=_evidence(measured),
         content=content,
-        series_instance_uid=_content_uid("series", tracks) if stable else _new_uid(),
+        series_instance_uid=_content_uid("series", told) if stable else _new_uid(),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=_content_uid("report", tracks) if stable else _new_uid(),
+        sop_instance_uid=_content_uid("report", told) if stable else _new_uid(),
         instance_number=1,
         manufacturer=DEVICE_NAME,
         series_description="Lesion Search measurements (research)",
@@ -288,7 +299,7 @@ def _observer() -> hd.ObserverContext:
 
 
 def _evidence(measured: Sequence[Measured]) -> list[Dataset]:
-    """The key images, each once, the latest study's first: the report takes its study from it."""
+    """The key images of one study, each once: the report takes patient and study from them."""
     once = {str(one.header.SOPInstanceUID): one.header for one in measured}
     for header in once.values():
         for keyword, empty in _INHERITED.items():
@@ -297,15 +308,16 @@ def _evidence(measured: Sequence[Measured]) -> list[Dataset]:
     return list(once.values())
 
 
-def _place(one: Measured) -> tuple[date, str]:
-    return one.day, one.study_uid
+def _place(one: Measured) -> tuple[date, str, str]:
+    return one.day, str(one.header.get("StudyID") or ""), one.study_uid
 
 
 def _new_uid() -> str:
     return f"2.25.{uuid.uuid4().int}"
 
 
-def _content_uid(kind: str, tracks: Sequence[MeasuredTrack]) -> str:
+def _told(tracks: Sequence[MeasuredTrack], time_point: int) -> str:
+    """All that a report says: two that say the same are the same."""
     told: list[tuple[Any, ...]] = [
         (
             *(track.uid, str(one.header.SOPInstanceUID), one.box.to_list()),
@@ -315,4 +327,8 @@ def _content_uid(kind: str, tracks: Sequence[MeasuredTrack]) -> str:
         for track in tracks
         for one in track.lesions
     ]
-    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'lesion-search/{kind}/{told!r}').int}"
+    return repr((time_point, told))
+
+
+def _content_uid(kind: str, told: str) -> str:
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'lesion-search/{kind}/{told}').int}"

@@ -154,6 +154,13 @@ def test_a_patient_of_the_index_leaves_as_reports(client, engine):
     lesions = [lesion for track in tracks for lesion in track["lesions"]]
     assert told == sorted(round(one["long_mm"], 3) for one in lesions if one["long_mm"])
     assert {report.PatientID for report in reports} == {patient}
+    # One report for each study, in their order, a track's UID the same in all of them.
+    studies = {record.lesion.study_id for record in engine.index.patient(patient)}
+    assert [report.StudyID for report in reports] == sorted(studies)
+    assert len(studies) > 1
+    uids = [group.tracking_uid for report in reports for group in groups_of(report)]
+    assert len(set(uids)) == len(tracks) < len(uids)
+    assert answer.headers["content-disposition"].endswith('"patient_reports.zip"')
     assert all(DERIVED.encode() in written(report) for report in reports)
     again = contents(client.get(f"/v1/patients/{patient}/report"))
     uids = {pydicom.dcmread(io.BytesIO(one)).SOPInstanceUID for one in again}

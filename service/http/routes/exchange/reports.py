@@ -26,7 +26,7 @@ report_router = APIRouter(responses=PROBLEMS, tags=["reports"])
 DICOM_FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"application/dicom": {}, "application/zip": {}},
-        "description": "A report, or a zip of one for each latest study",
+        "description": "A report, or a zip of one for each study",
     }
 }
 
@@ -75,10 +75,11 @@ def report_mark(
     "/v1/patients/{patient_id}/report", response_class=Response, responses={**DICOM_FILE}
 )
 def report_patient(service: Service, patient_id: str) -> Response:
-    """All lesion tracks that the index has of a patient as DICOM reports, one a latest study.
+    """All lesion tracks that the index has of a patient as DICOM reports, one for each study.
 
-    Where the index does not know the images' UIDs they follow from its names, and the report says
-    so. Research use only.
+    A track has one tracking UID over the reports; several reports come as a zip. Where the index
+    does not know the images' UIDs they follow from its names, and the report says so. Research use
+    only.
     """
     need_extra(Extra.DICOM)
     from service.pacs.reports.own import report_of_indexed

@@ -13,7 +13,6 @@ from pydicom import dcmread
 from retrieval.lesion import Recist
 from retrieval.sources.archive import open_archive
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
-from retrieval.sources.marks.mark import Mark
 from retrieval.sources.marks.meaning.judging import judge_marks
 from retrieval.sources.marks.reading import read_marks
 from service.cli import main
@@ -104,19 +103,19 @@ def test_tracks_go_back_as_reports_that_others_read(tmp_path, capsys):
         write_marks("gsps", [drawn], tmp_path / "marks", str(number))
     words = [tmp_path / "ct", tmp_path / "marks", "--out", tmp_path / "a", "--table-only"]
     told = mined(capsys, *words, "--reports", tmp_path / "reports")
-    assert (told["tracks"], told["reports"]) == (1, 1)
-    (path,) = (tmp_path / "reports").iterdir()
-    report = srread(path)
-    groups = report.content.get_planar_roi_measurement_groups()
-    groups += report.content.get_image_measurement_groups(tracking_uid="2.25.4711")
-    assert len(groups) == 2
-    for group in groups:
+    assert (told["tracks"], told["reports"]) == (1, 2)
+    paths = sorted((tmp_path / "reports").iterdir())
+    assert [path.name for path in paths] == [f"000001_2020-0{n}-02.dcm" for n in (1, 2)]
+    for path in paths:
+        content = srread(path).content
+        assert not content.get_planar_roi_measurement_groups()
+        (group,) = content.get_image_measurement_groups(tracking_uid="2.25.4711")
         values = {one.name.meaning: float(one.value) for one in group.get_measurements()}
         assert values["Long Axis"] == pytest.approx(16.0)
         assert values["Short Axis"] == pytest.approx(8.8)
-    marks = [one for one in read_marks(path) if isinstance(one, Mark)]
-    assert {mark.tracking_uid for mark in marks} == {"2.25.4711"}
-    read_as_ohif_does(path)
+        (mark,) = read_marks(path)
+        assert mark.tracking_uid == "2.25.4711"
+        read_as_ohif_does(path)
     before = files_of(tmp_path / "reports")
     mined(capsys, *words, "--reports", tmp_path / "reports")
     assert files_of(tmp_path / "reports") == before
@@ -139,10 +138,14 @@ def read_as_ohif_does(path):
     images = named(library.ContentSequence, "126200").ContentSequence
     listed = {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in images}
     groups = named(report.ContentSequence, "126010").ContentSequence
+    uids = set()
     for group in groups:
         assert group.ConceptNameCodeSequence[0].CodeValue == "125007"
         items = group.ContentSequence
         assert named(items, "112040").ValueType == "UIDREF"
+        # Measurements of one UID within a report would be one item, all lengths together.
+        assert named(items, "112040").UID not in uids
+        uids.add(named(items, "112040").UID)
         assert named(items, "112039").TextValue
         numbers = [one for one in items if one.ValueType == "NUM"]
         assert len(numbers) == 2

@@ -59,6 +59,17 @@ def sized(x, y, width, height, score):
             "several",
         ),
         (words_of(20, 12, (300.0, 300.0)), [sized(0, 0, 19, 13, 0.9)], "no"),
+        # Words on a box vouch for it; one that stands off must be likely of itself.
+        (words_of(20, 12, (9.0, 6.0)), [sized(0, 0, 19, 13, 0.12)], 0),
+        (words_of(20, 12, (22.0, 6.0)), [sized(0, 0, 19, 13, 0.12)], 0),
+        (words_of(20, 12, (30.0, 6.0)), [sized(0, 0, 19, 13, 0.4)], "no"),
+        (words_of(20, 12, (30.0, 6.0)), [sized(0, 0, 19, 13, 0.6)], 0),
+        # Such a one is no rival either.
+        (
+            words_of(20, 12, (9.0, 30.0)),
+            [sized(0, 0, 19, 13, 0.6), sized(0, 45, 19, 13, 0.4)],
+            0,
+        ),
         (words_of(20, 12), [sized(0, 0, 60, 50, 0.9)], "no"),
         # As long, but far too narrow.
         (words_of(30, 25), [sized(0, 0, 30, 6, 0.9)], "no"),

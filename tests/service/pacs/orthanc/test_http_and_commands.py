@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from pydicom import dcmread
@@ -91,10 +92,13 @@ def test_the_commands(pacs, phantom, engine, key_file, tmp_path, monkeypatch, ca
     found = run("query", later)
     assert found["pacs"]["identifiers"] == "pseudonyms"
     assert found["pacs"]["studies"][0]["source"] == "index"
-    out = tmp_path / "sr.dcm"
-    written = run("report", later, "--out", str(out), "--store")
+    written = run("report", later, "--out", str(tmp_path / "reports"), "--store")
     assert written["stored"]
-    assert dcmread(out).PatientID == PATIENT
     assert first.labels.series_uid not in json.dumps(found)
-    dumped(out)
+    studies = [one.labels.study_uid for one in (first, later)]
+    assert [one["study_instance_uid"] for one in written["reports"]] == studies
+    for file, study in zip(written["files"], studies, strict=True):
+        report = dcmread(file)
+        assert (report.PatientID, report.StudyInstanceUID) == (PATIENT, study)
+        dumped(Path(file))
     engine.index.remove([added["lesion_id"]])

@@ -117,24 +117,53 @@ def test_follow_ups_come_from_stored_reports_and_are_reported_in_turn(
         # Coordinates of a report are single precision.
         assert follow_up.lesion.box.to_list() == pytest.approx(truth.recist.box().to_list())
         assert follow_up.change_mm == pytest.approx(mark.long_mm - truth.long_mm, abs=1e-6)
-        _check_report(report_of_query(answer), (truth, mark), uids[track], tmp_path)
+        _check_reports(report_of_query(answer), (truth, mark), uids[track], tmp_path)
         matched += 1
     assert matched >= SOME - 1
 
 
-def _check_report(made, marks, uid, tmp_path):
-    """Both measurements under the first report's tracking UID; dcmtk finds nothing wrong."""
-    (report,) = made.datasets
+def _check_reports(made, marks, uid, tmp_path):
+    """One report a study, both under the first report's tracking UID; dcmtk finds nothing wrong."""
     assert made.measurements == 2
-    assert report.StudyInstanceUID == marks[1].labels.study_uid
-    read = list(read_marks(report))
-    assert {mark.tracking_uid for mark in read} == {uid}
-    assert [mark.image.sop_uid for mark in read] == [mark.reference.sop_uid for mark in marks]
-    stated = [mark.stated_mm(LengthRole.LONG) for mark in read]
-    assert stated == pytest.approx([mark.long_mm for mark in marks])
-    path = tmp_path / "report.dcm"
-    report.save_as(path, enforce_file_format=True)
-    assert uid in dumped(path)
+    for report, mark in zip(made.datasets, marks, strict=True):
+        assert report.StudyInstanceUID == mark.labels.study_uid
+        (read,) = read_marks(report)
+        assert read.tracking_uid == uid
+        assert read.image.sop_uid == mark.reference.sop_uid
+        assert read.stated_mm(LengthRole.LONG) == pytest.approx(mark.long_mm)
+        path = tmp_path / "report.dcm"
+        report.save_as(path, enforce_file_format=True)
+        assert uid in dumped(path)
+
+
+def test_a_track_s_reports_go_to_their_own_studies(pacs, phantom, engine):
+    client = pacs.client()
+    track, mark = some(phantom[2])[0]
+    later = phantom[4][track]
+    first = report_of_query(search_pacs(engine, client, mark.query))
+    client.store(first.datasets)
+    made = report_of_query(search_pacs(engine, client, later.query))
+    assert [str(one.StudyInstanceUID) for one in made.datasets] == [
+        mark.labels.study_uid,
+        later.labels.study_uid,
+    ]
+    client.store(made.datasets)
+    uids = set()
+    for report, where in zip(made.datasets, (mark, later), strict=True):
+        held = [
+            client.retrieve(entry, uid, patient_id=PATIENT)
+            for entry in client.series_of(where.labels.study_uid, "SR")
+            for uid in client.instance_uids(entry)
+        ]
+        (stored,) = [one for one in held if one.SOPInstanceUID == report.SOPInstanceUID]
+        (read,) = read_marks(stored)
+        assert read.image.sop_uid == where.reference.sop_uid
+        uids.add(read.tracking_uid)
+    assert uids == {next(read_marks(first.datasets[0])).tracking_uid}
+    # The same lesion from two reports of its study is one to a query.
+    answer = search_pacs(engine, client, later.query)
+    assert answer.studies[0].source == "report"
+    assert answer.studies[0].lesions == 1
 
 
 def test_follow_ups_come_from_the_index_under_the_keys_pseudonyms(pacs, phantom, engine, key_file):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
+import zipfile
 from dataclasses import replace
 from datetime import date
 
 import highdicom.sr as hd
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.sr.codedict import codes as dictionary
 
 from retrieval.lesion import Box, Lesion, LesionType, Recist
@@ -20,6 +23,7 @@ from retrieval.sources.marks.planes import PlaneIndex
 from retrieval.sources.marks.reading import read_marks
 from retrieval.sources.marks.verdicts import Refusal, Verdict
 from service.pacs.reports import codes
+from service.pacs.reports.files import names_of, write_reports
 from service.pacs.reports.stored import stored_mark
 from service.pacs.reports.writing import (
     Measured,
@@ -85,24 +89,34 @@ def dumped(report, tmp_path):
     return done.stdout
 
 
-def test_the_report_belongs_to_the_latest_study_and_names_the_earlier(track):
-    (report,) = reports_of([track])
-    latest = track.lesions[0].header
-    assert report.StudyInstanceUID == latest.StudyInstanceUID
-    assert report.PatientID == "MRN-1"
-    assert report.VerificationFlag == "UNVERIFIED"
-    (current,) = report.CurrentRequestedProcedureEvidenceSequence
-    (earlier,) = report.PertinentOtherEvidenceSequence
-    assert current.StudyInstanceUID == latest.StudyInstanceUID
-    assert earlier.StudyInstanceUID == track.lesions[1].study_uid
+def test_each_study_has_a_report_of_its_own(track):
+    reports = reports_of([track])
+    latest, earlier = track.lesions
+    assert [one.StudyInstanceUID for one in reports] == [earlier.study_uid, latest.study_uid]
+    for report, one in zip(reports, (earlier, latest), strict=True):
+        assert report.PatientID == "MRN-1"
+        assert report.VerificationFlag == "UNVERIFIED"
+        (current,) = report.CurrentRequestedProcedureEvidenceSequence
+        assert current.StudyInstanceUID == one.study_uid
+        assert "PertinentOtherEvidenceSequence" not in report
+        (group,) = groups_of(report)
+        assert group.tracking_uid == track.uid
+    assert len({one.SOPInstanceUID for one in reports}) == 2
+
+
+def groups_of(report):
+    content = hd.ComprehensiveSR.from_dataset(report).content
+    return [*content.get_planar_roi_measurement_groups(), *content.get_image_measurement_groups()]
 
 
 def test_highdicom_reads_the_same_numbers(track, tmp_path):
-    (report,) = reports_of([track])
-    report.save_as(tmp_path / "report.dcm")
-    content = hd.srread(tmp_path / "report.dcm").content
-    (boxed,) = content.get_planar_roi_measurement_groups(tracking_uid=track.uid)
-    (marked,) = content.get_image_measurement_groups(tracking_uid=track.uid)
+    contents = []
+    for report in reports_of([track]):
+        report.save_as(tmp_path / "report.dcm")
+        contents.append(hd.srread(tmp_path / "report.dcm").content)
+    (boxed,) = contents[0].get_planar_roi_measurement_groups(tracking_uid=track.uid)
+    (marked,) = contents[1].get_image_measurement_groups(tracking_uid=track.uid)
+    assert not contents[1].get_planar_roi_measurement_groups()
     latest, earlier = track.lesions
     for group, one in ((boxed, earlier), (marked, latest)):
         assert group.tracking_identifier == "T1"
@@ -119,8 +133,8 @@ def test_highdicom_reads_the_same_numbers(track, tmp_path):
 
 
 def test_our_reader_gets_back_what_was_written(track):
-    (report,) = reports_of([track])
-    earlier, latest = marks_of(report, *(one.header for one in track.lesions))
+    headers = [one.header for one in track.lesions]
+    (earlier,), (latest,) = (marks_of(report, *headers) for report in reports_of([track]))
     assert latest.recist == RECIST
     assert latest.box == earlier.box == RECIST.box()
     assert earlier.recist is None
@@ -145,17 +159,14 @@ def sized(long_mm, short_mm):
     return Lesion("a", "p", "s", "r", 1, RECIST.box(), long_mm, short_mm, measured=sizes)
 
 
-def test_measured_values_of_the_mask_go_along_and_are_read_back(track, tmp_path):
+def test_measured_values_of_the_mask_go_along_and_are_read_back(track):
     diameters = RECIST.diameters_mm(SPACING)
     of_mark = measured("1.2.3.1", date(2020, 1, 1), **measured_values(sized(*diameters)))
     of_mask = measured(
         "1.2.3.2", date(2020, 6, 1), recist=None, **measured_values(sized(None, None))
     )
-    (report,) = reports_of([replace(track, lesions=(of_mark, of_mask))])
-    report.save_as(tmp_path / "report.dcm")
-    content = hd.srread(tmp_path / "report.dcm").content
-    (marked,) = content.get_image_measurement_groups(tracking_uid=track.uid)
-    (boxed,) = content.get_planar_roi_measurement_groups(tracking_uid=track.uid)
+    reports = reports_of([replace(track, lesions=(of_mark, of_mask))])
+    (marked,), (boxed,) = map(groups_of, reports)
     for group, long_mm, is_estimate in ((marked, diameters[0], False), (boxed, 12.0, True)):
         found = {one.name: one for one in group.get_measurements()}
         assert found[codes.VOLUME].value == 750.5
@@ -165,29 +176,66 @@ def test_measured_values_of_the_mask_go_along_and_are_read_back(track, tmp_path)
         assert found[codes.LONG_AXIS].value == pytest.approx(long_mm, abs=1e-9)
         derivation = found[codes.LONG_AXIS].derivation
         assert (derivation is not None) is is_estimate
-    first, second = marks_of(report, of_mark.header, of_mask.header)
-    assert sorted([first.long_mm, second.long_mm]) == pytest.approx([12.0, diameters[0]])
-    assert {first.track_uid, second.track_uid} == {track.uid}
+    headers = [of_mark.header, of_mask.header]
+    read = [mark for report in reports for mark in marks_of(report, *headers)]
+    assert [one.long_mm for one in read] == pytest.approx([diameters[0], 12.0])
+    assert {one.track_uid for one in read} == {track.uid}
 
 
 def test_dcmtk_reads_it(track, tmp_path):
-    (report,) = reports_of([track])
-    text = dumped(report, tmp_path)
-    for word in ("Imaging Measurement Report", "Lesion Search", "Long Axis", "research software"):
-        assert word in text
-    assert track.uid in text
-    assert text.count("Measurement Group") == 2
+    for report in reports_of([track]):
+        text = dumped(report, tmp_path)
+        for word in (
+            "Imaging Measurement Report",
+            "Lesion Search",
+            "Long Axis",
+            "research software",
+        ):
+            assert word in text
+        assert track.uid in text
+        assert text.count("Measurement Group") == 1
 
 
-def test_one_report_for_each_latest_study(track, tmp_path):
+def test_tracks_of_one_study_stand_in_its_one_report(track, tmp_path):
     gone = measured("one", date(2020, 1, 1), box=Box(1, 1, 9, 9), recist=None, long_mm=None)
     other = MeasuredTrack("T2", track_uid(gone), (gone,))
-    latest, first = reports_of([track, other])
+    first, latest = reports_of([track, other])
     assert latest.StudyInstanceUID == track.lesions[0].study_uid
     assert first.StudyInstanceUID == gone.study_uid
+    assert {group.tracking_uid for group in groups_of(first)} == {track.uid, other.uid}
+    assert [group.tracking_uid for group in groups_of(latest)] == [track.uid]
     assert "T2" in dumped(first, tmp_path)
+    assert "T2" not in dumped(latest, tmp_path)
     with pytest.raises(ReportError, match="no lesion track"):
         reports_of([])
+
+
+def test_stable_reports_are_the_same_each_time(track):
+    first, again = (reports_of([track], stable=True) for _ in range(2))
+    assert [one.SOPInstanceUID for one in first] == [one.SOPInstanceUID for one in again]
+    alone = reports_of([replace(track, lesions=track.lesions[:1])], stable=True)
+    # It is the first time point now: not the same report.
+    assert alone[0].SOPInstanceUID not in {one.SOPInstanceUID for one in first}
+
+
+def test_files_are_named_by_their_study_s_date(track, tmp_path):
+    undated = measured("three", None)
+    twice = measured("four", date(2020, 7, 1))
+    lesions = (*track.lesions, undated, twice)
+    reports = reports_of([replace(track, lesions=lesions)])
+    names = ["report_study_1", "report_2020-01-01", "report_2020-07-01", "report_2020-07-01_2"]
+    assert names_of(reports, "report") == [f"{name}.dcm" for name in names]
+    studies = [str(one.StudyInstanceUID) for one in reports]
+    for out in (tmp_path / "folder", tmp_path / "all.zip", tmp_path / "report.dcm"):
+        files = write_reports(reports, out)
+        if out.suffix == ".zip":
+            with zipfile.ZipFile(out) as archive:
+                contents = [io.BytesIO(archive.read(name)) for name in archive.namelist()]
+        else:
+            assert [one.stem for one in files] == names
+            contents = files
+        assert [dcmread(one).StudyInstanceUID for one in contents] == studies
+    assert write_reports(reports[:1], tmp_path / "one.dcm") == [tmp_path / "one.dcm"]
 
 
 @pytest.mark.parametrize("lesion_type", list(LesionType))
@@ -216,11 +264,11 @@ def test_the_long_axis_is_the_longer_line_whichever_was_drawn_first():
 
 
 def test_marks_whose_image_is_missing_and_a_report_without_marks_are_told(track):
-    (report,) = reports_of([track])
+    earlier, report = reports_of([track])
     latest = track.lesions[0].header
     (mark,) = marks_of(report, latest)
     assert mark.study_uid == report.StudyInstanceUID
-    marks = [one for one in read_marks(report) if isinstance(one, Mark)]
+    marks = [one for each in (earlier, report) for one in read_marks(each)]
     verdicts = {one.verdict for one in judge_marks(marks, PlaneIndex.of([latest]))}
     assert verdicts == {Verdict.KEPT, Verdict.NO_IMAGE}
     report.ContentSequence = []
