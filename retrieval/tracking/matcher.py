@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 from retrieval.tracking.errors import TrackingError
+from retrieval.tracking.model_json import (
+    bundled_model,
+    finite,
+    finite_by_name,
+    load_model,
+    reading_model,
+)
 from retrieval.tracking.terms.scatter import PairScatter
 
 TERM_NAMES = ("similarity", "location", "size", "type")
@@ -100,55 +105,31 @@ class MatcherModel:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """The inverse of ``to_json``; raises TrackingError naming what is missing or wrong."""
-        if fields.get("format") != MATCHER_FORMAT:
-            raise TrackingError(
-                f"matcher weights of format {fields.get('format')!r}: format {MATCHER_FORMAT} "
-                "is read; fit the matcher again"
-            )
-        try:
+        with reading_model("matcher weights", fields, MATCHER_FORMAT):
             low, high = fields["abstain"]
             return cls(
-                intercept=float(fields["intercept"]),
-                weights=_in_order(fields["weights"]),
-                similarity_centre=float(fields["similarity_centre"]),
+                intercept=finite(fields, "intercept"),
+                weights=finite_by_name(fields["weights"], TERM_NAMES),
+                similarity_centre=finite(fields, "similarity_centre"),
                 scatter=PairScatter.from_json(fields["scatter"]),
-                threshold=float(fields["threshold"]),
+                threshold=finite(fields, "threshold"),
                 abstain=(float(low), float(high)),
                 encoder=fields.get("encoder"),
                 fitted_on=str(fields.get("fitted_on", "")),
             )
-        except KeyError as missing:
-            raise TrackingError(f"matcher weights lack the field {missing}") from None
-        except (TypeError, ValueError) as wrong:
-            if isinstance(wrong, TrackingError):
-                raise
-            raise TrackingError(
-                f"matcher weights hold a field that cannot be read: {wrong}"
-            ) from None
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """The matcher of a weights file; raises TrackingError unless it is one."""
-        try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, json.JSONDecodeError) as wrong:
-            raise TrackingError(f"matcher weights {path.name} cannot be read: {wrong}") from None
+        return load_model("matcher weights", path, cls.from_json)
 
 
 @cache
 def bundled_matcher() -> MatcherModel:
     """The matcher that ships with the package (``retrieval/weights/matcher.json`` and its card)."""
-    text = files("retrieval").joinpath("weights", "matcher.json").read_text(encoding="utf-8")
-    return MatcherModel.from_json(json.loads(text))
+    return bundled_model("matcher", MatcherModel.from_json)
 
 
 def load_matcher(path: Path | None) -> MatcherModel:
     """The matcher of a weights file, the bundled one if None; raises TrackingError."""
     return bundled_matcher() if path is None else MatcherModel.load(path)
-
-
-def _in_order(by_name: Mapping[str, Any]) -> tuple[float, ...]:
-    unknown = sorted(set(by_name) - set(TERM_NAMES))
-    if unknown:
-        raise TrackingError(f"matcher weights have unknown terms {unknown}: known are {TERM_NAMES}")
-    return tuple(float(by_name[name]) for name in TERM_NAMES)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 from retrieval.tracking.errors import TrackingError
+from retrieval.tracking.model_json import (
+    bundled_model,
+    finite,
+    finite_by_name,
+    load_model,
+    reading_model,
+)
 
 EVIDENCE_NAMES = (
     "similarity",
@@ -96,37 +101,23 @@ class FollowModel:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """The inverse of ``to_json``; raises TrackingError naming what is missing or wrong."""
-        if fields.get("format") != FOLLOW_FORMAT:
-            raise TrackingError(
-                f"follow weights of format {fields.get('format')!r}: format {FOLLOW_FORMAT} is read"
-            )
-        try:
-            by_name = fields["weights"]
-            odd = sorted(set(by_name) ^ set(EVIDENCE_NAMES))
-            if odd:
-                raise TrackingError(f"follow weights lack or do not know {', '.join(odd)}")
+        with reading_model("follow weights", fields, FOLLOW_FORMAT):
             return cls(
-                intercept=float(fields["intercept"]),
-                weights=tuple(float(by_name[name]) for name in EVIDENCE_NAMES),
-                found=float(fields["found"]),
-                gone=float(fields["gone"]),
+                intercept=finite(fields, "intercept"),
+                weights=finite_by_name(fields["weights"], EVIDENCE_NAMES),
+                found=finite(fields, "found"),
+                gone=finite(fields, "gone"),
                 encoder=fields.get("encoder"),
                 fitted_on=str(fields.get("fitted_on", "")),
             )
-        except KeyError as missing:
-            raise TrackingError(f"follow weights lack the field {missing}") from None
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """The model of a weights file; raises TrackingError unless it is one."""
-        try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, json.JSONDecodeError) as wrong:
-            raise TrackingError(f"follow weights {path.name} cannot be read: {wrong}") from None
+        return load_model("follow weights", path, cls.from_json)
 
 
 @cache
 def bundled_follow_model() -> FollowModel:
     """The model that ships with the package (``retrieval/weights/follow.json`` and its card)."""
-    text = files("retrieval").joinpath("weights", "follow.json").read_text(encoding="utf-8")
-    return FollowModel.from_json(json.loads(text))
+    return bundled_model("follow", FollowModel.from_json)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
-from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.growth.climatology import Climatology
 from retrieval.tracking.growth.conformal import Calibration
 from retrieval.tracking.growth.laws import LawPriors
 from retrieval.tracking.growth.mixing import Component
+from retrieval.tracking.model_json import bundled_model, finite, load_model, reading_model
 
 GROWTH_FORMAT = 1
 
@@ -59,39 +57,26 @@ class GrowthModel:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """The inverse of ``to_json``; raises TrackingError naming what is missing or wrong."""
-        if fields.get("format") != GROWTH_FORMAT:
-            raise TrackingError(
-                f"growth model of format {fields.get('format')!r}: format {GROWTH_FORMAT} is read"
-            )
-        try:
+        with reading_model("growth model", fields, GROWTH_FORMAT):
+            weights = fields["weights"]
             return cls(
                 climatology=Climatology.from_json(fields["climatology"]),
                 priors=LawPriors.from_json(fields["law_priors"]),
-                weights={Component(name): float(w) for name, w in fields["weights"].items()},
+                weights={Component(name): finite(weights, name) for name in weights},
                 calibration=Calibration.from_json(fields["calibration"]),
                 climatology_calibration=Calibration.from_json(fields["climatology_calibration"]),
                 fitted_on=str(fields["fitted_on"]),
                 steps=int(fields["steps"]),
                 patients=int(fields["patients"]),
             )
-        except KeyError as missing:
-            raise TrackingError(f"growth model lacks the field {missing}") from None
-        except (TypeError, ValueError) as wrong:
-            raise TrackingError(
-                f"growth model holds a field that cannot be read: {wrong}"
-            ) from None
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """The model of a file; raises TrackingError unless it is one."""
-        try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, json.JSONDecodeError) as wrong:
-            raise TrackingError(f"growth model {path.name} cannot be read: {wrong}") from None
+        return load_model("growth model", path, cls.from_json)
 
 
 @cache
 def bundled_growth() -> GrowthModel:
     """The model that ships with the package (``retrieval/weights/growth.json`` and its card)."""
-    text = files("retrieval").joinpath("weights", "growth.json").read_text(encoding="utf-8")
-    return GrowthModel.from_json(json.loads(text))
+    return bundled_model("growth", GrowthModel.from_json)

@@ -119,8 +119,10 @@ def test_a_weights_file_is_read_as_written(tmp_path: Path) -> None:
     [
         ({"format": 9}, "format 9"),
         ({"abstain": [0.8, 0.9]}, "abstention band"),
-        ({"threshold": None}, "cannot be read"),
-        ({"weights": {}}, "lack the field"),
+        ({"threshold": None}, r"^matcher\.json: matcher weights: threshold is None"),
+        ({"intercept": math.nan}, "intercept is nan"),
+        ({"weights": None}, "a field cannot be read"),
+        ({"weights": {}}, "the field 'similarity' is missing"),
         ({"weights": {"colour": 1.0}}, "unknown terms"),
         ({"scatter": {}}, "scatter lacks"),
         ({"threshold": 0.0, "abstain": [0.0, 0.5]}, "above 0"),
