@@ -83,7 +83,7 @@ def _load(path: Path, stack: ExitStack) -> Any:
         files["image"] = FileHolder(fileobj=_stream(stack, _data_file(path)))
     try:
         # The library mends headers and logs what it mended; what matters is checked here.
-        with _quiet():
+        with _quiet(), np.errstate(all="ignore"):
             return _IMAGES[mark].from_file_map(files)
     except _UNREADABLE as wrong:
         raise VolumeError(f"{path.name} is not a readable NIfTI file: {one_line(wrong)}") from None

@@ -17,6 +17,9 @@ from retrieval.sources.volumes.stored import VolumeError, one_line
 MAX_LENGTH_DIFFERENCE = 0.01
 """Voxel sizes of qform, sform and pixdim may differ by this part."""
 
+TOO_LONG_MM = 100.0
+"""No voxel of a CT is as long: another unit, or a spoilt header."""
+
 TOLD_ANGLE_DEGREES = 1.0
 """A turn of the sform against the qform that is worth a note."""
 
@@ -46,6 +49,8 @@ def placed(name: str, header: Any) -> Placed:
     notes = _compared(name, sform, qform) if int(s_code) > 0 and int(q_code) > 0 else ()
     affine = np.asarray(sform if int(s_code) > 0 else qform, np.float64)
     steps = affine[:3, :3].T * _TO_LPS
+    if not np.isfinite(affine).all():
+        raise VolumeError(f"{name} has numbers in its orientation that are not finite")
     _check_lengths(name, steps, np.asarray(header["pixdim"][1:4], np.float64))
     return steps, affine[:3, 3] * _TO_LPS, notes
 
@@ -59,7 +64,8 @@ def _unit(header: Any) -> str:
 
 def _qform(name: str, header: Any) -> tuple[Any, int]:
     try:
-        affine, code = header.get_qform(coded=True)
+        with np.errstate(all="ignore"):  # numbers that are none are refused by those who read them
+            affine, code = header.get_qform(coded=True)
     except ValueError as wrong:
         raise VolumeError(f"{name} has a qform that is no rotation: {one_line(wrong)}") from None
     return affine, int(code)
@@ -67,9 +73,10 @@ def _qform(name: str, header: Any) -> tuple[Any, int]:
 
 def _check_lengths(name: str, steps: NDArray[np.float64], stated: NDArray[np.float64]) -> None:
     lengths = np.linalg.norm(steps, axis=1)
-    if not (np.isfinite(steps).all() and (lengths > 0).all()):
+    if not (np.isfinite(steps).all() and (lengths > 0).all() and (lengths < TOO_LONG_MM).all()):
         raise VolumeError(
-            f"{name} has the voxel size {lengths.round(4).tolist()} mm: three lengths above 0"
+            f"{name} has the voxel size {lengths.round(4).tolist()} mm: three lengths above 0 "
+            f"and below {TOO_LONG_MM:g} are accepted"
         )
     stated = np.abs(stated)
     if (np.abs(lengths - stated) > MAX_LENGTH_DIFFERENCE * lengths).any():
