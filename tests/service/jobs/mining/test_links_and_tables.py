@@ -227,14 +227,16 @@ def test_store_sends_the_reports_to_the_pacs_and_the_same_ones_again(tmp_path, c
     words = ["--out", tmp_path / "a", "--table-only", "--pacs", "http://pacs.test/dicom-web"]
     assert mined(capsys, *words)["reports"] == 0
     assert not stored
-    assert mined(capsys, *words, "--store")["reports"] == 1
-    (report,) = stored
-    assert (report.PatientID, report.Modality) == ("MRN-1", "SR")
-    marks = [one for one in read_marks(report) if isinstance(one, Mark)]
-    assert {one.tracking_uid for one in marks} == {"2.25.4711"}
-    # Stored again it is the same instance, which a PACS holds once.
+    assert mined(capsys, *words, "--store")["reports"] == 2, "one for each study"
+    assert len({report.StudyInstanceUID for report in stored}) == 2
+    for report in stored:
+        assert (report.PatientID, report.Modality) == ("MRN-1", "SR")
+        marks = [one for one in read_marks(report) if isinstance(one, Mark)]
+        assert [one.tracking_uid for one in marks] == ["2.25.4711"]
+    # Stored again they are the same instances, which a PACS holds once.
     mined(capsys, *words, "--store")
-    assert stored[1].SOPInstanceUID == report.SOPInstanceUID
+    uids = [report.SOPInstanceUID for report in stored]
+    assert uids[2:] == uids[:2]
 
 
 def test_two_runs_never_write_one_archive(tmp_path, capsys):
