@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from retrieval.lesion import Recist
 from retrieval.sources.marks.mark import Carrier, ImageReference, Mark, MarkKind
+from retrieval.sources.marks.planes import ImagePlane
 from retrieval.sources.marks.verdicts import JudgedMark, LengthSource, Verdict
 from retrieval.sources.mining.folder import FolderSource
 from retrieval.sources.mining.tools import MiningOptions
@@ -92,18 +94,23 @@ def judge_plainly(marks: Sequence[Mark], planes: object, options: object) -> Ite
             yield JudgedMark(mark, Verdict.NO_IMAGE, parts=(mark.mark_id,))
             continue
         recist = Recist(tuple((float(x), float(y)) for x, y in mark.points))
-        lengths = recist.diameters_mm(plane.spacing_mm_px)
-        yield JudgedMark(
-            mark,
-            Verdict.KEPT,
-            plane=plane,
-            recist=recist,
-            extent=recist.box(0),
-            long_mm=lengths[0],
-            short_mm=lengths[1],
-            length_source=LengthSource.POINTS,
-            parts=(mark.mark_id,),
-        )
+        yield kept_mark(mark, plane, recist, length_source=LengthSource.POINTS)
+
+
+def kept_mark(mark: Mark, plane: ImagePlane, recist: Recist, **more: Any) -> JudgedMark:
+    """A mark that is a lesion, its lengths those of its four ends."""
+    long_mm, short_mm = recist.diameters_mm(plane.spacing_mm_px)
+    return JudgedMark(
+        mark,
+        Verdict.KEPT,
+        plane=plane,
+        recist=recist,
+        extent=recist.box(0),
+        long_mm=long_mm,
+        short_mm=short_mm,
+        parts=(mark.mark_id,),
+        **more,
+    )
 
 
 class HandedSource(FolderSource):

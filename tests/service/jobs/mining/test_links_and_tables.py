@@ -17,14 +17,13 @@ from retrieval.sources.marks.mark import Mark
 from retrieval.sources.marks.meaning.findings import is_vocabulary
 from retrieval.sources.marks.planes import ImagePlane
 from retrieval.sources.marks.reading import read_marks
-from retrieval.sources.marks.verdicts import JudgedMark, Verdict
 from retrieval.sources.mining.folder import FolderSource
 from retrieval.sources.mining.links import NAME_ALONE, linked_tracks
 from service.cli import main
 from tests.service.dicom_samples import write_files
 from tests.service.jobs.mining.carriers import write_marks
 from tests.service.jobs.mining.drawn import Drawn
-from tests.service.jobs.mining.hospital import POINTS, Study
+from tests.service.jobs.mining.hospital import POINTS, Study, kept_mark
 
 
 def kept(study, name, *, x=0.0, scale=1.0, kind=LesionType.UNKNOWN, uid=""):
@@ -32,17 +31,7 @@ def kept(study, name, *, x=0.0, scale=1.0, kind=LesionType.UNKNOWN, uid=""):
     recist = Recist(tuple((float(a), float(b)) for a, b in points))
     mark = study.mark(f"{name}-{x}-{scale}", tracking_id=name, tracking_uid=uid, points=points)
     plane = ImagePlane(study.image, "CT", 512, 512, (0.8, 0.8), np.zeros(3))
-    lengths = recist.diameters_mm((0.8, 0.8))
-    return JudgedMark(
-        mark,
-        Verdict.KEPT,
-        plane=plane,
-        recist=recist,
-        extent=recist.box(0),
-        long_mm=lengths[0],
-        short_mm=lengths[1],
-        lesion_type=kind,
-    )
+    return kept_mark(mark, plane, recist, lesion_type=kind)
 
 
 FIRST, LATER = Study("A", 1, date(2020, 1, 2)), Study("A", 2, date(2020, 3, 2))
