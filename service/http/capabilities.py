@@ -6,12 +6,16 @@ import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
+from typing import Literal
 
 from index.lesion_index import LesionIndex
 from retrieval.position.locator import BUNDLED_POSITION
 from retrieval.segmentation.segmenter import bundled_segmentation
 from service.engine.search_engine import SearchEngine
+from service.http.mining.runner import MiningRunner
 from service.pacs.access import PacsAccess
+
+MiningPlace = Literal["folders", "pacs"]
 
 _PAGE = 500
 
@@ -30,6 +34,7 @@ class Capabilities:
         pacs: the service was started with a PACS: its images can be opened.
         study_list: its studies can be listed, since answers hold its own identifiers.
         write: who asks may change the index.
+        mine: sources that who asks may mine for marks; empty where there is no archive for them.
     """
 
     detect: bool
@@ -40,6 +45,7 @@ class Capabilities:
     pacs: bool
     study_list: bool
     write: bool
+    mine: tuple[MiningPlace, ...]
 
 
 @dataclass
@@ -48,6 +54,7 @@ class KnownCapabilities:
 
     engine: SearchEngine
     pacs: PacsAccess
+    mining: MiningRunner
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _courses: tuple[int, bool] | None = None
 
@@ -62,7 +69,16 @@ class KnownCapabilities:
             pacs=self.pacs.is_configured and self._speaks_dicomweb,
             study_list=self.pacs.shows_own_ids and self._speaks_dicomweb,
             write=may_write,
+            mine=self._mined_from() if may_write else (),
         )
+
+    def _mined_from(self) -> tuple[MiningPlace, ...]:
+        places: list[MiningPlace] = []
+        if self.mining.has_archive and self.mining.has_folders:
+            places.append("folders")
+        if self.mining.has_archive and self.pacs.is_configured and self._speaks_dicomweb:
+            places.append("pacs")
+        return tuple(places)
 
     @cached_property
     def _writes_dicom(self) -> bool:

@@ -55,8 +55,8 @@ class ServiceState:
         )
         self.decoders = DecoderPool(settings.decode_limits(), size=settings.workers)
         self.pacs = PacsAccess(self.decoders)
-        self.capabilities = KnownCapabilities(self.engine, self.pacs)
         self.mining = MiningRunner(settings)
+        self.capabilities = KnownCapabilities(self.engine, self.pacs, self.mining)
         metrics.watch(
             gate=(lambda: self.gate.waiting, lambda: self.gate.computing),
             held=(self.uploads.forget_expired, lambda: self.uploads.pixel_bytes),

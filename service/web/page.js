@@ -1,7 +1,7 @@
-// The page: three views, one of them shown, all of their state in the URL.
+// The page: its views, one of them shown, all of their state in the URL.
 
 import { getJson, messageOf, onKeyWanted } from "./core/api.js";
-import { loadCapabilities } from "./core/capabilities.js";
+import { can, loadCapabilities } from "./core/capabilities.js";
 import { showBasket } from "./core/basket/dialog.js";
 import { basket } from "./core/basket/store.js";
 import { all, byId } from "./core/dom.js";
@@ -13,6 +13,7 @@ import { showSettings, useLook } from "./core/settings.js";
 import { errorState, loadingState } from "./core/states.js";
 import { loadVocabulary } from "./core/vocabulary.js";
 import { MapView } from "./map/view.js";
+import { MiningView } from "./mining/view.js";
 import { PatientView } from "./patient/view.js";
 import { linkedTarget } from "./search/archive/asking.js";
 import { acceptDrops } from "./search/dropped_files.js";
@@ -20,11 +21,12 @@ import { SearchView } from "./search/view.js";
 
 /** @typedef {import("./core/route.js").Route} Route */
 
-/** @type {Record<string, { title: string, make: () => SearchView | PatientView | MapView }>} */
+/** @type {Record<string, { title: string, make: () => SearchView | PatientView | MapView | MiningView }>} */
 const VIEWS = {
   search: { title: "Search", make: () => new SearchView() },
   patient: { title: "Patient", make: () => new PatientView() },
   map: { title: "Map", make: () => new MapView() },
+  mined: { title: "Mined marks", make: () => new MiningView() },
 };
 
 const views = new Map();
@@ -81,6 +83,7 @@ async function start() {
     return;
   }
   home.replaceChildren();
+  for (const link of links) if (link.dataset.view === "mined") link.hidden = can().mine.length === 0;
   onRoute(showRoute);
   acceptDrops((files) => {
     if (readRoute().view !== "search") go("search");

@@ -181,6 +181,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "pacs": False,
         "study_list": False,
         "write": True,
+        "mine": ["folders"],
     },
     "LesionSlicesOut": {**STACK, "box": LESION["box"]},
     "PatientPage": {

@@ -102,6 +102,16 @@ class MiningRunner:
         self._watcher: threading.Thread | None = None
 
     @property
+    def has_archive(self) -> bool:
+        """Whether there is an archive to mine into."""
+        return self._settings.mine_out is not None
+
+    @property
+    def has_folders(self) -> bool:
+        """Whether there are folders to mine."""
+        return bool(self._settings.mine_sources)
+
+    @property
     def out(self) -> Path:
         """The archive; raises MiningNotSetUpError without one."""
         if self._settings.mine_out is None:

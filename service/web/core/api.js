@@ -39,6 +39,11 @@ export async function postJson(path, body, /** @type {{ signal?: AbortSignal }} 
   return (await request(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
 }
 
+/** Ends or takes away what is behind a path; answers JSON. @param {string} path */
+export async function deleteJson(path) {
+  return (await request(path, { method: "DELETE" })).json();
+}
+
 /** Sends fields as a form; those that are null or empty are left out. @param {string} path @param {Record<string, any>} fields */
 export async function postForm(path, fields, /** @type {{ signal?: AbortSignal }} */ { signal } = {}) {
   return (await request(path, { method: "POST", body: formOf(fields), signal })).json();

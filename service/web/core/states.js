@@ -20,7 +20,7 @@ export function errorState(error, retry = null, words = "Try again") {
   return node;
 }
 
-/** Waiting, with a word; `share` in [0, 1] makes it a bar. @param {string} words */
+/** Waiting, with a word; `share` in [0, 1] makes it a bar. @param {string} words @param {number | null} [share] */
 export function loadingState(words, share = null) {
   const bar = make("progress", { max: 1 });
   if (share !== null) bar.value = share;

@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 from tests.service.browser import Reader
 from tests.service.page.hand import hits, upload
 
-NOTHING = dict.fromkeys(
+NOTHING: dict[str, object] = dict.fromkeys(
     ("detect", "measure", "follow", "forecast", "report", "pacs", "study_list", "write"), False
-)
+) | {"mine": []}
 
 
 def answering(page: Page, **changes: bool) -> None:

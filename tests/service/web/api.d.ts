@@ -12,6 +12,7 @@ interface CapabilitiesOut {
   follow: boolean;
   forecast: boolean;
   measure: boolean;
+  mine: ("folders" | "pacs")[];
   pacs: boolean;
   report: boolean;
   study_list: boolean;

@@ -18,6 +18,7 @@ BELOW = {
     "search": {"core", "viewer"},
     "patient": {"core", "viewer"},
     "map": {"core"},
+    "mining": {"core"},
 }
 """What the modules of each folder may import beside their own folder."""
 
