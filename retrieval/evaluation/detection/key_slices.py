@@ -13,7 +13,7 @@ and predictions; of the 4,912 test lesions one reaches over an edge.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,7 @@ class DetectionOptions:
         resamples: of the patients, for the intervals.
         with_baselines: whether to measure the baselines too; they need the archive's pixels.
         progress: called with (done, total) key slices.
+        categories: a mined category by lesion id, whose lesions are told as groups too.
     """
 
     splits: tuple[Split, ...] = (Split.TEST,)
@@ -63,6 +64,7 @@ class DetectionOptions:
     resamples: int = 1000
     with_baselines: bool = True
     progress: Callable[[int, int], None] | None = None
+    categories: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate_detector(
@@ -149,7 +151,7 @@ def scored_boxes(proposals: Sequence[Proposal]) -> FloatArray:
 def score_key_slices(
     slices: Sequence[KeySlice], detections: Sequence[FloatArray], options: DetectionOptions
 ) -> FrocScores:
-    """The protocol's scores of (n, 5) boxes of each key slice, by size and type too."""
+    """The protocol's scores of (n, 5) boxes of each key slice, by size, type and category too."""
     truth = [
         np.array([lesion.box.to_list() for lesion in image.lesions], np.float64) for image in slices
     ]
@@ -159,13 +161,13 @@ def score_key_slices(
         patients.astype(np.int64),
         RATES,
         np.random.default_rng(options.seed),
-        groups=_groups([lesion for image in slices for lesion in image.lesions]),
+        groups=_groups([x for image in slices for x in image.lesions], options.categories),
         resamples=options.resamples,
     )
 
 
-def _groups(lesions: Sequence[Lesion]) -> dict[str, BoolArray]:
-    """Lesions by size and by type; those of unknown size or type are in no such group."""
+def _groups(lesions: Sequence[Lesion], categories: Mapping[str, str]) -> dict[str, BoolArray]:
+    """Lesions by size, type and category; those of unknown size or type are in no such group."""
     long_mm = np.array([np.nan if x.long_mm is None else x.long_mm for x in lesions], np.float64)
     groups: dict[str, BoolArray] = {
         f"under {SMALL_MM:g} mm": long_mm < SMALL_MM,
@@ -175,6 +177,9 @@ def _groups(lesions: Sequence[Lesion]) -> dict[str, BoolArray]:
     for kind in LesionType:
         if kind is not LesionType.UNKNOWN:
             groups[kind.value] = np.array([lesion.lesion_type is kind for lesion in lesions])
+    own = [categories.get(lesion.lesion_id) for lesion in lesions]
+    for name in sorted({one for one in own if one is not None}):
+        groups[name] = np.array([one == name for one in own])
     return groups
 
 

@@ -49,6 +49,10 @@ def detection(
             help="Measure random boxes and blobs too; they read every image.",
         ),
     ] = True,
+    categories: Annotated[
+        Path | None,
+        typer.Option(help="A categories.json of `categorize`: scores by category too."),
+    ] = None,
     seed: SeedOption = 0,
     resamples: ResamplesOption = 1000,
     figure: Annotated[
@@ -68,7 +72,9 @@ def detection(
         from retrieval.evaluation.detection.key_slices import DetectionOptions
 
         with progress_bar("key slices") as progress:
-            options = DetectionOptions(parse_splits(split), seed, resamples, baselines, progress)
+            options = DetectionOptions(
+                parse_splits(split), seed, resamples, baselines, progress, _categories(categories)
+            )
             report = _on_archive(archive, predictions, detector, options)
     else:
         from retrieval.evaluation.detection.boxes_3d import evaluate_boxes_3d
@@ -77,6 +83,12 @@ def detection(
             raise DetectionOptionsError("--boxes-3d needs --predictions, a file of 3D boxes")
         report = evaluate_boxes_3d(boxes_3d, predictions, seed=seed, resamples=resamples)
     _give(report, figure, out, as_json=as_json)
+
+
+def _categories(path: Path | None) -> dict[str, str]:
+    from retrieval.detection.training_data import read_categories
+
+    return read_categories("" if path is None else str(path))
 
 
 def _on_archive(
