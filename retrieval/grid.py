@@ -61,11 +61,6 @@ class GridMap:
             )
 
     @classmethod
-    def from_first_slice(cls, number: int) -> Self:
-        """The display grid itself, its slices numbered from ``number`` upwards."""
-        return cls(origin=(0, 0, number))
-
-    @classmethod
     def from_last_slice(cls, number: int) -> Self:
         """The display grid itself, its slices numbered from ``number`` downwards.
 
@@ -118,10 +113,6 @@ class GridMap:
     def with_slices_from(self, number: int) -> GridMap:
         """The same map where the file counts its slices from ``number`` on instead of from 0."""
         return replace(self, origin=(*self.origin[:2], self.origin[2] + number))
-
-    def from_display_slice(self, position: int) -> GridMap:
-        """The map of the slab that begins at a position of this one."""
-        return replace(self, origin=(*self.origin[:2], self.to_file_slice(position)))
 
     def to_json(self) -> dict[str, Any]:
         """``axes``, ``step`` and ``origin`` as lists."""

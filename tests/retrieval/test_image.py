@@ -14,7 +14,7 @@ from retrieval.image import CTError, Slab, apply_window, key_slice_picture, slic
 
 def a_slab(slices: int = 5, key_slice: int = 2, interval: float = 2.0) -> Slab:
     hu = np.arange(slices, dtype=np.float32)[:, None, None] * np.ones((1, 3, 4), np.float32)
-    return Slab(hu, (0.7, 0.8), interval, key_slice, grid=GridMap.from_first_slice(40))
+    return Slab(hu, (0.7, 0.8), interval, key_slice, grid=GridMap(origin=(0, 0, 40)))
 
 
 def test_a_slab_knows_its_geometry() -> None:

@@ -49,10 +49,9 @@ class SimulatedGrowth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulatedCourse:
-    """A course, and what it was made of: the true log size and rate a day at its last study."""
+    """A course, and what it was made of: the true rate a day at its last study."""
 
     course: Course
-    true_log_size: float
     true_rate_a_day: float
 
 
@@ -95,7 +94,7 @@ def _course(
     kinds = (LesionType.LUNG, LesionType.LIVER, LesionType.MEDIASTINUM)
     kind = kinds[int(generator.integers(len(kinds)))]
     course = Course(f"{name}_0", patient, points, SizeMeasure.LONG, kind)
-    return SimulatedCourse(course, float(true[-1]), rate)
+    return SimulatedCourse(course, rate)
 
 
 def _path(

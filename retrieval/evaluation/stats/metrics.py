@@ -146,12 +146,6 @@ def auc(scores: FloatArray, positive: BoolArray) -> float:
     return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 
-def mean_absolute_error(predicted: FloatArray, true: FloatArray) -> float:
-    """The mean of \\|predicted - true\\| over the pairs where both are known."""
-    errors = np.abs(predicted - true)
-    return float(np.nanmean(errors)) if not np.isnan(errors).all() else float("nan")
-
-
 def _ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> FloatArray:
     result = np.full(len(part), np.nan)
     np.divide(part, whole, out=result, where=np.asarray(whole) > 0)

@@ -82,20 +82,11 @@ def labelled_patients(
     return LabelledArchive(patients, dict(left_out))
 
 
-def fit_from_archive(
-    archive: Archive, encoder: PatchEncoder, *, progress: ReportProgress | None = None
-) -> MatcherModel:
-    """The matcher calibrated on the archive's tracks, bound to the encoder.
-
-    Use patients that are not evaluated afterwards. Raises TrackingError where the archive knows no
-    tracks or too few.
-    """
-    labelled = labelled_patients(archive, encoder, progress=progress)
-    return fit_labelled(labelled, encoder, source=f"archive {archive.root.name}")
-
-
 def fit_labelled(labelled: LabelledArchive, encoder: PatchEncoder, *, source: str) -> MatcherModel:
-    """The matcher calibrated on patients that are embedded already; ``source`` says whose."""
+    """The matcher calibrated on patients that are embedded already; ``source`` says whose.
+
+    Use patients that are not evaluated afterwards. Raises TrackingError where there are too few.
+    """
     lesions = sum(len(patient.nodes) for patient in labelled.patients.values())
     generator = np.random.default_rng(0)
     return fit_matcher(

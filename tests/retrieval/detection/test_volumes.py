@@ -19,7 +19,7 @@ from retrieval.lesion import Box, LesionType
 
 def slab_of(slices: int, *, interval: float = 2.0) -> Slab:
     hu = np.zeros((slices, 8, 8), np.float32)
-    return Slab(hu, (0.5, 0.5), interval, grid=GridMap.from_first_slice(100))
+    return Slab(hu, (0.5, 0.5), interval, grid=GridMap(origin=(0, 0, 100)))
 
 
 def at(x: float, score: float, *, side: float = 20, **fields) -> Proposal:

@@ -63,12 +63,12 @@ def test_slices_without_body_have_no_place_and_disturb_no_other(locator):
     whole = slab(heights)
     hu = whole.hu.copy()
     hu[4] = -1000.0
-    found = locator.locate(Slab(hu, (1.0, 1.0), 20.0, grid=GridMap.from_first_slice(30)))
+    found = locator.locate(Slab(hu, (1.0, 1.0), 20.0, grid=GridMap(origin=(0, 0, 30))))
     assert [one.index for one in found.slices] == list(range(30, 40))
     assert [one.index for one in found.slices if one.place is None] == [34]
     with pytest.raises(NoBodyError, match="34"):
         locator.locate_box(
-            Slab(hu, (1.0, 1.0), 20.0, 4, GridMap.from_first_slice(30)), Box(90, 90, 110, 110)
+            Slab(hu, (1.0, 1.0), 20.0, 4, GridMap(origin=(0, 0, 30))), Box(90, 90, 110, 110)
         )
 
 

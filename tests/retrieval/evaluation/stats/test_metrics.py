@@ -155,9 +155,3 @@ def test_auc_equals_sklearn(pairs):
         assert math.isnan(metrics.auc(scores, positive))
     else:
         assert metrics.auc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
-
-
-def test_mean_absolute_error_leaves_unknown_pairs_out():
-    found = metrics.mean_absolute_error(np.array([1.0, 2.0, np.nan]), np.array([2.0, 4.0, 9.0]))
-    assert found == pytest.approx(1.5)
-    assert math.isnan(metrics.mean_absolute_error(np.array([np.nan]), np.array([1.0])))

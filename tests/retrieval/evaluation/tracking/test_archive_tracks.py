@@ -24,7 +24,7 @@ from retrieval.sources.errors import ArchiveError
 from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.fitting.on_archive import (
     LabelledArchive,
-    fit_from_archive,
+    fit_labelled,
     labelled_patients,
     save_matcher,
 )
@@ -151,7 +151,8 @@ def test_lesions_left_out_are_counted_by_reason(archive: FlatArchive) -> None:
 def test_a_matcher_fitted_on_an_archive_is_bound_to_the_encoder(
     archive: FlatArchive, tmp_path: Path
 ) -> None:
-    model = fit_from_archive(archive, BrightnessEncoder())
+    encoder = BrightnessEncoder()
+    model = fit_labelled(labelled_patients(archive, encoder), encoder, source="archive flat")
     assert model.encoder == "b" * 8
     assert "archive flat: 5 patients" in model.fitted_on
     save_matcher(model, tmp_path / "matcher.json")
