@@ -19,6 +19,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork
 
 from retrieval.detection.missing_marks import ForgivingFCOS, ForgivingRetinaNet
+from retrieval.detection.parts.domain_attention import DomainAttention, add_domain_attention
 from retrieval.detection.parts.masks import DenseMaskHead
 from retrieval.detection.parts.side_lessons import SideLessons
 from retrieval.detection.parts.slice_attention import SliceAttention
@@ -71,6 +72,7 @@ class DetectorConfig:
         mask_weight: of the loss of a dense mask head, 0 for none.
         height_weight: of the loss of the views' height in the body.
         categories: names of the classes where they are no lesion types; as many as ``classes``.
+        domains: adapters of the domain attention behind each stage of the backbone, 0 for none.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -86,6 +88,7 @@ class DetectorConfig:
     mask_weight: float = 0.0
     height_weight: float = 0.01
     categories: tuple[str, ...] = ()
+    domains: int = 0
 
     def __post_init__(self) -> None:
         if self.fusion not in list(Fusion):
@@ -117,7 +120,15 @@ class DetectorConfig:
         return {k: v for k, v in values.items() if k not in later or v != later[k]}
 
 
-_LATER = ("anchor_scales", "fusion", "views", "mask_weight", "height_weight", "categories")
+_LATER = (
+    "anchor_scales",
+    "fusion",
+    "views",
+    "mask_weight",
+    "height_weight",
+    "categories",
+    "domains",
+)
 """Settings that detectors of before have not in their fingerprints."""
 
 
@@ -143,6 +154,8 @@ class SlicePyramid(nn.Module):
         shared = replace(self.group_spec, windows=spec.windows[:1])
         self.mixer = centre_slice_mixer(shared if config.views else self.group_spec)
         self.backbone = build_backbone(config.backbone, pretrained=pretrained)
+        if config.domains:
+            add_domain_attention(self.backbone, config.domains)
         widths = self.backbone.channels[self.first_level :]
         self.pyramid = FeaturePyramidNetwork(widths, config.channels)
         self.fuse = _group_fusion(config, self.groups)
@@ -155,6 +168,13 @@ class SlicePyramid(nn.Module):
             height_weight=config.height_weight,
         )
         self.to(memory_format=torch.channels_last)
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """What learns at the backbone's rate: it, without adapters, and the layer before it."""
+        banks = (x for x in self.backbone.modules() if isinstance(x, DomainAttention))
+        new = {id(weight) for bank in banks for weight in bank.parameters()}
+        known = [weight for weight in self.backbone.parameters() if id(weight) not in new]
+        return [*known, *self.mixer.parameters()]
 
     def train(self, mode: bool = True) -> SlicePyramid:
         """Switches to training, or back; the statistics of a pretrained backbone stay."""

@@ -97,11 +97,16 @@ class DetectorOptimiser:
 
 @dataclass(frozen=True, slots=True)
 class DetectorRecipe:
-    """One training run of a detector. ``start`` is a detector file to go on from, or empty."""
+    """One training run of a detector.
+
+    ``start`` is a detector file to go on from, or empty. With ``start_partly`` it may be of another
+    recipe: what fits is taken, the rest begins anew.
+    """
 
     name: str = "small"
     seed: int = 0
     start: str = ""
+    start_partly: bool = False
     pretrained: bool = True
     grid: PatchSpec = field(default_factory=PatchSpec)
     network: DetectorConfig = field(default_factory=DetectorConfig)

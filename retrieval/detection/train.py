@@ -88,10 +88,9 @@ class _Run:
     ) -> None:
         self.recipe, self.workers = recipe, workers
         torch.manual_seed(recipe.seed)
-        self.network = _starting_network(recipe).to(workers.device)
+        self.network = starting_network(recipe).to(workers.device)
         share = max(1, recipe.optimiser.slices // workers.count)
         self.batches = SliceBatches(training, recipe, share, workers.rank)
-        pyramid = self.network.backbone
         self.loop: TrainingLoop[DetectionBatch] = TrainingLoop(
             self.network,
             recipe.optimiser,
@@ -101,7 +100,7 @@ class _Run:
                 CHECKPOINT_EVERY,
                 LOG_EVERY,
             ),
-            backbone=[*pyramid.backbone.parameters(), *pyramid.mixer.parameters()],
+            backbone=self.network.backbone.slow_parameters(),
             workers=workers,
         )
 
@@ -125,14 +124,40 @@ class _Run:
         return terms
 
 
-def _starting_network(recipe: DetectorRecipe) -> DetectionNetwork:
+def starting_network(recipe: DetectorRecipe) -> DetectionNetwork:
+    """The network of a run's first step; raises RecipeError where its start does not fit."""
     if not recipe.start:
         return build_network(recipe.network, recipe.grid, pretrained=recipe.pretrained)
     network, config, grid, name = load_detection_network(Path(recipe.start))
+    if recipe.start_partly:
+        fresh = build_network(recipe.network, recipe.grid, pretrained=recipe.pretrained)
+        take_fitting(fresh, network.state_dict())
+        return fresh
     if config != recipe.network or grid != recipe.grid:
         raise RecipeError(
             f"start {recipe.start} ({name}) has {config} and {grid}: recipe {recipe.name} needs "
-            f"{recipe.network} and {recipe.grid}"
+            f"{recipe.network} and {recipe.grid}; set start_partly = true to take what fits"
         )
     network.backbone.keeps_statistics = recipe.pretrained
     return network
+
+
+def take_fitting(network: DetectionNetwork, weights: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Gives a network the weights whose names and shapes it has; returns the names it took.
+
+    A layer that told one class is repeated for each class of a network of several, which then
+    starts by giving every class the score of a lesion.
+    """
+    own = network.state_dict()
+    taken = {}
+    for key, value in own.items():
+        known = weights.get(key)
+        if known is None:
+            continue
+        if "cls_logits" in key and known.shape[1:] == value.shape[1:]:
+            times, rest = divmod(len(value), len(known))
+            known = known.repeat_interleave(times, dim=0) if times and not rest else known
+        if known.shape == value.shape:
+            taken[key] = known
+    network.load_state_dict({**own, **taken})
+    return tuple(taken)

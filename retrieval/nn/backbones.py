@@ -140,6 +140,9 @@ class EfficientNetLite0(nn.Module):
     CHANNELS = (16, 24, 40, 112, 320)
     """Of the five maps."""
 
+    WIDTHS = (16, 24, 40, 80, 112, 192, 320)
+    """Of the seven stages."""
+
     _STAGES = (  # expansion, width, blocks, stride, kernel
         (1, 16, 1, 1, 3),
         (6, 24, 2, 2, 3),

@@ -43,11 +43,15 @@ APPEARANCE = ("texture", "spiculation", "margin", "lobulation", "sphericity", "c
 
 @dataclass(frozen=True)
 class PastedRecipe:
-    """How often, how large, and the seed; each nodule has a generator of its own."""
+    """How often, how large, and the seed; each nodule has a generator of its own.
+
+    ``split`` is whose nodules are pasted into whose slices.
+    """
 
     studies: tuple[int, int] = (2, 3)
     scales: tuple[float, float] = (0.8, 1.25)
     seed: int = 0
+    split: Split = Split.TRAIN
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def import_pasted(
     recipe: PastedRecipe | None = None,
     progress: ReportProgress | None = None,
 ) -> ImportReport:
-    """Pastes train nodules into train backgrounds; all rows are of the train split.
+    """Pastes nodules into backgrounds of the recipe's split; all rows are of that split.
 
     ``source`` holds the folders ``lung_nodules`` and ``real_ct_1mm``. Each nodule is a patient,
     each place a study, all of the track ``pasted-<name>``. Attributes: the ratings that survive,
@@ -104,13 +108,16 @@ def import_pasted(
     """
     recipe = recipe or PastedRecipe()
     nodules = NoduleSource.open(source / "lung_nodules")
-    slices = list(_lung_slices(BackgroundSource.open(source / "real_ct_1mm")))
+    backgrounds = BackgroundSource.open(source / "real_ct_1mm")
+    slices = list(_lung_slices(backgrounds, recipe.split))
     if not slices:
-        raise ImporterError(f"{source / 'real_ct_1mm'} has no train slice that shows lung")
+        raise ImporterError(
+            f"{source / 'real_ct_1mm'} has no {recipe.split.value} slice that shows lung"
+        )
     names = [
         (patient, name)
         for patient, of_patient in nodules.nodules_of.items()
-        if nodules.splits[patient] is Split.TRAIN
+        if nodules.splits[patient] is recipe.split
         for name in of_patient
     ]
     skipped = Counter[str]()
@@ -128,7 +135,7 @@ def import_pasted(
             if len(scenes) < recipe.studies[0]:
                 skipped[_reason(nodule)] += 1
                 continue
-            _write(writer, PATIENT_BASE + number, nodule, scenes)
+            _write(writer, (PATIENT_BASE + number, recipe.split), nodule, scenes)
             rows += len(scenes)
     return ImportReport(rows, skipped)
 
@@ -147,9 +154,9 @@ def wall_share(nodule: Nodule) -> float:
     return float((nodule.slab.hu[rim] > -300.0).mean()) if rim.any() else 1.0
 
 
-def _lung_slices(backgrounds: BackgroundSource) -> Iterator[_LungSlice]:
+def _lung_slices(backgrounds: BackgroundSource, wanted: Split) -> Iterator[_LungSlice]:
     for patient, split in backgrounds.splits.items():
-        if split is not Split.TRAIN:
+        if split is not wanted:
             continue
         found: list[tuple[Run, int, NDArray[np.float32]]] = []
         for run in backgrounds.runs(patient):
@@ -196,7 +203,10 @@ def _scene(
     return paste(planes, slab, Placement(center, scale, float(rng.uniform(-0.25, 0.25))))
 
 
-def _write(writer: DeepLesionWriter, patient: int, nodule: Nodule, scenes: Sequence[Scene]) -> None:
+def _write(
+    writer: DeepLesionWriter, owner: tuple[int, Split], nodule: Nodule, scenes: Sequence[Scene]
+) -> None:
+    patient, split = owner
     for study, scene in enumerate(scenes, start=1):
         slab = scene.slab
         images = SeriesImages.of_slab((patient, study, 1), slab.hu)
@@ -210,7 +220,7 @@ def _write(writer: DeepLesionWriter, patient: int, nodule: Nodule, scenes: Seque
             box=scene.recist.box(),
             location=None,
             lesion_type=LesionType.LUNG,
-            split=Split.TRAIN,
+            split=split,
             spacing_mm_px=slab.spacing_mm_px,
             slice_interval_mm=slab.slice_interval_mm,
             slice_range=images.slice_range,

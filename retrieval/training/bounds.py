@@ -38,6 +38,7 @@ BOUNDS: Mapping[str, Bound] = {
     "network.anchor_px": (1, 1024),
     "network.ratios": (0.01, 100.0),
     "network.anchor_scales": (0.01, 100.0),
+    "network.domains": (0, 64),
     "network.mask_weight": _WEIGHT,
     "network.height_weight": _WEIGHT,
     "data.weights": _WEIGHT,

@@ -132,6 +132,23 @@ def score_froc(
     )
 
 
+def resampled_means(
+    found: Found, patients: IntArray, rates: Rates, *, seed: int = 0, resamples: int = 1000
+) -> FloatArray:
+    """(1 + resamples,): the protocol's one score of all patients, then of each draw of them.
+
+    The same seed draws the same patients, so that the scores of two detectors on the same images
+    can be subtracted draw by draw.
+    """
+    reader = _CurveReader(found, rates)
+    table = np.ones((1, len(found.image)))
+    column = rates.names.index(rates.mean_name)
+    whole = reader.read(np.ones(found.images), table)[0, column]
+    generator = np.random.default_rng(seed)
+    drawn = _resampled(reader, table, patients, generator, resamples)[:, 0, column]
+    return np.concatenate([[whole], drawn])
+
+
 def froc_curve(found: Found, points: int = CURVE_POINTS) -> tuple[FloatArray, FloatArray]:
     """The corners of the curve: false positives an image, and the sensitivity there.
 

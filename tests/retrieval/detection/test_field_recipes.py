@@ -14,10 +14,20 @@ from torch import Tensor
 from retrieval.detection.detector import load_detection_network, save_detector
 from retrieval.detection.missing_marks import unknown_places
 from retrieval.detection.network import DetectionNetwork, NetworkError, build_network
+from retrieval.detection.parts.domain_attention import DomainAttention, DomainAttentionError
 from retrieval.detection.parts.slice_attention import SliceAttention
 from retrieval.detection.recipe import DetectorRecipe, load_detector_recipe
+from retrieval.detection.train import starting_network
+from retrieval.training.config import RecipeError
 
-RECIPES = ("3dce-9", "slice-attention", "mvp-net", "uldor", "dense-anchors")
+RECIPES = (
+    "3dce-9",
+    "slice-attention",
+    "mvp-net",
+    "uldor",
+    "dense-anchors",
+    "domain-attention",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +42,8 @@ def one_thread():
 def small(name: str) -> DetectorRecipe:
     """The recipe on a backbone that a test can train."""
     recipe = load_detector_recipe(name)
-    network = replace(recipe.network, backbone="mobilenet_v3_small", channels=32)
-    return replace(recipe, network=network)
+    backbone = recipe.network.backbone if recipe.network.domains else "mobilenet_v3_small"
+    return replace(recipe, network=replace(recipe.network, backbone=backbone, channels=32))
 
 
 @cache
@@ -82,8 +92,12 @@ def test_every_weight_is_learnt(name: str) -> None:
         torch.nn.init.constant_(pyramid.fuse.share, 0.5)
     if pyramid.views is not None:
         torch.nn.init.normal_(pyramid.views.attention[-1].weight, std=0.1)
+    banks = [x for x in pyramid.backbone.modules() if isinstance(x, DomainAttention)]
+    for adapter in (adapter for bank in banks for adapter in bank.bank):
+        torch.nn.init.normal_(adapter[0].bias, 1.0)
+        torch.nn.init.normal_(adapter[-1].weight, std=0.1)
     total(network(*lesson(small(name).grid.slices))).backward()
-    added = [pyramid.lessons, *(x for x in (pyramid.views,) if x is not None)]
+    added = [pyramid.lessons, *banks, *(x for x in (pyramid.views,) if x is not None)]
     if pyramid.groups > 1:
         added.append(pyramid.fuse)
     for module in added:
@@ -143,6 +157,57 @@ def test_views_take_one_group_of_slices() -> None:
         build_network(recipe.network, replace(recipe.grid, slices=9), pretrained=False)
     with pytest.raises(NetworkError, match="fusion 'sum'"):
         replace(recipe.network, fusion="sum")
+
+
+def test_domain_attention_starts_as_the_network_without_it_and_tells_pictures_apart() -> None:
+    with_banks = built("domain-attention").eval()
+    recipe = small("domain-attention")
+    plain = build_network(replace(recipe.network, domains=0), recipe.grid, pretrained=False).eval()
+    names = plain.state_dict()
+    plain.load_state_dict({k: v for k, v in with_banks.state_dict().items() if k in names})
+    pictures = lesson(3)[0]
+    with torch.inference_mode():
+        one, other = with_banks(pictures)[0], plain(pictures)[0]
+    assert torch.equal(one["boxes"], other["boxes"])
+    assert torch.equal(one["scores"], other["scores"])
+    slow = {id(x) for x in with_banks.backbone.slow_parameters()}
+    for bank in (x for x in with_banks.modules() if isinstance(x, DomainAttention)):
+        assert not slow & {id(weight) for weight in bank.parameters()}
+        maps = torch.randn(2, bank.domains.in_features, 4, 4)
+        shares = bank.shares(maps)
+        assert shares.shape == (2, 3)
+        assert torch.allclose(shares.sum(dim=1), torch.ones(2))
+        assert not torch.allclose(shares[0], shares[1])
+
+
+def test_domain_attention_needs_stages_of_this_project() -> None:
+    recipe = small("uldor")
+    with pytest.raises(DomainAttentionError, match="only efficientnet_lite0"):
+        build_network(replace(recipe.network, domains=3), recipe.grid, pretrained=False)
+
+
+def test_a_recipe_starts_from_what_fits_of_another_detector(tmp_path) -> None:
+    plain = load_detector_recipe("uldor")
+    plain = replace(
+        plain,
+        network=replace(plain.network, backbone="mobilenet_v3_small", channels=32, mask_weight=0.0),
+    )
+    torch.manual_seed(1)
+    start = build_network(plain.network, plain.grid, pretrained=False)
+    path = tmp_path / "start.safetensors"
+    save_detector(start, plain.network, plain.grid, path, name="start")
+    known = start.state_dict()
+    recipe = replace(small("uldor"), start=str(path), pretrained=False)
+    with pytest.raises(RecipeError, match="start_partly"):
+        starting_network(recipe)
+    with_masks = starting_network(replace(recipe, start_partly=True)).state_dict()
+    assert all(torch.equal(with_masks[key], value) for key, value in known.items())
+    assert set(with_masks) > set(known)
+    types = replace(recipe, network=replace(recipe.network, classes=8), start_partly=True)
+    several = starting_network(types).state_dict()
+    logits = "head.classification_head.cls_logits.weight"
+    assert len(several[logits]) == 8
+    assert all(torch.equal(one, known[logits][0]) for one in several[logits])
 
 
 def test_hard_negatives_are_known_background_beyond_every_reach() -> None:

@@ -17,7 +17,7 @@ from retrieval.sources.importers.real_positions import PositionRecipe, import_re
 from retrieval.sources.importers.registry import IMPORTERS, importer
 from retrieval.sources.importers.sarcoma import import_sarcoma
 from retrieval.sources.importers.source import ImporterError
-from retrieval.synthesis.pasted import import_pasted
+from retrieval.synthesis.pasted import PastedRecipe, import_pasted
 
 
 def part_of_index(source, target, keep):
@@ -211,6 +211,13 @@ def pasted(real_data, tmp_path_factory):
         lambda row: row["patient"].startswith("TCGA-60"),
     )
     return folder, rows, import_pasted(source, folder / "out")
+
+
+def test_validation_nodules_want_validation_slices(pasted, tmp_path):
+    with pytest.raises(ImporterError, match="no val slice that shows lung"):
+        import_pasted(
+            pasted[0] / "source", tmp_path / "out", recipe=PastedRecipe(split=Split.VALIDATION)
+        )
 
 
 def test_pasted_nodules_are_followed_over_studies(pasted):
