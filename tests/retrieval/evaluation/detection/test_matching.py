@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from retrieval.evaluation.detection.froc import ALL, Rates, froc_curve, score_froc
+from retrieval.evaluation.detection.froc import (
+    ALL,
+    Rates,
+    froc_curve,
+    resampled_means,
+    score_froc,
+)
 from retrieval.evaluation.detection.matching import iobb, iou, match
 
 FloatArray = NDArray[np.float64]
@@ -232,6 +238,20 @@ def test_resampled_scores_are_those_of_the_drawn_images() -> None:
     repeated = score_froc(again, np.arange(6), RATES, np.random.default_rng(0), resamples=1)
     for name in RATES.names:
         assert drawn.overall[name].low == pytest.approx(repeated.overall[name].value)
+
+
+def test_two_detectors_are_compared_on_the_same_draws() -> None:
+    rng = np.random.default_rng(5)
+    lesions = [_boxes(rng, 2) for _ in range(8)]
+    good = match(lesions, [np.c_[x, np.ones(2)] for x in lesions], iou, threshold=0.5)
+    bad = match(lesions, [np.c_[x[:1], np.ones(1)] for x in lesions], iou, threshold=0.5)
+    means = [resampled_means(x, np.arange(8), RATES, resamples=50) for x in (good, bad, bad)]
+    assert means[0].shape == (51,)
+    assert (means[1] == means[2]).all()
+    assert (means[0] - means[1])[0] == pytest.approx(0.5)
+    drawn = score_froc(bad, np.arange(8), RATES, np.random.default_rng(0), resamples=50)
+    assert means[1][0] == pytest.approx(drawn.overall[RATES.mean_name].value)
+    assert np.quantile(means[1][1:], 0.025) == pytest.approx(drawn.overall[RATES.mean_name].low)
 
 
 def _boxes(rng: np.random.Generator, count: int) -> FloatArray:
