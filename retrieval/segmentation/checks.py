@@ -77,13 +77,17 @@ FALLS_BACK = frozenset({Flag.EMPTY, Flag.LEAK})
 
 
 def check_place(slab: Slab, prompt: Prompt) -> None:
-    """Raises MeasureError where the mark's middle lies outside the image or the body."""
+    """Raises MeasureError where the mark's middle lies outside the image or the body.
+
+    And where values near it are infinite: patches clip them, means of HU would not.
+    """
     x, y = prompt.center
     if not (-0.5 <= x <= slab.columns - 0.5 and -0.5 <= y <= slab.rows - 0.5):
         raise MeasureError(
             f"the mark's middle ({x:.1f}, {y:.1f}) lies outside the image of {slab.columns} x "
             f"{slab.rows} pixels: give the mark in 0-based pixels of this image"
         )
+    _check_finite(slab, prompt)
     plane = slab.hu[slab.key_slice]
     if slab.columns * slab.spacing_mm_px[0] < WHOLE_BODY_MM:
         return
@@ -94,6 +98,18 @@ def check_place(slab: Slab, prompt: Prompt) -> None:
         raise MeasureError(
             f"the mark's middle ({x:.1f}, {y:.1f}) lies outside the body on slice "
             f"{slab.key_slice_index}: check the slice and the order of the numbers"
+        )
+
+
+def _check_finite(slab: Slab, prompt: Prompt) -> None:
+    """Raises MeasureError for infinite values within the prompt's view, on any slice."""
+    x, y = prompt.view_center
+    half_x, half_y = (prompt.side_mm / 2 / spacing for spacing in slab.spacing_mm_px)
+    rows = slice(max(int(y - half_y), 0), max(int(y + half_y) + 2, 0))
+    columns = slice(max(int(x - half_x), 0), max(int(x + half_x) + 2, 0))
+    if np.isinf(slab.hu[:, rows, columns]).any():
+        raise MeasureError(
+            "CT holds values that are not finite numbers near the mark: repair the file"
         )
 
 

@@ -164,12 +164,13 @@ def measure(
         method, lesion = Method.ELLIPSE, ellipsoid(slab, asked, in_3d=in_3d)
     else:
         method, lesion = Method.NETWORK, _followed(segmenter, slab, key, in_3d=in_3d)
-        flags += volume_flags(lesion, slab.key_slice, slab)
     taken = _Taken(slab, lesion, method, in_3d)
     if in_3d and method is Method.NETWORK and taken.is_outside_lung:
         lesion = within_reach(lesion, slab, prompt)
         taken = _Taken(slab, lesion, method, in_3d)
         flags.append(Flag.SOFT_VOLUME)
+    if method is Method.NETWORK:
+        flags += volume_flags(lesion, slab.key_slice, slab)
     diameters = taken.lines(0.5)
     least = Least(max(spacing) / diameters.long_mm, taken.is_outside_lung)
     kind = asked.kind.value

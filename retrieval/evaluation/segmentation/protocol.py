@@ -34,6 +34,7 @@ OFF_CENTRE = 0.25
 CLICK_SIDE_MM = 28.0
 BASELINE_JITTER = "two lines, 0.6 mm"
 NETWORK = "network"
+READER = "reader's mask"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def score_cohort(
     rows: list[LesionScore] = []
     for done, case in enumerate(cases, start=1):
         rng = np.random.default_rng([options.seed, done])
-        scorer = _Scorer(case.lesion, options.in_3d)
+        scorer = _Scorer(case, options.in_3d)
+        rows += scorer.reader()
         consistent: list[NDArray[np.bool_]] = []
         for name, mark in prompts_of(case, options.jitters_mm, rng):
             found = _measured(segmenter, calibration, case.lesion, mark, options.in_3d)
@@ -132,7 +134,8 @@ def _measured(
 class _Scorer:
     """Scores of masks of one lesion."""
 
-    def __init__(self, lesion: MaskedLesion, in_3d: bool) -> None:
+    def __init__(self, case: SegmentationCase, in_3d: bool) -> None:
+        lesion, self._mark = case.lesion, case.mark
         self._lesion, self._in_3d = lesion, in_3d and len(lesion.slab.hu) > 1
         self._key = lesion.slab.key_slice
         self._truth = true_measures(lesion)
@@ -145,6 +148,7 @@ class _Scorer:
         values = self._slice_scores(whole[self._key])
         values["long error mm"] = abs(found.diameters.long_mm - self._truth["long_mm"])
         values["short error mm"] = abs(found.diameters.short_mm - self._truth["short_mm"])
+        values |= self._from_line(found.diameters.long_mm, found.diameters.short_mm)
         values["ellipse given"] = float(found.method.value == "ellipse")
         values["refused"] = 0.0
         if self._in_3d:
@@ -157,6 +161,12 @@ class _Scorer:
             for label, (low, high) in (("50", estimate.interval_50), ("90", estimate.interval_90)):
                 values[f"{name} within {label} %"] = float(low <= truth <= high)
         return self._row(prompt, NETWORK, values)
+
+    def reader(self) -> Iterator[LesionScore]:
+        """How far the reader's own mask is from the radiologist's line, where there is one."""
+        if self._mark is not None:
+            distances = self._from_line(self._truth["long_mm"], self._truth["short_mm"])
+            yield self._row("no prompt", READER, distances)
 
     def baselines(self, prompt: str, shape: Prompt) -> Iterator[LesionScore]:
         """The methods without a network, from two lines."""
@@ -198,6 +208,16 @@ class _Scorer:
     def _slice_scores(self, mask: NDArray[np.bool_]) -> dict[str, float]:
         truth, spacing = self._lesion.mask[self._key], self._lesion.slab.spacing_mm_px
         return {"dice": dice(mask, truth), "boundary mm": boundary_mm(mask, truth, spacing)}
+
+    def _from_line(self, long_mm: float, short_mm: float) -> dict[str, float]:
+        """Distances of both diameters from the radiologist's own; empty without a mark."""
+        if self._mark is None:
+            return {}
+        long, short = self._mark.diameters_mm(self._lesion.slab.spacing_mm_px)
+        return {
+            "long from line mm": abs(long_mm - long),
+            "short from line mm": abs(short_mm - short),
+        }
 
     def _line_errors(self, mask: NDArray[np.bool_]) -> dict[str, float]:
         try:

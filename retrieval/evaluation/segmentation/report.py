@@ -14,6 +14,7 @@ from retrieval.evaluation.stats.intervals import Estimate, mean_estimate
 
 SIZES_MM = (("under 10 mm", 0.0, 10.0), ("10 to 20 mm", 10.0, 20.0), ("over 20 mm", 20.0, 1e9))
 SHOWN = ("dice", "boundary mm", "long error mm", "short error mm", "volume dice")
+LINES = ("long from line mm", "short from line mm")
 COVERED = tuple(
     f"{name} within {share} %"
     for name in ("long_mm", "short_mm", "volume_mm3")
@@ -69,6 +70,7 @@ class SegmentationReport:
         tables = []
         for source in self.sources:
             tables += [self._scores(source), self._by_size(source), self._coverage(source)]
+            tables += self._from_line(source)
         said = (
             "Nodules' cut-outs end with the nodule as a rule, for the network and for its "
             "baselines alike: their volume cannot run over along the body."
@@ -138,6 +140,16 @@ class SegmentationReport:
         }
         known = {name: scores for name, scores in methods.items() if scores}
         return ReportTable.of_methods(f"{source}: {BASELINE_JITTER}, by size", known, SHOWN[:4])
+
+    def _from_line(self, source: str) -> list[ReportTable]:
+        """The network's and the reader's mask against the radiologist's line; none without it."""
+        methods = {
+            f"{method}: {prompt}": self.means(source, prompt, method)
+            for prompt, method in self._keys(source)
+        }
+        known = {name: scores for name, scores in methods.items() if LINES[0] in scores}
+        title = f"{source}: diameters against the radiologist's line"
+        return [ReportTable.of_methods(title, known, LINES)] if known else []
 
     def _coverage(self, source: str) -> ReportTable:
         methods = {

@@ -73,6 +73,14 @@ def test_outside_the_lungs_a_mask_runs_no_further_than_the_mark_can_reach():
     assert within_reach(few, slab, RECIST.prompt).stops == (Stop.HU, Stop.LEAK)
 
 
+def test_an_image_that_ends_beyond_the_marks_reach_does_not_end_inside_the_lesion():
+    rod = np.repeat(ball(around=-300.0).hu[KEY][None], 15, axis=0)
+    found = measure(segmenter(), CALIBRATION, Slab(rod, SPACING, INTERVAL, KEY), RECIST)
+    assert found.lesion.stops == (Stop.TOO_FAR, Stop.TOO_FAR)
+    assert Flag.CUT not in found.flags
+    assert {Flag.STOPPED, Flag.SOFT_VOLUME} <= set(found.flags)
+
+
 def test_a_ball_in_soft_tissue_keeps_its_volume_within_reach():
     found = measure(segmenter(), CALIBRATION, ball(around=-300.0), RECIST)
     assert Flag.SOFT_VOLUME in found.flags

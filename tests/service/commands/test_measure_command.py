@@ -80,6 +80,37 @@ def test_mistakes_take_one_line(run, image, tmp_path):
         assert err.startswith("error: ")
 
 
+def test_one_slice_is_said_to_be_2d(run, image, tmp_path):
+    whole = nibabel.load(image)
+    single = tmp_path / "slice.nii"
+    plane = np.asarray(whole.dataobj)[:, :, 14 - KEY : 15 - KEY]
+    nibabel.save(nibabel.Nifti1Image(plane, whole.affine), single)
+    status, out, err = run(
+        "measure", single, "--key-slice", 0, "--recist", flipped_recist(), "--json"
+    )
+    assert status == 0, err
+    document = json.loads(out)
+    assert not document["in_3d"]
+    assert "volume_mm3" not in document["measurements"]
+    assert "one slice" in err
+
+
+@pytest.mark.parametrize(
+    ("mark", "word"),
+    [
+        (["--point", "nan,30"], "finite"),
+        (["--box", "18,15,nan,45"], "finite"),
+        (["--box", "300,300,320,320"], "outside"),
+    ],
+)
+def test_marks_that_cannot_be_measured_take_one_line(run, image, mark, word):
+    status, out, err = run("measure", image, "--key-slice", 14 - KEY, *mark)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert word in err
+
+
 def test_a_dicom_series_gets_a_seg(run, real_data, tmp_path):
     pytest.importorskip("highdicom")
     import highdicom

@@ -71,6 +71,9 @@ def test_a_box_a_click_and_two_dimensions(client, volume):
         ({"box": "300,300,320,320"}, "outside"),
         ({"box": "18,15,48,45", "point": "30,30"}, "one of"),
         ({"recist": "5,5,5,5,5,5,5,5"}, "no length"),
+        ({"box": "nan,15,48,45"}, "finite"),
+        ({"recist": "nan,5,9,5,7,3,7,8"}, "finite"),
+        ({"point": "inf,30"}, "finite"),
     ],
 )
 def test_what_cannot_be_measured_is_told(client, volume, fields, word):

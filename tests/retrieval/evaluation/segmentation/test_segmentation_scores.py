@@ -18,9 +18,15 @@ from retrieval.evaluation.segmentation.cohort import (
     SegmentationCase,
     read_cohort,
 )
-from retrieval.evaluation.segmentation.protocol import NETWORK, ProtocolOptions, score_cohort
+from retrieval.evaluation.segmentation.protocol import (
+    NETWORK,
+    READER,
+    ProtocolOptions,
+    score_cohort,
+)
 from retrieval.evaluation.segmentation.report import SegmentationReport
 from retrieval.evaluation.segmentation.scores import boundary_mm, dice, sape, uls23_score
+from retrieval.lesion import Recist
 from retrieval.segmentation.learning.example import MaskedLesion
 from retrieval.segmentation.prompt import Prompt
 from tests.retrieval.segmentation.scenes import (
@@ -115,6 +121,27 @@ def test_every_prompt_and_baseline_has_its_row():
     text = markdown(found.text())
     assert "GrabCut" in text
     assert "along the body" in text
+
+
+def test_a_radiologists_line_stands_beside_both_masks():
+    share = truth().astype(np.float32)
+    lesion = MaskedLesion("d", "p", "DeepLesion", ball(), share)
+    x, y = mark().points[1]
+    longer = Recist((mark().points[0], (x + 2.5, y), *mark().points[2:]))  # by 2 mm
+    rows = score_cohort(
+        [SegmentationCase(lesion, longer)],
+        segmenter(),
+        CALIBRATION,
+        ProtocolOptions(jitters_mm=(0.0,)),
+    )
+    found = SegmentationReport("scene", rows, resamples=20)
+    own = found.means("DeepLesion", "no prompt", READER)
+    # Edge to edge a mask measures a pixel more than the ball.
+    assert own["long from line mm"].value == pytest.approx(2 - SPACING[0], abs=0.01)
+    assert own["short from line mm"].value == pytest.approx(SPACING[0], abs=0.15)
+    network = found.means("DeepLesion", "two lines, 0 mm", NETWORK)
+    assert network["long from line mm"].value == pytest.approx(2, abs=1.5)
+    assert "against the radiologist's line" in markdown(found.text())
 
 
 def test_a_network_that_finds_nothing_is_the_ellipse_and_said_so():
