@@ -46,10 +46,15 @@ def outputs(tmp_path_factory):
     encoder = NoiseEncoder()
     with LesionIndex.create(folder / "index", binding_of(encoder)) as index:
         index_archive(DeepLesionArchive.open(folder / "archive"), index, encoder)
+    return executed(folder / "index")
+
+
+def executed(index):
+    """Each code cell's outputs after a run over an index."""
     notebook = nbformat.read(NOTEBOOKS / "02_track_lesions.ipynb", as_version=4)
     client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(NOTEBOOKS)}})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LESION_SEARCH_INDEX", str(folder / "index"))
+        patch.setenv("LESION_SEARCH_INDEX", str(index))
         client.execute()
     return [cell["outputs"] for cell in notebook.cells if cell["cell_type"] == "code"]
 
@@ -89,3 +94,18 @@ def test_the_track_notebook_shows_a_patient_and_where_matching_fails(outputs):
 
 def test_nothing_was_said_on_stderr(outputs):
     assert [one["text"] for cell in outputs for one in cell if one.get("name") == "stderr"] == []
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_track_notebook_says_that_a_real_archive_knows_no_tracks(real_data, tmp_path):
+    encoder = ToyEncoder()
+    with LesionIndex.create(tmp_path / "index", binding_of(encoder)) as index:
+        index_archive(DeepLesionArchive.open(real_data / "deeplesion_sample"), index, encoder)
+    opened, _, timeline, sizes, *_, located, placeless, _ = executed(tmp_path / "index")
+    assert printed(opened).startswith("9 patients, encoder toy")
+    assert picture(timeline).std() > 15
+    assert "000053_" in table(sizes)
+    assert printed(located) == (
+        "no archive of this index knows its lesion tracks (tracks.csv): links are not checked\n"
+    )
+    assert placeless == []

@@ -12,7 +12,6 @@ from index.lesion_index import LesionIndex
 from retrieval.lesion import Lesion
 from retrieval.sources.archive import open_archive
 from retrieval.tracking.edges import TrackNode
-from retrieval.tracking.errors import TrackingError
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
 from retrieval.tracking.study_order import order_studies
 from retrieval.tracking.tracks import match_scores, track_patient
@@ -61,17 +60,14 @@ class LinkCheck:
 def known_tracks(index: LesionIndex) -> dict[str, str]:
     """The true track of each lesion id, from the archives the index was built from.
 
-    Raises:
-        ArchiveError: an archive is no longer where it was.
-        TrackingError: none of them knows its tracks.
+    Empty where none of them knows its tracks (has no ``tracks.csv``): most real archives.
+    Raises ArchiveError where an archive is no longer where it was.
     """
     records = index.records(index.vectors()[0])
     folders = sorted({record.source.archive for record in records})
     tracks: dict[str, str] = {}
     for folder in folders:
         tracks.update(open_archive(Path(folder)).track_ids)
-    if not tracks:
-        raise TrackingError("the index's archives know no lesion tracks: no tracks.csv is there")
     return tracks
 
 
