@@ -199,6 +199,17 @@ class CatalogReader:
         while found := cursor.fetchmany(batch):
             yield row_form.decode_vectors(found, dimension)
 
+    def some_vectors(
+        self, condition: str, values: Sequence[Any], *, limit: int, dimension: int
+    ) -> NDArray[np.float32]:
+        """Up to ``limit`` vectors (n, dimension), of the first rows for which a condition holds."""
+        found = self._connection.execute(
+            "SELECT row, vector, checksum FROM vectors WHERE row IN "
+            f"(SELECT row FROM lesions WHERE {condition} ORDER BY row LIMIT ?) ORDER BY row",
+            (*values, limit),
+        ).fetchall()
+        return row_form.decode_vectors(found, dimension)[1]
+
     def checksums(self, first: int, last: int) -> list[tuple[int, int, int]]:
         """(row, checksum of the lesion, of the vector) of rows ``first`` to ``last``, ascending."""
         return self._connection.execute(

@@ -100,12 +100,20 @@ class Vocabulary:
 
         What excludes a term excludes whatever implies it, on both sides (LesaNet, section 3.1).
         """
-        found: set[str] = set()
-        for own in (name, *self._ancestors[name]):
-            for other in self._direct_exclusive[own]:
-                found |= {other, *self._descendants[other]}
-        # Some listed pairs contradict the listed parents; what is implied is never excluded.
-        return frozenset(found - {name} - self._ancestors[name] - self._descendants[name])
+        if name not in self._exclusive:
+            found: set[str] = set()
+            for own in (name, *self._ancestors[name]):
+                for other in self._direct_exclusive[own]:
+                    found |= {other, *self._descendants[other]}
+            # Some listed pairs contradict the listed parents; what is implied is never excluded.
+            found -= {name} | self._ancestors[name] | self._descendants[name]
+            self._exclusive[name] = frozenset(found)
+        return self._exclusive[name]
+
+    @cached_property
+    def _exclusive(self) -> dict[str, frozenset[str]]:
+        """What ``exclusive`` has answered; thousands of lesions ask the same of a search."""
+        return {}
 
     @cached_property
     def _ancestors(self) -> Mapping[str, frozenset[str]]:

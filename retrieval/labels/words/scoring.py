@@ -207,20 +207,39 @@ def _direct(
 
 
 def _of_tags(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief | None:
+    """What the tags say of a term: those of it or of what implies it, else those that exclude it.
+
+    A stated tag that holds comes before a predicted one, and that before one that does not hold.
+    """
     if not tags:
         return None
-    below = vocabulary.descendants(term) if term in vocabulary else frozenset()
-    holding = [tag for tag in tags if tag.holds and (tag.term == term or tag.term in below)]
-    own = [tag for tag in tags if tag.term == term and not tag.holds]
-    if own and own[0].source is TagSource.READER:
-        holding = []
-    for tag in [*sorted(holding, key=lambda one: one.source is TagSource.PREDICTED), *own]:
-        return _belief_of(tag)
-    excluded = vocabulary.exclusive(term) if term in vocabulary else frozenset()
+    is_named = term in vocabulary
+    below = vocabulary.descendants(term) if is_named else frozenset()
+    excluding = vocabulary.exclusive(term) if is_named else frozenset()
+    stated = predicted = own = contrary = None
     for tag in tags:
-        if tag.holds and tag.source is not TagSource.PREDICTED and tag.term in excluded:
-            return 1.0 - STATED, Known(tag.source.value)
-    return None
+        name = tag.term
+        if name == term and not tag.holds:
+            own = own or tag
+        elif name == term or name in below:
+            if not tag.holds:
+                continue
+            if tag.source is TagSource.PREDICTED:
+                predicted = predicted or tag
+            else:
+                stated = stated or tag
+        elif contrary is None and name in excluding and _is_stated(tag):
+            contrary = tag
+    if own is not None and own.source is TagSource.READER:
+        return _belief_of(own)
+    found = stated or predicted or own
+    if found is not None:
+        return _belief_of(found)
+    return None if contrary is None else (1.0 - STATED, Known(contrary.source.value))
+
+
+def _is_stated(tag: Tag) -> bool:
+    return tag.source is not TagSource.PREDICTED and tag.holds
 
 
 def _of_opposite(tags: Sequence[Tag], term: str, vocabulary: Vocabulary) -> Belief | None:

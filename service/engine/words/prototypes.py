@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.filters.lesion_filter import LesionFilter
+from index.filters.sql import accepted
 from index.lesion_index import LesionIndex
 from retrieval.labels.vocabulary.terms import Vocabulary
 from retrieval.labels.words.parsing import WordQuery
@@ -62,7 +63,7 @@ class Prototypes:
         for term in (*words.must, *words.should, *words.excluded):
             prototype = self._kept.get(
                 (generation, "prototype", term, id(vocabulary)),
-                lambda term=term: self._made(term, vocabulary, generation),  # type: ignore[misc]
+                lambda term=term: self._made(term, vocabulary),  # type: ignore[misc]
             )
             if prototype is not None:
                 found[term] = prototype
@@ -80,18 +81,16 @@ class Prototypes:
         where = LesionFilter(tags=frozenset({term}), tag_sources=MODELS)
         return self._kept.get((generation, "predicted", term), lambda: self._index.count(where) > 0)
 
-    def _made(self, term: str, vocabulary: Vocabulary, generation: int) -> Prototype | None:
+    def _made(self, term: str, vocabulary: Vocabulary) -> Prototype | None:
         """What lesions of a term look like; of the nearest labelled term that it implies."""
         wider = sorted(vocabulary.ancestors(term), key=lambda one: len(vocabulary.descendants(one)))
         for name in (term, *wider):
-            if self.count(name, generation) < LEAST_LABELLED:
-                continue
             inside = self._some(LesionFilter(tags=frozenset({name}), tag_sources=STATED))
             if len(inside) < LEAST_LABELLED:
                 inside = self._some(LesionFilter(tags=frozenset({name})))
-            outside = self._some(LesionFilter(excluded_tags=frozenset({name})))
             if len(inside) < LEAST_LABELLED:
                 continue
+            outside = self._some(LesionFilter(excluded_tags=frozenset({name})))
             direction = inside.mean(axis=0)
             if len(outside):
                 direction = direction - outside.mean(axis=0)
@@ -104,11 +103,12 @@ class Prototypes:
         return None
 
     def _some(self, where: LesionFilter) -> Vector:
-        ids = [one.lesion_id for one in self._index.page(limit=PROTOTYPE_LESIONS, where=where)]
-        records = self._index.records(ids)
-        if not records:
-            return np.empty((0, self._index.binding.dimension), dtype=np.float32)
-        return np.stack([one.vector for one in records])
+        condition, dimension = accepted(where), self._index.binding.dimension
+        return self._index.read(
+            lambda reader: reader.some_vectors(
+                condition.sql, condition.values, limit=PROTOTYPE_LESIONS, dimension=dimension
+            )
+        )
 
 
 def direction_of(words: WordQuery, prototypes: Mapping[str, Prototype]) -> Vector | None:

@@ -35,7 +35,13 @@ from retrieval.lesion import LesionType
 from service.engine.query import QueryError
 from service.engine.results import Hit
 from service.engine.words.kept import Kept
-from service.engine.words.prototypes import Prototype, Prototypes, Vector, direction_of
+from service.engine.words.prototypes import (
+    STATED,
+    Prototype,
+    Prototypes,
+    Vector,
+    direction_of,
+)
 
 CANDIDATES = 3
 """So many times the wanted hits are put in order by what is known of the terms ..."""
@@ -49,8 +55,9 @@ MOST_CARRYING = 5_000
 SIMILARITY_SCALE = 0.25
 """Beside an example lesion: so much cosine weighs as one unit of log-odds."""
 
-MOST_KEPT_HITS = 200
-"""Longer answers are not kept."""
+KEPT_HITS = (10, 40, 160)
+"""So many hits are found at once and kept; a search for fewer is a part of them, for more is not
+kept."""
 
 Judged = tuple[float | None, tuple[WordReason, ...]]
 """The log-odds of a lesion, None where something is known not to fit; and the reasons."""
@@ -82,10 +89,11 @@ class WordSearch:
     def hits(self, words: WordQuery, where: LesionFilter, k: int) -> tuple[Hit, ...]:
         """The lesions that fit the words best."""
         generation = self._index.generation
-        if k > MOST_KEPT_HITS:
+        most = next((one for one in KEPT_HITS if k <= one), None)
+        if most is None:
             return self._found(words, where, k, generation)
-        key = (generation, "hits", words, where, k)
-        return self._kept.get(key, lambda: self._found(words, where, k, generation))
+        key = (generation, "hits", words, where, most)
+        return self._kept.get(key, lambda: self._found(words, where, most, generation))[:k]
 
     def reordered(
         self, neighbours: Sequence[Neighbour], words: WordQuery, k: int
@@ -104,6 +112,9 @@ class WordSearch:
         self, words: WordQuery, where: LesionFilter, k: int, generation: int
     ) -> tuple[Hit, ...]:
         where = self.limited(where, words)
+        stated = self._stated(words, where, k)
+        if len(stated) == k:
+            return self._ordered(stated, words, {}, k)
         tagged = [term for term in words.must if self._prototypes.count(term, generation)]
         full = replace(where, tags=where.tags | frozenset(tagged))
         is_told = len(tagged) == len(words.must) and not words.should
@@ -122,20 +133,33 @@ class WordSearch:
             found = [*found, *(one for one in others if one.lesion.lesion_id not in known)]
         return self._ordered(found, words, prototypes, k)
 
+    def _stated(self, words: WordQuery, where: LesionFilter, k: int) -> list[Neighbour]:
+        """Lesions of which every term is stated, where nothing else can put them in order.
+
+        They fit equally well, and no lesion better: any k of them do. Those that the store finds
+        soonest are taken, as a filter's would be.
+        """
+        if not words.must or words.should or where.excluded_tags or where.tags or where.tag_sources:
+            return []
+        full = replace(where, tags=frozenset(words.must), tag_sources=STATED)
+        return self._any(full, k)
+
+    def _any(self, where: LesionFilter, k: int) -> list[Neighbour]:
+        anywhere = np.ones(self._index.binding.dimension, dtype=np.float32)
+        found = self._index.search(anywhere, k=k, where=where)
+        return [Neighbour(one.lesion, 0.0) for one in found]
+
     def _carrying(
         self, full: LesionFilter, terms: Sequence[str], k: int, generation: int
     ) -> list[Neighbour]:
         """Lesions that carry every term; all of them where a model's probabilities order them.
 
-        Without a model's word they all fit equally well, and any k of them do: those that the
-        store finds soonest, which keeps the filter's rows in memory.
+        Without a model's word they all fit equally well, and any k of them do.
         """
         if any(self._prototypes.is_predicted(term, generation) for term in terms):
             page = self._index.page(limit=MOST_CARRYING, where=full)
             return [Neighbour(one, 0.0) for one in page]
-        anywhere = np.ones(self._index.binding.dimension, dtype=np.float32)
-        found = self._index.search(anywhere, k=k, where=full)
-        return [Neighbour(one.lesion, 0.0) for one in found]
+        return self._any(full, k)
 
     def _nearest(
         self, where: LesionFilter, direction: Vector | None, wanted: int

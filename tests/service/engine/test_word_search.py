@@ -90,6 +90,28 @@ def test_a_term_of_the_type(search):
     assert {hit.words[0].source for hit in hits} == {Known.TYPE}
 
 
+def test_a_shorter_answer_is_the_beginning_of_a_longer_one(index):
+    text, whole = "calcified, not spiculated", 10
+    longest = WordSearch(index).hits(WordSearch(index).parse(text), LesionFilter(), whole)
+    for k in range(1, whole + 1):
+        fresh = WordSearch(index)
+        assert fresh.hits(fresh.parse(text), LesionFilter(), k) == longest[:k]
+
+
+def test_stated_lesions_are_asked_for_alone_where_they_suffice(index, monkeypatch):
+    asked = []
+    find = index.search
+    monkeypatch.setattr(
+        index, "search", lambda vector, **how: asked.append(how) or find(vector, **how)
+    )
+    monkeypatch.setattr("service.engine.words.search.KEPT_HITS", (5,))
+    search = WordSearch(index)
+    assert len(search.hits(search.parse("calcified nodule"), LesionFilter(), 5)) == 5
+    (only,) = asked
+    assert only["where"].tags == {"calcified", "nodule"}, "what must hold goes to the store"
+    assert TagSource.PREDICTED not in only["where"].tag_sources
+
+
 def test_limits_hold_for_every_hit(search):
     for hit in search("lung lesion under 1 cm, not patient patient03"):
         assert hit.lesion.long_mm < 10
