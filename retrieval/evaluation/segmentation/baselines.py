@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from retrieval.image import Slab, apply_window
+from retrieval.image import Slab
+from retrieval.segmentation.learning.grabcut import (
+    CORE,
+    PROBABLE,
+    REACH,
+    grabcut_from_prompt,
+)
 from retrieval.segmentation.masks import ellipsoid
 from retrieval.segmentation.prompt import Prompt
 
 Mask = NDArray[np.bool_]
-
-CORE, PROBABLE, REACH = 0.5, 1.25, 2.0
-GRABCUT_ROUNDS = 5
-LUNG_HU = -500.0
-LUNG_WINDOW, SOFT_WINDOW = (-1000.0, 400.0), (-160.0, 240.0)
 
 
 def ellipse(slab: Slab, prompt: Prompt) -> Mask:
@@ -33,36 +33,7 @@ def threshold(slab: Slab, prompt: Prompt) -> Mask:
 
 def grabcut(slab: Slab, prompt: Prompt) -> Mask:
     """GrabCut (Rother et al., 2004) from a trimap of the ellipse, in one window of HU."""
-    radius = _radius(slab, prompt)
-    rows, columns = np.nonzero(radius <= REACH)
-    part = (
-        slice(int(rows.min()), int(rows.max()) + 1),
-        slice(int(columns.min()), int(columns.max()) + 1),
-    )
-    plane, near = slab.hu[slab.key_slice][part], radius[part]
-    window = LUNG_WINDOW if float(np.median(plane[near > 1])) < LUNG_HU else SOFT_WINDOW
-    grey = (apply_window(plane, *window) * 255).astype(np.uint8)
-    trimap = np.full(plane.shape, cv2.GC_BGD, np.uint8)
-    trimap[near <= REACH * 0.9] = cv2.GC_PR_BGD
-    trimap[near <= PROBABLE] = cv2.GC_PR_FGD
-    trimap[near <= CORE] = cv2.GC_FGD
-    held = np.zeros((slab.rows, slab.columns), np.bool_)
-    states = (np.zeros((1, 65)), np.zeros((1, 65)))
-    cv2.setRNGSeed(0)
-    try:
-        cv2.grabCut(
-            cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR),
-            trimap,
-            (0, 0, 0, 0),  # no rectangle: the trimap says all
-            *states,
-            GRABCUT_ROUNDS,
-            cv2.GC_INIT_WITH_MASK,
-        )
-    except cv2.error:
-        # A lesion of a few pixels leaves it no colours to model.
-        return ellipse(slab, prompt)
-    held[part] = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    return held
+    return grabcut_from_prompt(slab, prompt)
 
 
 def ellipsoid_mask(slab: Slab, prompt: Prompt) -> Mask:

@@ -89,13 +89,14 @@ def _guide(
 def _beside(lesion: MaskedLesion, key: int, rng: np.random.Generator) -> tuple[int, int] | None:
     """A slice that shows the lesion and the next one away from the key slice, which may not.
 
-    None where the slice that was drawn has no next one in the cut-out.
+    None where the slice that was drawn has no next one that is known.
     """
     shown = np.flatnonzero(lesion.mask.any(axis=(1, 2)))
     before = int(rng.choice(shown))
     step = int(np.sign(before - key)) or int(rng.choice([-1, 1]))
     after = before + step
-    return (before, after) if 0 <= after < len(lesion.mask) else None
+    first, last = lesion.known or (0, len(lesion.mask) - 1)
+    return (before, after) if first <= after <= last else None
 
 
 def _perturbed(

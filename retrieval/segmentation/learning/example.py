@@ -27,9 +27,10 @@ class MaskedLesion:
     Attributes:
         name: unique in its source.
         patient: whose it is.
-        source: "nodule", "sarcoma", "phantom" or "painted".
+        source: "nodule", "sarcoma", "phantom", "painted" or "marked".
         slab: the CT, its key slice the marked one.
         share: (slices, rows, columns) in [0, 1]: how much of each pixel is lesion.
+        known: first and last position of the slices whose shares are known; None for all.
     """
 
     name: str
@@ -37,6 +38,7 @@ class MaskedLesion:
     source: str
     slab: Slab
     share: NDArray[np.float32]
+    known: tuple[int, int] | None = None
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:

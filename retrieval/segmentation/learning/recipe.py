@@ -10,6 +10,7 @@ from typing import Any
 from retrieval.segmentation.learning.augment import ViewAugmentConfig
 from retrieval.segmentation.learning.losses import MaskLossConfig
 from retrieval.segmentation.learning.prompting import PromptConfig
+from retrieval.segmentation.learning.weak import WeakConfig
 from retrieval.segmentation.network import MaskNetworkConfig
 from retrieval.segmentation.view import ViewSpec
 from retrieval.training.config import read_config
@@ -23,7 +24,7 @@ class MaskDataConfig:
 
     Attributes:
         views: of each step.
-        weights: share of each source: nodule, sarcoma, painted, phantom.
+        weights: share of each source: nodule, sarcoma, painted, phantom, marked.
         following: share of views on a slice beside one whose mask is known.
         phantoms: phantom patients; 0 for none.
         painted: lesions tried on each run of real slices; 0 for none.
@@ -32,7 +33,13 @@ class MaskDataConfig:
 
     views: int = 24
     weights: dict[str, float] = field(
-        default_factory=lambda: {"nodule": 4.0, "sarcoma": 2.0, "painted": 2.0, "phantom": 2.0}
+        default_factory=lambda: {
+            "nodule": 4.0,
+            "sarcoma": 2.0,
+            "painted": 2.0,
+            "phantom": 2.0,
+            "marked": 3.0,
+        }
     )
     following: float = 0.3
     phantoms: int = 80
@@ -70,6 +77,7 @@ class MaskRecipe:
     loss: MaskLossConfig = field(default_factory=MaskLossConfig)
     augment: ViewAugmentConfig = field(default_factory=ViewAugmentConfig)
     optimiser: MaskOptimiserConfig = field(default_factory=MaskOptimiserConfig)
+    weak: WeakConfig = field(default_factory=WeakConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

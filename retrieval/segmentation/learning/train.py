@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,9 +22,15 @@ from retrieval.segmentation.learning.painted import painted_lesions
 from retrieval.segmentation.learning.phantoms import phantom_lesions
 from retrieval.segmentation.learning.real import read_nodules, read_sarcomas
 from retrieval.segmentation.learning.recipe import MaskRecipe
+from retrieval.segmentation.learning.weak import (
+    WeakLesion,
+    pseudo_masks,
+    weak_lesions,
+)
 from retrieval.segmentation.network import MaskNetwork
 from retrieval.segmentation.network_file import load_mask_network, save_mask_network
 from retrieval.segmentation.segmenter import LesionSegmenter
+from retrieval.sources.archive import open_archive
 from retrieval.training.checkpoint import run_identity
 from retrieval.training.config import RecipeError
 from retrieval.training.loop import Reports, RunFolder, TrainingLoop
@@ -45,11 +52,13 @@ class MaskSources:
     Attributes:
         nodules, sarcomas: folders of the two collections with masks of readers.
         slices: folders of whole real slices to paint lesions into.
+        marked: archives whose lesions have two lines and no masks (``weak``).
     """
 
     nodules: Path | None = None
     sarcomas: Path | None = None
     slices: tuple[Path, ...] = ()
+    marked: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,60 @@ def train_segmentation(
     reports = reports or Reports()
     lesions = training_lesions(sources, recipe, out, report=reports.cache)
     held = held_out_lesions(sources)
-    return train_on(lesions, recipe, out, reports=reports, held_out=held)
+    marked = [one for folder in sources.marked for one in weak_lesions(open_archive(folder))]
+    if sources.marked and not recipe.weak.rounds:
+        raise SegmentationDataError(
+            "marks without masks are learned from in rounds: set weak.rounds above 0, or take the "
+            "recipe weak"
+        )
+    return train_in_rounds(lesions, marked, recipe, out, reports=reports, held_out=held)
+
+
+def train_in_rounds(
+    lesions: Sequence[MaskedLesion],
+    marked: Sequence[WeakLesion],
+    recipe: MaskRecipe,
+    out: Path,
+    *,
+    reports: Reports,
+    held_out: Sequence[MaskedLesion] = (),
+) -> TrainedSegmentation:
+    """As ``train_on``, with marks without masks beside the lesions that have them.
+
+    Each round makes pseudo masks with the network of the round before, in ``out/round-N``, and
+    trains on them; the last run learns from those of the last network. A lesion that a round
+    refuses keeps the pseudo mask of an earlier one.
+    """
+    start, rounds = recipe.start, recipe.weak.rounds if marked else 0
+    masks: dict[str, MaskedLesion] = {}
+    for number in range(rounds):
+        folder = out / f"round-{number}"
+        masks |= _made(marked, start, recipe, folder, number)
+        steps = replace(recipe.optimiser, steps=recipe.weak.steps)
+        one = replace(recipe, start=start, optimiser=steps)
+        start = str(train_on([*lesions, *masks.values()], one, folder, reports=reports).path)
+    if rounds:
+        masks |= _made(marked, start, recipe, out, rounds)
+    last = replace(recipe, start=start)
+    everything = [*lesions, *masks.values()]
+    return train_on(everything, last, out, reports=reports, held_out=held_out)
+
+
+def _made(
+    marked: Sequence[WeakLesion], start: str, recipe: MaskRecipe, folder: Path, number: int
+) -> dict[str, MaskedLesion]:
+    """The pseudo masks of a round by name; what it refused, and why, stands in ``masks.json``."""
+    segmenter = LesionSegmenter.load(Path(start)) if start else None
+    made = pseudo_masks(marked, segmenter, recipe.weak, number=number)
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "accepted": [lesion.name for lesion in made.lesions],
+        "refused": {name: reason.value for name, reason in made.refused.items()},
+    }
+    partial = folder / "masks.partial"
+    partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / "masks.json")
+    return {lesion.name: lesion for lesion in made.lesions}
 
 
 def train_on(

@@ -169,11 +169,21 @@ def segmentation(
             "(HU + 32768). Repeatable.",
         ),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="A bundled recipe (small) or a TOML file.")] = "small",
+    marked: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--marked",
+            help="An archive whose RECIST marks have no masks: pseudo masks are made of its train "
+            "split, in rounds (recipe weak). Repeatable.",
+        ),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="A bundled recipe (small, refine, weak) or a TOML file.")
+    ] = "small",
     change: ChangesOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train the mask network on lesions with masks, painted lesions and phantoms.
+    """Train the mask network on lesions with masks, painted lesions, phantoms and bare marks.
 
     Run again with the same options after an interruption, it goes on from the last checkpoint.
     """
@@ -182,7 +192,7 @@ def segmentation(
     from retrieval.training.loop import Reports
 
     chosen = load_mask_recipe(recipe, _changes(change))
-    sources = MaskSources(nodules, sarcomas, tuple(source or ()))
+    sources = MaskSources(nodules, sarcomas, tuple(source or ()), tuple(marked or ()))
     with progress_bar("phantoms made") as making, progress_bar("steps") as stepping:
         reports = Reports(making, lambda done, total, _: stepping(done, total))
         trained = train_segmentation(sources, chosen, out, reports=reports)
