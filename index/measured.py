@@ -46,6 +46,12 @@ def count_unmeasured(index: LesionIndex) -> int:
     return index.read(lambda reader: reader.count("measured IS NULL", ()))
 
 
+def has_measured(index: LesionIndex) -> bool:
+    """Whether any lesion was measured."""
+    condition = "measured IS NOT NULL"
+    return bool(index.read(lambda reader: reader.page(condition, (), after="", limit=1)))
+
+
 def packed_mask(index: LesionIndex, lesion_id: str) -> bytes | None:
     """A lesion's mask as it was packed; None where it has none.
 

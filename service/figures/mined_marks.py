@@ -57,19 +57,52 @@ class PicturedMark:
         return KEPT_COLOUR if self.is_kept else REFUSED_COLOUR
 
 
-def mined_sheet(marks: Sequence[PicturedMark], counts: Mapping[str, int], path: Path) -> None:
+@dataclass(frozen=True)
+class TileCaption:
+    """What stands below one tile of a sheet: the mark's verdict, and its size where it has one."""
+
+    verdict: str
+    words: str
+
+
+@dataclass(frozen=True)
+class SheetLayout:
+    """Where the tiles of a sheet are, so that its pictures can be shown apart from it.
+
+    Attributes:
+        columns: tiles in a row, filled from the left.
+        tile_px: side of a tile's picture, in pixels of the sheet.
+        pitch_px: from one row of tiles to the next: the picture and its caption.
+        top_px: where the first row begins.
+        captions: of each tile, in their order.
+    """
+
+    columns: int
+    tile_px: int
+    pitch_px: int
+    top_px: int
+    captions: tuple[TileCaption, ...]
+
+
+def mined_sheet(
+    marks: Sequence[PicturedMark], counts: Mapping[str, int], path: Path
+) -> SheetLayout:
     """Writes a PNG with a tile for each mark, and the counts of all verdicts above them.
 
-    Raises MinedFigureError where there is nothing to show or the file cannot be written.
+    Returns where the tiles are in it. Raises MinedFigureError where there is nothing to show or
+    the file cannot be written.
     """
     if not marks:
         raise MinedFigureError("no mark lies on an image: there is nothing to show")
     tiles = [_tile(mark) for mark in marks]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % PER_ROW)
     rows = [np.hstack(tiles[at : at + PER_ROW]) for at in range(0, len(tiles), PER_ROW)]
-    sheet = np.vstack([_head(counts, rows[0].shape[1]), *rows])
+    head = _head(counts, rows[0].shape[1])
+    sheet = np.vstack([head, *rows])
     if not cv2.imwrite(str(path), sheet):
         raise MinedFigureError(f"picture {path} cannot be written: check the folder and its space")
+    captions = tuple(TileCaption(mark.verdict, mark.words) for mark in marks)
+    return SheetLayout(PER_ROW, TILE_PX, TILE_PX + CAPTION_PX, len(head), captions)
 
 
 def _head(counts: Mapping[str, int], width: int) -> NDArray[np.uint8]:

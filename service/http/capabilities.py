@@ -9,10 +9,12 @@ from importlib.util import find_spec
 from typing import Literal
 
 from index.lesion_index import LesionIndex
+from index.measured import has_measured
 from retrieval.position.locator import BUNDLED_POSITION
 from retrieval.segmentation.segmenter import bundled_segmentation
 from service.engine.search_engine import SearchEngine
 from service.http.mining.runner import MiningRunner
+from service.jobs.categories import has_categories
 from service.pacs.access import PacsAccess
 
 MiningPlace = Literal["folders", "pacs"]
@@ -30,6 +32,8 @@ class Capabilities:
         follow: a lesion can be looked for in an unmarked series: its network of body height is
             there.
         forecast: the index has a patient with two studies to learn courses from.
+        measured: lesions of the index were measured: they have volumes and masks.
+        categories: the index keeps categories that were found without labels.
         report: DICOM reports can be written (extra ``dicom``).
         pacs: the service was started with a PACS: its images can be opened.
         study_list: its studies can be listed, since answers hold its own identifiers.
@@ -41,6 +45,8 @@ class Capabilities:
     measure: bool
     follow: bool
     forecast: bool
+    measured: bool
+    categories: bool
     report: bool
     pacs: bool
     study_list: bool
@@ -48,23 +54,34 @@ class Capabilities:
     mine: tuple[MiningPlace, ...]
 
 
+@dataclass(frozen=True)
+class _Held:
+    """What an index of one generation holds."""
+
+    courses: bool
+    measured: bool
+
+
 @dataclass
 class KnownCapabilities:
-    """What one service can do; whether its index has courses is looked up when it has changed."""
+    """What one service can do; what its index holds is looked up when it has changed."""
 
     engine: SearchEngine
     pacs: PacsAccess
     mining: MiningRunner
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _courses: tuple[int, bool] | None = None
+    _held: tuple[int, _Held] | None = None
 
     def of(self, *, may_write: bool) -> Capabilities:
         """The capabilities for somebody who may write, or may not."""
+        held = self._holds()
         return Capabilities(
             detect=self.engine.detector is not None,
             measure=bundled_segmentation().is_file(),
             follow=BUNDLED_POSITION.is_file(),
-            forecast=self._has_courses(),
+            forecast=held.courses,
+            measured=held.measured,
+            categories=has_categories(self.engine.index),
             report=self._writes_dicom,
             pacs=self.pacs.is_configured and self._speaks_dicomweb,
             study_list=self.pacs.shows_own_ids and self._speaks_dicomweb,
@@ -88,12 +105,13 @@ class KnownCapabilities:
     def _speaks_dicomweb(self) -> bool:
         return find_spec("dicomweb_client") is not None
 
-    def _has_courses(self) -> bool:
+    def _holds(self) -> _Held:
         index = self.engine.index
         with self._lock:
-            if self._courses is None or self._courses[0] != index.generation:
-                self._courses = (index.generation, _has_two_studies(index))
-            return self._courses[1]
+            generation = index.generation
+            if self._held is None or self._held[0] != generation:
+                self._held = (generation, _Held(_has_two_studies(index), has_measured(index)))
+            return self._held[1]
 
 
 def _has_two_studies(index: LesionIndex) -> bool:

@@ -163,6 +163,11 @@ def keep(index: LesionIndex, categories: CategoryFile) -> int:
     return changed
 
 
+def has_categories(index: LesionIndex) -> bool:
+    """Whether an index keeps categories."""
+    return (index.path / KEPT_FILE).is_file()
+
+
 def kept_categories(index: LesionIndex) -> dict[str, Any]:
     """The categories that an index keeps as plain JSON: facts by leaf order, and the tree.
 

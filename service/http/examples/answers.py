@@ -177,6 +177,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "measure": True,
         "follow": True,
         "forecast": True,
+        "measured": True,
+        "categories": True,
         "report": True,
         "pacs": False,
         "study_list": False,

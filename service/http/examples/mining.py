@@ -20,6 +20,13 @@ MINING_EXAMPLE = {
         "patients_failed": 0,
     },
     "sheet": "/v1/mining/sheet.png",
+    "tiles": {
+        "columns": 6,
+        "tile_px": 224,
+        "pitch_px": 258,
+        "top_px": 60,
+        "captions": [{"verdict": "kept", "words": "16.0 x 8.8 mm"}],
+    },
 }
 
 MINED_MARKS_EXAMPLE = {

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.lesion import LesionSearchError
-from service.http.mining.worker import REPORT_NAME, SHEET_NAME
+from service.http.mining.worker import LAYOUT_NAME, REPORT_NAME, SHEET_NAME
 from service.http.settings import Settings
 from service.jobs.mining.run import VERDICTS_NAME
 from service.jobs.mining.work import work_folder
@@ -126,6 +126,14 @@ class MiningRunner:
         return work_folder(self.out) / SHEET_NAME
 
     @property
+    def layout(self) -> dict[str, Any] | None:
+        """Where the tiles of that picture are, as in SheetLayout; None where nothing says so."""
+        with suppress(OSError, ValueError):
+            path = work_folder(self.out) / LAYOUT_NAME
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        return None
+
+    @property
     def verdicts(self) -> Path:
         """``mined.jsonl``, which may not be there."""
         return self.out / VERDICTS_NAME
@@ -165,7 +173,7 @@ class MiningRunner:
             self._status = MiningStatus(MiningState.RUNNING, order.source, started=now)
             self._watcher = threading.Thread(target=self._watch, args=(process,), daemon=True)
             self._watcher.start()
-            return self._status
+        return self.status()
 
     def cancel(self) -> MiningStatus:
         """Ends the run, if one is going on; what it has done stays, the next one goes on."""

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from service.jobs.mining.run import MiningReport
 
 TOLD_EVERY_S = 0.5
-REPORT_NAME, SHEET_NAME = "report.json", "sheet.png"
+REPORT_NAME, SHEET_NAME, LAYOUT_NAME = "report.json", "sheet.png", "sheet.json"
 """What a run leaves in the work folder, for whoever asks later."""
 
 
@@ -70,9 +71,7 @@ def mined(order: dict[str, Any]) -> dict[str, Any]:
     report = job.run(source, progress=Telling())
     _draw(source, job.work, report)
     document = report.to_json()
-    unfinished = job.work / f"{REPORT_NAME}.part"
-    unfinished.write_text(json.dumps(document), encoding="utf-8")
-    unfinished.replace(job.work / REPORT_NAME)
+    _keep(document, job.work / REPORT_NAME)
     return document
 
 
@@ -123,12 +122,22 @@ def _draw(source: MarkedSource, work: Path, report: MiningReport) -> None:
 
     unfinished = work / f"part-{SHEET_NAME}"
     try:
-        draw_mined(source, work, report, unfinished)
+        layout = draw_mined(source, work, report, unfinished)
     except MinedFigureError:
         # No mark lies on an image: there is no picture, and an earlier one is no longer true.
-        (work / SHEET_NAME).unlink(missing_ok=True)
+        for name in (SHEET_NAME, LAYOUT_NAME):
+            (work / name).unlink(missing_ok=True)
         return
+    # A picture is never read with the layout of another one.
+    (work / LAYOUT_NAME).unlink(missing_ok=True)
     unfinished.replace(work / SHEET_NAME)
+    _keep(asdict(layout), work / LAYOUT_NAME)
+
+
+def _keep(document: dict[str, Any], path: Path) -> None:
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(json.dumps(document), encoding="utf-8")
+    unfinished.replace(path)
 
 
 def _end_with_parent() -> None:

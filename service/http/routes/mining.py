@@ -105,7 +105,8 @@ def mining_sheet(service: Service) -> Response:
 
 def _told(service: Service, status: MiningStatus) -> dict[str, Any]:
     sheet = SHEET_PATH if service.mining.sheet.exists() else None
-    return {**asdict(status), "sheet": sheet}
+    tiles = None if sheet is None else service.mining.layout
+    return {**asdict(status), "sheet": sheet, "tiles": tiles}
 
 
 async def _on_not_set_up(_: Request, error: Exception) -> JSONResponse:

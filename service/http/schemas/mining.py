@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.figures.mined_marks import SheetLayout, TileCaption
+from service.http.schemas.answer import answer_of
+
 
 class MiningIn(BaseModel):
     """What a client may choose of a mining run."""
@@ -45,6 +48,16 @@ class MiningReportOut(BaseModel):
     patients_failed: int
 
 
+@answer_of(TileCaption)
+class TileCaptionOut(BaseModel):
+    pass
+
+
+@answer_of(SheetLayout)
+class SheetLayoutOut(BaseModel):
+    pass
+
+
 class MiningOut(BaseModel):
     """How far a mining run is."""
 
@@ -59,6 +72,9 @@ class MiningOut(BaseModel):
         description="what stands in the archive after the last run that was done"
     )
     sheet: str | None = Field(description="path of the picture, null where there is none")
+    tiles: SheetLayoutOut | None = Field(
+        description="where the tiles of the picture are, and what stands below each"
+    )
 
 
 class MinedMarksOut(BaseModel):

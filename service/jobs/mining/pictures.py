@@ -14,7 +14,7 @@ from retrieval.lesion import LesionSearchError
 from retrieval.sources.marks.verdicts import Verdict
 from retrieval.sources.mining.planes import MarkedSource
 from retrieval.sources.mining.verdict_line import MarkSketch
-from service.figures.mined_marks import PicturedMark, mined_sheet
+from service.figures.mined_marks import PicturedMark, SheetLayout, mined_sheet
 from service.jobs.mining.header_index import HeaderIndex, open_work_file
 from service.jobs.mining.journal import MiningJournal
 from service.jobs.mining.run import WORK_NAME, MiningReport
@@ -25,8 +25,11 @@ MOST_KEPT, MOST_REFUSED = 18, 6
 _BROKEN = (RuntimeError, ValueError, AttributeError, KeyError, TypeError, NotImplementedError)
 
 
-def draw_mined(source: MarkedSource, work: Path, report: MiningReport, path: Path) -> None:
-    """Writes the picture of a run; raises MinedFigureError where no mark has an image."""
+def draw_mined(source: MarkedSource, work: Path, report: MiningReport, path: Path) -> SheetLayout:
+    """Writes the picture of a run; returns where its tiles are.
+
+    Raises MinedFigureError where no mark has an image.
+    """
     with closing(open_work_file(work / WORK_NAME)) as connection:
         index, journal = HeaderIndex(connection), MiningJournal(connection)
         marks = [
@@ -36,7 +39,7 @@ def draw_mined(source: MarkedSource, work: Path, report: MiningReport, path: Pat
                 verdict, MOST_KEPT if Verdict(verdict).is_lesion else MOST_REFUSED
             )
         ]
-    mined_sheet([mark for mark in marks if mark is not None], report.verdicts, path)
+    return mined_sheet([mark for mark in marks if mark is not None], report.verdicts, path)
 
 
 def _pictured(sketch: MarkSketch, index: HeaderIndex, source: MarkedSource) -> PicturedMark | None:

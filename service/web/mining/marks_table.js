@@ -7,7 +7,7 @@ import { emptyState, errorState, skeletonRows } from "../core/states.js";
 import { FATE_SIGNS, fateOf, markSize } from "./verdicts.js";
 
 const PAGE = 100;
-const COLUMNS = ["Verdict", "Why", "Size", "Mark", "Patient", "Study", "Lesion"];
+const COLUMNS = ["Verdict", "Why", "Size", "Mark", "Lesion, patient, study"];
 
 /** A table, page by page. */
 export class MarksTable {
@@ -68,10 +68,12 @@ function row(mark) {
   const fate = fateOf(mark.verdict);
   const badge = make("span", { className: `fate ${fate}` }, make("i", { className: "fate-dot", "aria-hidden": "true" }), make("span", { textContent: mark.verdict }));
   const why = [mark.reason, mark.lengths, ...(mark.notes ?? [])].filter(Boolean).join("; ");
-  const cells = [why, markSize(mark), [mark.carrier, mark.kind].filter(Boolean).join(", "), mark.patient, mark.study_date, mark.lesion_id];
+  const cells = [why, markSize(mark), [mark.carrier, mark.kind].filter(Boolean).join(", ")];
+  const ids = [mark.lesion_id, mark.patient, mark.study_date].filter(Boolean);
   return make(
     "tr", { dataset: { mark: mark.mark_id, fate: FATE_SIGNS[fate] }, title: mark.mark_id },
     make("td", {}, badge),
     ...cells.map((words) => make("td", { textContent: words ?? "" })),
+    make("td", {}, make("span", { className: "ids" }, ...ids.map((words) => make("span", { className: "id", textContent: words })))),
   );
 }

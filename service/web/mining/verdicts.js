@@ -1,22 +1,27 @@
-// What became of marks: kept, proposed, standing for another, refused; and how a run is told.
+// What became of marks: kept, proposed, standing for another, waiting, refused, none; and how a run is told.
 
 import { plural } from "../core/lesion_facts.js";
 
-/** @typedef {"kept" | "proposed" | "merged" | "refused"} Fate */
+/** @typedef {"kept" | "proposed" | "merged" | "waiting" | "refused" | "none"} Fate */
 
 /** Verdicts that are no refusal, as docs/mining.md has them. @type {Record<string, Fate>} */
-const FATES = { kept: "kept", "kept as point": "kept", proposed: "proposed", "duplicate of": "merged", "replaced by": "merged" };
+const FATES = {
+  kept: "kept", "kept as point": "kept", proposed: "proposed", "duplicate of": "merged", "replaced by": "merged",
+  "proposal needed": "waiting", "no marks in it": "none",
+};
 
 /** @type {Record<Fate, string>} */
 export const FATE_WORDS = {
   kept: "Kept",
   proposed: "Proposed by the detector: look before you believe",
   merged: "Stood for by another mark",
+  waiting: "Words alone: they wait for the detector",
   refused: "Refused",
+  none: "Files that hold no mark",
 };
 
 /** A word for one mark. @type {Record<Fate, string>} */
-export const FATE_SIGNS = { kept: "kept", proposed: "proposed", merged: "merged", refused: "refused" };
+export const FATE_SIGNS = { kept: "kept", proposed: "proposed", merged: "merged", waiting: "waiting", refused: "refused", none: "none" };
 
 /** What a verdict means for its mark. @param {string} verdict @returns {Fate} */
 export function fateOf(verdict) {
@@ -35,12 +40,12 @@ export function fatesOf(verdicts) {
 }
 
 /** How far a run is, in a sentence. @param {MiningOut} run */
-export function runWords({ state, done, total, error, source }) {
+export function runWords({ state, done, total, error, source, report }) {
   if (state === "running") return total === 0 ? "Mining: looking at what there is" : `Mining: ${done.toLocaleString("en")} of ${total.toLocaleString("en")}`;
   if (state === "failed") return `The run failed: ${error ?? "no reason is known"}`;
   if (state === "cancelled") return "Cancelled. What was done stays; the next run goes on from there.";
   if (state === "done") return `Done, from ${source === "pacs" ? "the PACS" : "the folders"}.`;
-  return "Nothing has been mined since the service started.";
+  return report === null ? "Nothing has been mined since the service started." : "From an earlier run: nothing has been mined since the service started.";
 }
 
 /** What stands in the archive. @param {MiningReportOut} report */

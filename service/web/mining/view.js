@@ -1,12 +1,13 @@
 // Mined: the marks that readers left, harvested into an archive; what was kept, what was refused and why.
 
-import { deleteJson, getJson, messageOf, postJson, showPicture } from "../core/api.js";
+import { deleteJson, getJson, messageOf, postJson } from "../core/api.js";
 import { can } from "../core/capabilities.js";
 import { make } from "../core/dom.js";
 import { change } from "../core/route.js";
 import { emptyState, loadingState } from "../core/states.js";
 import { MarksTable } from "./marks_table.js";
 import { OrderForm } from "./order_form.js";
+import { PictureSheet } from "./picture_sheet.js";
 import { FATE_WORDS, fatesOf, reportWords, runWords } from "./verdicts.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
@@ -25,14 +26,17 @@ export class MiningView {
   #table = new MarksTable();
   #told = make("div", { className: "run-told", role: "status" });
   #counts = make("div", { className: "counts" });
-  #sheet = make("section", { className: "mined-sheet", hidden: true });
+  #sheet = new PictureSheet();
   #main = make("section", { className: "mined-main", "aria-label": "What was mined" });
   #form;
+  #order;
 
   constructor() {
     this.#form = new OrderForm(can().mine, { onStart: (order) => this.#ask(() => postJson("v1/mining", order)), onCancel: () => this.#ask(() => deleteJson("v1/mining")) });
+    // Once something was mined its counts come first: a run is started once, looked at often.
+    this.#order = make("details", { className: "order-home", open: true }, make("summary", { textContent: "Start a run" }), this.#form.element);
     const words = make("p", { className: "faint", textContent: "Measurements that readers left in reports, presentation states, segments and contours become an archive in DeepLesion's layout, with one verdict for every mark." });
-    const side = make("aside", { className: "side mined-side scroll", "aria-label": "Mining run" }, make("h2", { textContent: "Mine marks" }), words, this.#form.element, this.#told, this.#counts);
+    const side = make("aside", { className: "side mined-side scroll", "aria-label": "Mining run" }, make("h2", { textContent: "Mine marks" }), words, this.#told, this.#counts, this.#order);
     this.element = make("main", { className: "view mined", tabIndex: -1, id: "mined" }, side, this.#main);
     if (can().mine.length === 0) this.element.replaceChildren(emptyState("alert", "Nothing to mine here", "This service has no archive to mine into, or your key may only read."));
   }
@@ -95,20 +99,13 @@ export class MiningView {
     const verdict = this.#params.verdict ?? "";
     const listed = `${run.started} ${run.ended} ${report.marks} ${verdict}`;
     if (listed === this.#listed || isRunning && this.#listed !== "") return;
-    if (this.#listed === "") this.#main.replaceChildren(this.#table.element, this.#sheet);
+    if (this.#listed === "") {
+      this.#main.replaceChildren(this.#table.element, this.#sheet.element);
+      this.#order.open = false;
+    }
     this.#listed = listed;
     this.#table.load(verdict);
-    this.#drawSheet(run);
-  }
-
-  /** @param {MiningOut} run */
-  #drawSheet({ sheet }) {
-    this.#sheet.hidden = sheet === null;
-    if (sheet === null) return;
-    const image = make("img", { alt: "Marks of each verdict on their images: kept green, proposed yellow, refused red" });
-    const words = make("p", { className: "faint", textContent: "Some marks of each verdict on their images, the verdict below each: green kept, yellow proposed, red refused." });
-    this.#sheet.replaceChildren(make("h2", { textContent: "Pictures" }), words, make("div", { className: "picture" }, image));
-    showPicture(image, sheet.replace(/^\//, ""));
+    this.#sheet.show(run);
   }
 
   /** @param {MiningReportOut | null} report */

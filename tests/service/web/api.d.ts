@@ -8,10 +8,12 @@ interface CandidateOut {
 }
 
 interface CapabilitiesOut {
+  categories: boolean;
   detect: boolean;
   follow: boolean;
   forecast: boolean;
   measure: boolean;
+  measured: boolean;
   mine: ("folders" | "pacs")[];
   pacs: boolean;
   report: boolean;
@@ -510,6 +512,7 @@ interface MiningOut {
   source: string;
   started: string | null;
   state: "idle" | "running" | "done" | "failed" | "cancelled";
+  tiles: SheetLayoutOut | null;
   total: number;
 }
 
@@ -795,6 +798,14 @@ interface SearchedOut {
   lesions: number;
 }
 
+interface SheetLayoutOut {
+  captions: (TileCaptionOut)[];
+  columns: number;
+  pitch_px: number;
+  tile_px: number;
+  top_px: number;
+}
+
 interface SimilarityScaleOut {
   lesions: number;
   levels: (number)[];
@@ -876,6 +887,11 @@ interface TermOut {
   kind: string;
   name: string;
   synonyms: (string)[];
+}
+
+interface TileCaptionOut {
+  verdict: string;
+  words: string;
 }
 
 interface TimelineOut {
