@@ -2,6 +2,7 @@
 
 import { getJson, messageOf, onKeyWanted } from "./core/api.js";
 import { can, loadCapabilities } from "./core/capabilities.js";
+import { categories, loadCategories } from "./core/categories.js";
 import { showBasket } from "./core/basket/dialog.js";
 import { basket } from "./core/basket/store.js";
 import { all, byId } from "./core/dom.js";
@@ -12,6 +13,7 @@ import { address, go, onRoute, readRoute } from "./core/route.js";
 import { showSettings, useLook } from "./core/settings.js";
 import { errorState, loadingState } from "./core/states.js";
 import { loadVocabulary } from "./core/vocabulary.js";
+import { CategoriesView } from "./categories/view.js";
 import { MapView } from "./map/view.js";
 import { MiningView } from "./mining/view.js";
 import { PatientView } from "./patient/view.js";
@@ -21,10 +23,11 @@ import { SearchView } from "./search/view.js";
 
 /** @typedef {import("./core/route.js").Route} Route */
 
-/** @type {Record<string, { title: string, make: () => SearchView | PatientView | MapView | MiningView }>} */
+/** @type {Record<string, { title: string, make: () => SearchView | PatientView | CategoriesView | MapView | MiningView }>} */
 const VIEWS = {
   search: { title: "Search", make: () => new SearchView() },
   patient: { title: "Patient", make: () => new PatientView() },
+  categories: { title: "Categories", make: () => new CategoriesView() },
   map: { title: "Map", make: () => new MapView() },
   mined: { title: "Mined marks", make: () => new MiningView() },
 };
@@ -78,12 +81,16 @@ async function start() {
   try {
     await loadVocabulary();
     await loadCapabilities(() => home.replaceChildren(loadingState("The service opens its index")));
+    await loadCategories();
   } catch (error) {
     home.replaceChildren(errorState(error, start));
     return;
   }
   home.replaceChildren();
-  for (const link of links) if (link.dataset.view === "mined") link.hidden = can().mine.length === 0;
+  for (const link of links) {
+    if (link.dataset.view === "mined") link.hidden = can().mine.length === 0;
+    if (link.dataset.view === "categories") link.hidden = categories().length === 0;
+  }
   onRoute(showRoute);
   acceptDrops((files) => {
     if (readRoute().view !== "search") go("search");

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.figures.vocabulary import vocabulary
+from service.http.examples.capabilities import CAPABILITIES_EXAMPLE
 from service.http.examples.growth import forecast_example
 from service.http.examples.measured import VOLUMES_EXAMPLE
 from service.http.examples.mining import MINED_MARKS_EXAMPLE, MINING_EXAMPLE
@@ -172,19 +173,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "warnings": [],
         "expires_in_s": 1800.0,
     },
-    "CapabilitiesOut": {
-        "detect": True,
-        "measure": True,
-        "follow": True,
-        "forecast": True,
-        "measured": True,
-        "categories": True,
-        "report": True,
-        "pacs": False,
-        "study_list": False,
-        "write": True,
-        "mine": ["folders"],
-    },
+    "CapabilitiesOut": CAPABILITIES_EXAMPLE,
     "LesionSlicesOut": {**STACK, "box": LESION["box"]},
     "PatientPage": {
         "patients": [{"patient_id": "000123", "studies": 3, "lesions": 7}],

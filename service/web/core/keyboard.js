@@ -1,5 +1,6 @@
 // Keys of the page and of its views, and the dialog that lists them.
 
+import { categories } from "./categories.js";
 import { make } from "./dom.js";
 import { go } from "./route.js";
 
@@ -9,6 +10,7 @@ import { go } from "./route.js";
 const PAGE_KEYS = [
   { keys: ["g s"], words: "Search view", run: () => go("search") },
   { keys: ["g p"], words: "Patient view", run: () => go("patient") },
+  { keys: ["g c"], words: "Categories, where there are some", run: () => (categories().length > 0 ? go("categories") : false) },
   { keys: ["g m"], words: "Map view", run: () => go("map") },
   { keys: ["?"], words: "This list", run: () => showHelp() },
 ];

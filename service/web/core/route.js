@@ -5,7 +5,7 @@
  * @typedef {{ view: string, params: Params }} Route
  */
 
-const VIEWS = ["search", "patient", "map", "mined"];
+const VIEWS = ["search", "patient", "categories", "map", "mined"];
 /** @type {((route: Route) => void)[]} */
 const listeners = [];
 

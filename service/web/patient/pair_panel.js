@@ -3,12 +3,14 @@
 import { can } from "../core/capabilities.js";
 import { button, make } from "../core/dom.js";
 import { decimal, sizeText, whoLines } from "../core/lesion_facts.js";
+import { measuredNote } from "../core/measured_sizes.js";
 import { address } from "../core/route.js";
 import { ink, linkWords, toneColour } from "../core/vocabulary.js";
 import { boxOf } from "../viewer/proposals.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { Station } from "../viewer/station.js";
+import { showKeptMask } from "../viewer/tools/kept_mask.js";
 import { windowForType } from "../viewer/windows.js";
 import { Forecast } from "./forecast.js";
 import { Overlaying } from "./overlaying.js";
@@ -103,6 +105,7 @@ export class PairPanel {
     if (!shown || this.#shown[place] !== id) return;
     pane.viewer.notes.showWho(whoLines(lesion));
     pane.viewer.showBoxes([{ box: boxOf(lesion), slice: lesion.key_slice_index, colour: SAME_COLOUR }]);
+    showKeptMask(pane.viewer, lesion);
     if (!this.#shown.every(Boolean)) return;
     this.station.focus();
     this.station.matchScales();
@@ -116,8 +119,9 @@ export class PairPanel {
     return [
       make("b", { textContent: `${role}${lesion.study_id}`, title: lesion.study_date ?? "no date" }),
       make("span", { className: "number", textContent: sizeText(lesion) }),
+      measuredNote(lesion),
       make("span", { className: "heading-buttons" }, toSearch, place === 0 ? close : null),
-    ];
+    ].filter((part) => part !== null);
   }
 
   /** @param {LesionOut[]} lesions @param {PairVerdict} options */

@@ -19,7 +19,18 @@ export class TrackMarks {
     }
     this.targets = new Map(document.response.targets.map((target) => [target.track_id, target]));
     this.growth = new Map(document.response.growth.map((growth) => [growth.track_id, growth]));
+    this.volumes = new Map(document.response.volumes.tracks.map((track) => [track.track_id, track]));
     this.responses = new Map(document.response.studies.map((study) => [study.study_id, study]));
+  }
+
+  /** Whether any track has a measured volume. */
+  get hasVolumes() {
+    return this.volumes.size > 0;
+  }
+
+  /** Whether any lesion was measured. */
+  get isMeasured() {
+    return [...this.lesions.values()].some(({ measured }) => measured !== null);
   }
 
   /** The link of two lesions, null if the matcher made none. @param {string} first @param {string} second */

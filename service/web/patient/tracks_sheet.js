@@ -2,31 +2,34 @@
 
 import { make, makeSvg } from "../core/dom.js";
 import { croppedPicture, rem, signed, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { measuredNote, measuredTitle, volumeText } from "../core/measured_sizes.js";
 import { ink, linkWords, toneColour, typeColour, vocabulary } from "../core/vocabulary.js";
+import { volumeChange, volumeSum } from "./sizes.js";
 import { daysBetween } from "./track_marks.js";
 
 /** @typedef {import("./track_marks.js").TrackMarks} TrackMarks */
 /** @typedef {import("./track_marks.js").Cell} Cell */
+/** @typedef {import("./sizes.js").SizeKind} SizeKind */
 
 /**
  * @typedef {{ onLesion: (id: string) => void, onLink: (earlier: string, later: string) => void, onTrack: (id: string | null) => void }} SheetListeners
  */
 
-export const SHEET = { label: 172, column: 164, row: 154, header: 92, patch: 92, top: 24 };
+const SHEET = { label: 172, column: 164, row: 154, header: 92, patch: 92, top: 24, line: 18 };
 
 /**
  * Draws the sheet; `on` holds onLesion(id), onLink(earlier, later) and onTrack(id or null).
- * @param {TrackMarks} marks @param {{ on: SheetListeners, selected: string[] }} options
+ * @param {TrackMarks} marks @param {{ on: SheetListeners, selected: string[], kind: SizeKind }} options
  */
-export function tracksSheet(marks, { on, selected }) {
+export function tracksSheet(marks, { on, selected, kind }) {
   const { document } = marks;
   const width = SHEET.label + SHEET.column * document.studies.length;
-  const height = SHEET.header + SHEET.row * document.tracks.length;
+  const height = SHEET.header + rowHeight(marks) * document.tracks.length;
   const sheet = make("div", { className: "sheet", style: { width: rem(width), height: rem(height) } });
   sheet.append(linkLines(marks, [width, height], selected));
-  for (const [column, study] of document.studies.entries()) sheet.append(studyHead(marks, study, column));
+  for (const [column, study] of document.studies.entries()) sheet.append(studyHead(marks, study, { column, kind }));
   for (const [row, track] of document.tracks.entries()) {
-    sheet.append(trackRow(marks, track, row, { on, selected }));
+    sheet.append(trackRow(marks, track, row, { on, selected, kind }));
   }
   for (const { state, score, ...line } of marks.drawnLines()) {
     if (state !== null && score !== null) sheet.append(linkButton(marks, { ...line, state, score }, on, selected));
@@ -46,13 +49,18 @@ function columnX(column) {
   return SHEET.label + (column + 0.5) * SHEET.column;
 }
 
-/** @param {number} row */
-function rowY(row) {
-  return SHEET.header + row * SHEET.row + SHEET.top + SHEET.patch / 2;
+/** A measured lesion has a line more. @param {TrackMarks} marks */
+function rowHeight(marks) {
+  return SHEET.row + (marks.isMeasured ? SHEET.line : 0);
 }
 
-/** @param {TrackMarks} marks @param {StudyOut} study @param {number} column */
-function studyHead(marks, study, column) {
+/** @param {TrackMarks} marks @param {number} row */
+function rowY(marks, row) {
+  return SHEET.header + row * rowHeight(marks) + SHEET.top + SHEET.patch / 2;
+}
+
+/** @param {TrackMarks} marks @param {StudyOut} study @param {{ column: number, kind: SizeKind }} options */
+function studyHead(marks, study, { column, kind }) {
   const { studies, response } = marks.document;
   const days = column === 0 ? null : daysBetween(studies[column - 1].study_date, study.study_date);
   const when = study.study_date === null ? "no date" : `${study.study_date}${days === null ? "" : `  +${days} d`}`;
@@ -63,16 +71,33 @@ function studyHead(marks, study, column) {
     { className: "study-head" },
     make("b", { textContent: study.study_id }),
     make("span", { className: "faint", textContent: when }),
-    found === undefined
-      ? make("span", { className: "response" }, make("span", { className: "badge", textContent: isBaseline ? "baseline" : "before" }))
-      : responseBadge(found),
-    make("span", { className: "faint", textContent: sumText(isBaseline ? response.baseline_sum_mm : found?.sum_mm, found) }),
+    ...(kind === "volume_mm3" ? volumeParts(marks, study.study_id, isBaseline) : [
+      found === undefined ? stageBadge(isBaseline) : responseBadge(found),
+      make("span", { className: "faint", textContent: sumText(isBaseline ? response.baseline_sum_mm : found?.sum_mm, found) }),
+    ]),
   );
   return placed(head, SHEET.label + column * SHEET.column, 0);
 }
 
-/** The response that a study shows, with its sum of diameters, in a line. @param {StudyResponseOut} found */
-export function responseLine(found) {
+/** @param {boolean} isBaseline */
+function stageBadge(isBaseline) {
+  return make("span", { className: "response" }, make("span", { className: "badge", textContent: isBaseline ? "baseline" : "before" }));
+}
+
+/** What the targets' volumes say of a study: no category of RECIST. @param {TrackMarks} marks @param {string} studyId @param {boolean} isBaseline */
+function volumeParts(marks, studyId, isBaseline) {
+  const { words, change, title } = volumeSum(marks, studyId);
+  const isLater = marks.responses.has(studyId);
+  const badge = make("span", { className: "badge volume-change", textContent: change ?? "cannot be told" });
+  return [isLater ? make("span", { className: "response", title }, badge) : stageBadge(isBaseline), make("span", { className: "faint", textContent: words, title })];
+}
+
+/** The response that a study shows, with its sum of diameters or of volumes, in a line. @param {TrackMarks} marks @param {StudyResponseOut} found @param {SizeKind} kind */
+export function responseLine(marks, found, kind) {
+  if (kind === "volume_mm3") {
+    const [badge, sum] = volumeParts(marks, found.study_id, false);
+    return make("p", { className: "line response-line" }, badge, make("span", { className: "faint", textContent: `${found.study_id}: ` }), sum);
+  }
   return make("p", { className: "line response-line" }, responseBadge(found), make("span", { className: "faint", textContent: `${found.study_id}: ${sumText(found.sum_mm, found)}` }));
 }
 
@@ -94,16 +119,17 @@ function sumText(sum, found) {
   return `sum ${sum.toFixed(1)} mm${change === null ? "" : `  ${signed(change, 0, "%")}`}`;
 }
 
-/** @param {TrackMarks} marks @param {TrackOut} track @param {number} row @param {{ on: SheetListeners, selected: string[] }} options */
-function trackRow(marks, track, row, { on, selected }) {
+/** @param {TrackMarks} marks @param {TrackOut} track @param {number} row @param {{ on: SheetListeners, selected: string[], kind: SizeKind }} options */
+function trackRow(marks, track, row, { on, selected, kind }) {
   const line = make("div", { className: "track-row", dataset: { track: track.track_id } });
-  placed(line, 0, SHEET.header + row * SHEET.row);
+  placed(line, 0, SHEET.header + row * rowHeight(marks));
+  line.style.setProperty("height", rem(rowHeight(marks)));
   line.addEventListener("pointerenter", () => on.onTrack(track.track_id));
   line.addEventListener("pointerleave", () => on.onTrack(null));
   line.append(trackLabel(marks, track));
   const cells = marks.cells(track);
   for (const cell of cells) {
-    if (cell.lesions.length > 0) line.append(appearance(cell, before(cells, cell), { on, selected }));
+    if (cell.lesions.length > 0) line.append(appearance(cell, before(cells, cell), { on, selected, kind }));
     else if (cell.word !== "") line.append(note(cell));
   }
   return line;
@@ -132,8 +158,8 @@ function trackLabel(marks, track) {
   return make("div", { className: "track-label" }, name, typeLabel(track.lesions[0].lesion_type), ...words.map((text) => make("span", { className: "faint", textContent: text })));
 }
 
-/** @param {Cell} cell @param {LesionOut | null} previous @param {{ on: SheetListeners, selected: string[] }} options */
-function appearance(cell, previous, { on, selected }) {
+/** @param {Cell} cell @param {LesionOut | null} previous @param {{ on: SheetListeners, selected: string[], kind: SizeKind }} options */
+function appearance(cell, previous, { on, selected, kind }) {
   const [lesion] = cell.lesions;
   const colour = ink(toneColour(cell.tone));
   const picture = make(
@@ -142,16 +168,27 @@ function appearance(cell, previous, { on, selected }) {
     croppedPicture(lesion, SHEET.patch - 4),
   );
   picture.setAttribute("aria-pressed", String(cell.lesions.some(({ lesion_id: id }) => selected.includes(id))));
-  const facts = [previous === null ? null : changeBetween(previous, cell), ...cell.notes].filter(Boolean);
+  const change = previous === null ? null : kind === "volume_mm3" ? volumeChange(previous, lesion) : changeBetween(previous, cell);
+  const facts = [change, ...cell.notes].filter(Boolean);
   const body = make(
     "div",
     { className: "appearance" },
     make("span", { className: `state-word ${cell.tone}`, style: { color: colour }, textContent: cell.word }),
     picture,
     make("span", { textContent: sizeText(lesion) }),
+    measuredLine(lesion, kind),
     make("span", { className: "faint", textContent: facts[0] ?? "", title: facts.join("; ") }),
   );
   return placed(body, SHEET.label + cell.column * SHEET.column, 0);
+}
+
+/** What was measured, as far as a column is wide: the diameters, or the volume. @param {LesionOut} lesion @param {SizeKind} kind */
+function measuredLine(lesion, kind) {
+  const { measured } = lesion;
+  if (!measured) return null;
+  if (kind === "long_mm") return measuredNote({ measured: { ...measured, volume_mm3: null } });
+  const { volume_mm3: volume } = measured;
+  return make("span", { className: "sized number", textContent: volume === null ? "no volume" : `≈ ${volumeText(volume.value)}`, title: measuredTitle(measured) });
 }
 
 /** `21.1 → 13.0 mm (−38 %)` from the mark before. @param {LesionOut} previous @param {Cell} options */
@@ -178,7 +215,7 @@ function linkLines(marks, [width, height], selected) {
   const vanishing = marks.document.tracks.filter((track) => track.vanished_in !== null).map((track) => {
     const { row, column } = marks.places.get(track.lesions[track.lesions.length - 1].lesion_id);
     const from = columnX(column) + SHEET.patch / 2;
-    return makeSvg("path", { d: `M${from} ${rowY(row)}H${columnX(column + 1) - 4}`, class: "link vanished" });
+    return makeSvg("path", { d: `M${from} ${rowY(marks, row)}H${columnX(column + 1) - 4}`, class: "link vanished" });
   });
   return makeSvg("svg", { class: "links", viewBox: `0 0 ${width} ${height}`, style: { width: rem(width), height: rem(height) }, "aria-hidden": "true" }, ...lines, ...vanishing);
 }
@@ -187,8 +224,8 @@ function linkLines(marks, [width, height], selected) {
 function ends(marks, { earlier, later }) {
   const [from, to] = [marks.places.get(earlier), marks.places.get(later)];
   return {
-    from: [columnX(from.column) + SHEET.patch / 2, rowY(from.row)],
-    to: [columnX(to.column) - SHEET.patch / 2, rowY(to.row)],
+    from: [columnX(from.column) + SHEET.patch / 2, rowY(marks, from.row)],
+    to: [columnX(to.column) - SHEET.patch / 2, rowY(marks, to.row)],
   };
 }
 

@@ -8,9 +8,10 @@ import { plural } from "../core/lesion_facts.js";
 import { change, go } from "../core/route.js";
 import { emptyState, errorState, loadingState, warning } from "../core/states.js";
 import { Decisions } from "./decisions.js";
-import { DiameterPlot } from "./diameter_plot.js";
 import { PatientList } from "./list.js";
 import { PairPanel } from "./pair_panel.js";
+import { SizePlot } from "./size_plot.js";
+import { basisWords, sizeKind } from "./sizes.js";
 import { TrackMarks } from "./track_marks.js";
 import { waysOut } from "./ways_out.js";
 import { responseLine, tracksSheet } from "./tracks_sheet.js";
@@ -35,7 +36,7 @@ export class PatientView {
 
   constructor() {
     this.list = new PatientList((id) => go("patient", { id, marks: this.#params.marks }));
-    this.plot = new DiameterPlot((lesionId) => this.#chooseLesion(lesionId));
+    this.plot = new SizePlot((lesionId) => this.#chooseLesion(lesionId));
     this.panel = new PairPanel({
       onDecide: (decision) => this.#decide(decision),
       onUndo: () => this.#undo(),
@@ -120,7 +121,9 @@ export class PatientView {
     const marks = this.#marks;
     if (marks === null) return;
     const selected = this.#selected();
-    this.#drawHead(marks.document);
+    const kind = sizeKind(this.#params.by, marks);
+    this.panel.forecast.measure = kind;
+    this.#drawHead(marks, kind);
     /** @type {import("./tracks_sheet.js").SheetListeners} */
     const on = {
       onLesion: (id) => this.#chooseLesion(id),
@@ -130,11 +133,11 @@ export class PatientView {
     const { scrollLeft, scrollTop } = this.sheet;
     const active = /** @type {HTMLElement | null} */ (document.activeElement);
     const focused = active !== null && this.sheet.contains(active) ? { ...active.dataset } : null;
-    this.sheet.replaceChildren(tracksSheet(marks, { on, selected }));
+    this.sheet.replaceChildren(tracksSheet(marks, { on, selected, kind }));
     this.sheet.scrollTo(scrollLeft, scrollTop);
     if (focused !== null) this.#refocus(focused);
-    this.plot.show(marks);
-    this.#drawPanel(marks, selected);
+    this.plot.show(marks, kind);
+    this.#drawPanel(marks, selected, kind);
   }
 
   /** The sheet is drawn anew after a click; the focus stays on the same patch or link. */
@@ -149,8 +152,9 @@ export class PatientView {
     return this.#decisions?.entries ?? [];
   }
 
-  /** @param {TracksOut} options */
-  #drawHead({ patient_id: id, studies, tracks, ordered_by: orderedBy, warnings, response }) {
+  /** @param {TrackMarks} marks @param {import("./sizes.js").SizeKind} kind */
+  #drawHead(marks, kind) {
+    const { patient_id: id, studies, tracks, ordered_by: orderedBy, warnings, response } = marks.document;
     const order = orderedBy === "study_date" ? "by date" : "by number";
     const facts = `${plural(studies.length, "study", "studies")} ${order}, ${plural(tracks.length, "lesion track")}`;
     const why = orderedBy === "study_date" ? "" : "Not every study has a date, so they stand in the order of their numbers.";
@@ -168,14 +172,23 @@ export class PatientView {
     this.head.replaceChildren(
       make("h2", { textContent: `Patient ${id}` }),
       make("span", { className: "faint", textContent: facts, title: why }),
-      make("span", { className: "heading-buttons" }, undo, choice, this.#exports.element),
-      make("p", { className: "faint small-print", textContent: `${response.guideline}; not assessed: ${response.not_assessed}.` }),
+      make("span", { className: "heading-buttons" }, undo, this.#sizeChoice(marks, kind), choice, this.#exports.element),
+      make("p", { className: "faint small-print", textContent: kind === "long_mm" ? `${response.guideline}; not assessed: ${response.not_assessed}.` : `Response by ${basisWords(marks)}.` }),
       ...warnings.map(warning),
     );
   }
 
-  /** @param {TrackMarks} marks @param {string[]} selected */
-  #drawPanel(marks, selected) {
+  /** Diameters or volumes; null where no volume was measured. @param {TrackMarks} marks @param {import("./sizes.js").SizeKind} kind */
+  #sizeChoice(marks, kind) {
+    if (!marks.hasVolumes) return null;
+    const choose = (/** @type {string | null} */ by) => () => change({ by }, { replace: true });
+    const both = [button("Diameters", { run: choose(null), className: "preset", title: "Long diameters, response by RECIST", "aria-pressed": String(kind === "long_mm") }),
+      button("Volumes", { run: choose("volume"), className: "preset", title: "Measured volumes, estimated", "aria-pressed": String(kind === "volume_mm3") })];
+    return make("span", { className: "group segmented", role: "group", "aria-label": "Sizes" }, ...both);
+  }
+
+  /** @param {TrackMarks} marks @param {string[]} selected @param {import("./sizes.js").SizeKind} kind */
+  #drawPanel(marks, selected, kind) {
     this.panel.element.hidden = selected.length === 0;
     this.element.classList.toggle("comparing", selected.length > 0);
     const isLarge = selected.length === 2 && !this.#params.beside;
@@ -202,7 +215,7 @@ export class PatientView {
       layout: this.#params.layout,
       cells: track === null ? [] : marks.cells(track),
       studies,
-      response: found === undefined ? null : responseLine(found),
+      response: found === undefined ? null : responseLine(marks, found, kind),
     });
   }
 

@@ -5,7 +5,7 @@ import { all, button, make } from "../core/dom.js";
 import { ExportMenu } from "../core/output/menu.js";
 import { rove } from "../core/roving.js";
 import { emptyState, errorState, loadingState, skeletonCards, warning } from "../core/states.js";
-import { Filters } from "./filters.js";
+import { Filters, NO_FILTERS } from "./filters.js";
 import { MOST_HITS } from "./query.js";
 import { nothingAlike, similarityScale } from "./found/alikeness.js";
 import { groupsOf, shownHits } from "./found/groups.js";
@@ -121,7 +121,7 @@ export class Answers {
 
   #nothing() {
     if (!this.filters.isSet && !("words" in (this.#result ?? {}))) return emptyState("search", "No similar lesion", "The index holds no lesion of another patient.");
-    const clear = button("Clear the filter", { run: () => this.#on.onFilter({ type: null, min: null, max: null, split: null, where: null, text: null }), className: "plain" });
+    const clear = button("Clear the filter", { run: () => this.#on.onFilter({ ...NO_FILTERS, text: null }), className: "plain" });
     return emptyState("search", "No similar lesion", "No lesion of another patient fits this filter. Widen the sizes or clear the filter.", clear);
   }
 
@@ -139,7 +139,7 @@ export class Answers {
       "section", {},
       ...hitsHeading(result, { doubt, byWordsAlone: context.byWordsAlone }, this.#exports.element),
       alien === null ? null : make("p", { className: "doubt alien", role: "status", textContent: alien }),
-      summaryStrip(result.hits, this.#on.onTag),
+      summaryStrip(result.hits, { onTag: this.#on.onTag, onCategory: (category) => this.#on.onFilter({ category }) }),
       cards,
     );
     this.#exports.show(waysOut(result, shownHits(this.#groups, new Set()), this.#on.queryPicture()));

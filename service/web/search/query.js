@@ -9,7 +9,7 @@ import { searchedPatient } from "./identity.js";
 export const FIRST_HITS = 24;
 export const MOST_HITS = 96;
 
-const QUESTION = ["lesion", "upload", "slice", "box", "recist", "point", "detect", "patient", "study", "type", "min", "max", "split", "where", "text", "k"];
+const QUESTION = ["lesion", "upload", "slice", "box", "recist", "point", "detect", "patient", "study", "type", "category", "min", "max", "vmin", "vmax", "split", "where", "text", "k"];
 
 /** What the hits depend on: two URLs with the same question have the same answer. @param {Params} params */
 export function questionOf(params) {

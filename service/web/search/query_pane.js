@@ -4,6 +4,7 @@ import { getJson, lesionPath } from "../core/api.js";
 import { can } from "../core/capabilities.js";
 import { button, make } from "../core/dom.js";
 import { sizeText, typeLabel, whoLines } from "../core/lesion_facts.js";
+import { measuredNote, measuredText } from "../core/measured_sizes.js";
 import { patientReport, saveMarkReport } from "../core/output/report.js";
 import { address } from "../core/route.js";
 import { emptyState } from "../core/states.js";
@@ -11,6 +12,7 @@ import { markOf } from "../viewer/drawing.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { boxOf } from "../viewer/proposals.js";
+import { showKeptMask } from "../viewer/tools/kept_mask.js";
 import { parseWindow, usualWindow, windowForType } from "../viewer/windows.js";
 import { canStore, storeMarkReport } from "./archive/asking.js";
 import { sourceOf, whoseLines } from "./identity.js";
@@ -107,7 +109,7 @@ export class QueryPane {
     const facts = upload ? uploadFacts(upload) : null;
     const name = lesion ?? facts?.name ?? "image";
     const known = this.#lesion;
-    const lines = known !== null ? [sizeText(known), `patient ${known.patient_id}, ${known.study_id}`] : facts === null ? [] : whoseLines(facts);
+    const lines = known !== null ? [sizeText(known), measuredText(known) ?? "", `patient ${known.patient_id}, ${known.study_id}`] : facts === null ? [] : whoseLines(facts);
     return { name, lines, picture: () => this.viewer.element, reports: this.#reports(known, facts) };
   }
 
@@ -161,6 +163,7 @@ export class QueryPane {
       this.viewer.notes.showWho(whoLines(lesion));
       this.viewer.showBoxes([{ box: boxOf(lesion), slice: lesion.key_slice_index, colour: QUERY_COLOUR }]);
     }
+    if (await shown && this.#lesion !== null && this.#lesion === lesion) showKeptMask(this.viewer, lesion);
     return shown;
   }
 
@@ -220,8 +223,9 @@ export function lesionHeading(name, lesion, extra = "") {
     make("b", { textContent: name }),
     typeLabel(lesion.lesion_type),
     make("span", { className: "number", textContent: [sizeText(lesion), extra].filter(Boolean).join("  ") }),
+    measuredNote(lesion),
     make("span", { className: "faint number", textContent: lesion.study_id, title: lesion.lesion_id }),
-  ];
+  ].filter((part) => part !== null);
 }
 
 /** @param {LesionOut} lesion */

@@ -5,6 +5,7 @@ import { basket } from "../core/basket/store.js";
 import { decimal, signed, whoLines } from "../core/lesion_facts.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
+import { showKeptMask } from "../viewer/tools/kept_mask.js";
 import { lesionHeading } from "./query_pane.js";
 
 /** @typedef {import("./answers.js").Found} Found */
@@ -25,6 +26,7 @@ export class ResultPane {
   #opened = null;
   #on;
   #colour = HIT_COLOUR;
+  #isOutlined = false;
   /** @type {LesionOut | null} */
   #lesion = null;
   /** @type {number | null} */
@@ -76,6 +78,7 @@ export class ResultPane {
 
   async #load() {
     const lesionId = this.#opened;
+    this.#isOutlined = false;
     this.pane.clear();
     if (lesionId === null) return;
     const shown = await this.pane.show(ImageStack.ofLesion(lesionId), { focus: true }, () => this.#load());
@@ -87,7 +90,11 @@ export class ResultPane {
   #paint() {
     const { stack } = this.viewer;
     if (stack === null || stack.box === null) return;
-    if (this.#lesion !== null) this.viewer.notes.showWho(whoLines(this.#lesion));
+    if (this.#lesion !== null) {
+      this.viewer.notes.showWho(whoLines(this.#lesion));
+      if (!this.#isOutlined) showKeptMask(this.viewer, this.#lesion);
+      this.#isOutlined = true;
+    }
     this.viewer.showBoxes([{ box: stack.box, slice: stack.key, colour: this.#colour }]);
   }
 

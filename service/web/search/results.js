@@ -2,6 +2,7 @@
 
 import { button, icon, make } from "../core/dom.js";
 import { changeText, croppedPicture, decimal, patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { measuredNote } from "../core/measured_sizes.js";
 import { address } from "../core/route.js";
 import { ink, stateWords, toneColour, vocabulary } from "../core/vocabulary.js";
 import { rankWords } from "./found/alikeness.js";
@@ -24,6 +25,7 @@ export function hitCard(hit, { openId, onOpen, scale, byWordsAlone, query }) {
     // Words have no picture to be like: their reasons say why a lesion is here.
     byWordsAlone ? null : similarityBar(hit.similarity, rankWords(scale, hit.similarity)),
     make("span", { className: "line" }, typeLabel(lesion.lesion_type), make("span", { className: "size", textContent: sizeText(lesion) })),
+    measuredNote(lesion),
     make("span", { className: "line faint" }, make("span", { textContent: `patient ${lesion.patient_id}` })),
     "words" in hit ? reasonsLine(/** @type {WordHitOut} */ (hit).words) : null,
     termsLine(hit, query),

@@ -193,8 +193,8 @@ export class SearchView {
   }
 
   #filters() {
-    const { type, min, max, split, where, text } = this.#params;
-    return { type, min, max, split, where, text };
+    const { type, category, min, max, vmin, vmax, split, where, text } = this.#params;
+    return { type, category, min, max, vmin, vmax, split, where, text };
   }
 
   // -- the answer -----------------------------------------------------------------------------

@@ -26,6 +26,8 @@ export class Layers {
   boxes = [];
   /** Outlines and diameters that were measured. @type {ShownLine[]} */
   lines = [];
+  /** Whether outlines and diameters are seen. */
+  hasLines = true;
   #colour;
 
   /** @param {string} colour */
@@ -99,7 +101,7 @@ export class Layers {
     for (const { box, slice: place, colour } of this.boxes) {
       if (place === slice) paintBox(context, projection, box, colour);
     }
-    paintLines(context, projection, this.lines.filter((line) => line.slice === slice));
+    if (this.hasLines) paintLines(context, projection, this.lines.filter((line) => line.slice === slice));
     if (this.isMarked(slice)) {
       this.proposals.paint(context, projection, this.#colour);
       const { mark } = this.editor;

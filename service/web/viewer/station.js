@@ -2,7 +2,7 @@
 
 import { isDrawing } from "./gestures.js";
 import { linkViewers } from "./linking.js";
-import { TOOLS, Toolbar } from "./toolbar.js";
+import { TOOLS, Toolbar, hasOutlines } from "./toolbar.js";
 import { namedWindows, windowOf } from "./windows.js";
 
 /** @typedef {import("./viewport.js").Viewport} Viewport */
@@ -29,6 +29,7 @@ export class Station {
       onFit: () => this.each((viewer) => viewer.fit()),
       onFocus: () => this.focus(),
       onInverse: () => this.setInverse(!viewers[0].isInverse),
+      onOutline: () => this.showOutlines(!viewers[0].layers.hasLines),
       onScout: () => this.showScout(!viewers[0].hasScout),
       onDetect: on.onDetect ?? null,
       onMeasure: on.onMeasure ?? null,
@@ -90,6 +91,15 @@ export class Station {
     this.#showSwitches();
   }
 
+  /** Outlines of measured masks, seen or not: what lies below them is to be seen too. @param {boolean} isShown */
+  showOutlines(isShown) {
+    this.each((viewer) => {
+      viewer.layers.hasLines = isShown;
+      viewer.paint();
+    });
+    this.#showSwitches();
+  }
+
   /** The lesions large. */
   focus() {
     if (this.#on.onFocus) this.#on.onFocus();
@@ -121,6 +131,7 @@ export class Station {
       { keys: ["Delete", "Backspace"], shown: ["Del"], words: "Remove a length or region", run: () => this.#viewers.some((viewer) => viewer.removeRuler()) },
       { keys: ["i"], words: "Black on white", run: () => this.setInverse(!first.isInverse) },
       { keys: ["t"], words: "Sagittal and coronal scout", run: () => this.showScout(!first.hasScout) },
+      ...(hasOutlines() ? [{ keys: ["k"], words: "Outline of what was measured, or not", run: () => this.showOutlines(!first.layers.hasLines) }] : []),
       { keys: ["f"], words: "Whole image", run: () => this.each((viewer) => viewer.fit()) },
       { keys: ["z"], words: "Zoom to the lesion", run: () => this.focus() },
       { keys: ["+", "="], shown: ["+"], words: "Larger (or Ctrl and wheel)", run: () => this.#zoom(1.25) },
@@ -137,6 +148,6 @@ export class Station {
 
   #showSwitches() {
     const [first] = this.#viewers;
-    this.toolbar.showSwitches({ isInverse: first.isInverse, hasScout: first.hasScout });
+    this.toolbar.showSwitches({ isInverse: first.isInverse, hasScout: first.hasScout, hasOutlines: first.layers.hasLines });
   }
 }

@@ -1,5 +1,6 @@
 // The tools of a viewport: what a drag does, the window presets, and how the image lies.
 
+import { can } from "../core/capabilities.js";
 import { button, make } from "../core/dom.js";
 import { rove } from "../core/roving.js";
 import { isDrawing } from "./gestures.js";
@@ -24,16 +25,17 @@ export class Toolbar {
   #detect;
   #measure;
   #inverse;
+  #outline;
   #scout;
 
   /**
    * @param {{
    *   marks: boolean, onTool: (name: string) => void, onPreset: (name: string) => void,
-   *   onFit: () => void, onFocus: () => void, onInverse: () => void, onScout: () => void,
+   *   onFit: () => void, onFocus: () => void, onInverse: () => void, onOutline: () => void, onScout: () => void,
    *   onDetect?: (() => void) | null, onMeasure?: (() => void) | null,
    * }} on
    */
-  constructor({ marks, onTool, onPreset, onFit, onFocus, onInverse, onScout, onDetect = null, onMeasure = null }) {
+  constructor({ marks, onTool, onPreset, onFit, onFocus, onInverse, onOutline, onScout, onDetect = null, onMeasure = null }) {
     const shown = TOOLS.filter(({ name }) => marks || !isDrawing(name));
     this.#tools = new Map(shown.map((tool) => [tool.name, toolButton(tool, onTool)]));
     this.#presets = new Map(Object.keys(namedWindows()).map((name, place) => [name, presetButton(name, place, onPreset)]));
@@ -42,6 +44,7 @@ export class Toolbar {
       : null;
     this.#measure = marks && onMeasure !== null ? button("Measure", { sign: "ellipse", run: onMeasure, className: "tool worded", title: "Outline, diameters and volume of the marked lesion (s)" }) : null;
     this.#inverse = button("", { sign: "inverse", run: onInverse, className: "tool", title: "Black on white (i)", "aria-label": "Inverse", "aria-pressed": "false" });
+    this.#outline = button("", { sign: "outline", run: onOutline, className: "tool", title: "Outline of what was measured, or not (k)", "aria-label": "Outline", "aria-pressed": "true", hidden: !hasOutlines() });
     this.#scout = button("", { sign: "scout", run: onScout, className: "tool", title: "Sagittal and coronal scout (t)", "aria-label": "Scout", "aria-pressed": "false" });
     this.element = make(
       "div",
@@ -55,6 +58,7 @@ export class Toolbar {
         button("", { sign: "fit", run: onFit, className: "tool", title: "Whole slice (f)", "aria-label": "Whole slice" }),
         button("", { sign: "focus", run: onFocus, className: "tool", title: "Zoom to the lesion (z)", "aria-label": "Zoom to the lesion" }),
         this.#inverse,
+        this.#outline,
         this.#scout,
       ),
     );
@@ -66,9 +70,10 @@ export class Toolbar {
     for (const [name, one] of this.#tools) one.setAttribute("aria-pressed", String(name === chosen));
   }
 
-  /** What is switched on. @param {{ isInverse?: boolean, hasScout?: boolean }} on */
-  showSwitches({ isInverse = false, hasScout = false }) {
+  /** What is switched on. @param {{ isInverse?: boolean, hasScout?: boolean, hasOutlines?: boolean }} on */
+  showSwitches({ isInverse = false, hasScout = false, hasOutlines: isOutlined = true }) {
     this.#inverse.setAttribute("aria-pressed", String(isInverse));
+    this.#outline.setAttribute("aria-pressed", String(isOutlined));
     this.#scout.setAttribute("aria-pressed", String(hasScout));
   }
 
@@ -93,6 +98,11 @@ export class Toolbar {
     this.allowDetect(allowed);
     if (this.#measure !== null) this.#measure.disabled = !allowed;
   }
+}
+
+/** Whether anything can have an outline here: an indexed lesion that was measured, or one that is. */
+export function hasOutlines() {
+  return can().measured || can().measure;
 }
 
 /** @param {{ name: string, words: string, key: string }} options @param {(name: string) => void} onTool */

@@ -10,16 +10,19 @@ from playwright.sync_api import expect, sync_playwright
 
 from index.lesion_index import LesionIndex
 from retrieval.detection.proposals import Proposal
+from retrieval.labels.categories.rounds import LoopOptions
 from retrieval.lesion import Box
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.synthesis.phantom.archive import generate_archive
 from service.engine.search_engine import SearchEngine, binding_of
 from service.http.app import create_app
 from service.http.settings import Settings
+from service.jobs.categories import categorise, keep
 from service.jobs.indexing import index_archive
+from service.jobs.measuring import measure_index
 from tests.service.browser import ARGUMENTS, CHROMIUM, reading, screenshot_folder, serving
 from tests.service.detectors import FixedDetector
-from tests.service.page.patients import Meeting, key_slice_file, real_stranger
+from tests.service.page.patients import KnownSample, Meeting, key_slice_file, real_stranger
 from tests.service.samples import ToyEncoder
 
 expect.set_options(timeout=40_000)
@@ -79,6 +82,20 @@ def course(phantoms):
         studies[lesion.patient_id].add(lesion.study_id)
     patient = max(studies, key=lambda name: len(studies[name]))
     return patient, next(x for x in phantoms.lesions if x.patient_id == patient)
+
+
+@pytest.fixture(scope="session")
+def known_sample(real_data, tmp_path_factory):
+    """The DeepLesion sample, its lesions measured and in three categories, and who serves it."""
+    archive = DeepLesionArchive.open(real_data / "deeplesion_sample")
+    encoder = ToyEncoder()
+    folder = tmp_path_factory.mktemp("known_sample") / "index"
+    with LesionIndex.create(folder, binding_of(encoder)) as index:
+        index_archive(archive, index, encoder)
+        measure_index(index, archive)
+        keep(index, categorise(index, LoopOptions(3, 3)))
+        with serving(create_app(Settings(index=folder), engine=SearchEngine(encoder, index))) as at:
+            yield KnownSample(at, tuple(index.page(limit=100)))
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,23 @@ class Meeting:
     stranger_date: str
 
 
+@dataclass(frozen=True)
+class KnownSample:
+    """A service over lesions that were measured and put into categories."""
+
+    address: str
+    lesions: tuple[Lesion, ...]
+
+    def lesion(self, lesion_id: str) -> Lesion:
+        """The lesion of an id."""
+        return next(one for one in self.lesions if one.lesion_id == lesion_id)
+
+    @property
+    def categories(self) -> set[str]:
+        """Of all lesions."""
+        return {one.category for one in self.lesions if one.category is not None}
+
+
 def key_slice_file(archive: DeepLesionArchive, lesion: Lesion) -> SentFile:
     """The key slice under the name that DeepLesion's table gives it."""
     path = archive.root / archive.source(lesion).image

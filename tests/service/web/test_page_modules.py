@@ -17,6 +17,7 @@ BELOW = {
     "viewer": {"core"},
     "search": {"core", "viewer"},
     "patient": {"core", "viewer"},
+    "categories": {"core"},
     "map": {"core"},
     "mining": {"core"},
 }

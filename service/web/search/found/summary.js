@@ -1,5 +1,6 @@
 // The nearest ten in one strip: their types, sizes, tags, categories and rated malignancy.
 
+import { categoryLabel } from "../../core/categories.js";
 import { make } from "../../core/dom.js";
 import { typeLabel } from "../../core/lesion_facts.js";
 import { lesionTypes, typeColour } from "../../core/vocabulary.js";
@@ -26,8 +27,11 @@ export function sumOf(hits) {
   };
 }
 
-/** The strip; `onTag` hears a term that was clicked. @param {HitOut[]} hits @param {(term: string) => void} onTag */
-export function summaryStrip(hits, onTag) {
+/**
+ * The strip; `onTag` hears a term that was clicked, `onCategory` a category.
+ * @param {HitOut[]} hits @param {{ onTag: (term: string) => void, onCategory: (id: string) => void }} on
+ */
+export function summaryStrip(hits, { onTag, onCategory }) {
   const { types, sizes, tags, categories, malignancy } = sumOf(hits);
   const total = Math.min(hits.length, NEAREST);
   const bar = make("span", { className: "type-bar", "aria-hidden": "true" }, ...types.map(([type, count]) => make("i", { style: { width: `${(100 * count) / total}%`, background: typeColour(type) } })));
@@ -38,20 +42,15 @@ export function summaryStrip(hits, onTag) {
     make("p", { className: "summary-line" }, make("span", { className: "faint", textContent: `Nearest ${total}` }), ...typeWords),
     bar,
     make("p", { className: "faint", textContent: [sizeWords(sizes), malignancyWords(malignancy)].filter(Boolean).join("; ") }),
-    row("Tags", tags, onTag),
-    row("Categories", categories, null),
+    row("Tags", tags, { onChoose: onTag, label: String, title: (term) => `Only lesions tagged ${term}` }),
+    row("Categories", categories, { onChoose: onCategory, label: categoryLabel, title: (id) => `Only lesions of ${id}` }),
   );
 }
 
-/** @param {string} name @param {[string, number][]} counts @param {((term: string) => void) | null} onTag */
-function row(name, counts, onTag) {
+/** @param {string} name @param {[string, number][]} counts @param {{ onChoose: (value: string) => void, label: (value: string) => string, title: (value: string) => string }} how */
+function row(name, counts, { onChoose, label, title }) {
   if (counts.length === 0) return null;
-  const chips = counts.map(([term, count]) => {
-    const words = `${term} ${count}`;
-    return onTag === null
-      ? make("span", { className: "tag", textContent: words })
-      : make("button", { type: "button", className: "tag", textContent: words, title: `Only lesions tagged ${term}`, on: { click: () => onTag(term) } });
-  });
+  const chips = counts.map(([value, count]) => make("button", { type: "button", className: "tag", textContent: `${label(value)} ${count}`, title: title(value), on: { click: () => onChoose(value) } }));
   return make("p", { className: "tag-row" }, make("span", { className: "faint", textContent: name }), ...chips);
 }
 
@@ -71,7 +70,7 @@ function malignancyWords(rated) {
   return `malignancy rated ${mean.toFixed(1)} of 5 in ${rated.length}`;
 }
 
-/** The name of a lesion's category, its id where it has none. @param {LesionOut} lesion @returns {string | null} */
+/** The id of a lesion's category. @param {LesionOut} lesion @returns {string | null} */
 function categoryOf(lesion) {
   const { category } = lesion;
   return category === null || category === undefined ? null : String(category);

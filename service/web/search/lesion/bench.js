@@ -7,8 +7,9 @@ import { canStore, storeMarkReport } from "../archive/asking.js";
 import { saveMarkReport } from "../../core/output/report.js";
 import { loadingState } from "../../core/states.js";
 import { boxOf } from "../../viewer/proposals.js";
+import { MEASURED_COLOUR } from "../../viewer/tools/kept_mask.js";
 import { follow, followedPanel, priorsOf, priorsPanel } from "./following.js";
-import { MEASURED_COLOUR, linesOf, measure, measuredPanel, recistOf } from "./measuring.js";
+import { linesOf, measure, measuredPanel, recistOf } from "./measuring.js";
 
 /** @typedef {import("../../core/route.js").Params} Params */
 

@@ -2,14 +2,15 @@
 
 import { messageOf, postForm } from "../../core/api.js";
 import { button, make } from "../../core/dom.js";
+import { volumeText } from "../../core/measured_sizes.js";
+import { MEASURED_COLOUR } from "../../viewer/tools/kept_mask.js";
 
 /** @typedef {{ words: string, title: string, run: () => Promise<string> }} Report */
 
-export const MEASURED_COLOUR = "#ff9bd2";
 /** @type {[string, string][]} */
 const SHOWN = [["long_mm", "long diameter"], ["short_mm", "short diameter"], ["volume_mm3", "volume"], ["mean_hu", "mean"]];
 /** @type {Record<string, string>} */
-const UNITS = { mm2: "mm²", mm3: "mm³" };
+const UNITS = { mm2: "mm²" };
 
 /** Asks the service; the mark is in the URL's fields. @param {import("../../core/route.js").Params} params @param {number} slice @returns {Promise<MeasureOut>} */
 export function measure({ upload, box, recist, point }, slice) {
@@ -61,6 +62,7 @@ export function measuredPanel(found, { onUse, onClose, reports }) {
 
 /** `18.1 mm (16.0 to 20.9)`. @param {EstimateOut} estimate */
 function valueText({ value, interval_90: interval, unit }) {
+  if (unit === "mm3") return interval === null ? volumeText(value) : `${volumeText(value)} (${volumeText(Number(interval[0]))} to ${volumeText(Number(interval[1]))})`;
   const digits = unit === "mm" ? 1 : 0;
   const shown = (/** @type {number} */ one) => one.toFixed(digits).replace("-", "−");
   const range = interval === null ? "" : ` (${shown(Number(interval[0]))} to ${shown(Number(interval[1]))})`;

@@ -1,18 +1,19 @@
-// Long diameters over the studies, one line a track in the colour of its type.
+// Sizes over the studies, one line a track in the colour of its type: long diameters or measured volumes.
 
 import { all, make, makeSvg } from "../core/dom.js";
-import { sizeText } from "../core/lesion_facts.js";
+import { axisText, seriesOf, stepOf } from "./sizes.js";
 import { trackColour } from "./tracks_sheet.js";
 
 /** @typedef {import("./track_marks.js").TrackMarks} TrackMarks */
 
 /**
- * @typedef {PointOut & { long_mm: number, column: number }} Point
- * @typedef {{ track: TrackOut, points: Point[], isTarget: boolean }} Series
+ * @typedef {import("./sizes.js").Point} Point
+ * @typedef {import("./sizes.js").Series} Series
+ * @typedef {import("./sizes.js").SizeKind} SizeKind
  * @typedef {{ days: number | null, place: number, median: number, ranges: SizeRangeOut[] }} FanStep
  * @typedef {{ track: TrackOut, from: Point, steps: FanStep[] }} Fan
  * @typedef {{
- *   step: number, top: number, x: (column: number) => number, y: (millimetres: number) => number,
+ *   step: number, top: number, x: (column: number) => number, y: (size: number) => number,
  *   ahead: (column: number, step: FanStep) => number,
  * }} Scale
  * @typedef {{ track: TrackOut, x: number, y: number }} Label
@@ -21,14 +22,16 @@ import { trackColour } from "./tracks_sheet.js";
 const MARGIN = { left: 58, right: 56, top: 14, bottom: 26 };
 const LABEL_GAP = 13;
 const DAY_MS = 86_400_000;
-/** A fan that reaches higher than this many times the largest size is cut off. */
+/** A fan or an interval that reaches higher than this many times the largest size is cut off. */
 const MOST_GROWN = 2;
 
 /** A plot that fills its element and follows its width. */
-export class DiameterPlot {
+export class SizePlot {
   element = make("div", { className: "diameters" });
   /** @type {TrackMarks | null} */
   #marks = null;
+  /** @type {SizeKind} */
+  #kind = "long_mm";
   #onLesion;
   /** What may become of one lesion. @type {ForecastOut | null} */
   #forecast = null;
@@ -39,16 +42,17 @@ export class DiameterPlot {
     new ResizeObserver(() => this.#draw()).observe(this.element);
   }
 
-  /** @param {TrackMarks} marks */
-  show(marks) {
+  /** @param {TrackMarks} marks @param {SizeKind} kind */
+  show(marks, kind) {
     this.#marks = marks;
+    this.#kind = kind;
     this.#draw();
   }
 
   /** A fan after a lesion's point, on the same axes; null takes it away. @param {ForecastOut | null} found */
   showForecast(found) {
     if (found === this.#forecast) return;
-    this.#forecast = found?.outlook && found.measure === "long_mm" ? found : null;
+    this.#forecast = found?.outlook ? found : null;
     this.#draw();
   }
 
@@ -63,15 +67,16 @@ export class DiameterPlot {
   #draw() {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (this.#marks === null || width === 0 || height === 0) return;
-    const series = seriesOf(this.#marks);
+    const kind = this.#kind;
+    const series = seriesOf(this.#marks, kind);
     if (series.length === 0) {
       this.element.replaceChildren(make("p", { className: "faint", textContent: "No lesion of this patient was measured." }));
       return;
     }
-    const fan = fanOf(this.#forecast, series);
+    const fan = this.#forecast?.measure === kind ? fanOf(this.#forecast, series) : null;
     const scale = scaleOf(this.#marks, { series, fan }, [width, height]);
-    const title = `Long diameters of ${series.length} tracks in mm`;
-    const plot = makeSvg("svg", { width, height, role: "img", "aria-label": title }, ...axes(this.#marks, scale, [width, height]));
+    const title = kind === "long_mm" ? `Long diameters of ${series.length} tracks in mm` : `Measured volumes of ${series.length} tracks, estimated`;
+    const plot = makeSvg("svg", { width, height, role: "img", "aria-label": title }, ...axes(this.#marks, scale, { size: [width, height], kind }));
     if (fan !== null) plot.append(fanBands(fan, scale));
     for (const one of series) plot.append(this.#line(one, scale));
     plot.append(...endLabels(series, scale, fan));
@@ -80,32 +85,20 @@ export class DiameterPlot {
 
   /** @param {Series} options @param {Scale} scale */
   #line({ track, points, isTarget }, scale) {
-    const at = points.map((point) => [scale.x(point.column), scale.y(point.long_mm)]);
+    const at = points.map((point) => [scale.x(point.column), scale.y(point.size)]);
     const colour = trackColour(track);
     const group = makeSvg("g", { class: isTarget ? "series target" : "series" });
     group.dataset.track = track.track_id;
     group.append(makeSvg("path", { d: `M${at.map((place) => place.join(" ")).join("L")}`, fill: "none", style: { stroke: colour } }));
     for (const [place, point] of points.entries()) {
+      if (point.interval !== null) group.append(range(at[place][0], point.interval, scale, colour));
       const dot = makeSvg("circle", { cx: at[place][0], cy: at[place][1], r: isTarget ? 4.5 : 3.5, style: { fill: colour } });
-      dot.append(makeSvg("title", {}, `${track.track_id}, ${point.study_id}: ${sizeText(point)}`));
-      dot.addEventListener("click", () => this.#onLesion(point.lesion_id));
+      dot.append(makeSvg("title", {}, `${track.track_id}, ${point.studyId}: ${point.words}`));
+      dot.addEventListener("click", () => this.#onLesion(point.lesionId));
       group.append(dot);
     }
     return group;
   }
-}
-
-/** The measured marks of each track. @param {TrackMarks} marks @returns {Series[]} */
-function seriesOf(marks) {
-  return marks.document.response.growth.flatMap((growth) => {
-    const track = marks.document.tracks.find(({ track_id: id }) => id === growth.track_id);
-    const points = growth.points.flatMap((point) => {
-      const { long_mm: mm } = point;
-      return mm === null ? [] : [{ ...point, long_mm: mm, column: marks.columns.get(point.study_id) ?? 0 }];
-    });
-    const isTarget = marks.targets.has(growth.track_id);
-    return track === undefined || points.length === 0 ? [] : [{ track, points, isTarget }];
-  });
 }
 
 /**
@@ -120,10 +113,11 @@ function scaleOf(marks, { series, fan }, [width, height]) {
   const ahead = (/** @type {FanStep} */ { days: after, place }) => (dated && after !== null ? after * DAY_MS : place * usual);
   const last = Math.max(times[times.length - 1], ...(fan?.steps.map((step) => times[fan.from.column] + ahead(step)) ?? []));
   const span = last - times[0] || 1;
-  const measured = Math.max(...series.flatMap(({ points }) => points.map(({ long_mm: mm }) => mm)));
-  const highest = Math.max(...(fan?.steps.flatMap(({ ranges }) => ranges.map(({ high }) => high)) ?? []), 0);
+  const measured = Math.max(...series.flatMap(({ points }) => points.map(({ size }) => size)));
+  const reached = Math.max(...series.flatMap(({ points }) => points.map(({ interval }) => interval?.[1] ?? 0)));
+  const highest = Math.max(reached, ...(fan?.steps.flatMap(({ ranges }) => ranges.map(({ high }) => high)) ?? []));
   const largest = Math.max(measured, Math.min(highest, MOST_GROWN * measured));
-  const step = [2, 5, 10, 20, 50, 100, 200].find((one) => largest / one <= 4.5) ?? 500;
+  const step = stepOf(largest);
   const top = Math.ceil((largest * 1.02) / step) * step;
   const inner = width - MARGIN.left - MARGIN.right;
   const tall = height - MARGIN.top - MARGIN.bottom;
@@ -132,15 +126,15 @@ function scaleOf(marks, { series, fan }, [width, height]) {
     top,
     x: (column) => MARGIN.left + (times.length === 1 && fan === null ? inner / 2 : ((times[column] - times[0]) / span) * inner),
     ahead: (column, step) => MARGIN.left + ((times[column] + ahead(step) - times[0]) / span) * inner,
-    y: (millimetres) => MARGIN.top + tall * (1 - Math.min(millimetres, top) / top),
+    y: (size) => MARGIN.top + tall * (1 - Math.min(size, top) / top),
   };
 }
 
 /** The fan of a forecast from the point that it starts at; null without one. @param {ForecastOut | null} found @param {Series[]} series @returns {Fan | null} */
 function fanOf(found, series) {
   if (found === null) return null;
-  const home = series.find(({ points }) => points.some(({ lesion_id: id }) => id === found.lesion.lesion_id));
-  const from = home?.points.find(({ lesion_id: id }) => id === found.lesion.lesion_id);
+  const home = series.find(({ points }) => points.some(({ lesionId: id }) => id === found.lesion.lesion_id));
+  const from = home?.points.find(({ lesionId: id }) => id === found.lesion.lesion_id);
   if (home === undefined || from === undefined) return null;
   const steps = found.fan.map(({ days, median, ranges }, place) => ({ days, median, ranges, place: place + 1 }));
   return { track: home.track, from, steps };
@@ -148,7 +142,7 @@ function fanOf(found, series) {
 
 /** Bands of what may follow, the widest first, and the median. @param {Fan} fan @param {Scale} scale */
 function fanBands({ track, from, steps }, scale) {
-  const start = `${scale.x(from.column)} ${scale.y(from.long_mm)}`;
+  const start = `${scale.x(from.column)} ${scale.y(from.size)}`;
   const levels = [...new Set(steps.flatMap(({ ranges }) => ranges.map(({ level_pct: level }) => level)))].sort((a, b) => b - a);
   const bands = levels.map((level) => {
     const edges = steps.flatMap((step) => step.ranges.filter(({ level_pct: one }) => one === level).map(({ low, high }) => ({ x: scale.ahead(from.column, step), low, high })));
@@ -165,13 +159,18 @@ function fanBands({ track, from, steps }, scale) {
   return group;
 }
 
-/** @param {TrackMarks} marks @param {Scale} scale @param {[number, number]} pair */
-function axes(marks, scale, [width, height]) {
+/** The interval of a measured size, as a thin line. @param {number} x @param {[number, number]} interval @param {Scale} scale @param {string} colour */
+function range(x, [low, high], scale, colour) {
+  return makeSvg("line", { x1: x, x2: x, y1: scale.y(low), y2: scale.y(high), class: "range", style: { stroke: colour } });
+}
+
+/** @param {TrackMarks} marks @param {Scale} scale @param {{ size: [number, number], kind: SizeKind }} drawn */
+function axes(marks, scale, { size: [width, height], kind }) {
   const parts = [];
-  for (let mm = 0; mm <= scale.top; mm += scale.step) {
-    const y = scale.y(mm);
+  for (let size = 0; size <= scale.top; size += scale.step) {
+    const y = scale.y(size);
     parts.push(makeSvg("line", { x1: MARGIN.left, x2: width - MARGIN.right + 8, y1: y, y2: y, class: "grid" }));
-    parts.push(makeSvg("text", { x: MARGIN.left - 8, y: y + 4, "text-anchor": "end" }, mm === scale.top ? `${mm} mm` : String(mm)));
+    parts.push(makeSvg("text", { x: MARGIN.left - 8, y: y + 4, "text-anchor": "end" }, axisText(size, scale.top, kind)));
   }
   let free = -Infinity;
   for (const [column, study] of marks.document.studies.entries()) {
@@ -193,7 +192,7 @@ function endLabels(series, scale, fan) {
     const last = points[points.length - 1];
     // A fan begins where the name would stand.
     const isBegun = fan !== null && fan.track === track && fan.from.column === last.column;
-    return { track, x: scale.x(last.column) + (isBegun ? -4 : 9), y: scale.y(last.long_mm) + (isBegun ? -11 : 4) };
+    return { track, x: scale.x(last.column) + (isBegun ? -4 : 9), y: scale.y(last.size) + (isBegun ? -11 : 4) };
   });
   labels.sort((a, b) => a.y - b.y);
   spread(labels, 1, -Infinity);
