@@ -6,6 +6,7 @@
     python benchmarks/rehearsal.py track --out big
     python benchmarks/rehearsal.py train --out big --lesions 500 --steps 8
     python benchmarks/rehearsal.py evaluate --out big
+    python benchmarks/rehearsal.py similarity --out big
 
 The shape is a table with the columns patient, study, series and split, one row a lesion. Every row
 gets the image, mark and size of a phantom lesion; slices are hard links, so that the archive fits
@@ -289,6 +290,25 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, object]:
     return {"lesions": report.lesions, "scores": len(report.scores)}
 
 
+def similarity(arguments: argparse.Namespace) -> dict[str, object]:
+    """What ``GET /v1/similarity`` computes when it is first asked of the drawn index."""
+    from index.lesion_index import LesionIndex
+    from retrieval.embedding.encoder import LesionEncoder
+    from service.engine.search_engine import binding_of
+    from service.engine.similarity_scale import IndexScale
+
+    folder = arguments.out.with_name(arguments.out.name + "-index")
+    with LesionIndex.open(folder, binding=binding_of(LesionEncoder.load())) as held:
+        start, before = time.perf_counter(), time.process_time()
+        scale = IndexScale(held).current()
+        taken = (time.perf_counter() - start, time.process_time() - before)
+    return {
+        "sampled_lesions": scale.lesions,
+        "cold_seconds": round(taken[0], 2),
+        "cold_processor_seconds": round(taken[1], 2),
+    }
+
+
 def _megabytes(folder: Path) -> float:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return round(size / 1e6, 1)
@@ -301,6 +321,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {
     "track": track,
     "train": train,
     "evaluate": evaluate,
+    "similarity": similarity,
 }
 
 

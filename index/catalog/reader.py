@@ -167,6 +167,10 @@ class CatalogReader:
         ).fetchall()
         return [patient for (patient,) in found]
 
+    def patient_of_each(self) -> dict[str, str]:
+        """The patient id of every lesion id."""
+        return dict(self._connection.execute("SELECT lesion_id, patient_id FROM lesions"))
+
     def own_images(self) -> set[str]:
         """The names of the folders that hold the pixels the index keeps itself."""
         found = self._connection.execute(

@@ -15,7 +15,13 @@ LEVELS = (*range(100), 99.5, 99.9, 100)
 """The percentiles that are told: finer at the top, where hits are."""
 
 SAMPLE = 400
-"""Lesions that are held against all others: of 32,735 this takes a third of a second."""
+"""Lesions that are held against all others: of 32,735 this takes a second."""
+
+PARTNERS = 20_000
+"""Lesions against which the pairs of each are counted; more would not move a percentile."""
+
+_BLOCK = 50
+"""Lesions held against all others at a time: 200 MB of cosines for a million."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +63,39 @@ def similarity_scale(
 ) -> SimilarityScale:
     """The scale of (n, d) vectors of unit norm with the patient of each; empty for one patient.
 
-    At most ``sample`` lesions, drawn without return, are held against all n.
+    At most ``sample`` lesions, drawn without return, are held against all n for the nearest, and
+    against at most ``PARTNERS`` of them, drawn too, for the pairs.
     """
-    rows = np.arange(len(vectors))
-    if len(rows) > sample:
-        rows = np.sort(generator.choice(rows, sample, replace=False))
+    rows = _drawn(len(vectors), sample, generator)
+    partners = _drawn(len(vectors), PARTNERS, generator)
+    _, codes = np.unique(patients, return_inverse=True)
     pairs, nearest = [], []
-    for row in rows:
-        others = vectors[patients != patients[row]]
-        if len(others) == 0:
-            continue
-        cosines = others @ vectors[row]
-        pairs.append(cosines)
-        nearest.append(cosines.max())
-    if not pairs:
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        cosines = vectors[block] @ vectors.T
+        cosines[codes[block][:, None] == codes[None, :]] = -np.inf
+        best, among = cosines.max(axis=1), cosines[:, partners]
+        nearest.append(best[np.isfinite(best)])
+        pairs.append(among[np.isfinite(among)])
+    closest = np.concatenate([np.empty(0), *nearest])
+    counted = np.concatenate([np.empty(0, np.float32), *pairs])
+    if len(counted) == 0:
         return EMPTY
+    told = np.percentile(counted, LEVELS)
+    told[-1] = closest.max()
     return SimilarityScale(
         tuple(float(level) for level in LEVELS),
-        tuple(np.percentile(np.concatenate(pairs), LEVELS).tolist()),
-        tuple(np.percentile(np.array(nearest), LEVELS).tolist()),
-        len(nearest),
+        tuple(told.tolist()),
+        tuple(np.percentile(closest, LEVELS).tolist()),
+        len(closest),
     )
+
+
+def _drawn(count: int, most: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """At most ``most`` of ``count`` places, ascending."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(generator.choice(count, most, replace=False))
 
 
 class IndexScale:
@@ -98,7 +116,7 @@ class IndexScale:
 
     def _make(self) -> SimilarityScale:
         ids, vectors = self._index.vectors()
-        known = {one.lesion.lesion_id: one.lesion.patient_id for one in self._index.records(ids)}
+        known = self._index.patient_of_each()
         kept = [row for row, lesion_id in enumerate(ids) if lesion_id in known]
         patients = np.array([known[ids[row]] for row in kept], np.str_)
         return similarity_scale(vectors[kept], patients, generator=np.random.default_rng(0))

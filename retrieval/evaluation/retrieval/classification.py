@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors
-from retrieval.evaluation.retrieval.ranking import RankingTask, nearest_rows, same_type_elsewhere
+from retrieval.evaluation.retrieval.ranking import RankingTask, nearest_rows
+from retrieval.evaluation.retrieval.relations import same_type_elsewhere
 from retrieval.evaluation.retrieval.splits import SplitRows
 from retrieval.evaluation.stats.metrics import FloatArray, IntArray
 from retrieval.sources.lesion_table import LesionTable

@@ -23,10 +23,10 @@ from retrieval.evaluation.retrieval.ranking import (
     RankingTask,
     match_measure,
     nearest_rows,
-    same_patient,
     scores_per_query,
 )
 from retrieval.evaluation.retrieval.rated_nodules import RATINGS, Nodules, rated_nodules
+from retrieval.evaluation.retrieval.relations import same_patient
 from retrieval.evaluation.retrieval.report import RetrievalReport, Score
 from retrieval.evaluation.stats.intervals import Estimate, mean_estimate, statistic_estimate
 from retrieval.evaluation.stats.metrics import (

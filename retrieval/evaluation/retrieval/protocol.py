@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,17 +26,16 @@ from retrieval.evaluation.retrieval.pixels import (
 from retrieval.evaluation.retrieval.ranking import (
     LOCATION_ERROR,
     SIZE_ERROR,
-    Measure,
+    MatchTask,
     RankingTask,
-    match_measure,
+    matches_per_query,
     other_study_task,
     same_lesion_task,
-    same_lesion_without_study,
     same_patient_task,
-    same_type_elsewhere,
     scores_per_query,
     similar_lesion_measure,
 )
+from retrieval.evaluation.retrieval.relations import same_lesion_without_study, same_type_elsewhere
 from retrieval.evaluation.retrieval.report import RetrievalReport, Score
 from retrieval.evaluation.retrieval.splits import SplitProtocol, SplitRows, split_rows
 from retrieval.evaluation.retrieval.stability import StabilityOptions, stability_scores
@@ -165,7 +164,12 @@ class _Scorer:
             return []
         parts = split_rows(self.table, self.options.split, seed=self.options.seed)
         task = RankingTask(parts.queries, parts.gallery, same_type_elsewhere)
-        scores = self._ranking(SIMILAR, task, similar_lesion_measure)
+        values = {
+            method.name: scores_per_query(self.table, method, task, similar_lesion_measure)
+            for method in self.methods
+            if len(task.queries)
+        }
+        scores = self._ranking(SIMILAR, task, values)
         scores += self._cluster_scores(parts.queries)
         if self.options.split is SplitProtocol.PAPER:
             scores += self._accuracy_scores(parts)
@@ -178,33 +182,43 @@ class _Scorer:
         easier to recognise than a lesion.
         """
         lesion_task = same_lesion_task(self.table)
+        tasks: dict[str, MatchTask] = {
+            SAME_PATIENT: same_patient_task(self.table),
+            SAME_PATIENT + OWN_STUDY_LEFT_OUT: other_study_task(self.table),
+            SAME_LESION: lesion_task,
+            SAME_LESION + OWN_STUDY_LEFT_OUT: replace(
+                lesion_task, relation=same_lesion_without_study
+            ),
+        }
+        values = {
+            method.name: matches_per_query(self.table, method, list(tasks.values()))
+            for method in self.methods
+        }
         return [
-            *self._ranking(SAME_PATIENT, same_patient_task(self.table), match_measure),
-            *self._ranking(
-                SAME_PATIENT + OWN_STUDY_LEFT_OUT, other_study_task(self.table), match_measure
-            ),
-            *self._ranking(SAME_LESION, lesion_task, match_measure),
-            *self._ranking(
-                SAME_LESION + OWN_STUDY_LEFT_OUT,
-                replace(lesion_task, relation=same_lesion_without_study),
-                match_measure,
-            ),
+            score
+            for place, (section, task) in enumerate(tasks.items())
+            for score in self._ranking(
+                section, task, {name: found[place] for name, found in values.items()}
+            )
         ]
 
-    def _ranking(self, section: str, task: RankingTask, measure: Measure) -> list[Score]:
-        """One score a name of the measure; mAP also as the mean over types."""
+    def _ranking(
+        self, section: str, task: RankingTask, values: Mapping[str, Mapping[str, FloatArray]]
+    ) -> list[Score]:
+        """One score a name; mAP also as the mean over types.
+
+        ``values`` are each method's scores, (queries,) a name.
+        """
         if len(task.queries) == 0:
             return []
         found: dict[str, dict[str, Estimate]] = {}
         types = self.table.types[task.queries]
-        for method in self.methods:
-            values = scores_per_query(self.table, method, task, measure)
-            for name, per_query in values.items():
-                estimate = self._mean(per_query, task.queries)
-                found.setdefault(name, {})[method.name] = estimate
+        for method, named in values.items():
+            for name, per_query in named.items():
+                found.setdefault(name, {})[method] = self._mean(per_query, task.queries)
                 if name == "mAP":
                     macro = self._mean(per_query, task.queries, classes=types)
-                    found.setdefault("mAP, mean over types", {})[method.name] = macro
+                    found.setdefault("mAP, mean over types", {})[method] = macro
         return [
             Score(section, name, name not in _LOWER_IS_BETTER, estimates)
             for name, estimates in found.items()
@@ -216,8 +230,8 @@ class _Scorer:
         for method in self.methods:
             vectors = method.draws[0]
             known = rows[~np.isnan(vectors[rows]).any(axis=1)]
-            types = self.table.types[known]
-            wanted = len(np.unique(types))
+            names, types = np.unique(self.table.types[known], return_inverse=True)
+            wanted = len(names)
             if wanted < 2 or len(known) < 2 * wanted:
                 continue
             clusters = _clusters(vectors[known], wanted, self.generator)

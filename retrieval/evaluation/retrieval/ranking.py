@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from retrieval.evaluation.retrieval.baselines import MethodVectors, Vectors, similarity_block
+from retrieval.evaluation.retrieval.relations import (
+    LabelRelation,
+    RelatedPairs,
+    same_lesion_elsewhere,
+    same_patient,
+    same_patient_elsewhere,
+)
 from retrieval.evaluation.stats.metrics import (
     BoolArray,
     FloatArray,
@@ -47,6 +54,13 @@ class RankingTask:
 
 
 @dataclass(frozen=True)
+class MatchTask(RankingTask):
+    """A task whose relation names few lesions of the gallery for each query."""
+
+    relation: LabelRelation
+
+
+@dataclass(frozen=True)
 class RankedBlock:
     """Some queries against the whole gallery; matrices are (queries, gallery)."""
 
@@ -67,75 +81,30 @@ Measure = Callable[[RankedBlock], dict[str, FloatArray]]
 """A block to named scores, each (queries,)."""
 
 
-def same_type_elsewhere(
-    table: LesionTable, queries: IntArray, gallery: IntArray
-) -> tuple[BoolArray, BoolArray]:
-    """Relevant: the same lesion type. Excluded: every lesion of the query's own patient."""
-    excluded = _equal(table.patients, queries, gallery)
-    return _equal(table.types, queries, gallery) & ~excluded, excluded
-
-
-def same_patient(
-    table: LesionTable, queries: IntArray, gallery: IntArray
-) -> tuple[BoolArray, BoolArray]:
-    """Relevant: any other lesion of the query's patient. Excluded: the query itself."""
-    excluded = queries[:, None] == gallery[None, :]
-    return _equal(table.patients, queries, gallery) & ~excluded, excluded
-
-
-def same_lesion_elsewhere(
-    table: LesionTable, queries: IntArray, gallery: IntArray
-) -> tuple[BoolArray, BoolArray]:
-    """Relevant: the same lesion track in another study. Excluded: that track in this study."""
-    same_track = _equal(table.tracks, queries, gallery) & (table.tracks[gallery] >= 0)
-    same_study = _equal(table.studies, queries, gallery)
-    return same_track & ~same_study, same_track & same_study
-
-
-def same_patient_elsewhere(
-    table: LesionTable, queries: IntArray, gallery: IntArray
-) -> tuple[BoolArray, BoolArray]:
-    """Relevant: the patient's lesions in other studies. Excluded: the query's whole study.
-
-    A study's lesions share scanner, contrast and field of view, so that within it a method can
-    score by recognising the scan instead of the lesion.
-    """
-    excluded = _equal(table.studies, queries, gallery)
-    return _equal(table.patients, queries, gallery) & ~excluded, excluded
-
-
-def same_lesion_without_study(
-    table: LesionTable, queries: IntArray, gallery: IntArray
-) -> tuple[BoolArray, BoolArray]:
-    """Relevant: the same lesion track in another study. Excluded: the query's whole study."""
-    relevant, _ = same_lesion_elsewhere(table, queries, gallery)
-    return relevant, _equal(table.studies, queries, gallery)
-
-
-def other_study_task(table: LesionTable) -> RankingTask:
+def other_study_task(table: LesionTable) -> MatchTask:
     """Lesions of patients with several studies, among all lesions but those of their study."""
     everyone = np.arange(len(table))
     pairs = np.unique(np.stack([table.patients, table.studies]), axis=1)
     patients, studies = np.unique(pairs[0], return_counts=True)
     queries = everyone[np.isin(table.patients, patients[studies > 1])]
-    return RankingTask(queries, everyone, same_patient_elsewhere)
+    return MatchTask(queries, everyone, same_patient_elsewhere)
 
 
-def same_patient_task(table: LesionTable) -> RankingTask:
+def same_patient_task(table: LesionTable) -> MatchTask:
     """Lesions of patients with at least two, among all lesions."""
     everyone = np.arange(len(table))
     counts = np.bincount(table.patients)
-    return RankingTask(everyone[counts[table.patients] > 1], everyone, same_patient)
+    return MatchTask(everyone[counts[table.patients] > 1], everyone, same_patient)
 
 
-def same_lesion_task(table: LesionTable) -> RankingTask:
+def same_lesion_task(table: LesionTable) -> MatchTask:
     """Lesions whose track appears in at least two studies, among all lesions."""
     everyone = np.arange(len(table))
     known = everyone[table.tracks >= 0]
     pairs = np.unique(np.stack([table.tracks[known], table.studies[known]]), axis=1)
     tracks, studies = np.unique(pairs[0], return_counts=True)
     queries = known[np.isin(table.tracks[known], tracks[studies > 1])]
-    return RankingTask(queries, everyone, same_lesion_elsewhere)
+    return MatchTask(queries, everyone, same_lesion_elsewhere)
 
 
 def scores_per_query(
@@ -170,8 +139,60 @@ def similar_lesion_measure(block: RankedBlock) -> dict[str, FloatArray]:
 
 def match_measure(block: RankedBlock) -> dict[str, FloatArray]:
     """How early the first relevant lesion comes."""
-    ranks = first_relevant_rank(block.similarity, block.relevant, block.excluded)
+    return _of_ranks(first_relevant_rank(block.similarity, block.relevant, block.excluded))
+
+
+def matches_per_query(
+    table: LesionTable, method: MethodVectors, tasks: Sequence[MatchTask]
+) -> list[dict[str, FloatArray]]:
+    """``scores_per_query`` of several tasks by ``match_measure``; all tasks share one gallery.
+
+    A query's similarities are computed once for all tasks, and no mask is made of them.
+    """
+    draws = [_first_ranks(table, vectors, tasks) for vectors in method.draws]
+    found = []
+    for place in range(len(tasks)):
+        scores = [_of_ranks(ranks[place]) for ranks in draws]
+        found.append({name: np.mean([one[name] for one in scores], axis=0) for name in scores[0]})
+    return found
+
+
+def _of_ranks(ranks: FloatArray) -> dict[str, FloatArray]:
     return {"recall@1": recall_at_k(ranks, 1), "MRR": reciprocal_rank(ranks)}
+
+
+def _first_ranks(
+    table: LesionTable, vectors: Vectors, tasks: Sequence[MatchTask]
+) -> list[FloatArray]:
+    """For each task the (queries,) rank of the best relevant lesion, as ``first_relevant_rank``."""
+    gallery = tasks[0].gallery
+    asked = np.unique(np.concatenate([task.queries for task in tasks]))
+    unknown = np.flatnonzero(np.isnan(vectors[gallery]).any(axis=1))
+    ranks = np.full((len(tasks), len(vectors)), np.nan)
+    for start in range(0, len(asked), BLOCK):
+        rows = asked[start : start + BLOCK]
+        similarity = similarity_block(vectors, rows, gallery)
+        similarity[:, unknown] = -np.inf
+        similarity[np.isnan(vectors[rows]).any(axis=1)] = -np.inf
+        for place, task in enumerate(tasks):
+            here = np.flatnonzero(np.isin(rows, task.queries))
+            pairs = task.relation.pairs(table, rows[here], gallery)
+            ranks[place, rows[here]] = _ranks_of_pairs(similarity, here, pairs)
+    return [ranks[place, task.queries] for place, task in enumerate(tasks)]
+
+
+def _ranks_of_pairs(similarity: FloatArray, here: IntArray, pairs: RelatedPairs) -> FloatArray:
+    """(here,) ranks of the best relevant pair; NaN in the similarities is -inf already."""
+    values = similarity[here[pairs.query], pairs.found]
+    best = np.full(len(here), -np.inf)
+    wanted, its_values = pairs.query[pairs.is_relevant], values[pairs.is_relevant]
+    np.maximum.at(best, wanted, its_values)
+    limit = np.full((len(similarity), 1), np.inf)
+    limit[here, 0] = best
+    ahead = np.count_nonzero(similarity >= limit, axis=1)[here]
+    # Neither another relevant lesion nor an excluded one can stand before the best.
+    ahead -= np.bincount(pairs.query[values >= best[pairs.query]], minlength=len(here))
+    return np.where(np.bincount(wanted, minlength=len(here)) > 0, ahead + 1.0, np.nan)
 
 
 def nearest_rows(table: LesionTable, vectors: Vectors, task: RankingTask, k: int) -> IntArray:
@@ -188,7 +209,3 @@ def blocks(table: LesionTable, vectors: Vectors, task: RankingTask) -> Iterator[
         relevant, excluded = task.relation(table, queries, gallery)
         similarity = similarity_block(vectors, queries, gallery)
         yield RankedBlock(table, queries, gallery, similarity, relevant, excluded)
-
-
-def _equal(labels: IntArray, queries: IntArray, gallery: IntArray) -> BoolArray:
-    return np.asarray(labels[queries][:, None] == labels[gallery][None, :])

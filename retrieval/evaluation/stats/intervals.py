@@ -103,19 +103,21 @@ def statistic_estimate(
         return Estimate(math.nan, None, None, 0)
     value = statistic(rows)
     order = np.argsort(patients, kind="stable")
-    _, starts = np.unique(patients[order], return_index=True)
-    groups = np.split(order, starts[1:])
-    if len(groups) < 2:
+    _, starts, sizes = np.unique(patients[order], return_index=True, return_counts=True)
+    count = len(starts)
+    if count < 2:
         return Estimate(value, None, None, len(rows))
-    results = np.array(
-        [
-            statistic(np.concatenate([groups[i] for i in generator.integers(0, len(groups), size)]))
-            for size in [len(groups)] * resamples
-        ]
-    )
+    drawn = (generator.integers(0, count, count) for _ in range(resamples))
+    results = np.array([statistic(order[_ranges(starts[x], sizes[x])]) for x in drawn])
     if correct_bias:
         results = np.clip(results - (np.nanmedian(results) - value), 0.0, 1.0)
     return with_interval(value, results, len(rows))
+
+
+def _ranges(starts: IntArray, sizes: IntArray) -> IntArray:
+    """The whole numbers from each start on, as many as its size, one range behind another."""
+    ends = np.cumsum(sizes)
+    return np.arange(ends[-1]) + np.repeat(starts - (ends - sizes), sizes)
 
 
 def with_interval(value: float, results: NDArray[np.float64], queries: int) -> Estimate:

@@ -17,6 +17,8 @@ IntArray = NDArray[np.int64]
 
 RELEVANT, IRRELEVANT, NO_CANDIDATE = 1, 0, -1
 _LARGEST = np.iinfo(np.int64).max
+_RUN = 64
+"""Columns of which one maximum is taken before the k largest are looked for."""
 
 
 def ranked_relevance(
@@ -62,13 +64,31 @@ def nearest(similarity: FloatArray, excluded: BoolArray, k: int) -> IntArray:
     """(queries, k) gallery rows of the k most similar candidates, best first; -1 where too few."""
     clean = np.where(excluded, -np.inf, np.where(np.isnan(similarity), -1e300, similarity))
     k_here = min(k, clean.shape[1])
-    top = np.argpartition(-clean, k_here - 1, axis=1)[:, :k_here]
+    top = _largest(clean, k_here)
     values = np.take_along_axis(clean, top, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     rows = np.take_along_axis(top, order, axis=1)
     rows[np.isneginf(np.take_along_axis(values, order, axis=1))] = -1
     padding = np.full((len(rows), k - k_here), -1)
     return np.concatenate([rows, padding], axis=1).astype(np.int64)
+
+
+def _largest(values: FloatArray, k: int) -> IntArray:
+    """(rows, k) columns of the k largest of each row, in any order.
+
+    The largest of each run of columns are told first: the k largest lie in the k best runs.
+    """
+    rows, columns = values.shape
+    runs = columns // _RUN
+    if runs < 2 * k:
+        return np.argpartition(-values, k - 1, axis=1)[:, :k]
+    best = values[:, : runs * _RUN].reshape(rows, runs, _RUN).max(axis=2)
+    held = np.argpartition(-best, k - 1, axis=1)[:, :k]
+    inside = (held[:, :, None] * _RUN + np.arange(_RUN)).reshape(rows, -1)
+    rest = np.broadcast_to(np.arange(runs * _RUN, columns), (rows, columns - runs * _RUN))
+    candidates = np.concatenate([inside, rest], axis=1)
+    among = np.take_along_axis(values, candidates, axis=1)
+    return np.take_along_axis(candidates, np.argpartition(-among, k - 1, axis=1)[:, :k], axis=1)
 
 
 def precision_at_k(ranked: NDArray[np.int8], k: int) -> FloatArray:
@@ -123,7 +143,10 @@ def size_errors(own: FloatArray, neighbours: FloatArray) -> FloatArray:
 
 
 def purity(clusters: IntArray, classes: IntArray) -> float:
-    """The share of items that belong to the commonest class of their cluster."""
+    """The share of items that belong to the commonest class of their cluster.
+
+    Clusters and classes are whole numbers from 0, as for ``normalised_mutual_information``.
+    """
     return float(_contingency(clusters, classes).max(axis=1).sum() / len(classes))
 
 
@@ -158,10 +181,9 @@ def _row_mean(values: FloatArray) -> FloatArray:
 
 
 def _contingency(clusters: IntArray, classes: IntArray) -> FloatArray:
-    _, row = np.unique(clusters, return_inverse=True)
-    _, column = np.unique(classes, return_inverse=True)
-    rows, columns = int(row.max()) + 1, int(column.max()) + 1
-    counts = np.bincount(row * columns + column, minlength=rows * columns)
+    """Counts of clusters times classes, both whole numbers from 0."""
+    rows, columns = int(clusters.max()) + 1, int(classes.max()) + 1
+    counts = np.bincount(clusters * columns + classes, minlength=rows * columns)
     return counts.reshape(rows, columns).astype(np.float64)
 
 

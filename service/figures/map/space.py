@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from index.lesion_index import LesionIndex
 from index.reports import Neighbour
-from retrieval.evaluation.retrieval.ranking import RankingTask, nearest_rows, same_type_elsewhere
+from retrieval.evaluation.retrieval.ranking import RankingTask, nearest_rows
+from retrieval.evaluation.retrieval.relations import same_type_elsewhere
 from retrieval.lesion import Lesion, LesionSearchError, LesionType
 from retrieval.sources.lesion_table import LesionTable
 

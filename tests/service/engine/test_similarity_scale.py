@@ -38,6 +38,17 @@ def test_a_sample_says_nearly_the_same():
     assert np.abs(np.array(whole.pairs[5:96]) - some.pairs[5:96]).max() < 0.03
 
 
+def test_pairs_are_counted_with_some_partners_alone_where_there_are_many(monkeypatch):
+    vectors = unit(600)
+    patients = np.array([f"p{place // 2}" for place in range(600)])
+    whole = similarity_scale(vectors, patients, generator=np.random.default_rng(0))
+    monkeypatch.setattr("service.engine.similarity_scale.PARTNERS", 200)
+    some = similarity_scale(vectors, patients, generator=np.random.default_rng(0))
+    assert some.nearest == whole.nearest
+    assert some.pairs[-1] == whole.pairs[-1] == some.nearest[-1]
+    assert 0 < np.abs(np.array(whole.pairs[5:96]) - some.pairs[5:96]).max() < 0.03
+
+
 def test_one_patient_has_no_scale():
     vectors = unit(4)
     same = np.array(["p"] * 4)
@@ -52,8 +63,8 @@ class FakeIndex:
         self.made += 1
         return [], np.zeros((0, 4), np.float32)
 
-    def records(self, ids):
-        return []
+    def patient_of_each(self):
+        return {}
 
 
 def test_the_scale_is_made_once_a_generation():

@@ -28,9 +28,9 @@ from retrieval.evaluation.retrieval.ranking import (
     other_study_task,
     same_lesion_task,
     same_patient_task,
-    same_type_elsewhere,
     scores_per_query,
 )
+from retrieval.evaluation.retrieval.relations import same_type_elsewhere
 from retrieval.evaluation.retrieval.report import RetrievalReport
 from retrieval.evaluation.retrieval.splits import SplitProtocol
 from retrieval.lesion import LesionType, Split

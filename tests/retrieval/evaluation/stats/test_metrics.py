@@ -82,6 +82,18 @@ def test_nearest_are_the_best_candidates_in_order(matrix, k):
         np.testing.assert_array_equal(similarity[row][present], similarity[row][order])
 
 
+@pytest.mark.parametrize("columns", [639, 640, 1000])
+def test_nearest_of_many_are_those_of_a_full_sort(columns):
+    rng = np.random.default_rng(columns)
+    similarity = rng.standard_normal((30, columns))
+    excluded = rng.random((30, columns)) < 0.3
+    excluded[0, 3:] = True
+    found = metrics.nearest(similarity, excluded, 5)
+    order = np.argsort(-np.where(excluded, -np.inf, similarity), axis=1)[:, :5]
+    np.testing.assert_array_equal(found[1:], order[1:])
+    assert (found[0] >= 0).sum() == (~excluded[0, :3]).sum()
+
+
 def test_average_precision_equals_sklearn_without_ties():
     rng = np.random.default_rng(0)
     similarity = rng.standard_normal((40, 60))
