@@ -117,7 +117,7 @@ def statistic_estimate(
 def _ranges(starts: IntArray, sizes: IntArray) -> IntArray:
     """The whole numbers from each start on, as many as its size, one range behind another."""
     ends = np.cumsum(sizes)
-    return np.arange(ends[-1]) + np.repeat(starts - (ends - sizes), sizes)
+    return np.asarray(np.arange(ends[-1]) + np.repeat(starts - (ends - sizes), sizes), np.int64)
 
 
 def with_interval(value: float, results: NDArray[np.float64], queries: int) -> Estimate:

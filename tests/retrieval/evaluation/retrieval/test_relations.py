@@ -53,7 +53,9 @@ def test_the_pairs_are_those_of_the_masks(table, relation):
     rng = np.random.default_rng(4)
     queries, gallery = rng.permutation(600)[:70], rng.permutation(600)[:400]
     relevant, excluded = relation(table, queries, gallery)
-    assert relevant.any() and excluded.any() and not (relevant & excluded).any()
+    assert relevant.any()
+    assert excluded.any()
+    assert not (relevant & excluded).any()
     pairs = relation.pairs(table, queries, gallery)
     found = np.zeros((2, 70, 400), int)
     np.add.at(found, (np.where(pairs.is_relevant, 0, 1), pairs.query, pairs.found), 1)
@@ -64,7 +66,8 @@ def test_the_pairs_are_those_of_the_masks(table, relation):
 def test_unknown_tracks_are_not_one_lesion(table):
     unknown = np.flatnonzero(table.tracks < 0)
     relevant, excluded = relations.same_lesion_elsewhere(table, unknown, unknown)
-    assert not relevant.any() and not excluded.any()
+    assert not relevant.any()
+    assert not excluded.any()
 
 
 def test_matches_of_several_tasks_are_those_of_each_by_masks(table):
