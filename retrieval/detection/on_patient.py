@@ -26,7 +26,7 @@ def on_patient(proposals: Iterable[Proposal], slab: Slab, interior: BodyInterior
     for proposal in proposals:
         box = slab.grid.to_display_box(proposal.box)
         clipped = clipped_to(box, slab.columns, slab.rows)
-        if clipped is not None and interior.share(_unpadded(box)) >= LEAST_SHARE_INSIDE:
+        if clipped is not None and interior.share(unpadded(box)) >= LEAST_SHARE_INSIDE:
             kept.append(replace(proposal, box=slab.grid.to_file_box(clipped)))
     return kept
 
@@ -38,7 +38,7 @@ def clipped_to(box: Box, columns: int, rows: int) -> Box | None:
     return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 
-def _unpadded(box: Box) -> Box:
+def unpadded(box: Box) -> Box:
     """The extent of the lesion that the box speaks for; at least a pixel."""
     half = (
         max(box.width / 2 - BOX_PADDING_PX, 0.5),
