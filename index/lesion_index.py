@@ -259,10 +259,6 @@ class LesionIndex:
         """Every patient id, sorted."""
         return self.read(CatalogReader.patients)
 
-    def patient_of_each(self) -> dict[str, str]:
-        """The patient id of every lesion id."""
-        return self.read(CatalogReader.patient_of_each)
-
     def page(
         self, after: str = "", limit: int = 100, where: LesionFilter | None = None
     ) -> list[Lesion]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.catalog.reader import CatalogReader
 from index.lesion_index import LesionIndex
 
 LEVELS = (*range(100), 99.5, 99.9, 100)
@@ -116,7 +117,7 @@ class IndexScale:
 
     def _make(self) -> SimilarityScale:
         ids, vectors = self._index.vectors()
-        known = self._index.patient_of_each()
+        known = self._index.read(CatalogReader.patient_of_each)
         kept = [row for row, lesion_id in enumerate(ids) if lesion_id in known]
         patients = np.array([known[ids[row]] for row in kept], np.str_)
         return similarity_scale(vectors[kept], patients, generator=np.random.default_rng(0))

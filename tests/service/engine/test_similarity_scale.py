@@ -63,7 +63,7 @@ class FakeIndex:
         self.made += 1
         return [], np.zeros((0, 4), np.float32)
 
-    def patient_of_each(self):
+    def read(self, question):
         return {}
 
 
