@@ -31,6 +31,7 @@ from index.milvus.client import MilvusSettings
 from index.opening import open_storage
 from index.own_images import OwnImages
 from index.reports import AddReport, ApproximateKind, IndexInfo, Match, Neighbour, VerifyReport
+from index.searches import KeptSearches
 from index.storage import IndexStorage
 from index.vectors import VectorQuery, query_matrix, stored_vector
 from retrieval.lesion import Lesion
@@ -47,6 +48,7 @@ class LesionIndex:
         """Puts an index together; use ``create`` or ``open``."""
         self._storage = storage
         self.images = OwnImages(storage.folder, storage.own_images)
+        self.searches = KeptSearches(storage.connections)
 
     @classmethod
     def create(cls, path: Path | str, binding: EncoderBinding) -> LesionIndex:
@@ -193,17 +195,16 @@ class LesionIndex:
         exclude: Collection[str] = (),
         approximate: bool = False,
     ) -> list[Neighbour]:
-        """The ``k`` lesions nearest to a vector (dimension,), best first.
+        """The ``k`` lesions nearest to a vector (dimension,) of any length, best first.
 
         Args:
-            vector: the query; its length does not matter, its direction does.
+            vector: the query.
             k: how many; fewer come back where the filter leaves fewer.
             where: which lesions may come back.
             exclude: lesion ids that must not.
             approximate: by the approximate form, whose measured recall ``info`` tells.
 
-        Raises:
-            VectorError: wrong length, not finite, or all zero.
+        Raises VectorError where it is of the wrong dimension, not finite, or all zero.
         """
         return self.search_batch(
             np.asarray(vector)[np.newaxis],
@@ -319,7 +320,7 @@ class LesionIndex:
         self._storage.drop_approximate()
 
     def export(self, file: Path | str) -> int:
-        """Writes lesions, vectors, matches and complete studies to a Parquet file; their number."""
+        """Writes everything but pixels to a Parquet file; returns the number of lesions."""
         from index.parquet.exporting import export
 
         with self._storage.connections.reading() as connection:

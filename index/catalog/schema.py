@@ -130,6 +130,13 @@ _MEASURED_SIZES = (
     "CREATE TABLE index_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 
+# What following a lesion in a series answered, as JSON of ``retrieval.tracking.searched``.
+_SEARCHES = (
+    "CREATE TABLE searches (lesion_id TEXT NOT NULL, study_id TEXT NOT NULL, "
+    "series TEXT NOT NULL, answer TEXT NOT NULL, "
+    "PRIMARY KEY (lesion_id, study_id, series)) WITHOUT ROWID",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _MATCHES,
@@ -139,6 +146,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _COMPLETE_STUDIES,
     _TAG_SOURCES_AND_CATEGORIES,
     _MEASURED_SIZES,
+    _SEARCHES,
 )
 """Step n brings a catalog from schema version n to n + 1. Steps are added, never edited."""
 

@@ -101,6 +101,7 @@ class CatalogWriter:
             self._delete(row)
             if lesion_id != values[0]:
                 self._rename_matches(lesion_id, values[0])
+                self._rename_searches(lesion_id, values[0])
         self._insert(values, blob, record.vector)
         if found:
             self.changes.updated += 1
@@ -108,7 +109,7 @@ class CatalogWriter:
             self.changes.added += 1
 
     def remove(self, lesion_ids: Collection[str]) -> int:
-        """Removes lesions with their vectors and matches; returns how many were held."""
+        """Removes lesions with their vectors, matches and searches; how many were held."""
         reader = CatalogReader(self._connection)
         rows = reader.rows_of_ids(set(lesion_ids))
         for row in rows:
@@ -116,6 +117,11 @@ class CatalogWriter:
                 "DELETE FROM matches WHERE lesion_a = (SELECT lesion_id FROM lesions WHERE row = ?)"
                 " OR lesion_b = (SELECT lesion_id FROM lesions WHERE row = ?)",
                 (row, row),
+            )
+            self._connection.execute(
+                "DELETE FROM searches WHERE lesion_id = "
+                "(SELECT lesion_id FROM lesions WHERE row = ?)",
+                (row,),
             )
             self._delete(row)
         return len(rows)
@@ -257,6 +263,13 @@ class CatalogWriter:
                 self._connection.execute(
                     "INSERT OR IGNORE INTO matches VALUES (?, ?, ?)", (*pair, verdict)
                 )
+
+    def _rename_searches(self, old: str, new: str) -> None:
+        self._connection.execute(
+            "UPDATE OR REPLACE searches SET lesion_id = ?, "
+            "answer = json_set(answer, '$.lesion_id', ?) WHERE lesion_id = ?",
+            (new, new, old),
+        )
 
 
 def last_row(connection: sqlite3.Connection) -> int:

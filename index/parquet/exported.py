@@ -34,6 +34,7 @@ from index.parquet.columns import (
 from index.parquet.rows import LONGEST_PATH, MOST_TAGS, judged
 from index.reports import Match, ReaderDecision
 from retrieval.lesion import LesionSearchError
+from retrieval.tracking.searched import SearchedStudy
 
 LARGEST_DIMENSION = 65_536
 MOST_ROWS_A_GROUP = 1 << 20
@@ -49,7 +50,7 @@ _NOT_READ = (OSError, pa.ArrowException, KeyError, TypeError, ValueError, Recurs
 
 
 class ExportedIndex:
-    """An exported file: ``binding``, ``matches``, ``complete_studies``, and its records."""
+    """An exported file: ``binding``, ``matches``, ``complete_studies``, ``searches``, records."""
 
     def __init__(self, path: Path) -> None:
         """Reads the file's schema and judges its sizes.
@@ -73,11 +74,12 @@ class ExportedIndex:
                 )
                 for match in about["matches"]
             ]
-            # An older program exported none.
+            # An older program exported neither these nor searches.
             self.complete_studies: list[Study] = [
                 (str(patient_id), str(study_id))
                 for patient_id, study_id in about.get("complete_studies", ())
             ]
+            self.searches = [SearchedStudy.from_json(one) for one in about.get("searches", ())]
             self._check_columns(held)
             self._check_sizes()
         except ParquetError:

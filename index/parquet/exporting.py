@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from index import searches
 from index.catalog import complete_studies, match_table
 from index.catalog.reader import CatalogReader, LesionRecord
 from index.errors import StorageError
@@ -38,6 +39,7 @@ def export(path: Path, connection: sqlite3.Connection, images: OwnImages) -> int
         "binding": asdict(binding),
         "matches": [match.to_json() for match in match_table.listed(connection)],
         "complete_studies": complete_studies.listed(connection),
+        "searches": [search.to_json() for search in searches.listed(connection)],
     }
     schema = schema_of(binding.dimension).with_metadata({ABOUT: json.dumps(about).encode()})
     building = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")

@@ -16,7 +16,7 @@ from retrieval.tracking.decisions import check_decisions
 
 
 def import_index(file: Path | str, path: Path | str) -> LesionIndex:
-    """The index in the folder ``path`` with every lesion and match of an exported file.
+    """The index in the folder ``path`` with every lesion, match and search of an exported file.
 
     Where ``path`` is an index of the same encoder already, the lesions are added to it: an import
     that was killed is run again. A file with one row that cannot be a lesion's imports nothing.
@@ -39,6 +39,7 @@ def import_index(file: Path | str, path: Path | str) -> LesionIndex:
         for match in exported.matches:
             made.set_match(match.lesion_a, match.lesion_b, match.verdict)
         made.declare_marks(exported.complete_studies)
+        made.searches.keep(exported.searches)
     except BaseException:
         made.close()
         raise
@@ -46,8 +47,9 @@ def import_index(file: Path | str, path: Path | str) -> LesionIndex:
 
 
 def judge(exported: ExportedIndex, file: Path) -> None:
-    """Reads every row, match and study; raises ParquetError for the first that cannot be."""
+    """Reads every row, match and search; raises ParquetError for the first that cannot be."""
     matched = {name for match in exported.matches for name in (match.lesion_a, match.lesion_b)}
+    sought = {search.lesion_id for search in exported.searches}
     whose: dict[str, tuple[str, str]] = {}
     seen: set[int] = set()
     for row, record in enumerate(exported.records(), start=1):
@@ -60,8 +62,14 @@ def judge(exported: ExportedIndex, file: Path) -> None:
                     "by its slice and box; nothing was imported"
                 )
             seen.add(key)
+        sought.discard(lesion.lesion_id)
         if lesion.lesion_id in matched:
             whose[lesion.lesion_id] = (lesion.patient_id, lesion.study_id)
+    if sought:
+        raise ParquetError(
+            f"{file}: a search names lesion {min(sought)!r}, which is not in the file; nothing was "
+            "imported"
+        )
     try:
         _judge_matches(exported, whose)
     except LesionSearchError as error:

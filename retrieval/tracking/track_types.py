@@ -11,7 +11,7 @@ from typing import Any, Literal
 from retrieval.lesion import Lesion
 from retrieval.tracking.edges import MatchTerms
 from retrieval.tracking.matcher import LocationSource
-from retrieval.tracking.searched import SearchedStudy
+from retrieval.tracking.searched import NOT_FOUND, SearchedStudy
 from retrieval.tracking.states import (
     POSITION_ESTIMATED,
     ComparisonRole,
@@ -73,12 +73,17 @@ class StudyOrder:
         return self.study_ids[study] in self.complete
 
     def search_of(self, lesion_ids: Iterable[str], study: int) -> SearchedStudy | None:
-        """The search that says that none of these marks of one lesion is in the study."""
+        """The search that says that none of these marks of one lesion is in the study.
+
+        None where another series of the study may show it.
+        """
         wanted, study_id = set(lesion_ids), self.study_ids[study]
-        for one in self.searched:
-            if one.is_evidence and one.study_id == study_id and one.lesion_id in wanted:
-                return one
-        return None
+        there = [
+            one for one in self.searched if one.study_id == study_id and one.lesion_id in wanted
+        ]
+        if any(one.state != NOT_FOUND for one in there):
+            return None
+        return next((one for one in there if one.is_evidence), None)
 
     def any_complete(self, studies: Iterable[int]) -> bool:
         """Whether one of these studies, by place, has all its lesions marked."""

@@ -29,6 +29,19 @@ if TYPE_CHECKING:
 WHOLE_SERIES_MM = 1e6
 """A depth that no series reaches."""
 
+AcceptOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Accept the candidate of this rank: it becomes a lesion with a confirmed link."
+    ),
+]
+KeepFlag = Annotated[
+    bool,
+    typer.Option(
+        "--keep/--no-keep", help="Keep the search in the index, so that a timeline can rest on it."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -48,16 +61,12 @@ def follow(
     index: IndexOption,
     reading: ImageOptions,
     models: ModelOptions,
-    accept: Annotated[
-        int | None,
-        typer.Option(
-            help="Accept the candidate of this rank: it becomes a lesion with a confirmed link."
-        ),
-    ] = None,
+    accept: AcceptOption = None,
     study: Annotated[
         str | None,
-        typer.Option(help="The series' study, for --accept. Default: what its files say."),
+        typer.Option(help="The series' study. Default: what its files say."),
     ] = None,
+    keep: KeepFlag = True,
     register_scans: Annotated[
         bool,
         typer.Option(
@@ -76,9 +85,11 @@ def follow(
     """Find an indexed lesion again in a series of its patient that nobody has marked.
 
     What is found is a proposal. Only --accept makes it a lesion, linked to the one that was
-    followed. Coordinates are 0-based: (0, 0) is the centre of the top-left pixel.
+    followed. The search is kept in the index: `track` calls a lesion vanished that was not found
+    where all of its place was covered. Coordinates are 0-based: (0, 0) is the centre of the
+    top-left pixel.
     """
-    from service.engine.following import FollowRequest
+    from service.engine.following import NOT_KEPT, FollowRequest, keep_search
     from service.engine.following import follow as find
 
     engine = engine_of(index, models)
@@ -98,8 +109,12 @@ def follow(
         accepted = None
         if accept is not None:
             accepted = _accept(engine, found, slab, accept, wanted.study_id)
-    warn(found.warnings)
-    _show(found, accepted, dls, as_json=as_json)
+        kept = keep_search(engine, found, slab) if keep else None
+    warn([*found.warnings, *([NOT_KEPT] if keep and kept is None else [])])
+    if dls is not None:
+        answer_json({dls: {"predict target center": found.dls_center()}})
+    else:
+        show_accepted(found, accepted, as_json=as_json)
 
 
 def _read(image: Path, reading: ImageOptions) -> Slab:
@@ -155,21 +170,19 @@ def _accept(
     return acceptance.store(prepared)
 
 
-def _show(found: Following, accepted: Lesion | None, dls: str | None, *, as_json: bool) -> None:
-    if dls is not None:
-        answer_json({dls: {"predict target center": found.dls_center()}})
-        return
+def show_accepted(found: Following, accepted: Lesion | None, *, as_json: bool) -> None:
+    """What was found, as JSON or as a table, and the lesion that a candidate became."""
     if as_json:
         document: dict[str, Any] = found.to_json()
         document["accepted"] = None if accepted is None else accepted.to_json()
         answer_json(document)
         return
-    show_following(found)
+    _show(found)
     if accepted is not None:
         say(f"accepted: lesion {accepted.lesion_id}, linked to {found.lesion_id}")
 
 
-def show_following(found: Following) -> None:
+def _show(found: Following) -> None:
     """The candidates as a table, and what was covered."""
     covered = found.covered
     where = "no slice" if covered.slices is None else "slices {} to {}".format(*covered.slices)

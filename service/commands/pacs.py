@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 import typer
 
 from retrieval.lesion import LesionSearchError, LesionType
+from service.commands.follow import AcceptOption, KeepFlag
 from service.commands.option_groups import with_groups
 from service.commands.options import (
     AssumeHuFlag,
@@ -142,30 +143,36 @@ def follow(
     study: Annotated[
         str | None, typer.Option(help="Its StudyInstanceUID; looked up if absent.")
     ] = None,
+    accept: AcceptOption = None,
+    keep: KeepFlag = True,
     pacs: PacsOptions,
     models: EncodingOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """Find an indexed lesion again in a series of its patient in the PACS.
 
-    What is found is a proposal: `pacs add` with its box makes it a lesion.
+    What is found is a proposal. Only --accept makes it a lesion, linked to the one that was
+    followed.
     """
     from service.extras import Extra, need_extra
 
     need_extra(Extra.DICOM)
-    from service.commands.follow import show_following
+    from service.commands.follow import show_accepted
+    from service.http.uploads.accepted_findings import chosen_finding
+    from service.pacs.indexing import accept_finding
     from service.pacs.search import follow_in_pacs
     from service.pacs.series import PacsReference
 
     client = pacs.client()
     engine = engine_of(index, models)
     with engine.index:
-        found = follow_in_pacs(engine, client, lesion, PacsReference(series, study))
+        reference, accepted = PacsReference(series, study), None
+        found = follow_in_pacs(engine, client, lesion, reference, keep=keep)
+        if accept is not None:
+            chosen = chosen_finding(found, accept)
+            accepted = accept_finding(engine, client, lesion, chosen, reference)
     warn(found.warnings)
-    if as_json:
-        answer_json(found.to_json())
-    else:
-        show_following(found)
+    show_accepted(found, accepted, as_json=as_json)
 
 
 def add(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 
 from retrieval.image import Slab
@@ -12,10 +13,16 @@ from retrieval.pixel_hash import is_identifying, pixel_hash
 from retrieval.position.locator import BodyLocator
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.following.findings import Following
+from retrieval.tracking.following.model import bundled_follow_model
 from retrieval.tracking.following.registration import Registration, is_registration_there
 from retrieval.tracking.following.search import FollowTools, IndexedLesion, find_again
+from retrieval.tracking.searched import SearchedStudy
 from service.engine.search_engine import SearchEngine
 
+NOT_KEPT = (
+    "the study of the series is not known: the search is not kept, and nothing rests on it; name "
+    "the study"
+)
 OWN_DEPTH_MM = 60.0
 """Slices of the indexed lesion's own scan are read this far from its key slice."""
 
@@ -83,6 +90,31 @@ def follow(engine: SearchEngine, wanted: FollowRequest, slab: Slab) -> Following
         study_id=wanted.study_id,
         study_date=wanted.study_date,
     )
+
+
+def keep_search(engine: SearchEngine, found: Following, slab: Slab) -> SearchedStudy | None:
+    """Keeps what was found in the index, over an earlier search of the same series.
+
+    Returns what is kept now; None where the study of the series is not known, so that nothing can
+    rest on the search. Slices and box are in the slab's file grid.
+    """
+    if found.study_id is None:
+        return None
+    model = f"{engine.encoder.fingerprint}/{bundled_follow_model().fingerprint}"
+    search = replace(
+        SearchedStudy.of_document(found.to_json()),
+        series=series_hash(slab),
+        model=model,
+        searched_at=datetime.now(UTC).replace(microsecond=0),
+    )
+    engine.index.searches.keep([search])
+    return search
+
+
+def series_hash(slab: Slab) -> str:
+    """Names a series by the pixels of its slices, whatever their order, files or format."""
+    planes = sorted(pixel_hash(plane) for plane in slab.as_displayed().hu)
+    return hashlib.sha256("".join(planes).encode()).hexdigest()[:16]
 
 
 def _missing(wanted: FollowRequest) -> list[str]:

@@ -1,4 +1,4 @@
-"""One patient of an index as tracking wants it: nodes, decisions, completeness of marks."""
+"""One patient of an index as tracking wants it: nodes, decisions, complete studies, searches."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ class PatientCase:
             complete = frozenset(record.lesion.study_id for record in records)
         elif marks is MarkPolicy.INCOMPLETE:
             complete = frozenset()
-        return cls(nodes, PatientEvidence(confirmed, rejected, complete))
+        searched = index.searches.of(patient_id)
+        return cls(nodes, PatientEvidence(confirmed, rejected, complete, searched))
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,15 @@ def tracks_of(
 ) -> PatientTracks:
     """The lesion tracks of one patient, by the bundled matcher if none is given.
 
-    ``searched`` are answers of following lesions: evidence that one is not in a study.
+    ``searched`` are answers of following lesions beside those that the index keeps: evidence that
+    one is not in a study.
 
     Raises:
         UnknownPatientError: the index holds no lesion of the patient.
         MatchConflictError: stored decisions contradict each other.
     """
     case = PatientCase.of(index, patient_id, marks)
-    known = replace(case.known, searched=tuple(searched))
+    known = replace(case.known, searched=(*case.known.searched, *searched))
     return track_patient(case.nodes, model=model, known=known)
 
 
@@ -151,6 +153,13 @@ def declare_marks(index: LesionIndex, study: tuple[str, str], *, complete: bool)
             f"{', '.join(sorted(known))}"
         )
     index.declare_marks([study], complete=complete)
+
+
+def searches_of(index: LesionIndex, patient_id: str) -> list[SearchedStudy]:
+    """The kept searches for a patient's lesions; raises UnknownPatientError."""
+    if not index.patient(patient_id):
+        raise UnknownPatientError(_unknown_patient(patient_id, index.patients()))
+    return index.searches.of(patient_id)
 
 
 def decide(index: LesionIndex, pair: tuple[str, str], decision: Decision) -> Match | None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from index.catalog.reader import LesionRecord
 from index.measured import measures_added
 from index.reports import AddReport
 from retrieval.lesion import ImageSource, Lesion, LesionType
 from retrieval.pixel_hash import pixel_hash
+from retrieval.tracking.following.findings import Finding
 from service.engine.lesion_location import located
 from service.engine.measuring import MEASURED_DEPTH_MM, with_sizes
-from service.engine.query import QueryError
+from service.engine.patient_tracks import Decision, decide
+from service.engine.query import LesionQuery, QueryError
 from service.engine.query_box import MarkedBox, embed_boxes
-from service.engine.recognition import PACS_ARCHIVE
+from service.engine.recognition import PACS_ARCHIVE, recognise
 from service.engine.search_engine import SearchEngine
 from service.pacs.client import PacsClient
 from service.pacs.errors import PacsError
 from service.pacs.follow_ups import pacs_lesion
 from service.pacs.patient import PatientInPacs
 from service.pacs.search import PacsQuery
-from service.pacs.series import find_series, read_slab
+from service.pacs.series import PacsReference, find_series, read_slab
 
 
 def index_lesion(
@@ -58,3 +62,37 @@ def index_lesion(
         lesion, packed = with_sizes(lesion, slab, marked.box, query.lesion.recist)
     record = LesionRecord(lesion, embedding.vectors[0], source, packed)
     return lesion, engine.index.add([record])
+
+
+def accept_finding(
+    engine: SearchEngine,
+    pacs: PacsClient,
+    prior_id: str,
+    finding: Finding,
+    reference: PacsReference,
+) -> Lesion:
+    """A place that following a lesion proposed in a series becomes a lesion with a confirmed link.
+
+    One that is indexed there already is linked instead. A new one is taken back where the link
+    contradicts another decision.
+
+    Raises:
+        UnknownLesionError: the index does not hold the lesion that was followed.
+        MatchConflictError: another decision contradicts the link; nothing is stored.
+        PacsError: the PACS cannot bring the slice.
+    """
+    prior = engine.index.get(prior_id).lesion
+    keyed = replace(reference, sop_uid=None, key_slice_index=finding.key_slice_index)
+    asked = LesionQuery(box=finding.box, patient_id=prior.patient_id)
+    slab = read_slab(pacs, find_series(pacs, keyed), finding.key_slice_index, half_depth_mm=0.0)
+    known = recognise(engine.index, slab, finding.box, asked).record
+    if known is not None:
+        decide(engine.index, (prior_id, known.lesion.lesion_id), Decision.CONFIRM)
+        return known.lesion
+    lesion, _ = index_lesion(engine, pacs, PacsQuery(keyed, asked), lesion_type=prior.lesion_type)
+    try:
+        decide(engine.index, (prior_id, lesion.lesion_id), Decision.CONFIRM)
+    except BaseException:
+        engine.index.remove([lesion.lesion_id])
+        raise
+    return lesion

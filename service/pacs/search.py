@@ -16,7 +16,13 @@ from retrieval.tag import given_tags
 from retrieval.tracking.edges import TrackNode
 from retrieval.tracking.following.findings import Following
 from service.deid.pseudonyms import OwnIdentities
-from service.engine.following import OWN_DEPTH_MM, FollowRequest, check_whose, follow
+from service.engine.following import (
+    OWN_DEPTH_MM,
+    FollowRequest,
+    check_whose,
+    follow,
+    keep_search,
+)
 from service.engine.query import LesionQuery
 from service.engine.query_node import QUERY_ID, EmbeddedQuery
 from service.engine.results import BoxSource, SearchResult
@@ -126,12 +132,18 @@ def search_pacs(engine: SearchEngine, pacs: PacsClient, query: PacsQuery) -> Pac
 
 
 def follow_in_pacs(
-    engine: SearchEngine, pacs: PacsClient, lesion_id: str, reference: PacsReference
+    engine: SearchEngine,
+    pacs: PacsClient,
+    lesion_id: str,
+    reference: PacsReference,
+    *,
+    keep: bool = False,
 ) -> Following:
     """Where an indexed lesion is in a series of its patient in the PACS; a proposal.
 
     The lesion's own slices come from the PACS as well, where it has them under the index's ids.
-    Boxes are in the file grid of the series, slices by their positions in it.
+    Boxes are in the file grid of the series, slices by their positions in it. With ``keep`` the
+    search is kept in the index.
 
     Raises:
         UnknownLesionError: the index does not hold the lesion.
@@ -152,6 +164,8 @@ def follow_in_pacs(
     middle = len(series.images) // 2
     slab = read_slab(pacs, series, middle, half_depth_mm=WHOLE_SERIES_MM)
     found = follow(engine, wanted, slab)
+    if keep:
+        keep_search(engine, found, slab)
     if isinstance(pacs.identities, OwnIdentities):
         found = replace(found, warnings=(*found.warnings, OWN_IDS))
     return found

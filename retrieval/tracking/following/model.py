@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -97,6 +99,12 @@ class FollowModel:
             "intercept": self.intercept,
             "weights": dict(zip(EVIDENCE_NAMES, self.weights, strict=True)),
         }
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides an answer: 16 hexadecimal digits."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.figures.vocabulary import vocabulary
 from service.http.examples.capabilities import CAPABILITIES_EXAMPLE
+from service.http.examples.following import follow_example, searches_example
 from service.http.examples.growth import forecast_example
 from service.http.examples.measured import VOLUMES_EXAMPLE
 from service.http.examples.mining import MINED_MARKS_EXAMPLE, MINING_EXAMPLE
@@ -286,44 +287,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "VocabularyOut": vocabulary(),
     "ForecastOut": forecast_example(LESION, OTHER),
-    "FollowOut": {
-        "notice": "Research use only. Not a medical device; not for diagnosis or treatment.",
-        "lesion_id": LESION["lesion_id"],
-        "study_id": LATER["study_id"],
-        "study_date": None,
-        "state": "found",
-        "grid": "file",
-        "box": LATER["box"],
-        "key_slice_index": 101,
-        "score": 0.91,
-        "probability_there": 0.95,
-        "similarity": 0.86,
-        "candidates": [
-            {
-                "box": LATER["box"],
-                "key_slice_index": 101,
-                "score": 0.91,
-                "similarity": 0.86,
-                "long_mm": 13.9,
-                "detector_score": 0.71,
-                "terms": TERMS,
-            }
-        ],
-        "expected": {
-            "location": [0.31, 0.52, 0.45],
-            "error": [0.0006, 0.023, 0.025],
-            "source": "both series",
-        },
-        "covered": {
-            "slices": [88, 115],
-            "z": [0.39, 0.51],
-            "series_z": [0.2, 0.75],
-            "share": 1.0,
-            "boxes": 402,
-        },
-        "warnings": [],
-        "accepted": None,
-    },
+    "FollowOut": follow_example(LESION, LATER, TERMS),
+    "KeptSearchesOut": searches_example(LESION, LATER),
     "MeasureOut": MEASURE_EXAMPLE,
     "KeptMaskOut": KEPT_MASK_EXAMPLE,
     "Health": {"status": "ok"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -11,7 +12,13 @@ from pydantic import Field
 from retrieval.grid import Grid
 from retrieval.image import Slab
 from retrieval.sources.errors import ArchiveError
-from service.engine.following import OWN_DEPTH_MM, FollowRequest, follow
+from service.engine.following import (
+    NOT_KEPT,
+    OWN_DEPTH_MM,
+    FollowRequest,
+    follow,
+    keep_search,
+)
 from service.figures.indexed_pixels import PictureError
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import IDENTIFIER, ImageForm
@@ -47,6 +54,11 @@ class FollowForm(ImageForm):
         description="the rank of the candidate that a reader accepts: it becomes a lesion with a "
         "confirmed link",
     )
+    keep: bool = Field(
+        default=False,
+        description="keep the search in the index, so that a timeline can rest on it; needs the "
+        "study of the series",
+    )
 
 
 @follow_router.post("/v1/follow", response_model=FollowOut, responses={**CONFLICT})
@@ -57,9 +69,9 @@ def follow_lesion(
 ) -> dict[str, Any]:
     """Find an indexed lesion again in a series of its patient; a proposal, until it is accepted.
 
-    Looking needs a key that reads, accepting one that writes.
+    Looking needs a key that reads, accepting and keeping one that writes.
     """
-    if form.accept is not None:
+    if form.accept is not None or form.keep:
         require_writer(request.scope)
     note("lesion", form.lesion_id)
     note("patient", service.engine.index.get(form.lesion_id).lesion.patient_id)
@@ -78,13 +90,18 @@ def follow_lesion(
         if form.accept is not None:
             finding = chosen_finding(found, form.accept)
             accepted = acceptance.prepare(finding, slab, form.lesion_id, NewStudy(study, day))
-    lesion = None
-    if accepted is not None:
+    lesion = kept = None
+    if accepted is not None or form.keep:
         with service.writing():
-            lesion = acceptance.store(accepted)
+            lesion = None if accepted is None else acceptance.store(accepted)
+            kept = keep_search(service.engine, found, slab) if form.keep else None
+    if lesion is not None:
         note("lesion", lesion.lesion_id)
+    if form.keep and kept is None:
+        found = replace(found, warnings=(*found.warnings, NOT_KEPT))
     return {
         **found.to_json(),
+        "kept": kept is not None,
         "grid": form.grid,
         "accepted": None if lesion is None else lesion.to_json(),
     }

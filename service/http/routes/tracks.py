@@ -13,11 +13,19 @@ from service.engine.patient_tracks import (
     decide,
     declare_marks,
     report_of,
+    searches_of,
 )
 from service.http.dependencies import PROBLEMS, Service
 from service.http.guards.audit import note
 from service.http.schemas.search import Problem
-from service.http.schemas.tracks import MarksIn, MarksOut, MatchIn, MatchOut, TracksOut
+from service.http.schemas.tracks import (
+    KeptSearchesOut,
+    MarksIn,
+    MarksOut,
+    MatchIn,
+    MatchOut,
+    TracksOut,
+)
 
 track_router = APIRouter(responses=PROBLEMS, tags=["patients"])
 
@@ -40,6 +48,19 @@ def tracks(service: Service, patient_id: str, marks: Marks = MarkPolicy.RECORDED
         except UnknownPatientError as unknown:
             raise HTTPException(404, str(unknown)) from None
     return report.to_json()
+
+
+@track_router.get("/v1/patients/{patient_id}/searches", response_model=KeptSearchesOut)
+def searches(service: Service, patient_id: str) -> dict[str, Any]:
+    """Where a patient's lesions were looked for by `POST /v1/follow`, and what was found.
+
+    Slices and boxes are in the file grid of the series.
+    """
+    try:
+        found = searches_of(service.engine.index, patient_id)
+    except UnknownPatientError as unknown:
+        raise HTTPException(404, str(unknown)) from None
+    return {"patient_id": patient_id, "searches": [one.to_json() for one in found]}
 
 
 @track_router.post("/v1/marks", response_model=MarksOut)

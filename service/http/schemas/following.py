@@ -59,6 +59,7 @@ class FollowOut(BaseModel):
     expected: ExpectedOut
     covered: CoverageOut
     warnings: list[str]
+    kept: bool = Field(description="whether the search is in the index now")
     accepted: LesionOut | None = Field(
         description="the lesion that an accepted candidate became, linked to the one followed"
     )

@@ -15,6 +15,7 @@ from retrieval.tracking.response.volumes import (
     VolumePoint,
     VolumeResponse,
 )
+from retrieval.tracking.searched import SearchedStudy
 from retrieval.tracking.timeline_table import (
     TimelineCell,
     TimelineLine,
@@ -129,6 +130,23 @@ class TracksOut(BaseModel):
     timeline: TimelineOut
     response: ResponseOut
     warnings: list[str]
+
+
+@answer_of(SearchedStudy)
+class KeptSearchOut(BaseModel):
+    state: Literal["found", "uncertain", "not found"]
+    searched_at: str | None = Field(description="when, in UTC")
+    is_evidence: bool = Field(
+        description="whether it tells that the lesion is not in the study: not found where all of "
+        "its place was covered"
+    )
+
+
+class KeptSearchesOut(BaseModel):
+    """Where a patient's lesions were looked for, and what was found."""
+
+    patient_id: str
+    searches: list[KeptSearchOut]
 
 
 class MarksIn(RequestModel):

@@ -198,8 +198,8 @@ function changeBetween(previous, { lesions: [lesion], change_pct: percent }) {
 }
 
 /** A study in which the lesion is not marked: why, as far as it is known. @param {Cell} options */
-function note({ word, tone, column }) {
-  const text = make("span", { className: "gap", style: { color: ink(toneColour(tone)) } }, make("i", {}), make("span", { textContent: word }));
+function note({ word, tone, column, notes }) {
+  const text = make("span", { className: "gap", title: notes.join("; "), style: { color: ink(toneColour(tone)) } }, make("i", {}), make("span", { textContent: word }));
   return placed(text, SHEET.label + column * SHEET.column, SHEET.top + SHEET.patch / 2 - 6);
 }
 

@@ -74,6 +74,14 @@ def test_anything_less_is_no_evidence(change):
     assert found.get("P_02", (FollowUpState.NOT_MARKED,))[0] is FollowUpState.NOT_MARKED
 
 
+def test_a_study_is_no_evidence_where_another_of_its_series_may_show_it():
+    assert states(SEARCH, replace(SEARCH, series="other"))["P_02"][0] is FollowUpState.VANISHED
+    for state in ("found", "uncertain"):
+        shown = replace(SEARCH, series="other", state=state)
+        for both in ((SEARCH, shown), (shown, SEARCH)):
+            assert states(*both)["P_02"][0] is FollowUpState.NOT_MARKED
+
+
 def test_only_the_lesion_that_was_looked_for_has_vanished():
     nodes = [node("a1", "P_01", 0), node("c1", "P_01", 2), node("b3", "P_03", 1)]
     known = PatientEvidence(searched=[SEARCH])

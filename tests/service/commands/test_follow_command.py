@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -46,7 +47,11 @@ def test_the_answer_as_json_and_as_dls(run, followed, encoder_file):
     assert document["state"] in {"found", "uncertain", "not found"}
     assert document["accepted"] is None
     assert document["candidates"][0]["key_slice_index"] in range(22)
-    status, out, _ = run(*arguments(followed, encoder_file, "--dls", "0001"))
+    assert "the search is not kept" in err
+    status, out, err = run(*arguments(followed, encoder_file, "--dls", "0001", "--no-keep"))
+    assert "kept" not in err
+    with LesionIndex.open(followed / "index", read_only=True) as index:
+        assert index.searches.of("P") == []
     center = json.loads(out)["0001"]["predict target center"]
     assert (center is None) == (document["state"] == "not found")
 
@@ -61,6 +66,20 @@ def test_only_accept_makes_it_a_lesion(run, followed, encoder_file):
     with LesionIndex.open(followed / "index", read_only=True) as index:
         (match,) = index.matches("P")
         assert {match.lesion_a, match.lesion_b} == {"prior", accepted["lesion_id"]}
+
+
+def test_the_search_is_kept_and_track_rests_on_it(run, followed, encoder_file):
+    status, out, err = run(*arguments(followed, encoder_file, "--study", "S5", "--json"))
+    assert status == 0, err
+    with LesionIndex.open(followed / "index") as index:
+        kept = next(one for one in index.searches.of("P") if one.study_id == "S5")
+        assert kept.state == json.loads(out)["state"]
+        index.searches.keep([replace(kept, state="not found", share=0.97)])
+    status, out, err = run("track", "--index", followed / "index", "--patient", "P", "--json")
+    assert status == 0, err
+    document = json.loads(out)
+    ends = {track["vanished_in"] for track in document["tracks"]}
+    assert ends == {"S5"}
 
 
 def test_mistakes_take_one_line(run, followed, encoder_file):

@@ -14,12 +14,17 @@ from index.reports import ReaderDecision
 from retrieval.lesion import ImageSource
 from retrieval.pixel_hash import pixel_hash
 from retrieval.tracking.following.findings import FollowState
+from retrieval.tracking.states import FollowUpState
 from service.engine.following import (
     FollowRequest,
     OtherPatientError,
     SameStudyError,
     follow,
+    keep_search,
+    series_hash,
 )
+from service.engine.patient_tracks import tracks_of
+from service.engine.query import LesionQuery
 from service.engine.search_engine import SearchEngine, binding_of
 from service.http.uploads.accepted_findings import (
     AcceptError,
@@ -133,3 +138,32 @@ def test_a_place_that_was_not_found_is_no_proposal(following):
     assert none.to_json()["box"] is None
     best = found.candidates[0]
     assert found.dls_center() == [*best.box.center, best.key_slice_index]
+
+
+def test_a_kept_search_makes_the_lesion_vanished(following):
+    slab = scan(**LATER)
+    found = replace(
+        follow(following, FollowRequest("prior", "P", "S2"), slab), state=FollowState.NOT_FOUND
+    )
+    found = replace(found, covered=replace(found.covered, share=0.99), candidates=())
+    assert tracks_of(following.index, "P").tracks[0].vanished_in is None
+    kept = keep_search(following, found, slab)
+    assert kept.is_evidence
+    assert kept.model.startswith(following.encoder.fingerprint)
+    assert following.index.searches.of("P") == [kept]
+    assert tracks_of(following.index, "P").tracks[0].vanished_in == "S2"
+    query = LesionQuery(lesion_id="prior")
+    (follow_up,) = following.search(query).follow_ups
+    assert follow_up.state is FollowUpState.VANISHED
+    # The same series again, whatever its order: one search is kept.
+    turned = replace(slab, hu=slab.hu[::-1].copy())
+    assert series_hash(turned) == series_hash(slab)
+    keep_search(following, replace(found, state=FollowState.UNCERTAIN), turned)
+    assert tracks_of(following.index, "P").tracks[0].vanished_in is None
+    assert len(following.index.searches.of("P")) == 1
+
+
+def test_a_search_in_a_series_of_no_known_study_is_not_kept(following):
+    slab = scan(**LATER)
+    assert keep_search(following, follow(following, FollowRequest("prior"), slab), slab) is None
+    assert following.index.searches.of() == []

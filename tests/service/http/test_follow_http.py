@@ -66,6 +66,26 @@ def test_a_proposal_and_its_acceptance(client, volume):
     assert {link["earlier"], link["later"]} == {"prior", accepted["lesion_id"]}
 
 
+def test_a_kept_search_is_listed(client, volume):
+    asked = {"lesion_id": "prior", "patient_id": "P", "study_id": "S4"}
+    assert client.post("/v1/follow", files=volume, data=asked).json()["kept"] is False
+    assert client.get("/v1/patients/P/searches").json()["searches"] == []
+    answer = client.post("/v1/follow", files=volume, data={**asked, "keep": "true"}).json()
+    assert answer["kept"] is True
+    (kept,) = client.get("/v1/patients/P/searches").json()["searches"]
+    assert kept["study_id"] == "S4"
+    assert kept["state"] == answer["state"]
+    assert kept["slices"] == answer["covered"]["slices"]
+    assert kept["share"] == answer["covered"]["share"]
+    assert kept["is_evidence"] == (answer["state"] == "not found" and kept["share"] >= 0.95)
+    assert client.get("/v1/patients/nobody/searches").status_code == 404
+    nameless = {"lesion_id": "prior", "keep": "true"}
+    answer = client.post("/v1/follow", files=volume, data=nameless).json()
+    assert answer["kept"] is False
+    assert any("not kept" in warning for warning in answer["warnings"])
+    client.app.state.service.engine.index.searches.forget("prior", "S4")
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "word"),
     [
@@ -100,6 +120,7 @@ def test_looking_needs_a_reading_key_and_accepting_a_writing_one(client, volume,
         assert status("wrong") == 401
         assert status(reader) == 200
         assert status(reader, accept="1") == 403
+        assert status(reader, keep="true") == 403
         assert engine.index.count() == before
         assert status(writer, accept="1") == 200
         assert engine.index.matches("P")

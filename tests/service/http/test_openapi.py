@@ -23,6 +23,7 @@ DESIGN = {
     "/v1/lesions/{lesion_id}/similar": {"get"},
     "/v1/lesions/{lesion_id}/image.png": {"get"},
     "/v1/patients/{patient_id}/tracks": {"get"},
+    "/v1/patients/{patient_id}/searches": {"get"},
     "/v1/lesions": {"get", "post"},
     "/v1/matches": {"post"},
     "/v1/map": {"get"},

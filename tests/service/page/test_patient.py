@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+from retrieval.tracking.searched import SearchedStudy
 from service.http.examples.answers import EXAMPLES
 from tests.service.browser import Reader
 
@@ -79,6 +80,19 @@ def test_the_pair_is_large_and_moves_as_one(reader: Reader, course):
     expect(page.locator(".track-row").first).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator(".drawer")).to_be_hidden()
+
+
+def test_a_kept_search_makes_a_lesion_vanished(reader: Reader, engine, course):
+    patient, lesion = course
+    search = SearchedStudy(lesion.lesion_id, "9999_later", "not found", 0.98, 0.03, (4, 40), 120)
+    engine.index.searches.keep([search])
+    try:
+        page = reader.open(f"#/patient?id={patient}")
+        gap = page.locator(".gap[title*='slices 4 to 40, 98% of where it may lie']")
+        expect(gap).to_have_text("vanished")
+        reader.shoot("patient_vanished")
+    finally:
+        engine.index.searches.forget(lesion.lesion_id, "9999_later")
 
 
 def test_an_unknown_patient_is_told(reader: Reader):

@@ -113,6 +113,9 @@ def test_a_working_day(browser, screenshots, clinic, real_data):
         expect(looked.get_by_role("heading")).to_contain_text("probability")
         looked.locator(".candidates .plain").first.click()
         expect(page.locator(".pane.query .note.top-right")).to_contain_text("slice")
+        (search,) = engine.index.searches.of("STS_007")
+        assert (search.lesion_id, search.study_id) == (prior["lesion_id"], current_study(real_data))
+        assert search.state in {"found", "uncertain"}
         done("follow")
         page.keyboard.press("s")
         measured = page.get_by_label("Measurement", exact=True)

@@ -167,6 +167,7 @@ interface FollowForm {
   file?: string | null;
   files?: (string)[];
   grid?: Grid;
+  keep?: boolean;
   key_slice_index?: number | null;
   lesion_id: string;
   patient_id?: string | null;
@@ -184,6 +185,7 @@ interface FollowOut {
   covered: CoverageOut;
   expected: ExpectedOut;
   grid: string;
+  kept: boolean;
   key_slice_index: number | null;
   lesion_id: string;
   notice: string;
@@ -288,6 +290,29 @@ interface KeptMaskOut {
 interface KeptOutlineOut {
   offset: number;
   paths: (((any)[])[])[];
+}
+
+interface KeptSearchOut {
+  box: (number)[] | null;
+  boxes: number;
+  is_evidence: boolean;
+  key_slice_index: number | null;
+  lesion_id: string;
+  model: string;
+  probability_there: number;
+  score: number | null;
+  searched_at: string | null;
+  series: string;
+  share: number;
+  slices: (number)[] | null;
+  state: "found" | "uncertain" | "not found";
+  study_date: string | null;
+  study_id: string;
+}
+
+interface KeptSearchesOut {
+  patient_id: string;
+  searches: (KeptSearchOut)[];
 }
 
 interface LesionForm {

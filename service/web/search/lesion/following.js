@@ -22,7 +22,7 @@ export async function priorsOf({ identity }) {
 /** Looks for a lesion; with `accept` the candidate of that rank becomes a lesion, linked to it. @param {UploadOut} facts @param {string} lesionId @param {number | null} [accept] @returns {Promise<FollowOut>} */
 export function follow(facts, lesionId, accept = null) {
   const { patient_id: patient, study_date: date } = facts.identity ?? { patient_id: null, study_date: null };
-  return postForm("v1/follow", { upload_id: facts.upload_id, grid: "display", lesion_id: lesionId, patient_id: patient, study_id: studyName(facts), study_date: date, accept });
+  return postForm("v1/follow", { upload_id: facts.upload_id, grid: "display", lesion_id: lesionId, patient_id: patient, study_id: studyName(facts), study_date: date, accept, keep: true });
 }
 
 /** The study of the upload under a name that an index takes. @param {UploadOut} facts */

@@ -18,7 +18,7 @@ from retrieval.tracking.states import FollowUpState
 from service.deid.pseudonyms import PseudonymKey
 from service.engine.following import OtherPatientError, SameStudyError
 from service.engine.query import LesionQuery
-from service.pacs.indexing import index_lesion
+from service.pacs.indexing import accept_finding, index_lesion
 from service.pacs.reports.tracks import report_of_patient, report_of_query
 from service.pacs.search import follow_in_pacs, search_pacs
 from service.pacs.series import find_series, read_slab
@@ -270,7 +270,17 @@ def test_an_indexed_lesion_is_followed_into_another_series_of_the_pacs(
     reference = phantom[4]["000004_t01"].reference
     with pytest.raises(OtherPatientError):
         follow_in_pacs(engine, client, lesion.lesion_id, reference)
-    engine.index.remove([lesion.lesion_id])
+    assert engine.index.searches.of(lesion.patient_id) == []
+    found = follow_in_pacs(engine, client, lesion.lesion_id, marks[4].reference, keep=True)
+    (kept,) = engine.index.searches.of(lesion.patient_id)
+    assert (kept.study_id, kept.state) == (found.study_id, found.state)
+    chosen = found.candidates[0]
+    for _ in range(2):
+        later = accept_finding(engine, client, lesion.lesion_id, chosen, marks[4].reference)
+        assert (later.study_id, later.key_slice_index) == (found.study_id, chosen.key_slice_index)
+        (match,) = engine.index.matches(lesion.patient_id)
+        assert {match.lesion_a, match.lesion_b} == {lesion.lesion_id, later.lesion_id}
+    engine.index.remove([lesion.lesion_id, later.lesion_id])
 
 
 def test_the_pacs_holds_what_was_stored(pacs: Orthanc, phantom):
