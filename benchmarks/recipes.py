@@ -93,7 +93,8 @@ class ScoredSet:
         archive = open_archive(Path(folder))
         wanted = tuple(Split(split) for split in splits.split(",") if split)
         found = key_slices(archive, wanted)
-        return cls(name, archive, found[:: max(1, len(found) // most)][:most])
+        spread = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
+        return cls(name, archive, tuple(found[k] for k in spread))
 
     def means(self, boxes: Boxes) -> NDArray[np.float64]:
         """The one score of protocol A, then that of every draw of the patients."""

@@ -10,6 +10,7 @@ synthesis/     images that this project makes: phantoms, pasted and painted lesi
 nn/            what several networks share: backbones, pooling over boxes
 embedding/     from patches to unit vectors: similarity, sampling, losses, encoder
 detection/     from slices to candidate boxes
+multitask/     heads on the detector's maps: tags, mask, diameters, refined score
 tracking/      the same lesion over time: lesion graph, matcher, response, fitting
 training/      one loop, recipes, checkpoints
 evaluation/    metrics as pure functions, the published protocols, one report

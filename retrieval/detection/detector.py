@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from retrieval.body import body_interior
+from retrieval.body import BodyInterior, body_interior
 from retrieval.detection.calibration import ScoreCalibration
 from retrieval.detection.close_look import CloseLook, Window, windows_about
 from retrieval.detection.merging import MergeMethod, merge_proposals
@@ -130,7 +130,15 @@ class LesionDetector:
 
     def _on_key_slice(self, slab: Slab) -> tuple[Proposal, ...]:
         interior = body_interior(slab.hu[slab.key_slice], slab.spacing_mm_px)
-        whole = whole_slice(slab, self.spec, interior)
+        return self.on_whole_slice(slab, whole_slice(slab, self.spec, interior), interior)
+
+    def on_whole_slice(
+        self, slab: Slab, whole: WholeSlice, interior: BodyInterior
+    ) -> tuple[Proposal, ...]:
+        """The same as ``detect`` of a slab whose key slice is on the detector's grid already.
+
+        ``interior`` is what is patient on it. The first pass of the network is over the slice.
+        """
         statistics = SliceStatistics()
         with statistics.kept():
             found = on_patient(self.propose(whole), slab, interior)

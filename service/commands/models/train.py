@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     group.command()(detector)
     group.command()(position)
     group.command()(segmentation)
+    group.command()(multitask)
     group.command()(tags)
     app.add_typer(group, name="train")
 
@@ -204,6 +205,61 @@ def segmentation(
         "lesions": dict(trained.lesions),
     }
     _tell(facts, out, title="Trained mask network", as_json=as_json)
+
+
+def multitask(
+    out: RunOption,
+    nodules: Annotated[
+        Path | None, typer.Option(help="The folder of lung nodules with masks and ratings.")
+    ] = None,
+    sarcomas: Annotated[
+        Path | None, typer.Option(help="The folder of soft-tissue sarcomas with masks.")
+    ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option("--source", help="Whole series to paint lesions into. Repeatable."),
+    ] = None,
+    archive: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--archive", help="An archive whose detections the refinement learns from. Repeatable."
+        ),
+    ] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="The detector whose maps are read. Default: the bundled.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="A bundled recipe (small) or a TOML file.")] = "small",
+    change: ChangesOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train heads for masks, tags and refined scores on a detector that stays as it is.
+
+    Run again with the same options after an interruption, it goes on from the last checkpoint.
+    """
+    need_extra(Extra.TRAIN)
+    from retrieval.detection.detector import LesionDetector
+    from retrieval.multitask.learning.recipe import load_multitask_recipe
+    from retrieval.multitask.learning.train import MultitaskSources, train_heads
+    from retrieval.segmentation.learning.train import MaskSources
+    from retrieval.training.loop import Reports
+
+    chosen = load_multitask_recipe(recipe, _changes(change))
+    masks = MaskSources(nodules, sarcomas, tuple(source or ()))
+    sources = MultitaskSources(masks, tuple(_opened(archive or [])))
+    with progress_bar("lesions") as making, progress_bar("steps") as stepping:
+        reports = Reports(making, lambda done, total, _: stepping(done, total))
+        loaded = LesionDetector.load(detector)
+        trained = train_heads(loaded, sources, chosen, out, reports=reports)
+    facts = {
+        "heads": str(trained.path),
+        "fingerprint": trained.fingerprint,
+        "detector": loaded.fingerprint,
+        "recipe": chosen.name,
+        "steps": trained.steps,
+        "lesions": dict(trained.lesions),
+        "refinement": dict(trained.refinement),
+    }
+    _tell(facts, out, title="Trained heads", as_json=as_json)
 
 
 def _opened(archives: list[Path]) -> list[Archive]:
