@@ -10,9 +10,10 @@ slice is detected as the product does, and of its boxes are counted those
 * in outer air: most of the lesion's extent in air that the border of the image reaches. This is a
   count of its own, not the mask by which the product cuts;
 * beside the trunk: the middle outside the hull of the largest dense part. Arms are there by right,
-  a couch is not: these, the surest first, are drawn on the sheet, to be looked at.
+  a couch is not.
 
-Writes benchmarks/results/real_slices.json after every image; run again, it goes on where it was.
+The surest of all these are drawn on the sheet, to be looked at. Writes
+benchmarks/results/real_slices.json after every image; run again, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 from retrieval.detection.detector import LesionDetector
 from retrieval.detection.on_patient import unpadded
+from retrieval.detection.proposals import LEAST_SHOWN_SCORE
 from retrieval.image import Slab, apply_window
 from retrieval.lesion import Box, LesionSearchError
 from retrieval.sources.query_image import open_query_image
@@ -80,18 +82,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--most", type=int, help="images of a collection; all if left out")
-    parser.add_argument("--sheet", type=Path, help="a picture of the boxes beside the trunk")
+    parser.add_argument("--only", action="append", help="a collection; all if left out")
+    parser.add_argument("--sheet", type=Path, help="a picture of the surest boxes that are listed")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     torch.set_num_threads(1)
     detector = LesionDetector.load()
-    document = {"detector": detector.fingerprint, "images": {}, "beside": []}
+    document = {"detector": detector.fingerprint, "images": {}, "listed": []}
     if options.out.is_file():
         kept = json.loads(options.out.read_text())
         if kept["detector"] == detector.fingerprint:
             document = kept
     taken: Counter[str] = Counter()
     for image in images(options.data):
+        if options.only and image.collection.partition("/")[0] not in options.only:
+            continue
         taken[image.collection] += 1
         key = f"{image.collection}: {image.name}"
         if key in document["images"] or (options.most and taken[image.collection] > options.most):
@@ -101,12 +106,12 @@ def main() -> None:
         except LesionSearchError as error:
             document["images"][key] = {"refused": str(error).replace(str(options.data), "DATA")}
         else:
-            document["images"][key] = counted(detector, slab, key, document["beside"])
+            document["images"][key] = counted(detector, slab, key, document["listed"])
         _write(options.out, document)
     _write(options.out, document)
     print(json.dumps(document["collections"], indent=1))
     if options.sheet:
-        _draw(options, document["beside"])
+        _draw(options, document["listed"])
 
 
 def images(data: Path) -> Iterator[Image]:
@@ -161,9 +166,9 @@ def opened(image: Image) -> Slab:
 
 
 def counted(
-    detector: LesionDetector, slab: Slab, key: str, beside: list[dict[str, object]]
+    detector: LesionDetector, slab: Slab, key: str, listed: list[dict[str, object]]
 ) -> dict[str, int]:
-    """Slices, boxes and those that lie where no lesion can; beside the trunk they are listed."""
+    """Slices, boxes, and those that lie where no lesion can, which are listed."""
     single = key.startswith("real_ct")
     positions = [slab.key_slice] if single else list(range(len(slab.hu)))
     counts = Counter(slices=len(positions))
@@ -173,20 +178,18 @@ def counted(
         air, trunk = outer_air(hu), trunk_hull(hu)
         for proposal in proposals:
             box = slab.grid.to_display_box(proposal.box)
+            wrong = {
+                "off the image": not _within(box, slab),
+                "in outer air": _share(air, unpadded(box)) > 0.5,
+                "beside the trunk": not _holds(trunk, box),
+            }
             counts["boxes"] += 1
-            counts["off the image"] += not _within(box, slab)
-            counts["in outer air"] += _share(air, unpadded(box)) > 0.5
-            if not _holds(trunk, box):
-                counts["beside the trunk"] += 1
-                counts["beside the trunk, shown"] += proposal.score >= 0.05
-                beside.append(
-                    {
-                        "image": key,
-                        "slice": position,
-                        "box": [round(x, 1) for x in box.to_list()],
-                        "score": round(proposal.score, 4),
-                    }
-                )
+            for kind in (kind for kind, holds in wrong.items() if holds):
+                counts[kind] += 1
+                counts[f"{kind}, shown"] += proposal.score >= LEAST_SHOWN_SCORE
+                edges = [round(edge, 1) for edge in box.to_list()]
+                place = {"image": key, "slice": position, "box": edges}
+                listed.append({"kind": kind, "score": round(proposal.score, 4), **place})
     return dict(counts)
 
 
@@ -245,11 +248,11 @@ def _write(path: Path, document: dict[str, dict[str, object]]) -> None:
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def _draw(options: argparse.Namespace, beside: list[dict[str, object]]) -> None:
+def _draw(options: argparse.Namespace, listed: list[dict[str, object]]) -> None:
     """Up to 60 tiles, the surest boxes first."""
     known = {f"{one.collection}: {one.name}": one for one in images(options.data)}
     tiles = []
-    for entry in sorted(beside, key=lambda one: -one["score"])[:60]:
+    for entry in sorted(listed, key=lambda one: -one["score"])[:60]:
         hu = opened(known[entry["image"]]).hu[entry["slice"]]
         grey = (apply_window(hu, -300, 300) * 255).astype(np.uint8)
         picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)

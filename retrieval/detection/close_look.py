@@ -33,6 +33,8 @@ class CloseLook:
         windows: the most windows of a slice.
         side_mm: of a window.
         about_mm: windows stand about proposals up to this estimated long diameter.
+        least_score: windows stand about proposals of at least this score, a probability where the
+            detector is calibrated; no window where none is as sure.
         up_to_mm: of what is found in a window, proposals up to this long diameter count.
         worth: what a score in a window is multiplied by, in (0, 1]; below 1 so that a large
             lesion's box of the first pass stands before the small boxes found on it.
@@ -42,6 +44,7 @@ class CloseLook:
     windows: int = 2
     side_mm: float = 137.0
     about_mm: float = 25.0
+    least_score: float = 0.0
     up_to_mm: float = 12.0
     worth: float = 0.85
 

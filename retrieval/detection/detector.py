@@ -160,7 +160,6 @@ class LesionDetector:
             self._proposal(whole, Box(*box), score, label) for box, score, label in _rows(answer)
         )
 
-    @torch.inference_mode()
     def look_closely(
         self, whole: WholeSlice, seen: Sequence[Proposal], look: CloseLook
     ) -> list[Proposal]:
@@ -168,10 +167,21 @@ class LesionDetector:
 
         Windows are normalised as the slice was if called within its ``SliceStatistics.used``.
         """
+        return self._judged(self.seen_in(whole, self.windows(whole, seen, look), look))
+
+    @staticmethod
+    def windows(whole: WholeSlice, seen: Sequence[Proposal], look: CloseLook) -> list[Window]:
+        """Where to look closely: about the best small proposals of ``seen``, best first."""
         small = [x for x in seen if x.long_mm is not None and x.long_mm <= look.about_mm]
+        boxes = [whole.to_grid(one.box) for one in small if one.score >= look.least_score]
         side_px = round(look.side_mm / whole.mm_px)
-        boxes = [whole.to_grid(one.box) for one in small]
-        windows = windows_about(boxes, whole.hu.shape, side_px, look.windows)
+        return windows_about(boxes, whole.hu.shape, side_px, look.windows)
+
+    @torch.inference_mode()
+    def seen_in(
+        self, whole: WholeSlice, windows: Sequence[Window], look: CloseLook
+    ) -> list[Proposal]:
+        """The small proposals in enlarged windows, with the network's own scores times worth."""
         if not windows:
             return []
         picture = self._picture(whole)
@@ -179,7 +189,7 @@ class LesionDetector:
         found: list[Proposal] = []
         for window, answer in zip(windows, answers, strict=True):
             found += self._in_window(whole, window, answer, look)
-        return self._judged(found)
+        return found
 
     def _in_window(
         self, whole: WholeSlice, window: Window, answer: dict[str, Tensor], look: CloseLook
