@@ -39,6 +39,12 @@ export async function postJson(path, body, /** @type {{ signal?: AbortSignal }} 
   return (await request(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
 }
 
+/** Puts JSON in the place of what is there, answers JSON. @param {string} path @param {unknown} body */
+export async function putJson(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return (await request(path, { method: "PUT", headers, body: JSON.stringify(body) })).json();
+}
+
 /** Ends or takes away what is behind a path; answers JSON. @param {string} path */
 export async function deleteJson(path) {
   return (await request(path, { method: "DELETE" })).json();

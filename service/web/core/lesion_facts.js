@@ -36,6 +36,11 @@ export function changeText({ role, change_mm: change, change_pct: percent, lesio
   return `${prior.toFixed(1)} → ${current.toFixed(1)} mm (${signed(percent, 0, "%")})`;
 }
 
+/** The tags that a lesion has: one that a reader or a report denies is no tag of it. @param {Pick<LesionOut, "tags">} lesion */
+export function heldTags({ tags }) {
+  return tags.filter(({ probability }) => probability > 0);
+}
+
 /** Whose image a lesion's is, a line each: patient, study with its date, series. @param {LesionOut} lesion */
 export function whoLines({ patient_id: patient, study_id: study, study_date: date, series_id: series }) {
   return [`patient ${patient}`, [`study ${study}`, date].filter(Boolean).join(" · "), `series ${series}`];

@@ -17,6 +17,7 @@ import { parseWindow, usualWindow, windowForType } from "../viewer/windows.js";
 import { canStore, storeMarkReport } from "./archive/asking.js";
 import { sourceOf, whoseLines } from "./identity.js";
 import { uploadFacts } from "./receiving.js";
+import { tagsButton } from "./words/tags_dialog.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
 
@@ -158,13 +159,19 @@ export class QueryPane {
     if (this.#params.lesion !== lesionId) return false;
     this.#lesion = lesion;
     if (lesion !== null) {
-      this.pane.heading.replaceChildren(...lesionHeading("Query", lesion), linksOf(lesion));
+      this.#showHeading(lesion);
       this.#setWindow(windowForType(lesion.lesion_type));
       this.viewer.notes.showWho(whoLines(lesion));
       this.viewer.showBoxes([{ box: boxOf(lesion), slice: lesion.key_slice_index, colour: QUERY_COLOUR }]);
     }
     if (await shown && this.#lesion !== null && this.#lesion === lesion) showKeptMask(this.viewer, lesion);
     return shown;
+  }
+
+  /** @param {LesionOut} lesion */
+  #showHeading(lesion) {
+    this.#lesion = lesion;
+    this.pane.heading.replaceChildren(...lesionHeading("Query", lesion), linksOf(lesion, (changed) => this.#showHeading(changed)));
   }
 
   /** @param {string} uploadId */
@@ -228,11 +235,12 @@ export function lesionHeading(name, lesion, extra = "") {
   ].filter((part) => part !== null);
 }
 
-/** @param {LesionOut} lesion */
-function linksOf(lesion) {
+/** @param {LesionOut} lesion @param {(lesion: LesionOut) => void} onTags */
+function linksOf(lesion, onTags) {
   return make(
     "span",
     { className: "heading-buttons" },
+    tagsButton(lesion, onTags),
     make("a", { className: "quiet", href: address("patient", { id: lesion.patient_id }), textContent: "Patient" }),
     make("a", { className: "quiet", href: address("map", { lesion: lesion.lesion_id }), textContent: "On the map" }),
   );

@@ -7,6 +7,7 @@ import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { showKeptMask } from "../viewer/tools/kept_mask.js";
 import { lesionHeading } from "./query_pane.js";
+import { tagsButton } from "./words/tags_dialog.js";
 
 /** @typedef {import("./answers.js").Found} Found */
 
@@ -115,6 +116,13 @@ export class ResultPane {
     return true;
   }
 
+  /** The buttons again, after a reader's word on a tag. @param {LesionOut} lesion */
+  #showTags(lesion) {
+    if (lesion.lesion_id !== this.#opened) return;
+    this.#lesion = lesion;
+    this.pane.heading.querySelector(".heading-buttons")?.replaceWith(this.#buttons());
+  }
+
   #showCollected() {
     const isIn = this.#opened !== null && basket.has(this.#opened);
     this.#collectButton.setAttribute("aria-pressed", String(isIn));
@@ -128,6 +136,7 @@ export class ResultPane {
       { className: "heading-buttons" },
       button("", { sign: "left", run: () => onNeighbour(-1), className: "tool", title: "Result before (←)", "aria-label": "Result before" }),
       button("", { sign: "right", run: () => onNeighbour(1), className: "tool", title: "Next result (→)", "aria-label": "Next result" }),
+      this.#lesion === null ? null : tagsButton(this.#lesion, (changed) => this.#showTags(changed)),
       this.#collectButton,
       button("Search from it", { sign: "search", run: onSearch, className: "tool worded", title: "Search from this lesion (Enter)" }),
       button("", { sign: "close", run: onClose, className: "tool", title: "Close (Esc)", "aria-label": "Close the result" }),

@@ -1,7 +1,7 @@
 // The answer to a query: cards of similar lesions, and the same patient's follow-ups apart from them.
 
 import { button, icon, make } from "../core/dom.js";
-import { changeText, croppedPicture, decimal, patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
+import { changeText, croppedPicture, decimal, heldTags, patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { measuredNote } from "../core/measured_sizes.js";
 import { address } from "../core/route.js";
 import { ink, stateWords, toneColour, vocabulary } from "../core/vocabulary.js";
@@ -53,12 +53,13 @@ function similarityBar(similarity, rank) {
   return make("span", { className: "similarity", title: "Similarity: cosine, 1 is alike" }, bar, number, among);
 }
 
-/** A few tags of a lesion; those that a model predicted are marked. @param {LesionOut} lesion */
-function tagsLine({ tags }) {
+/** A few tags of a lesion; those that a model predicted, or a report is unsure of, are marked. @param {LesionOut} lesion */
+function tagsLine(lesion) {
+  const tags = heldTags(lesion);
   if (tags.length === 0) return null;
   const chips = tags.slice(0, MOST_TAGS).map(({ term, probability, source }) => {
-    const isEstimated = source === "predicted";
-    const title = isEstimated ? `${ESTIMATED}: probability ${(probability ?? 0).toFixed(2)}` : `Tag, ${source}`;
+    const isEstimated = probability < 1;
+    const title = source === "predicted" ? `${ESTIMATED}: probability ${probability.toFixed(2)}` : isEstimated ? `Tag, ${source}, uncertain` : `Tag, ${source}`;
     return make("span", { className: "tag", textContent: isEstimated ? `≈ ${term}` : term, title });
   });
   return make("span", { className: "tag-row" }, ...chips);

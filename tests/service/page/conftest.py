@@ -9,11 +9,13 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from index.lesion_index import LesionIndex
+from index.tags import add_tags
 from retrieval.detection.proposals import Proposal
 from retrieval.labels.categories.rounds import LoopOptions
 from retrieval.lesion import Box
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.synthesis.phantom.archive import generate_archive
+from retrieval.tag import Tag, TagSource
 from service.engine.search_engine import SearchEngine, binding_of
 from service.http.app import create_app
 from service.http.settings import Settings
@@ -22,7 +24,7 @@ from service.jobs.indexing import index_archive
 from service.jobs.measuring import measure_index
 from tests.service.browser import ARGUMENTS, CHROMIUM, reading, screenshot_folder, serving
 from tests.service.detectors import FixedDetector
-from tests.service.page.patients import KnownSample, Meeting, key_slice_file, real_stranger
+from tests.service.page.patients import TAGGED, KnownSample, Meeting, key_slice_file, real_stranger
 from tests.service.samples import ToyEncoder
 
 expect.set_options(timeout=40_000)
@@ -94,8 +96,10 @@ def known_sample(real_data, tmp_path_factory):
         index_archive(archive, index, encoder)
         measure_index(index, archive)
         keep(index, categorise(index, LoopOptions(3, 3)))
+        predicted = Tag("calcified", 0.62, TagSource.PREDICTED, "a network")
+        add_tags(index, {TAGGED: (Tag("mediastinum"), predicted)})
         with serving(create_app(Settings(index=folder), engine=SearchEngine(encoder, index))) as at:
-            yield KnownSample(at, tuple(index.page(limit=100)))
+            yield KnownSample(at, index, tuple(index.page(limit=100)))
 
 
 @pytest.fixture(scope="session")

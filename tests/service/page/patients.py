@@ -16,6 +16,7 @@ import numpy as np
 import pydicom
 from playwright.sync_api import Locator, Page, expect
 
+from index.lesion_index import LesionIndex
 from retrieval.lesion import Lesion
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from retrieval.sources.deeplesion.coding import table_file_name
@@ -48,11 +49,16 @@ class Meeting:
     stranger_date: str
 
 
+TAGGED = "000001_02_01_017_x256_y291"
+"""The lesion of the known sample that has tags."""
+
+
 @dataclass(frozen=True)
 class KnownSample:
     """A service over lesions that were measured and put into categories."""
 
     address: str
+    index: LesionIndex
     lesions: tuple[Lesion, ...]
 
     def lesion(self, lesion_id: str) -> Lesion:

@@ -43,7 +43,7 @@ test("a patient is shown once, by the best hit, until opened", () => {
 });
 
 test("the nearest ten are summed up; the eleventh is not", () => {
-  const tagged = [{ term: "calcified", source: "given" }, { term: "malignancy 4", source: "given" }];
+  const tagged = [{ term: "calcified", probability: 1, source: "given" }, { term: "malignancy 4", probability: 1, source: "given" }, { term: "cyst", probability: 0, source: "reader" }];
   const hits = Array.from({ length: 11 }, (_, place) => hit(`p${place}`, place + 1, place < 3 ? { lesion_type: "lung", tags: tagged } : {}));
   const sum = sumOf(hits);
   assert.deepEqual(sum.types, [["liver", 7], ["lung", 3]]);

@@ -8,7 +8,7 @@ import { csvOf, resultRows } from "../../../service/web/core/output/table.js";
 
 const LESION = {
   lesion_id: "l1", patient_id: "p1", study_id: "s1", series_id: "r1", study_date: null, key_slice_index: 4, lesion_type: "liver",
-  long_mm: 12.5, short_mm: null, box: [1, 2, 3, 4], location: [0.1, 0.2, 0.3], tags: [{ term: "cyst" }, { term: "calcified" }], category: null,
+  long_mm: 12.5, short_mm: null, box: [1, 2, 3, 4], location: [0.1, 0.2, 0.3], tags: [{ term: "cyst", probability: 1, source: "given" }, { term: "hilum", probability: 0, source: "reader" }, { term: "calcified", probability: 0.7, source: "predicted" }], category: null,
 };
 
 test("cells are quoted where they must be, and unknown is empty", () => {

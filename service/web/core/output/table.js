@@ -1,5 +1,7 @@
 // Lesions and answers as CSV, under the names that the API and the notebooks use.
 
+import { heldTags } from "../lesion_facts.js";
+
 const LESION = ["lesion_id", "patient_id", "study_id", "series_id", "study_date", "key_slice_index", "lesion_type", "long_mm", "short_mm"];
 
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Row */
@@ -9,8 +11,10 @@ export function lesionRow(lesion) {
   const plain = Object.fromEntries(LESION.map((name) => [name, /** @type {any} */ (lesion)[name]]));
   const [x1, y1, x2, y2] = lesion.box;
   const [x, y, z] = lesion.location ?? [null, null, null];
-  const tags = lesion.tags.map(({ term }) => term).join("; ");
-  return { ...plain, x1, y1, x2, y2, location_x: x, location_y: y, location_z: z, tags, category: lesion.category };
+  const tags = heldTags(lesion).map(({ term }) => term).join("; ");
+  const { long_mm: long, short_mm: short, volume_mm3: volume } = lesion.measured ?? {};
+  const measured = { measured_long_mm: long?.value, measured_short_mm: short?.value, volume_mm3: volume?.value };
+  return { ...plain, ...measured, x1, y1, x2, y2, location_x: x, location_y: y, location_z: z, tags, category: lesion.category };
 }
 
 /** An answer, a row a hit and a row a follow-up. @param {SearchOut} result @returns {Row[]} */

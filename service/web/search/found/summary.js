@@ -2,7 +2,7 @@
 
 import { categoryLabel } from "../../core/categories.js";
 import { make } from "../../core/dom.js";
-import { typeLabel } from "../../core/lesion_facts.js";
+import { heldTags, typeLabel } from "../../core/lesion_facts.js";
 import { lesionTypes, typeColour } from "../../core/vocabulary.js";
 
 const NEAREST = 10;
@@ -17,7 +17,7 @@ export function sumOf(hits) {
   const order = lesionTypes();
   const types = counted(lesions.map(({ lesion_type: type }) => type));
   const sizes = lesions.flatMap(({ long_mm: mm }) => (mm === null ? [] : [mm])).sort((a, b) => a - b);
-  const terms = lesions.flatMap(({ tags }) => tags.map(({ term }) => term));
+  const terms = lesions.flatMap((lesion) => heldTags(lesion).map(({ term }) => term));
   return {
     types: types.sort((a, b) => b[1] - a[1] || order.indexOf(a[0]) - order.indexOf(b[0])),
     sizes,
