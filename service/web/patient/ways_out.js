@@ -2,6 +2,7 @@
 
 import { getPicture, lesionPath } from "../core/api.js";
 import { sizeText } from "../core/lesion_facts.js";
+import { measuredText } from "../core/measured_sizes.js";
 import { drawFigure } from "../core/output/figure.js";
 import { copyLink, fileName, saveJson, savePicture, saveText } from "../core/output/files.js";
 import { patientReport } from "../core/output/report.js";
@@ -34,7 +35,7 @@ export function waysOut(marks, shown) {
     const panels = await Promise.all(wanted.map(async (lesion, place) => ({
       picture: isPair ? pictures[place] : await getPicture(lesionPath(lesion.lesion_id, "/image.png")),
       title: isPair ? `${place === 0 ? "Prior" : "Current"}: ${lesion.study_id}` : `${marks.trackOf(lesion.lesion_id)?.track_id ?? ""}, ${lesion.study_id}`,
-      lines: [sizeText(lesion), lesion.study_date ?? ""],
+      lines: [sizeText(lesion), measuredText(lesion) ?? "", lesion.study_date ?? ""].filter(Boolean),
       colour: toneColour("sure"),
     })));
     const title = `Patient ${document.patient_id}`;

@@ -110,7 +110,7 @@ export class QueryPane {
     const facts = upload ? uploadFacts(upload) : null;
     const name = lesion ?? facts?.name ?? "image";
     const known = this.#lesion;
-    const lines = known !== null ? [sizeText(known), measuredText(known) ?? "", `patient ${known.patient_id}, ${known.study_id}`] : facts === null ? [] : whoseLines(facts);
+    const lines = known !== null ? [sizeText(known), measuredText(known) ?? "", `patient ${known.patient_id}, ${known.study_id}`].filter(Boolean) : facts === null ? [] : whoseLines(facts);
     return { name, lines, picture: () => this.viewer.element, reports: this.#reports(known, facts) };
   }
 

@@ -3,6 +3,7 @@
 import { getPicture, lesionPath } from "../api.js";
 import { button, make } from "../dom.js";
 import { croppedPicture, sizeText, typeLabel } from "../lesion_facts.js";
+import { measuredNote, measuredText } from "../measured_sizes.js";
 import { drawFigure } from "../output/figure.js";
 import { saveJson, savePicture, saveText } from "../output/files.js";
 import { ExportMenu } from "../output/menu.js";
@@ -59,7 +60,7 @@ function row({ lesion, note, similarity, from }) {
     croppedPicture(lesion, 72),
     make(
       "div", { className: "row-words" },
-      make("p", { className: "line" }, typeLabel(lesion.lesion_type), make("span", { textContent: sizeText(lesion) })),
+      make("p", { className: "line" }, typeLabel(lesion.lesion_type), make("span", { textContent: sizeText(lesion) }), measuredNote(lesion)),
       make("p", { className: "faint", textContent: `patient ${lesion.patient_id} · ${lesion.study_id}` }),
       make("p", { className: "faint", textContent: similarity === null ? `from ${from}` : `${similarity.toFixed(3)} alike ${from}` }),
       make("a", { className: "quiet", href: address("search", { lesion: id }), textContent: "Search from it" }),
@@ -85,7 +86,7 @@ async function figure(theme) {
   const panels = await Promise.all(basket.items.map(async ({ lesion, note }) => ({
     picture: await getPicture(lesionPath(lesion.lesion_id, "/image.png")),
     title: `${lesion.lesion_type}, ${sizeText(lesion)}`,
-    lines: [`patient ${lesion.patient_id}, ${lesion.study_id}`, note],
+    lines: [measuredText(lesion) ?? "", `patient ${lesion.patient_id}, ${lesion.study_id}`, note].filter(Boolean),
     colour: typeColour(lesion.lesion_type),
   })));
   await savePicture(`case_basket_${theme}.png`, drawFigure("Case basket", panels, { theme }));

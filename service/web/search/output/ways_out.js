@@ -2,6 +2,7 @@
 
 import { getPicture, lesionPath } from "../../core/api.js";
 import { changeText, decimal, sizeText } from "../../core/lesion_facts.js";
+import { measuredText } from "../../core/measured_sizes.js";
 import { drawFigure } from "../../core/output/figure.js";
 import { copyLink, fileName, saveJson, savePicture, saveText } from "../../core/output/files.js";
 import { csvOf, resultRows } from "../../core/output/table.js";
@@ -40,7 +41,7 @@ export function waysOut(result, hits, query) {
     const similar = hits.slice(0, MOST_HITS).map(async (hit) => ({
       picture: await getPicture(lesionPath(hit.lesion.lesion_id, "/image.png")),
       title: `${hit.rank}: ${hit.lesion.lesion_type}, ${decimal(hit.similarity, 3)}`,
-      lines: [sizeText(hit.lesion), `patient ${hit.lesion.patient_id}`],
+      lines: [sizeText(hit.lesion), measuredText(hit.lesion) ?? "", `patient ${hit.lesion.patient_id}`].filter(Boolean),
       colour: COLOURS.hit,
     }));
     const panels = [own, ...await Promise.all([...followUps, ...similar])];
