@@ -142,7 +142,7 @@ export class Answers {
       summaryStrip(result.hits, { onTag: this.#on.onTag, onCategory: (category) => this.#on.onFilter({ category }) }),
       cards,
     );
-    this.#exports.show(waysOut(result, shownHits(this.#groups, new Set()), this.#on.queryPicture()));
+    this.#exports.show(() => waysOut(result, shownHits(this.#groups, new Set()), this.#on.queryPicture()));
     const { onMore } = this.#on;
     const hasMore = onMore !== null && result.hits.length === this.#asked && this.#asked < MOST_HITS;
     return hasMore ? [section, button("More results", { run: onMore, className: "plain wide" })] : [section];

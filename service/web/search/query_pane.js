@@ -206,6 +206,8 @@ export class QueryPane {
     const mark = markOf(this.#params);
     if (mark === null && this.#params.detect) return;
     const slice = this.#params.slice && mark !== null ? Number(this.#params.slice) : null;
+    // A mark of the reader's own says which lesion is meant: what else was proposed would only hide it.
+    if (mark !== null && !viewer.layers.proposals.hasChosen) viewer.layers.proposals.show([]);
     viewer.showMark(mark, slice);
     if (slice !== null && viewer.slice !== slice) viewer.goTo(slice);
   }

@@ -6,6 +6,7 @@ import { decimal, signed, whoLines } from "../core/lesion_facts.js";
 import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { showKeptMask } from "../viewer/tools/kept_mask.js";
+import { stateWords } from "../core/vocabulary.js";
 import { lesionHeading } from "./query_pane.js";
 import { tagsButton } from "./words/tags_dialog.js";
 
@@ -103,7 +104,7 @@ export class ResultPane {
   #headingOf(found) {
     if (found === null) return [make("b", { textContent: "Result" })];
     const { hit, followUp, lesion } = found;
-    const name = hit === null ? followUp?.state ?? "" : `${hit.rank}  ·  ${decimal(hit.similarity, 3)}`;
+    const name = hit === null ? stateWords(followUp?.state ?? "").label : `${hit.rank}  ·  ${decimal(hit.similarity, 3)}`;
     const change = followUp?.change_pct ?? null;
     return lesionHeading(name, lesion, change === null ? "" : signed(change, 0, "%"));
   }

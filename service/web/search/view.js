@@ -131,7 +131,7 @@ export class SearchView {
     const { viewer } = this.query;
     viewer.addEventListener("mark", () => {
       const fields = markFields(viewer.editor.mark, viewer.projection.spacing);
-      viewer.chooseProposal(null);
+      viewer.showProposals([], viewer.slice);
       change({ ...NO_MARK, ...fields, slice: viewer.slice, open: null });
     });
     listenTo(viewer, "proposal", (place) => this.#choose(place));

@@ -43,6 +43,11 @@ export class Proposals {
     this.#hovered = null;
   }
 
+  /** Whether one of them was taken. */
+  get hasChosen() {
+    return this.#chosen !== null;
+  }
+
   /** @param {number | null} place */
   choose(place) {
     this.#chosen = place;

@@ -52,6 +52,21 @@ def test_an_answer_leaves_as_table_document_and_figure(found, course):
     assert grounds[1] < 20
 
 
+def test_the_ways_out_know_what_came_after_the_hits(reader: Reader, course):
+    """The facts of the query come later than its hits: the report is offered all the same."""
+    page = reader.page
+    held = []
+    path = f"**/v1/lesions/{course[1].lesion_id}"
+    page.route(path, held.append)
+    reader.open(f"#/search?lesion={course[1].lesion_id}")
+    expect(page.locator(".card.hit").first).to_be_visible()
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.locator(".pane.query .pane-heading")).to_contain_text("Query")
+    page.locator(".answers .export summary").click()
+    expect(page.get_by_role("menuitem", name="DICOM report")).to_be_visible()
+
+
 def test_a_link_is_copied(found, reader):
     found.context.grant_permissions(["clipboard-read", "clipboard-write"])
     found.locator(".answers .export summary").click()

@@ -120,6 +120,24 @@ def test_a_proposal_of_the_detector_is_clicked(reader: Reader, phantoms):
     reader.shoot("search_recognised")
 
 
+def test_proposals_go_once_the_reader_draws(reader: Reader, phantoms):
+    page = reader.open()
+    upload(page, phantoms, phantoms.lesions[0])
+    page.keyboard.press("d")
+    expect(page.get_by_text("Click a proposal")).to_be_visible()
+    area = query_canvas(page).bounding_box()
+    columns = int(page.locator(".pane.query .pane-heading").inner_text().split("×")[0].split()[-1])
+    scale = min(area["width"], area["height"]) / columns
+    x, y = (edge - (columns - 1) / 2 for edge in (32.0, 30.0))
+    middle = (area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
+    page.mouse.move(middle[0] + x * scale, middle[1] + y * scale)
+    expect(query_canvas(page)).to_have_attribute("data-over", "proposal")
+    drag(page, query_canvas(page), (0.60, 0.60), (0.70, 0.70))
+    expect(hits(page).first).to_be_visible()
+    page.mouse.move(middle[0] + x * scale, middle[1] + y * scale)
+    expect(query_canvas(page)).not_to_have_attribute("data-over", "proposal")
+
+
 def test_files_can_be_dropped(reader: Reader, phantoms):
     page = reader.open()
     content = list(slice_file(phantoms, phantoms.lesions[0]).read_bytes())

@@ -7,6 +7,8 @@ import { button, icon, make } from "../dom.js";
 
 /** A button that opens the ways out of a view; each may answer with a sentence to tell. */
 export class ExportMenu {
+  /** @type {() => Way[]} */
+  #ways = () => [];
   #list = make("div", { className: "menu", role: "menu" });
   #told = make("p", { className: "menu-told", role: "status" });
   #summary = make("summary", { className: "plain small", title: "Figure, table, link" }, icon("export"), make("span", { textContent: "Export" }));
@@ -15,16 +17,25 @@ export class ExportMenu {
   constructor() {
     this.element = make("div", { className: "export-home" }, this.#details, this.#told);
     this.element.addEventListener("keydown", (event) => this.#walk(event));
-    this.#details.addEventListener("toggle", () => { if (this.#details.open) this.#items[0]?.focus(); });
+    this.#details.addEventListener("toggle", () => {
+      if (!this.#details.open) return;
+      this.#draw();
+      this.#items[0]?.focus();
+    });
     addEventListener("pointerdown", ({ target }) => {
       if (target instanceof Node && !this.element.contains(target)) this.#details.open = false;
     });
   }
 
-  /** @param {Way[]} ways */
+  /** Ways, or what makes them when the menu is opened: by then more may be known of what leaves. @param {Way[] | (() => Way[])} ways */
   show(ways) {
     this.#told.textContent = "";
-    this.#list.replaceChildren(...ways.map((way) => button(way.words, {
+    this.#ways = typeof ways === "function" ? ways : () => ways;
+    this.#draw();
+  }
+
+  #draw() {
+    this.#list.replaceChildren(...this.#ways().map((way) => button(way.words, {
       role: "menuitem", tabIndex: -1, className: "menu-item", title: way.title, run: () => this.#go(way),
     })));
   }
