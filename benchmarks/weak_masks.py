@@ -3,9 +3,9 @@ r"""What marks without masks teach: nodules of the train split with their masks 
     python benchmarks/weak_masks.py --data REAL --out-folder RUN \
         --out benchmarks/results/weak_masks.json
 
-Every training nodule gives its two lines alone, jittered by 0.6 mm. Pseudo masks of each round are
-scored against the hidden masks, and the network that they leave on the validation split, beside the
-ellipse and GrabCut. The test split is not opened.
+Training nodules give their two lines alone, jittered by 0.6 mm. Pseudo masks of the first round
+(GrabCut) and of the last network are scored against the hidden masks, and the networks that they
+leave on the validation split, beside the ellipse and GrabCut. The test split is not opened.
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out-folder", type=Path, required=True, help="the run: resumable")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--lesions", type=int, default=10_000, help="at most so many nodules")
     parser.add_argument("--steps", type=int, default=100, help="of each of the two rounds")
     parser.add_argument("--last-steps", type=int, default=150, help="of the last run")
     given = parser.parse_args()
@@ -119,6 +120,7 @@ def main() -> None:
     recipe = load_mask_recipe("weak", changes)
     folder = given.data / "lung_nodules"
     learned = [on_largest_slice(one) for one in read_nodules(folder, Split.TRAIN)]
+    learned = learned[:: max(len(learned) // given.lesions, 1)][: given.lesions]
     train_in_rounds([], hidden(learned), recipe, given.out_folder, reports=Reports())
     networks = [given.out_folder / f"round-{k}" for k in range(recipe.weak.rounds)]
     networks.append(given.out_folder)
@@ -129,7 +131,7 @@ def main() -> None:
         "steps": [given.steps] * recipe.weak.rounds + [given.last_steps],
         "pseudo masks": [
             round_scores(learned, recipe, file, number)
-            for number, file in enumerate([None, *files[:-1]])
+            for number, file in ((0, None), (recipe.weak.rounds, files[-2]))
         ],
         "validation": {
             f"after run {number}": on_validation(file, left_out)

@@ -98,6 +98,21 @@ def diameters_of(
     return Diameters(mark, long_mm, float(np.linalg.norm(high - low)))
 
 
+def long_mm_of(
+    values: NDArray[np.floating], spacing_mm_px: tuple[float, float], *, level: float = 0.5
+) -> float:
+    """The long diameter alone, as ``diameters_of`` gives it with that ``long_level``.
+
+    Raises:
+        EmptyMaskError: nothing lies above the level.
+    """
+    contours = contours_of(values, level)
+    if not contours:
+        raise EmptyMaskError("the mask is empty on this slice: no diameter can be measured")
+    start, end = _farthest(np.concatenate(contours) * np.asarray(spacing_mm_px))
+    return float(np.linalg.norm(end - start))
+
+
 def _farthest(points: Contour) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     try:
         hull = points[ConvexHull(points).vertices]
@@ -134,22 +149,19 @@ def _longest_chord(
         depths: (edges, 2): where both ends of each edge stand along the long diameter.
         sides: (edges, 2): and across it.
     """
-    low, high = float(depths.min()), float(depths.max())
-    best = (-1.0, 0.0, 0.0, 0.0)
-    for station in np.linspace(low, high, STATIONS + 2)[1:-1]:
-        crossing = (depths[:, 0] <= station) != (depths[:, 1] <= station)
-        if not crossing.any():
-            continue
-        first, second = depths[crossing, 0], depths[crossing, 1]
-        share = (station - first) / (second - first)
-        met = np.sort(sides[crossing, 0] + share * (sides[crossing, 1] - sides[crossing, 0]))
-        lengths = met[1::2] - met[0::2]
-        longest = int(lengths.argmax())
-        if lengths[longest] > best[0]:
-            best = (
-                float(lengths[longest]),
-                float(station),
-                float(met[2 * longest]),
-                float(met[2 * longest + 1]),
-            )
-    return best
+    ends = np.linspace(float(depths.min()), float(depths.max()), STATIONS + 2)
+    stations = ends[1:-1]
+    crossing = (depths[:, 0] <= stations[:, None]) != (depths[:, 1] <= stations[:, None])
+    at, edge = np.nonzero(crossing)
+    if not len(at):
+        return -1.0, 0.0, 0.0, 0.0
+    first, second = depths[edge, 0], depths[edge, 1]
+    share = (stations[at] - first) / (second - first)
+    met = sides[edge, 0] + share * (sides[edge, 1] - sides[edge, 0])
+    # Closed outlines cross each station an even number of times: in, out, in, out.
+    order = np.lexsort((met, at))
+    at, met = at[order], met[order]
+    lengths = met[1::2] - met[0::2]
+    longest = int(lengths.argmax())
+    low, high = met[2 * longest], met[2 * longest + 1]
+    return float(lengths[longest]), float(stations[at[2 * longest]]), float(low), float(high)

@@ -23,7 +23,12 @@ from retrieval.segmentation.checks import (
     mask_flags,
     volume_flags,
 )
-from retrieval.segmentation.diameters import Diameters, EmptyMaskError, diameters_of
+from retrieval.segmentation.diameters import (
+    Diameters,
+    EmptyMaskError,
+    diameters_of,
+    long_mm_of,
+)
 from retrieval.segmentation.intervals import LEVELS, Least, MeasureCalibration
 from retrieval.segmentation.masks import about_prompt, ellipsoid, filled, within_reach
 from retrieval.segmentation.prompt import Prompt, PromptKind
@@ -243,7 +248,7 @@ class _Taken:
     def longest(self) -> tuple[int, float]:
         """The slice with the longest diameter, and that diameter."""
         found = [
-            (self._lines(values, 0.5).long_mm, -k)
+            (long_mm_of(values, self._slab.spacing_mm_px, level=0.5 * self._long_share), -k)
             for k, values in enumerate(self._lesion.values)
             if (values > 0.5).any()
         ]
