@@ -64,7 +64,8 @@ class Image:
     @property
     def name(self) -> str:
         """Unique within the data."""
-        return f"{self.path.name}" if self.key is None else f"{self.path.name}/{self.key:03d}"
+        name = "/".join(self.path.parts[-3:])
+        return name if self.key is None else f"{name}/{self.key:03d}"
 
     def slab(self, half_depth_mm: float = WHOLE_MM) -> Slab:
         """The whole image with ``WHOLE_MM``."""

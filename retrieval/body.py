@@ -41,6 +41,16 @@ CUTOUT_BORDER_SHARE = 0.5
 """An image with less air than this along its border is cut out of the body."""
 
 
+THIN_HU = -500.0
+"""Air, lung and cloth are below it."""
+
+OUTER_AIR_MM2 = 200.0
+"""Air at the border that is larger than this, and thinner than lung, lies outside the body."""
+
+LOOSE_AIR_MM2 = 1_000.0
+"""A cut-out with as much empty air at its border shows what lies loose in it."""
+
+
 @dataclass(frozen=True)
 class BodyRegion:
     """The body on one slice.
@@ -106,7 +116,7 @@ def body_interior(hu: NDArray[Any], spacing_mm_px: tuple[float, float]) -> BodyI
 
     On a whole slice, every part that is dense enough for a body (as ``body_region`` finds it) and
     too thick for a couch, filled. An image cut out of the body has no outline to fill: there,
-    everything that is denser than air.
+    everything that is denser than air, but for leads and blankets where outer air is in view.
     """
     rows, columns = hu.shape
     size = _coarse_size(hu.shape, spacing_mm_px)
@@ -116,8 +126,9 @@ def body_interior(hu: NDArray[Any], spacing_mm_px: tuple[float, float]) -> BodyI
     border = np.concatenate([is_filled[0], is_filled[-1], is_filled[:, 0], is_filled[:, -1]])
     # A picture whose window ends above air has no air to tell a cut by.
     if border.mean() >= CUTOUT_BORDER_SHARE and float(hu.min()) < BLACK_HU:
-        return BodyInterior(np.asarray(is_filled, np.bool_), scale)
-    opened = _opened(_dense(hu, size))
+        inside = _without_loose_things(np.asarray(is_filled, np.bool_))
+        return BodyInterior(inside & ~_outer_air(coarse), scale)
+    opened = _opened(_dense(hu, size), OPENING_MM)
     count, labels = cv2.connectedComponents(np.ascontiguousarray(opened), connectivity=4)
     # The field of view may cut the body: beyond its edge the body goes on.
     padded = np.pad(opened, 1, mode="edge")
@@ -127,7 +138,7 @@ def body_interior(hu: NDArray[Any], spacing_mm_px: tuple[float, float]) -> BodyI
         for label in range(1, count)
         if depth[labels == label].max() >= LEAST_HALF_THICKNESS_MM / MASK_MM
     ]
-    return BodyInterior(_filled(np.isin(labels, thick)), scale)
+    return BodyInterior(_filled(np.isin(labels, thick)) & ~_outer_air(coarse), scale)
 
 
 def _coverage(start: float, end: float, count: int) -> NDArray[np.float64]:
@@ -180,8 +191,42 @@ def _dense(hu: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(cv2.resize(dense, size, interpolation=cv2.INTER_AREA)) > 127
 
 
-def _opened(dense: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    width = round(OPENING_MM / MASK_MM)
+def _without_loose_things(filled: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of a cut-out: without what is thinner than a limb, if it shows air of the outside.
+
+    A slice cropped to the body has little air along its border, and yet leads, tubes and blankets
+    lie in that air. A nodule cut out of the lung has none, and bullae are smaller: it stays whole.
+    """
+    if not _reaching_border(~filled, LOOSE_AIR_MM2):
+        return filled
+    return np.asarray(_opened(filled, 2 * LEAST_HALF_THICKNESS_MM) > 0)
+
+
+def _outer_air(coarse: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """What a coarse slice shows of the air outside: thin parts at the border, not lung cut by it.
+
+    With it go blankets and tubes that are thinner than water by half.
+    """
+    parts = [
+        x
+        for x in _reaching_border(coarse < THIN_HU, OUTER_AIR_MM2)
+        if np.median(coarse[x]) < AIR_HU
+    ]
+    return np.asarray(np.any([np.zeros(coarse.shape, np.bool_), *parts], axis=0))
+
+
+def _reaching_border(mask: NDArray[np.bool_], least_mm2: float) -> list[NDArray[np.bool_]]:
+    """The connected parts of a coarse mask that reach its border and are as large as that."""
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(
+        np.ascontiguousarray(mask, np.uint8), connectivity=4
+    )
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    large = statistics[:, cv2.CC_STAT_AREA] * MASK_MM**2 >= least_mm2
+    return [np.asarray(labels == x) for x in np.unique(border[border > 0]) if large[x]]
+
+
+def _opened(dense: NDArray[np.bool_], width_mm: float) -> NDArray[np.uint8]:
+    width = round(width_mm / MASK_MM)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     # Outside the field of view nothing is known: a body that it cuts is not opened away there.
     padded = np.pad(dense.astype(np.uint8), width, mode="edge")
@@ -190,7 +235,7 @@ def _opened(dense: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def _largest_part(dense: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    opened = _opened(dense)
+    opened = _opened(dense, OPENING_MM)
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if count < 2:
         return np.zeros(dense.shape, np.bool_)

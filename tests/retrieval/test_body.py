@@ -43,6 +43,29 @@ def test_everything_is_inside_where_the_image_is_cut_out_of_a_lung() -> None:
     assert inside.share(Box.around((8, 8), 10)) == 1.0
 
 
+def test_a_lead_and_a_blanket_are_outside_on_a_slice_that_is_cropped_to_the_body() -> None:
+    hu = np.full((200, 240), 30.0, np.float32)  # the crop's border is body on three sides
+    hu[:60] = -1000.0
+    hu[20:26, 100:106] = 400.0  # a lead
+    hu[30:45, 150:200] = -900.0  # a blanket
+    hu[90:150, 60:110] = -850.0  # a lung
+    inside = body_interior(hu, (1.0, 1.0))
+    assert inside.share(Box.around((102.5, 22.5), 6)) == 0.0
+    assert inside.share(Box.around((175, 37), 12)) == 0.0
+    assert inside.share(Box.around((85, 120), 20)) == 1.0
+    assert inside.share(Box.around((30, 75), 16)) > 0.9
+
+
+def test_a_lung_that_the_crop_cuts_is_inside_and_the_air_beside_the_skin_is_not() -> None:
+    rng = np.random.default_rng(0)
+    hu = rng.normal(-860, 30, (160, 160)).astype(np.float32)
+    hu[:, 100:120] = 30.0
+    hu[:, 120:] = -1000.0
+    inside = body_interior(hu, (1.0, 1.0))
+    assert inside.share(Box.around((40, 80), 12)) == 1.0
+    assert inside.share(Box.around((150, 80), 12)) == 0.0
+
+
 def test_a_slice_of_air_holds_nobody() -> None:
     inside = body_interior(np.full((80, 80), -1000.0, np.float32), (1.0, 1.0))
     assert inside.extent() is None

@@ -95,6 +95,8 @@ def towards_ratings(
         (n, dimension), unit norm; unchanged where no rating is known.
     """
     rated = torch.isfinite(ratings).any(dim=1)
+    if not rated.any():
+        return wanted
     values = ratings.nan_to_num().to(wanted)
     seen = wanted[rated] - wanted[rated].mean(dim=0)
     moment = seen.T @ seen + ridge * len(seen) * torch.eye(seen.shape[1]).to(wanted)

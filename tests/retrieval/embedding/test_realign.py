@@ -91,6 +91,12 @@ def test_lesions_rated_alike_come_nearer_and_unrated_ones_stay() -> None:
     assert float(moved_to[high] @ moved_to[low]) < float(wanted[high] @ wanted[low])
 
 
+def test_without_a_known_rating_no_vector_moves() -> None:
+    wanted = torch.nn.functional.normalize(torch.randn(6, 8), dim=1)
+    unknown = torch.full((6, 2), torch.nan)
+    assert torch.equal(towards_ratings(wanted, unknown, share=0.5), wanted)
+
+
 def test_lesions_are_described_as_they_are_and_on_worse_scans(
     network: DLGNetwork, phantom_training: TrainingData
 ) -> None:
