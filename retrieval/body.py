@@ -121,7 +121,8 @@ def body_interior(hu: NDArray[Any], spacing_mm_px: tuple[float, float]) -> BodyI
     rows, columns = hu.shape
     size = _coarse_size(hu.shape, spacing_mm_px)
     scale = (size[0] / columns, size[1] / rows)
-    coarse = cv2.resize(np.asarray(hu, np.float32), size, interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(np.asarray(hu, np.float32), size, interpolation=cv2.INTER_AREA)
+    coarse = np.asarray(resized, np.float32)
     is_filled = cv2.blur(coarse, (3, 3), borderType=cv2.BORDER_REPLICATE) > AIR_HU
     border = np.concatenate([is_filled[0], is_filled[-1], is_filled[:, 0], is_filled[:, -1]])
     # A picture whose window ends above air has no air to tell a cut by.

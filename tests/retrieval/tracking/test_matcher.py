@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from retrieval.embedding.external.opening import open_encoder
 from retrieval.lesion import Box, Lesion, LesionType
 from retrieval.tracking.edges import NOMINAL_BODY_MM, PairTerms, TrackNode
 from retrieval.tracking.errors import TrackingError
@@ -210,6 +211,13 @@ def test_a_matcher_warns_of_vectors_of_another_encoder() -> None:
     assert "0123abcd" in warning
     assert "ffff0000" in warning
     assert "no encoder" in str(replace(unbound, encoder=None).warning_for("ffff0000"))
+
+
+def test_the_bundled_matcher_says_that_it_was_not_calibrated_for_steady() -> None:
+    warning = bundled_matcher().warning_for(open_encoder("steady").fingerprint)
+    assert warning is not None
+    assert "not calibrated" in warning
+    assert "fit-matcher" in warning
 
 
 def test_no_path_means_the_bundled_matcher(tmp_path: Path) -> None:
