@@ -30,6 +30,8 @@ HITS_PER_ROW = 4
 
 # Inches: a picture's side, the space between two, and from one row of pictures to the next.
 PANEL, GAP, ROW = 1.95, 0.16, 2.76
+# A row has room for so many lines below its pictures; each further one takes so much.
+ROW_LINES, LINE = 3, 0.16
 MARGIN, TOP = 0.2, 0.72
 
 BACKGROUND = "#0d1117"
@@ -84,9 +86,10 @@ def draw_query_figure(
     ``note`` is a small line at the foot, ``caption`` says what the hits are.
     """
     hit_rows = max(1, math.ceil(len(hits) / HITS_PER_ROW))
-    query_size = PANEL if hit_rows == 1 else 2 * PANEL + ROW - PANEL
+    hit_row = ROW + LINE * max(0, max((len(hit.details) for hit in hits), default=0) - ROW_LINES)
+    query_size = PANEL if hit_rows == 1 else PANEL + hit_row
     left = MARGIN + query_size + GAP
-    follow_up_top = TOP + hit_rows * ROW
+    follow_up_top = TOP + hit_rows * hit_row
     per_row = HITS_PER_ROW + (1 if hit_rows == 1 else 2)
     follow_up_rows = math.ceil(len(follow_ups) / per_row)
     height = follow_up_top + (follow_up_rows * ROW + TOP if follow_ups else 0) + 0.12
@@ -102,7 +105,7 @@ def draw_query_figure(
         )
     for place, hit in enumerate(hits):
         row, column = divmod(place, HITS_PER_ROW)
-        sheet.panel(hit, x=left + column * (PANEL + GAP), y=TOP + row * ROW, size=PANEL)
+        sheet.panel(hit, x=left + column * (PANEL + GAP), y=TOP + row * hit_row, size=PANEL)
     if follow_ups:
         words = "The same patient's other studies, in time order"
         sheet.caption(MARGIN, words, top=follow_up_top)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from retrieval.image import Slab
 from retrieval.labels.words.parsing import WordRole
+from retrieval.labels.words.scoring import Known
 from retrieval.lesion import Lesion, LesionType
 from retrieval.tracking.states import FOLLOW_UP_WORDS, POSITION_ESTIMATED, ROLE_WORDS, Tone
 from retrieval.tracking.track_types import FollowUp
@@ -20,6 +21,9 @@ from service.figures.query import FigureError, Panel, draw_query_figure
 SHOWN_HITS = 8
 WORDS_WIDTH, TERMS_WIDTH = 60, 31
 """Characters of a line below the words and below a hit."""
+
+CHIP_WIDTH = 24
+"""Characters of a line of what was understood, in the smallest panel."""
 
 SURE_TONES = {Tone.SURE, Tone.JOINT}
 
@@ -68,7 +72,9 @@ def draw_words_result(result: SearchResult, pictures: LesionPictures) -> Figure:
     """
     if result.words is None:
         raise FigureError("no words were searched for: give them with --text")
-    chips = "\n".join(f"{chip.role.value}: {chip.label}" for chip in result.words.chips)
+    chips = "\n".join(
+        textwrap.fill(f"{chip.role.value}: {chip.label}", CHIP_WIDTH) for chip in result.words.chips
+    )
     unknown = ", ".join(word.word for word in result.words.unknown)
     lines = textwrap.wrap(result.words.text, WORDS_WIDTH)
     query = Panel(
@@ -87,22 +93,36 @@ def draw_words_result(result: SearchResult, pictures: LesionPictures) -> Figure:
 
 def _word_panel(hit: Hit, pictures: LesionPictures) -> Panel:
     lesion = hit.lesion
-    told = ", ".join(
-        f"{'not ' if one.role is WordRole.NOT else ''}{one.term} "
-        f"{1 - one.probability if one.role is WordRole.NOT else one.probability:.2f} "
-        f"{one.source.value}"
-        for one in hit.words
-    )
+    told = _reasons_text(hit)
     long_mm = "" if lesion.long_mm is None else f" {lesion.long_mm:.0f} mm"
     first = textwrap.shorten(
         f"{lesion.lesion_type}{long_mm} · patient {lesion.patient_id}",
         TERMS_WIDTH,
         placeholder="..",
     )
-    words = (first, *textwrap.wrap(told, TERMS_WIDTH, max_lines=2, placeholder=" ..."))
+    words = (first, *textwrap.wrap(told, TERMS_WIDTH, max_lines=3, placeholder=" ..."))
     slab = pictures.slab(lesion.lesion_id)
     match = "" if hit.match is None else f"    match {hit.match:.2f}"
     return Panel(f"{hit.rank}{match}", words, slab, lesion.box, lesion.lesion_type)
+
+
+def _reasons_text(hit: Hit) -> str:
+    """Why a hit fits: what is known, with its source; then terms of which little or nothing is."""
+    sure, wider, open_ = [], [], []
+    for one in hit.words:
+        is_not = one.role is WordRole.NOT
+        term = f"not {one.term}" if is_not else one.term
+        if one.source is Known.NOTHING:
+            open_.append(term)
+        elif one.source is Known.PARENT:
+            wider.append(term)
+        else:
+            probability = 1 - one.probability if is_not else one.probability
+            sure.append(f"{term} {probability:.2f} {one.source.value}")
+    parts = [", ".join(sure)] if sure else []
+    parts += [f"only a wider term known: {', '.join(wider)}"] if wider else []
+    parts += [f"not known: {', '.join(open_)}"] if open_ else []
+    return "; ".join(parts)
 
 
 def size_text(lesion: Lesion) -> str:

@@ -103,6 +103,8 @@ class WordReason:
         }
 
 
+_MODELS = (Known.PREDICTED, Known.POSITION)
+
 Belief = tuple[float, Known]
 """A probability, and where it is known from."""
 
@@ -143,13 +145,16 @@ def belief(
     """The probability of one term on a lesion, and where it is known from."""
     direct = _direct(lesion, term, vocabulary, estimates)
     if direct is not None:
-        return direct
+        is_outweighed = direct[1] is Known.LIKENESS and any(
+            _is_denied(lesion, parent, vocabulary) for parent in _ancestors(term, vocabulary)
+        )
+        return (NOT_OF_TYPE, Known.PARENT) if is_outweighed else direct
     opposite = _of_opposite(lesion.tags, term, vocabulary)
     if opposite is not None:
         return opposite
     parents = [
         known
-        for parent in vocabulary.ancestors(term)
+        for parent in _ancestors(term, vocabulary)
         if (known := _direct(lesion, parent, vocabulary, estimates)) is not None
     ]
     if any(probability < UNKNOWN for probability, _ in parents):
@@ -157,6 +162,16 @@ def belief(
     if any(probability > UNCERTAIN for probability, _ in parents):
         return OF_PARENT, Known.PARENT
     return UNKNOWN, Known.NOTHING
+
+
+def _ancestors(term: str, vocabulary: Vocabulary) -> frozenset[str]:
+    return vocabulary.ancestors(term) if term in vocabulary else frozenset()
+
+
+def _is_denied(lesion: Lesion, term: str, vocabulary: Vocabulary) -> bool:
+    """Whether tags or the type say that a term does not hold: likeness does not outweigh that."""
+    told = _direct(lesion, term, vocabulary, ())
+    return told is not None and told[0] < UNKNOWN and told[1] not in _MODELS
 
 
 def is_known(lesion: Lesion, term: str, vocabulary: Vocabulary) -> bool:

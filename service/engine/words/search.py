@@ -232,13 +232,21 @@ class WordSearch:
         return {one.lesion.lesion_id: one.vector for one in records}
 
     def _of_types(self, where: LesionFilter, words: WordQuery) -> LesionFilter:
-        """The filter with the lesion types in which the terms can be."""
+        """The filter with the lesion types in which the terms can be, the narrowest of them.
+
+        A kidney lies in the abdomen, but a lesion of type abdomen is none of a kidney.
+        """
         vocabulary = self.reader.vocabulary
-        types = {
-            kind
+        named = {
+            name: kind
             for kind, name in TYPE_TERMS.items()
             for term in words.must
             if name == term or name in vocabulary.ancestors(term)
+        }
+        types = {
+            kind
+            for name, kind in named.items()
+            if not (name in vocabulary and vocabulary.descendants(name) & named.keys())
         }
         if not types or where.lesion_types:
             return where

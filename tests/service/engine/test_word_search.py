@@ -112,6 +112,20 @@ def test_stated_lesions_are_asked_for_alone_where_they_suffice(index, monkeypatc
     assert TagSource.PREDICTED not in only["where"].tag_sources
 
 
+def test_a_lesion_of_the_wider_type_is_no_kidneys_however_alike_it_looks(tmp_path):
+    kinds = [LesionType.KIDNEY] * 4 + [LesionType.ABDOMEN] * 4
+    with LesionIndex.create(tmp_path / "index", EncoderBinding("f", "made up", DIMENSION)) as held:
+        for number, kind in enumerate(kinds):
+            record = made(6 * number)
+            tags = given_tags("right kidney") if number < 3 else ()
+            held.add(
+                [replace(record, lesion=record.lesion.with_changes(tags=tags, lesion_type=kind))]
+            )
+        search = WordSearch(held)
+        hits = search.hits(search.parse("exophytic mass of the right kidney"), LesionFilter(), 8)
+    assert {hit.lesion.lesion_type for hit in hits} == {LesionType.KIDNEY}
+
+
 def test_limits_hold_for_every_hit(search):
     for hit in search("lung lesion under 1 cm, not patient patient03"):
         assert hit.lesion.long_mm < 10

@@ -103,6 +103,13 @@ def test_a_search_by_words_is_drawn_with_what_was_understood_and_why(engine):
     assert "not a medical device" in words
 
 
+def test_what_is_not_known_of_a_hit_is_said_so(engine):
+    result = engine.search(LesionQuery.parse(text="granuloma", k=1))
+    words = words_of(draw_words_result(result, LesionPictures(engine.index)))
+    assert "not known: granuloma" in words
+    assert "nothing" not in words
+
+
 def test_a_vector_has_no_figure(engine, archive):
     vector = engine.index.get(archive.lesions[0].lesion_id).vector
     result = engine.search(LesionQuery(vector=tuple(vector)))
