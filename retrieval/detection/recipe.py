@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from retrieval.detection.network import DetectorConfig
 from retrieval.patch import PatchSpec
-from retrieval.training.config import RecipeError, read_config
+from retrieval.training.config import RecipeError, RecipeLoader
+from retrieval.training.schedule import CosineAdamW
 
 RECIPES = Path(__file__).parent / "recipes"
 REMEDIES = ("none", "ignore")
@@ -75,24 +74,18 @@ class SliceAugment:
 
 
 @dataclass(frozen=True, slots=True)
-class DetectorOptimiser:
+class DetectorOptimiser(CosineAdamW):
     """AdamW under a cosine schedule.
 
     Attributes:
-        steps: batches in all.
         slices: slices a batch.
-        backbone_rate, head_rate: peak learning rates.
-        warmup: share of the steps in which the rate rises.
-        clip: largest gradient norm.
     """
 
     steps: int = 1000
-    slices: int = 8
     backbone_rate: float = 2e-4
     head_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.05
     clip: float = 5.0
+    slices: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +121,5 @@ class DetectorRecipe:
         if not 0 <= self.data.hidden < 1:
             raise RecipeError(f"data.hidden is {self.data.hidden}: a share from 0 to below 1")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
-
-def load_detector_recipe(
-    name_or_path: str | Path, changes: Mapping[str, str] | None = None
-) -> DetectorRecipe:
-    """A bundled recipe by name, or a TOML file, with ``section.key=value`` changes applied.
-
-    Raises:
-        RecipeError: no such recipe, a key the recipe does not have, or a value of another kind.
-    """
-    return read_config(DetectorRecipe, name_or_path, bundled=RECIPES, changes=changes or {})
+load_detector_recipe = RecipeLoader(DetectorRecipe, RECIPES)

@@ -5,58 +5,56 @@ A file is written whole or not at all, so a killed job goes on with the slices i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from retrieval.detection.whole_slice import WholeSlice, whole_slice
-from retrieval.lesion import Lesion, LesionSearchError
+from retrieval.lesion import Lesion
 from retrieval.patch import PatchSpec
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
-
-
-class SliceCacheError(LesionSearchError):
-    """A slice cache that holds something else."""
+from retrieval.training.cut_images import CacheFolder, cut_each, digest_of
 
 
 class SliceCache:
     """The key slices of one archive, by their number in ``lesions``.
 
-    Raises SliceCacheError if ``folder`` holds the slices of another archive or grid.
+    Raises CacheError if ``folder`` holds the slices of another archive or grid.
     """
 
     def __init__(
         self, archive: Archive, lesions: Sequence[Lesion], spec: PatchSpec, folder: Path
     ) -> None:
         self._archive, self._lesions, self._spec, self._folder = archive, lesions, spec, folder
-        folder.mkdir(parents=True, exist_ok=True)
-        stated = folder / "cache.json"
-        names = "\n".join(lesion.lesion_id for lesion in lesions)
         description = {
-            "slices": hashlib.sha256(names.encode()).hexdigest(),
+            "slices": digest_of(lesion.lesion_id for lesion in lesions),
             "grid": spec.to_dict(),
         }
-        if not stated.is_file():
-            stated.write_text(json.dumps(description))
-        elif json.loads(stated.read_text()) != description:
-            raise SliceCacheError(
-                f"slice cache {folder} was cut from other slices or on another grid: delete it, "
-                "or name another folder"
-            )
+        cache = CacheFolder(
+            folder, description, "slice cache", "from other slices or on another grid"
+        )
+        if not cache.is_begun():
+            cache.begin()
 
     def build(self, *, progress: ReportProgress | None = None) -> list[bool]:
         """Cuts what is missing; says of each slice whether its image could be read."""
-        readable = []
-        with ThreadPoolExecutor() as pool:
-            for done, could in enumerate(pool.map(self._cut, range(len(self._lesions))), start=1):
-                readable.append(could)
-                if progress:
-                    progress(done, len(self._lesions))
+        count = len(self._lesions)
+        readable = [self._path(number).is_file() for number in range(count)]
+        uncut = {n: self._lesions[n] for n in range(count) if not readable[n]}
+        cut = cut_each(
+            self._archive,
+            uncut,
+            lambda slab, _: whole_slice(slab, self._spec),
+            half_depth_mm=self._spec.half_depth_mm,
+        )
+        for done, (number, one) in enumerate(cut, start=count - len(uncut) + 1):
+            if one is not None:
+                self._store(number, one)
+                readable[number] = True
+            if progress:
+                progress(done, count)
         return readable
 
     def read(self, number: int) -> WholeSlice:
@@ -73,16 +71,8 @@ class SliceCache:
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.npz"
 
-    def _cut(self, number: int) -> bool:
+    def _store(self, number: int, cut: WholeSlice) -> None:
         path = self._path(number)
-        if path.is_file():
-            return True
-        try:
-            half_depth = self._spec.half_depth_mm
-            slab = self._archive.slab(self._lesions[number], half_depth_mm=half_depth)
-            cut = whole_slice(slab, self._spec)
-        except LesionSearchError:
-            return False
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
             np.savez(
@@ -92,4 +82,3 @@ class SliceCache:
                 spacing_mm_px=np.array(cut.spacing_mm_px),
             )
         partial.replace(path)
-        return True

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -53,7 +53,7 @@ def train_detector(
 
     Raises:
         DetectorDataError: no archive, or none with a slice to train on.
-        SliceCacheError, CheckpointError: ``out`` holds another run.
+        CacheError, CheckpointError: ``out`` holds another run.
         RecipeError: the detector to start from does not fit the recipe.
     """
     reports = reports or Reports()
@@ -96,7 +96,7 @@ class _Run:
             recipe.optimiser,
             RunFolder(
                 out,
-                run_identity([recipe.to_dict(), training.count]),
+                run_identity([asdict(recipe), training.count]),
                 CHECKPOINT_EVERY,
                 LOG_EVERY,
             ),

@@ -78,7 +78,7 @@ class TrainingSlices:
 
         Raises:
             DetectorDataError: no archive, two of one name, or not one slice to train on.
-            SliceCacheError: ``folder`` holds other slices.
+            CacheError: ``folder`` holds other slices.
         """
         names = [archive.root.name for archive in archives]
         if not names or len(set(names)) < len(names):

@@ -8,29 +8,23 @@ first patch is cut.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.lesion import Lesion, LesionSearchError
+from retrieval.lesion import Lesion
 from retrieval.patch import Patch, PatchSpec, extract_patch
 from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
+from retrieval.training.cut_images import CacheError, CacheFolder, cut_each, digest_of
 
 MARGIN_PX = 16
 """Room on every side for rotation, spacing and box jitter."""
-
-
-class CacheError(LesionSearchError):
-    """A patch cache that does not fit on the disk, or whose patches were damaged."""
 
 
 def room_for_augmentation(spec: PatchSpec) -> PatchSpec:
@@ -75,7 +69,12 @@ class PatchCache:
         files = _CacheFiles.prepare(folder, archive.lesions, cut_spec)
         uncut = files.to_cut()
         done = len(archive.lesions) - len(uncut)
-        for position, patch in _cut(archive, uncut, cut_spec):
+        for position, patch in cut_each(
+            archive,
+            {position: archive.lesions[position] for position in uncut},
+            lambda slab, lesion: extract_patch(slab, lesion.box, cut_spec),
+            half_depth_mm=cut_spec.half_depth_mm,
+        ):
             files.store(position, patch)
             done += 1
             if progress:
@@ -100,23 +99,17 @@ class _CacheFiles:
         count = len(lesions)
         shape = (count, spec.slices, spec.size_px, spec.size_px)
         description = {
-            "lesions": hashlib.sha256(
-                "\n".join(f"{x.lesion_id} {x.box.to_list()}" for x in lesions).encode()
-            ).hexdigest(),
+            "lesions": digest_of(f"{x.lesion_id} {x.box.to_list()}" for x in lesions),
             "count": count,
             "patch_spec": spec.to_dict(),
         }
-        stated = folder / "cache.json"
-        if stated.is_file():
-            if json.loads(stated.read_text()) != description:
-                raise CacheError(
-                    f"patch cache {folder} was cut from other lesions or with another patch "
-                    "spec: delete it, or name another folder"
-                )
-        else:
+        cache = CacheFolder(
+            folder, description, "patch cache", "from other lesions or with another patch spec"
+        )
+        if not cache.is_begun():
             _check_disk(folder, int(np.prod(shape, dtype=np.int64)) * 2)
             _allocate(folder, shape)
-            stated.write_text(json.dumps(description))
+            cache.begin()
         return cls(
             np.memmap(folder / "patches.i16", np.int16, "r+", shape=shape),
             np.memmap(folder / "boxes.f32", np.float32, "r+", shape=(count, 4)),
@@ -143,23 +136,6 @@ class _CacheFiles:
         for mapped in (self.patches, self.boxes, self.checksums):
             assert isinstance(mapped, np.memmap)
             mapped.flush()
-
-
-def _cut(
-    archive: Archive, uncut: Sequence[int], spec: PatchSpec
-) -> Iterator[tuple[int, Patch | None]]:
-    """Patches as they come, cut by a few threads: decoding releases the interpreter."""
-
-    def cut(position: int) -> tuple[int, Patch | None]:
-        lesion = archive.lesions[position]
-        try:
-            slab = archive.slab(lesion, half_depth_mm=spec.half_depth_mm)
-            return position, extract_patch(slab, lesion.box, spec)
-        except LesionSearchError:
-            return position, None
-
-    with ThreadPoolExecutor() as pool:
-        yield from pool.map(cut, uncut)
 
 
 def _check_disk(folder: Path, needed: int) -> None:

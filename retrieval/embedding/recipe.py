@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from retrieval.embedding.augment import AugmentConfig
 from retrieval.embedding.losses import SequenceMargins
@@ -13,7 +11,8 @@ from retrieval.embedding.network import NetworkConfig
 from retrieval.embedding.similarity import SimilarityThresholds
 from retrieval.patch import PatchSpec
 from retrieval.synthesis.degradation.random import DegradationConfig
-from retrieval.training.config import read_config
+from retrieval.training.config import RecipeLoader
+from retrieval.training.schedule import CosineAdamW
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -68,27 +67,20 @@ class LossConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class OptimiserConfig:
+class OptimiserConfig(CosineAdamW):
     """AdamW under a cosine schedule.
 
     Attributes:
-        steps: batches in all.
         sequences: sequences a batch; each is up to six patches.
-        backbone_rate, head_rate: peak learning rates; a backbone rate of 0 freezes it.
-        warmup: share of the steps in which the rate rises.
-        clip: largest gradient norm.
         trained_share: share of the trained weights in the encoder that is written; the rest are
             the weights the run started from. Between the two lie encoders that keep what
             ImageNet gives on unfamiliar images (Wortsman et al., CVPR 2022, WiSE-FT).
     """
 
     steps: int = 2000
-    sequences: int = 16
     backbone_rate: float = 5e-5
     head_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.05
-    clip: float = 1.0
+    sequences: int = 16
     trained_share: float = 1.0
 
 
@@ -134,15 +126,5 @@ class Recipe:
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
-
-def load_recipe(name_or_path: str | Path, changes: Mapping[str, str] | None = None) -> Recipe:
-    """A bundled recipe by name, or a TOML file, with ``section.key=value`` changes applied.
-
-    Raises:
-        RecipeError: no such recipe, a key the recipe does not have, or a value of another kind.
-    """
-    return read_config(Recipe, name_or_path, bundled=RECIPES, changes=changes or {})
+load_recipe = RecipeLoader(Recipe, RECIPES)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -114,7 +114,7 @@ class _Run:
         ).to(workers.device)
         self.augmenter = Augmenter(recipe.patch, recipe.augment)
         self.objective = Objective(recipe)
-        identity = run_identity([recipe.to_dict(), training.names, len(training.table)])
+        identity = run_identity([asdict(recipe), training.names, len(training.table)])
         self.loop: TrainingLoop[SequenceBatch] = TrainingLoop(
             self.model,
             recipe.optimiser,

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from retrieval.lesion import LesionSearchError
 from retrieval.training.bounds import beyond
@@ -22,32 +22,38 @@ class RecipeError(LesionSearchError):
     """A recipe with a misspelt key or a value of the wrong kind."""
 
 
-def read_config(
-    kind: type[_Config], name_or_path: str | Path, *, bundled: Path, changes: Mapping[str, str]
-) -> _Config:
-    """A recipe of ``kind``: one of the folder ``bundled`` by name, or a TOML file.
+class RecipeLoader(Generic[_Config]):
+    """Reads the recipes of one network; ``bundled`` is the folder of those it comes with."""
 
-    ``changes`` are ``section.key`` to value, applied last; the recipe's name is the file's.
+    def __init__(self, kind: type[_Config], bundled: Path) -> None:
+        self._kind, self._bundled = kind, bundled
 
-    Raises:
-        RecipeError: no such recipe, a key the recipe does not have, a value of another kind or
-            beyond its bounds.
-    """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = bundled / f"{name_or_path}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(recipe.stem for recipe in bundled.glob("*.toml")))
-        raise RecipeError(f"recipe {str(name_or_path)!r} is not a file nor one of {known}")
-    try:
-        table = tomllib.loads(_text(path))
-        for key, value in changes.items():
-            _set(table, key.split("."), value)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from None
-    except RecursionError:
-        raise RecipeError(f"recipe {path} is nested too deeply to be a recipe") from None
-    return build_config(kind, {"name": path.stem, **table}, where=path.name)
+    def __call__(
+        self, name_or_path: str | Path, changes: Mapping[str, str] | None = None
+    ) -> _Config:
+        """A bundled recipe by name, or a TOML file; the recipe's name is the file's.
+
+        ``changes`` are ``section.key`` to value, applied last.
+
+        Raises:
+            RecipeError: no such recipe, a key the recipe does not have, a value of another kind
+                or beyond its bounds.
+        """
+        path = Path(name_or_path)
+        if path.suffix != ".toml":
+            path = self._bundled / f"{name_or_path}.toml"
+        if not path.is_file():
+            known = ", ".join(sorted(recipe.stem for recipe in self._bundled.glob("*.toml")))
+            raise RecipeError(f"recipe {str(name_or_path)!r} is not a file nor one of {known}")
+        try:
+            table = tomllib.loads(_text(path))
+            for key, value in (changes or {}).items():
+                _set(table, key.split("."), value)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"recipe {path} is not valid TOML: {error}") from None
+        except RecursionError:
+            raise RecipeError(f"recipe {path} is nested too deeply to be a recipe") from None
+        return build_config(self._kind, {"name": path.stem, **table}, where=path.name)
 
 
 def build_config(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from retrieval.progress import ReportProgress
 from retrieval.training.checkpoint import load_checkpoint, save_checkpoint
 from retrieval.training.run_log import RunLog
-from retrieval.training.schedule import rate_share
+from retrieval.training.schedule import CosineAdamW, rate_share
 from retrieval.training.workers import Workers
 
 Batch = TypeVar("Batch")
@@ -27,40 +27,6 @@ ReportStep = Callable[[int, int, float], None]
 
 Terms = Callable[[nn.Module, Batch, int], Mapping[str, Tensor]]
 """The weighted loss terms of a batch at a step; the module may be replicated over processes."""
-
-
-class Optimisation(Protocol):
-    """What the loop reads of a recipe's ``optimiser`` table: AdamW under a cosine schedule."""
-
-    @property
-    def steps(self) -> int:
-        """Batches in all."""
-        ...
-
-    @property
-    def backbone_rate(self) -> float:
-        """Peak learning rate of the backbone, the first group of parameters."""
-        ...
-
-    @property
-    def head_rate(self) -> float:
-        """Peak learning rate of the rest, the second group."""
-        ...
-
-    @property
-    def warmup(self) -> float:
-        """Share of the steps in which the rates rise."""
-        ...
-
-    @property
-    def clip(self) -> float:
-        """Largest gradient norm."""
-        ...
-
-    @property
-    def weight_decay(self) -> float:
-        """AdamW's."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +65,7 @@ class TrainingLoop(Generic[Batch]):
     def __init__(
         self,
         model: nn.Module,
-        config: Optimisation,
+        config: CosineAdamW,
         folder: RunFolder,
         *,
         backbone: Iterable[nn.Parameter],

@@ -10,6 +10,7 @@ from numpy.random import Generator
 from torch import Tensor, nn
 
 from retrieval.labels.categories.features import FloatArray, IntArray
+from retrieval.training.heads import fit_head
 
 HIDDEN, REPRESENTATION = 256, 64
 EPOCHS, BATCH = 40, 64
@@ -57,19 +58,18 @@ def train_head(features: FloatArray, labels: IntArray, generator: Generator) -> 
         held = np.bincount(labels, minlength=count)
         share = torch.from_numpy(len(labels) / (count * held[labels])).float()
         spread = x.std(dim=0)
-        optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
-        for _ in range(EPOCHS):
+
+        def losses() -> Iterator[Tensor]:
             for rows in _batches(len(x), torch_generator):
                 noise = torch.randn(len(rows), x.shape[1], generator=torch_generator)
                 logits = head(x[rows] + NOISE * spread * noise)
-                losses = nn.functional.cross_entropy(
+                loss = nn.functional.cross_entropy(
                     logits, y[rows], reduction="none", label_smoothing=0.1
                 )
-                optimiser.zero_grad()
-                (share[rows] * losses).mean().backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-            schedule.step()
+                yield (share[rows] * loss).mean()
+
+        epochs = (losses() for _ in range(EPOCHS))
+        fit_head(head, epochs, count=EPOCHS, rate=RATE, weight_decay=DECAY)
     return head.eval()
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from retrieval.position.learning.augment import HeightAugmentConfig
 from retrieval.position.learning.losses import HeightLossConfig
 from retrieval.position.network import HeightNetworkConfig
 from retrieval.position.picture import PictureSpec
-from retrieval.training.config import read_config
+from retrieval.training.config import RecipeLoader
+from retrieval.training.schedule import CosineAdamW
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -33,7 +32,7 @@ class HeightDataConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class HeightOptimiserConfig:
+class HeightOptimiserConfig(CosineAdamW):
     """AdamW under a cosine schedule; rates are peaks.
 
     Attributes:
@@ -41,12 +40,9 @@ class HeightOptimiserConfig:
     """
 
     steps: int = 700
-    frozen_stages: int = 2
     backbone_rate: float = 2e-4
     head_rate: float = 5e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.05
-    clip: float = 1.0
+    frozen_stages: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +65,5 @@ class HeightRecipe:
     augment: HeightAugmentConfig = field(default_factory=HeightAugmentConfig)
     optimiser: HeightOptimiserConfig = field(default_factory=HeightOptimiserConfig)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
-
-def load_height_recipe(
-    name_or_path: str | Path, changes: Mapping[str, str] | None = None
-) -> HeightRecipe:
-    """A bundled recipe by name, or a TOML file, with ``section.key=value`` changes applied.
-
-    Raises:
-        RecipeError: no such recipe, a key the recipe does not have, or a value of another kind.
-    """
-    return read_config(HeightRecipe, name_or_path, bundled=RECIPES, changes=changes or {})
+load_height_recipe = RecipeLoader(HeightRecipe, RECIPES)

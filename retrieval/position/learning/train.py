@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +93,7 @@ class _Run:
         self.network.frozen_stages = recipe.optimiser.frozen_stages if recipe.pretrained else 0
         spans = np.array([min(one.span_mm, recipe.data.longest_mm) for one in series])
         self.chances = spans / spans.sum()
-        identity = run_identity([recipe.to_dict(), [one.name for one in series]])
+        identity = run_identity([asdict(recipe), [one.name for one in series]])
         head = {id(parameter) for parameter in self.network.head.parameters()}
         self.loop: TrainingLoop[_Batch] = TrainingLoop(
             self.network,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from retrieval.segmentation.learning.augment import ViewAugmentConfig
 from retrieval.segmentation.learning.losses import MaskLossConfig
@@ -13,7 +11,8 @@ from retrieval.segmentation.learning.prompting import PromptConfig
 from retrieval.segmentation.learning.weak import WeakConfig
 from retrieval.segmentation.network import MaskNetworkConfig
 from retrieval.segmentation.view import ViewSpec
-from retrieval.training.config import read_config
+from retrieval.training.config import RecipeLoader
+from retrieval.training.schedule import CosineAdamW
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -48,15 +47,12 @@ class MaskDataConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskOptimiserConfig:
+class MaskOptimiserConfig(CosineAdamW):
     """AdamW under a cosine schedule; rates are peaks, the "backbone" is the way down."""
 
     steps: int = 3000
     backbone_rate: float = 2e-3
     head_rate: float = 2e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.05
-    clip: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +75,5 @@ class MaskRecipe:
     optimiser: MaskOptimiserConfig = field(default_factory=MaskOptimiserConfig)
     weak: WeakConfig = field(default_factory=WeakConfig)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
-
-def load_mask_recipe(
-    name_or_path: str | Path, changes: Mapping[str, str] | None = None
-) -> MaskRecipe:
-    """A bundled recipe by name, or a TOML file, with ``section.key=value`` changes applied.
-
-    Raises:
-        RecipeError: no such recipe, a key the recipe does not have, or a value of another kind.
-    """
-    return read_config(MaskRecipe, name_or_path, bundled=RECIPES, changes=changes or {})
+load_mask_recipe = RecipeLoader(MaskRecipe, RECIPES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -216,7 +216,7 @@ class _Run:
         torch.manual_seed(recipe.seed)
         self.network = _starting_network(recipe)
         self.network.to(memory_format=torch.channels_last)
-        identity = run_identity([recipe.to_dict(), [lesion.name for lesion in lesions]])
+        identity = run_identity([asdict(recipe), [lesion.name for lesion in lesions]])
         self.loop: TrainingLoop[MaskBatch] = TrainingLoop(
             self.network,
             recipe.optimiser,

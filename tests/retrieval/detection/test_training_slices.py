@@ -10,7 +10,7 @@ import torch
 
 from retrieval.detection.batches import SliceBatches
 from retrieval.detection.recipe import DetectorRecipe, SlicesConfig, load_detector_recipe
-from retrieval.detection.slice_cache import SliceCache, SliceCacheError
+from retrieval.detection.slice_cache import SliceCache
 from retrieval.detection.training_data import (
     DetectorDataError,
     TrainingSlices,
@@ -22,6 +22,7 @@ from retrieval.detection.whole_slice import whole_slice
 from retrieval.lesion import LesionType, Split
 from retrieval.patch import PatchSpec
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.training.cut_images import CacheError
 
 RECIPE = load_detector_recipe("tiny")
 
@@ -107,7 +108,7 @@ def test_a_cache_of_another_grid_is_refused(
 ) -> None:
     lesions = marked_archive.lesions[:1]
     SliceCache(marked_archive, lesions, PatchSpec(mm_px=2.0), tmp_path)
-    with pytest.raises(SliceCacheError, match="another grid"):
+    with pytest.raises(CacheError, match="another grid"):
         SliceCache(marked_archive, lesions, PatchSpec(mm_px=1.0), tmp_path)
 
 

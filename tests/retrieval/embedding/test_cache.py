@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.embedding.cache import CacheError, PatchCache, room_for_augmentation
+from retrieval.embedding.cache import PatchCache, room_for_augmentation
 from retrieval.image import Slab
 from retrieval.lesion import Box, ImageSource, Lesion, LesionType, Split
 from retrieval.patch import PatchSpec, extract_patch
 from retrieval.sources.errors import ArchiveError
+from retrieval.training.cut_images import CacheError
 
 SPEC = PatchSpec(size_px=16)
 Usage = namedtuple("Usage", "total used free")

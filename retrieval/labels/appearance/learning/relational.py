@@ -6,12 +6,13 @@ belongs to the encoder's own training; here the vector is given.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from retrieval.labels.appearance.learning.losses import (
     class_weights,
@@ -22,6 +23,7 @@ from retrieval.labels.appearance.learning.losses import (
 from retrieval.labels.appearance.network import TagNetwork
 from retrieval.labels.vocabulary.terms import Vocabulary
 from retrieval.progress import ReportProgress
+from retrieval.training.heads import fit_head
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,12 @@ def train_relational(
     network.get_buffer("mean").copy_(inputs.mean(0))
     network.get_buffer("spread").copy_(inputs.std(0).clamp(min=1e-6))
     weights, pairs = class_weights(targets), torch.from_numpy(exclusive)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.steps)
-    for step in range(recipe.steps):
+
+    def losses() -> Iterator[Tensor]:
         rows = torch.randint(len(inputs), (recipe.batch,), generator=generator)
         batch = targets[rows]
         logits = network(inputs[rows])
-        loss = (
+        yield (
             weighted_cross_entropy(logits.first, batch, weights)
             + relational_hard_examples(
                 logits.first,
@@ -123,10 +122,13 @@ def train_relational(
             )
             + weighted_cross_entropy(logits.propagated, batch, weights)
         )
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-        if progress is not None:
-            progress(step + 1, recipe.steps)
+
+    fit_head(
+        network,
+        (losses() for _ in range(recipe.steps)),
+        count=recipe.steps,
+        rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        progress=progress,
+    )
     return network.eval()
