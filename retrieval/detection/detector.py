@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -25,13 +25,7 @@ from retrieval.nn.pointwise import with_pixelwise_products
 from retrieval.nn.side_by_side import side_by_side
 from retrieval.nn.slice_statistics import SliceStatistics, with_slice_statistics
 from retrieval.patch import PatchSpec
-from retrieval.training.model_file import (
-    ModelKind,
-    check_fingerprint,
-    fingerprint_of,
-    read_model,
-    write_model,
-)
+from retrieval.training.model_file import ModelKind, fingerprint_of, rebuild, write_model
 
 BUNDLED_DETECTOR = Path(__file__).parent.parent / "weights" / "detector.safetensors"
 MERGE_IOU = 0.4
@@ -250,9 +244,8 @@ def load_detection_network(
     path: Path,
 ) -> tuple[DetectionNetwork, DetectorConfig, PatchSpec, str]:
     """The network of a detector file, its configuration, grid and name; raises DetectorError."""
-    header, weights = read_model(path, _KIND)
-    network, config, spec = _rebuilt(header, weights, path)
-    check_fingerprint(fingerprint(network, config, spec), header, path, _KIND)
+    network, header = rebuild(path, _KIND, _built)
+    config, spec = _settings_of(header)
     return network, config, spec, str(header.get("name", path.stem))
 
 
@@ -265,20 +258,14 @@ def _settings(config: DetectorConfig, spec: PatchSpec) -> dict[str, Any]:
     return {"network": config.to_dict(), "grid": spec.to_dict()}
 
 
-def _rebuilt(
-    header: dict[str, Any], weights: dict[str, Tensor], path: Path
-) -> tuple[DetectionNetwork, DetectorConfig, PatchSpec]:
-    try:
-        settings = dict(header["network"])
-        for key in ("anchor_px", "ratios", "anchor_scales", "categories"):
-            if key in settings:
-                settings[key] = tuple(settings[key])
-        config = DetectorConfig(**settings)
-        spec = PatchSpec.from_dict(header["grid"])
-        network = build_network(config, spec, pretrained=False)
-        network.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise DetectorError(
-            f"detector {path} does not fit this version's network ({error}): train it again"
-        ) from None
-    return network, config, spec
+def _settings_of(header: Mapping[str, Any]) -> tuple[DetectorConfig, PatchSpec]:
+    settings = dict(header["network"])
+    for key in ("anchor_px", "ratios", "anchor_scales", "categories"):
+        if key in settings:
+            settings[key] = tuple(settings[key])
+    return DetectorConfig(**settings), PatchSpec.from_dict(header["grid"])
+
+
+def _built(header: Mapping[str, Any]) -> tuple[DetectionNetwork, dict[str, Any]]:
+    config, spec = _settings_of(header)
+    return build_network(config, spec, pretrained=False), _settings(config, spec)

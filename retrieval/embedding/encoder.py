@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,13 +16,7 @@ from retrieval.embedding.network import DLGNetwork, NetworkConfig
 from retrieval.lesion import LesionSearchError
 from retrieval.nn.side_by_side import side_by_side
 from retrieval.patch import Patch, PatchSpec
-from retrieval.training.model_file import (
-    ModelKind,
-    check_fingerprint,
-    fingerprint_of,
-    read_model,
-    write_model,
-)
+from retrieval.training.model_file import ModelKind, fingerprint_of, rebuild, write_model
 
 BUNDLED_ENCODER = Path(__file__).parent.parent / "weights" / "encoder.safetensors"
 STEADY_ENCODER = BUNDLED_ENCODER.with_name("encoder-steady.safetensors")
@@ -108,9 +102,7 @@ def save_encoder(network: DLGNetwork, path: Path, *, name: str) -> str:
 
 def load_network(path: Path) -> tuple[DLGNetwork, str]:
     """The network of an encoder file and its name; raises EncoderError."""
-    header, weights = read_model(path, _KIND)
-    network = _rebuilt(header, weights, path)
-    check_fingerprint(fingerprint(network), header, path, _KIND)
+    network, header = rebuild(path, _KIND, _built)
     return network, str(header.get("name", path.stem))
 
 
@@ -123,17 +115,10 @@ def _settings(network: DLGNetwork) -> dict[str, Any]:
     return {"network": network.config.to_dict(), "patch_spec": network.spec.to_dict()}
 
 
-def _rebuilt(header: dict[str, Any], weights: dict[str, Tensor], path: Path) -> DLGNetwork:
-    try:
-        config = NetworkConfig(**header["network"])
-        spec = PatchSpec.from_dict(header["patch_spec"])
-        network = DLGNetwork(config, spec, pretrained=False)
-        network.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise EncoderError(
-            f"encoder {path} does not fit this version's network ({error}): train it again"
-        ) from None
-    return network
+def _built(header: Mapping[str, Any]) -> tuple[DLGNetwork, dict[str, Any]]:
+    config = NetworkConfig(**header["network"])
+    network = DLGNetwork(config, PatchSpec.from_dict(header["patch_spec"]), pretrained=False)
+    return network, _settings(network)
 
 
 def _joined(parts: list[Tensor], width: int) -> NDArray[np.float32]:

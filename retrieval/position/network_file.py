@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from retrieval.lesion import LesionSearchError
 from retrieval.position.network import HeightNetwork, HeightNetworkConfig
 from retrieval.position.picture import PictureSpec
-from retrieval.training.model_file import (
-    ModelKind,
-    check_fingerprint,
-    fingerprint_of,
-    read_model,
-    round_to_half,
-    write_model,
-)
+from retrieval.training.model_file import ModelKind, rebuild, round_to_half, write_model
 
 
 class PositionModelError(LesionSearchError):
@@ -37,15 +31,13 @@ def load_height_network(path: Path) -> tuple[HeightNetwork, PictureSpec, dict[st
     Raises:
         PositionModelError: missing, damaged, changed or of another kind.
     """
-    header, tensors = read_model(path, KIND)
-    try:
-        network = HeightNetwork(HeightNetworkConfig(**header["network"]))
-        spec = PictureSpec.from_dict(header["picture"])
-        network.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise PositionModelError(f"position {path} does not fit this version: {error}") from None
-    check_fingerprint(fingerprint_of(network, _settings(network, spec)), header, path, KIND)
-    return network.eval(), spec, header
+    network, header = rebuild(path, KIND, _built)
+    return network.eval(), PictureSpec.from_dict(header["picture"]), header
+
+
+def _built(header: Mapping[str, Any]) -> tuple[HeightNetwork, dict[str, Any]]:
+    network = HeightNetwork(HeightNetworkConfig(**header["network"]))
+    return network, _settings(network, PictureSpec.from_dict(header["picture"]))
 
 
 def _settings(network: HeightNetwork, spec: PictureSpec) -> dict[str, Any]:

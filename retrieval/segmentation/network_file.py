@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from retrieval.lesion import LesionSearchError
 from retrieval.segmentation.network import MaskNetwork, MaskNetworkConfig
 from retrieval.segmentation.view import ViewSpec
-from retrieval.training.model_file import (
-    ModelKind,
-    check_fingerprint,
-    fingerprint_of,
-    read_model,
-    round_to_half,
-    write_model,
-)
+from retrieval.training.model_file import ModelKind, rebuild, round_to_half, write_model
 
 
 class SegmentationModelError(LesionSearchError):
@@ -37,18 +31,15 @@ def load_mask_network(path: Path) -> tuple[MaskNetwork, ViewSpec, dict[str, Any]
     Raises:
         SegmentationModelError: missing, damaged, changed or of another kind.
     """
-    header, tensors = read_model(path, KIND)
-    try:
-        spec = _spec(header["view"])
-        config = MaskNetworkConfig(tuple(int(width) for width in header["network"]["widths"]))
-        network = MaskNetwork(spec.channels, config)
-        network.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise SegmentationModelError(
-            f"segmentation {path} does not fit this version: {error}"
-        ) from None
-    check_fingerprint(fingerprint_of(network, _settings(network, spec)), header, path, KIND)
-    return network.eval(), spec, header
+    network, header = rebuild(path, KIND, _built)
+    return network.eval(), _spec(header["view"]), header
+
+
+def _built(header: Mapping[str, Any]) -> tuple[MaskNetwork, dict[str, Any]]:
+    spec = _spec(header["view"])
+    config = MaskNetworkConfig(tuple(int(width) for width in header["network"]["widths"]))
+    network = MaskNetwork(spec.channels, config)
+    return network, _settings(network, spec)
 
 
 def _spec(fields: dict[str, Any]) -> ViewSpec:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 
 class FollowUpState(StrEnum):
@@ -72,10 +71,6 @@ class StateWords:
     meaning: str
     tone: Tone
 
-    def to_json(self) -> dict[str, str]:
-        """``label``, ``meaning`` and ``tone``."""
-        return {"label": self.label, "meaning": self.meaning, "tone": self.tone.value}
-
 
 FOLLOW_UP_WORDS: Mapping[FollowUpState, StateWords] = {
     FollowUpState.PERSISTENT: StateWords(
@@ -126,17 +121,3 @@ ROLE_WORDS: Mapping[ComparisonRole, str] = {
 
 POSITION_ESTIMATED = "position estimated"
 """Stands wherever a lesion's location was estimated from its image."""
-
-
-def tracking_vocabulary() -> dict[str, Any]:
-    """All states by their JSON value with their words, for a page that must copy none of them."""
-    return {
-        "follow_up_states": {state.value: words.to_json() for state, words in _FOLLOW_UPS},
-        "link_states": {state.value: words.to_json() for state, words in _LINKS},
-        "roles": {role.value: word for role, word in ROLE_WORDS.items()},
-        "position_estimated": POSITION_ESTIMATED,
-    }
-
-
-_FOLLOW_UPS = tuple(FOLLOW_UP_WORDS.items())
-_LINKS = tuple(LINK_WORDS.items())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from retrieval.lesion import LesionSearchError
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,32 @@ def read_model(path: Path, kind: ModelKind) -> tuple[dict[str, Any], dict[str, T
         raise kind.error(f"{kind.noun} {path} cannot be read ({error}): copy it again") from None
 
 
-def check_fingerprint(found: str, header: Mapping[str, Any], path: Path, kind: ModelKind) -> None:
-    """Raises the kind's error unless the header names the fingerprint that was found."""
+def rebuild(
+    path: Path,
+    kind: ModelKind,
+    build: Callable[[Mapping[str, Any]], tuple[_Network, Mapping[str, Any]]],
+) -> tuple[_Network, dict[str, Any]]:
+    """The network of a file, and the file's header.
+
+    ``build`` makes the network from the header, and says what settings it was made with.
+
+    Raises:
+        LesionSearchError: the kind's own; the file is missing, damaged, changed, of another kind
+            or of another version.
+    """
+    header, tensors = read_model(path, kind)
+    try:
+        network, settings = build(header)
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise kind.error(
+            f"{kind.noun} {path} does not fit this version's network ({error}): train it again"
+        ) from None
+    _check_fingerprint(fingerprint_of(network, settings), header, path, kind)
+    return network, header
+
+
+def _check_fingerprint(found: str, header: Mapping[str, Any], path: Path, kind: ModelKind) -> None:
     if found != header.get("fingerprint"):
         raise kind.error(
             f"{kind.noun} {path} has the fingerprint {found} but its header says "

@@ -61,6 +61,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectorIdentity:
+    """Which detector answered."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class HitTerms:
     """What a reader can compare of a query and a hit; None where either side is not known.
 
@@ -166,6 +174,35 @@ class Timing:
             "total": self.total,
         }
         return {step: round(milliseconds, 3) for step, milliseconds in steps.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedLesions:
+    """Where lesions may be on one slice.
+
+    Attributes:
+        grid: what boxes and key slice are in.
+        candidates: best first.
+        warnings: what to know of how the files were read.
+    """
+
+    grid: Grid
+    candidates: tuple[Candidate, ...]
+    detector: DetectorIdentity
+    key_slice_index: int
+    timing_ms: Timing
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields under their names."""
+        return {
+            "grid": self.grid.value,
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+            "detector": {"name": self.detector.name, "fingerprint": self.detector.fingerprint},
+            "key_slice_index": self.key_slice_index,
+            "timing_ms": self.timing_ms.to_json(),
+            "warnings": list(self.warnings),
+        }
 
 
 @dataclass(frozen=True, slots=True)

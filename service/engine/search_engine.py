@@ -37,7 +37,15 @@ from service.engine.query_box import (
 )
 from service.engine.query_node import EmbeddedQuery
 from service.engine.recognition import UNKNOWN_SLICE, recognise
-from service.engine.results import BoxSource, Candidate, Hit, HitTerms, SearchResult, Timing
+from service.engine.results import (
+    BoxSource,
+    Candidate,
+    DetectorIdentity,
+    Hit,
+    HitTerms,
+    SearchResult,
+    Timing,
+)
 from service.engine.words.search import CANDIDATES, LEAST_CANDIDATES, WordSearch
 
 
@@ -78,11 +86,11 @@ class SearchEngine:
         self._notices = (recall_notice(index),) if approximate else ()
 
     @property
-    def detector_identity(self) -> dict[str, str] | None:
-        """Name and fingerprint of the detector, None where there is none."""
+    def detector_identity(self) -> DetectorIdentity | None:
+        """Which detector answers, None where there is none."""
         if self.detector is None:
             return None
-        return {"name": self.detector.name, "fingerprint": self.detector.fingerprint}
+        return DetectorIdentity(self.detector.name, self.detector.fingerprint)
 
     def with_models(self, encoder: PatchEncoder, detector: SliceDetector | None) -> SearchEngine:
         """The same engine with other ways to the same answers.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from retrieval.labels.categories.features import (
     by_track,
 )
 from retrieval.labels.categories.file import CategoryFile, Membership, means_of
-from retrieval.labels.categories.hierarchy import category_tree
+from retrieval.labels.categories.hierarchy import Join, category_tree
 from retrieval.labels.categories.naming import name_categories
 from retrieval.labels.categories.rounds import LoopOptions, Round, find_categories
 from retrieval.lesion import Lesion
@@ -168,32 +167,67 @@ def has_categories(index: LesionIndex) -> bool:
     return (index.path / KEPT_FILE).is_file()
 
 
-def kept_categories(index: LesionIndex) -> dict[str, Any]:
-    """The categories that an index keeps as plain JSON: facts by leaf order, and the tree.
+@dataclass(frozen=True, slots=True)
+class CategoryFacts:
+    """One category that was found without labels.
+
+    Attributes:
+        category: its id, as the filter `category=` takes it.
+        name: what it holds, or `unnamed` where no name was earned.
+        share: of its typed tracks, those of the commonest type, in [0, 1].
+        tracks: physical lesions that it was found from.
+        typed_tracks: those of known type.
+        tags: terms that are commoner here than elsewhere.
+        lesions: lesions of the index that are in it now.
+    """
+
+    category: str
+    name: str
+    share: float
+    tracks: int
+    typed_tracks: int
+    tags: tuple[str, ...]
+    lesions: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCategories:
+    """Categories in the order of the tree's leaves, and the tree from the leaves up.
+
+    Attributes:
+        settled: whether the loop ended because little changed any more.
+    """
+
+    categories: tuple[CategoryFacts, ...] = ()
+    tree: tuple[Join, ...] = ()
+    settled: bool = False
+
+
+def kept_categories(index: LesionIndex) -> KeptCategories:
+    """The categories that an index keeps: facts in the order of the leaves, and the tree.
 
     Without any, both are empty. Raises CategoryError for a damaged file.
     """
     file = index.path / KEPT_FILE
     if not file.is_file():
-        return {"categories": [], "tree": [], "settled": False}
+        return KeptCategories()
     found = CategoryFile.read(file)
     facts = []
     for key in order_of_tree(found):
         one = found.names[key]
         held = index.count(LesionFilter(categories=frozenset({key})))
         facts.append(
-            {
-                "category": key,
-                "name": one.name,
-                "share": one.share,
-                "tracks": one.tracks,
-                "typed_tracks": one.typed_tracks,
-                "tags": list(one.tags),
-                "lesions": held,
-            }
+            CategoryFacts(
+                category=key,
+                name=one.name,
+                share=one.share,
+                tracks=one.tracks,
+                typed_tracks=one.typed_tracks,
+                tags=tuple(one.tags),
+                lesions=held,
+            )
         )
-    joins = [asdict(join) for join in found.tree]
-    return {"categories": facts, "tree": joins, "settled": found.settled}
+    return KeptCategories(tuple(facts), found.tree, found.settled)
 
 
 def _with_category(lesion: Lesion, nearest: str, categories: CategoryFile) -> Lesion:

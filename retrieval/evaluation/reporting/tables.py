@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from retrieval.evaluation.stats.intervals import Estimate
 
@@ -55,7 +55,11 @@ class ReportText:
 
 
 class Report(Protocol):
-    """What can be shown as tables."""
+    """What can be shown as tables and answered as JSON."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values."""
+        ...
 
     def text(self) -> ReportText:
         """The report in words and tables."""

@@ -200,7 +200,8 @@ class GrowthForecast:
         horizon: how far ahead.
         reason: why there is no forecast, None where there is one.
         outlook: the forecast.
-        fan: from the last study to the horizon, for drawing; the last is the outlook.
+        fan: from the last study to the horizon, for drawing; the last is the outlook. One entry
+            where there are no dates.
         population: what all lesions of that size and type did.
         components: how the mixture was made.
         doubling: None without two dated sizes.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.commands.evaluation.giving import give
 from service.commands.options import IndexOption, JsonFlag, ResamplesOption, SeedOption
-from service.console import answer, answer_json, progress_bar
+from service.console import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +46,7 @@ def categories(
 
     from index.lesion_index import LesionIndex
     from retrieval.evaluation.labels.categories import evaluate_categories
-    from retrieval.evaluation.reporting.tables import markdown
     from retrieval.labels.categories.file import CategoryFile
-    from service.figures.tables.report import report_tables
 
     found = CategoryFile.read(file)
     with LesionIndex.open(index, read_only=True) as opened:
@@ -55,12 +54,7 @@ def categories(
     report = evaluate_categories(
         judged, len(found.names), vectors, np.random.default_rng(seed), resamples=resamples
     )
-    if out is not None:
-        out.write_text(markdown(report.text()), encoding="utf-8")
-    if as_json:
-        answer_json(report.to_json())
-    else:
-        answer(*report_tables(report))
+    give(report, out, as_json=as_json)
 
 
 def _judged(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.lesion import LesionSearchError, Split
+from service.commands.evaluation.giving import give, keep_figure
 from service.commands.options import (
     DetectorOption,
     JsonFlag,
@@ -15,7 +16,7 @@ from service.commands.options import (
     SeedOption,
     parse_splits,
 )
-from service.console import answer, answer_json, progress_bar, say
+from service.console import progress_bar
 
 if TYPE_CHECKING:
     from retrieval.evaluation.detection.key_slices import DetectionOptions
@@ -110,15 +111,8 @@ def _on_archive(
 
 
 def _give(report: DetectionReport, figure: Path | None, out: Path | None, *, as_json: bool) -> None:
-    from retrieval.evaluation.reporting.tables import markdown
-    from service.figures.tables.report import report_tables
-
     if figure is not None:
         from service.figures.froc import draw_froc
-        from service.figures.query import save_figure
 
-        save_figure(draw_froc(report), figure)
-        say(f"figure: {figure}")
-    if out is not None:
-        out.write_text(markdown(report.text()), encoding="utf-8")
-    answer_json(report.to_json()) if as_json else answer(*report_tables(report))
+        keep_figure(draw_froc(report), figure)
+    give(report, out, as_json=as_json)

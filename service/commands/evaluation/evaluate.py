@@ -12,7 +12,7 @@ from retrieval.lesion import LesionSearchError, Split
 from service.commands.evaluation.card import card
 from service.commands.evaluation.categories import categories
 from service.commands.evaluation.detection import detection
-from service.commands.evaluation.giving import give, signed
+from service.commands.evaluation.giving import give_retrieval, signed
 from service.commands.evaluation.growth import growth
 from service.commands.evaluation.robustness import robustness
 from service.commands.evaluation.segmentation import segmentation
@@ -114,7 +114,7 @@ def retrieval(
                 source, lambda patches: loaded.embed(patches).vectors, loaded.spec, options
             )
             report = signed(report, loaded)
-    give(report, out, as_json=as_json)
+    give_retrieval(report, out, as_json=as_json)
 
 
 def nodules(
@@ -152,7 +152,7 @@ def nodules(
             options,
             splits=splits,
         )
-    give(signed(report, loaded), out, as_json=as_json)
+    give_retrieval(signed(report, loaded), out, as_json=as_json)
 
 
 def _protocol(name: str) -> SplitProtocol:

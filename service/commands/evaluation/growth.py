@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.lesion import LesionSearchError
+from service.commands.evaluation.giving import give
 from service.commands.options import (
     EncoderOption,
     FoldsOption,
@@ -15,7 +16,7 @@ from service.commands.options import (
     ResamplesOption,
     SeedOption,
 )
-from service.console import answer, answer_json, progress_bar
+from service.console import progress_bar
 
 if TYPE_CHECKING:
     from retrieval.evaluation.growth.protocol import GrowthOptions
@@ -53,9 +54,7 @@ def growth(
 ) -> None:
     """Growth to the next study: CRPS, coverage of the ranges, and how well growth is told apart."""
     from retrieval.evaluation.growth.protocol import GrowthOptions
-    from retrieval.evaluation.reporting.tables import markdown
     from retrieval.tracking.growth.model import bundled_growth
-    from service.figures.tables.report import report_tables
 
     if (archive is None) == (dls is None):
         raise GrowthOptionsError("give either --archive, or --dls with or without --table")
@@ -69,9 +68,7 @@ def growth(
         if table_only or encoder is not None:
             raise GrowthOptionsError("--encoder and --table-only belong to --archive, not to --dls")
         report = _on_dls(dls, table, GrowthOptions(folds, seed, resamples))
-    if out is not None:
-        out.write_text(markdown(report.text()), encoding="utf-8")
-    answer_json(report.to_json()) if as_json else answer(*report_tables(report))
+    give(report, out, as_json=as_json)
 
 
 def _on_archive(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from retrieval.lesion import Split
-from service.commands.evaluation.giving import give, signed
+from service.commands.evaluation.giving import give_retrieval, signed
 from service.commands.options import (
     ArchiveOption,
     EncoderOption,
@@ -51,4 +51,4 @@ def robustness(
         options = RobustnessOptions(parse_splits(split), queries, seed, resamples, progress)
         methods = (FrozenFeatures.imagenet(), mine)
         report = evaluate_robustness(open_archive(archive), methods, loaded.name, options)
-    give(signed(report, loaded), out, as_json=as_json)
+    give_retrieval(signed(report, loaded), out, as_json=as_json)

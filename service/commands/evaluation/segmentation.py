@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from service.commands.evaluation.giving import give
 from service.commands.options import JsonFlag, ResamplesOption, SeedOption, parse_splits
-from service.console import answer, answer_json, progress_bar, say
+from service.console import progress_bar
 
 
 def segmentation(
@@ -40,14 +41,12 @@ def segmentation(
     as_json: JsonFlag = False,
 ) -> None:
     """Masks and measurements: Dice, boundary, diameters, volume, and how often intervals hold."""
-    from retrieval.evaluation.reporting.tables import markdown
     from retrieval.evaluation.segmentation.cohort import CohortError, CohortFolders, read_cohort
     from retrieval.evaluation.segmentation.protocol import ProtocolOptions, score_cohort
     from retrieval.evaluation.segmentation.report import SegmentationReport
     from retrieval.lesion import parse_numbers
     from retrieval.segmentation.intervals import bundled_calibration
     from retrieval.segmentation.segmenter import LesionSegmenter
-    from service.figures.tables.report import report_tables
 
     splits = parse_splits(split)
     if len(splits) != 1:
@@ -61,7 +60,4 @@ def segmentation(
         rows = score_cohort(cases, segmenter, bundled_calibration(), options)
     settings = {"split": splits[0].value, "seed": seed, "in_3d": in_3d, "jitters_mm": amounts}
     report = SegmentationReport(segmenter.fingerprint, rows, resamples, settings)
-    if out is not None:
-        out.write_text(markdown(report.text()), encoding="utf-8")
-        say(f"report: {out}")
-    answer_json(report.to_json()) if as_json else answer(*report_tables(report))
+    give(report, out, as_json=as_json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.lesion import LesionSearchError
+from service.commands.evaluation.giving import give, keep_figure
 from service.commands.options import (
     EncoderOption,
     FoldsOption,
@@ -18,7 +19,7 @@ from service.commands.options import (
     SeedOption,
     parse_splits,
 )
-from service.console import answer, answer_fields, answer_json, progress_bar, say, warn
+from service.console import answer_fields, answer_json, progress_bar, warn
 
 if TYPE_CHECKING:
     from retrieval.evaluation.tracking.dls import DlsScores
@@ -83,12 +84,10 @@ def tracking(
         answer_json(scores) if as_json else answer_fields(scores, title="DLS")
         return
     from retrieval.embedding.external.opening import open_encoder
-    from retrieval.evaluation.reporting.tables import markdown
     from retrieval.evaluation.tracking.archive_tracks import TrackingOptions, evaluate_tracking
     from retrieval.sources.archive import open_archive
     from retrieval.tracking.fitting.location_noise import LOCATION_NOISES
     from retrieval.tracking.matcher import load_matcher
-    from service.figures.tables.report import report_tables
 
     noise = None if location_noise is None else LOCATION_NOISES.get(location_noise)
     if location_noise is not None and noise is None:
@@ -111,13 +110,9 @@ def tracking(
         report = evaluate_tracking(source, loaded, options)
     if figure is not None:
         from service.figures.calibration import draw_calibration
-        from service.figures.query import save_figure
 
-        save_figure(draw_calibration(report), figure)
-        say(f"figure: {figure}")
-    if out is not None:
-        out.write_text(markdown(report.text()), encoding="utf-8")
-    answer_json(report.to_json()) if as_json else answer(*report_tables(report))
+        keep_figure(draw_calibration(report), figure)
+    give(report, out, as_json=as_json)
 
 
 def _dls_scores(truth: Path, predictions: Path, seed: int) -> DlsScores:

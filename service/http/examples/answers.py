@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from service.figures.vocabulary import vocabulary
@@ -11,6 +12,7 @@ from service.http.examples.growth import forecast_example
 from service.http.examples.measured import VOLUMES_EXAMPLE
 from service.http.examples.mining import MINED_MARKS_EXAMPLE, MINING_EXAMPLE
 from service.http.schemas.measuring import KEPT_MASK_EXAMPLE, MEASURE_EXAMPLE, MEASURED_EXAMPLE
+from service.http.schemas.vocabulary import VocabularyOut
 
 LESION: dict[str, Any] = {
     "lesion_id": "000123_02_01_109_x226_y204",
@@ -285,7 +287,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "lesion_b": LATER["lesion_id"],
         "verdict": "confirmed",
     },
-    "VocabularyOut": vocabulary(),
+    "VocabularyOut": VocabularyOut.model_validate(asdict(vocabulary())).model_dump(mode="json"),
     "ForecastOut": forecast_example(LESION, OTHER),
     "FollowOut": follow_example(LESION, LATER, TERMS),
     "KeptSearchesOut": searches_example(LESION, LATER),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form
 
 from retrieval.grid import Grid
-from service.engine.results import Timing
+from service.engine.results import DetectedLesions, Timing
 from service.http.dependencies import PROBLEMS, Service
 from service.http.forms import DetectForm
 from service.http.problems import NotReadyError
@@ -40,11 +40,11 @@ def detect(
         start = time.perf_counter()
         candidates = service.engine.detect(slab, every=form.all)
         spent = (time.perf_counter() - start) * 1000
-    return {
-        "grid": form.grid,
-        "candidates": [candidate.to_json() for candidate in candidates],
-        "detector": detector,
-        "key_slice_index": slab.key_slice_index,
-        "timing_ms": Timing(read=image.read_ms, detect=spent).to_json(),
-        "warnings": slab.notes,
-    }
+    return DetectedLesions(
+        grid=form.grid,
+        candidates=tuple(candidates),
+        detector=detector,
+        key_slice_index=slab.key_slice_index,
+        timing_ms=Timing(read=image.read_ms, detect=spent),
+        warnings=tuple(slab.notes),
+    ).to_json()

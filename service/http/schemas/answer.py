@@ -84,6 +84,8 @@ def _compound(hint: Any) -> Any:
         return list[one]  # type: ignore[valid-type]
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return dict[str, json_type(parts[1])]  # type: ignore[misc]
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return list[json_type(parts[0])]  # type: ignore[misc]
     raise TypeError(f"{hint} has no form in an answer: annotate the field, or omit it")
 
 
@@ -93,7 +95,7 @@ def _summary(source: type) -> str:
 
 
 def _described(source: type) -> dict[str, str]:
-    """What the docstring's ``Attributes:`` say of each field."""
+    """What the docstring's ``Attributes:`` say of each field; None is null in JSON."""
     listed = inspect.cleandoc(source.__doc__ or "").partition("\nAttributes:\n")[2]
     found = re.findall(r"^    (\w+): (.*(?:\n {8,}.*)*)", listed, re.MULTILINE)
-    return {name: " ".join(words.split()) for name, words in found}
+    return {name: re.sub(r"\bNone\b", "null", " ".join(words.split())) for name, words in found}

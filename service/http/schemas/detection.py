@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from retrieval.grid import Grid
-from service.http.schemas.search import CandidateOut, TimingOut
+from service.engine.results import DetectedLesions, DetectorIdentity
+from service.http.schemas import search  # noqa: F401 (its models are parts of these)
+from service.http.schemas.answer import answer_of
 
 
+@answer_of(DetectorIdentity)
 class DetectorOut(BaseModel):
-    """Which detector answered."""
-
-    name: str
-    fingerprint: str
+    pass
 
 
+@answer_of(DetectedLesions)
 class DetectOut(BaseModel):
-    """Where lesions may be on one slice."""
-
-    grid: Grid = Field(description="what boxes and key slice are in: file or display")
-    candidates: list[CandidateOut]
-    detector: DetectorOut
-    key_slice_index: int
-    timing_ms: TimingOut
-    warnings: list[str] = Field(description="what to know of how the files were read")
+    pass

@@ -8,11 +8,14 @@ from pydantic import BaseModel, Field
 
 from retrieval.tracking.growth.answers import (
     ComponentShare,
+    ForecastState,
+    GrowthForecast,
     GrowthHorizon,
     NeighbourCase,
     NeighbourPoint,
     PopulationOutlook,
 )
+from retrieval.tracking.growth.courses import CoursePoint, SizeMeasure
 from retrieval.tracking.growth.outlooks import DoublingTime, SizeOutlook, SizeRange
 from service.http.schemas.answer import answer_of
 from service.http.schemas.search import LesionOut
@@ -58,14 +61,9 @@ class PopulationOut(BaseModel):
     pass
 
 
+@answer_of(CoursePoint)
 class CoursePointOut(BaseModel):
-    """The lesion's size in one study up to the one that is forecast from."""
-
-    study_id: str
-    study_date: str | None
-    lesion_ids: list[str]
     days: float | None = Field(description="before the last study: 0 or negative")
-    size: float
 
 
 class NeighboursOut(BaseModel):
@@ -76,26 +74,17 @@ class NeighboursOut(BaseModel):
     cases: list[NeighbourCaseOut] = Field(description="the nearest, best first")
 
 
+@answer_of(GrowthForecast, omit=["doubling", "effective_neighbours", "cases"])
 class ForecastOut(BaseModel):
-    """What is likely to happen to a lesion, or why that cannot be said."""
-
     notice: str = Field(examples=["Research use only."])
     caveats: list[str] = Field(description="stand beside every forecast")
     lesion: LesionOut
-    state: Literal["forecast", "abstained"]
-    reason: str | None = Field(description="why there is no forecast; null where there is one")
-    measure: Literal["long_mm", "volume_mm3"]
-    horizon: HorizonOut
+    state: ForecastState
+    measure: SizeMeasure
     course: list[CoursePointOut]
     left_out: list[str] = Field(description="studies whose size cannot be used, and why")
-    outlook: OutlookOut | None
-    fan: list[OutlookOut] = Field(
-        description="from the last study to the horizon, for drawing; the last is the outlook. "
-        "One entry where there are no dates"
-    )
     doubling_time: DoublingTimeOut | None
     neighbours: NeighboursOut
-    components: list[ComponentOut]
     population: PopulationOut | None = Field(
         description="what all lesions of that size and type did; no forecast of this one"
     )

@@ -6,17 +6,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from service.http.schemas.search import MeasuredSizesOut
+from retrieval.grid import Grid
+from retrieval.segmentation.measuring import MarkedSize, Method
+from service.http.schemas.answer import Numbers, answer_of
+from service.http.schemas.search import MeasuredSizesOut, MeasuredValueOut
 
 Point = tuple[float, float]
 
 
-class EstimateOut(BaseModel):
-    """A measured value; intervals are null where the mask is the mark's ellipse."""
+class EstimateOut(MeasuredValueOut):
+    """A measured value with its unit; intervals are null where the mask is the mark's ellipse."""
 
-    value: float
-    interval_50: Point | None = Field(description="half of all lesions lie within")
-    interval_90: Point | None = Field(description="nine of ten lesions lie within")
     unit: Literal["mm", "mm2", "mm3", "HU"]
 
 
@@ -35,13 +35,10 @@ class LinesOut(BaseModel):
     short: tuple[Point, Point]
 
 
+@answer_of(MarkedSize, omit=["factor", "log_sd"])
 class MarkedSizeOut(BaseModel):
-    """What the RECIST mark that was given says; it is never replaced."""
-
     recist: LinesOut
-    long_mm: float
-    short_mm: float
-    who_mm2: float
+    who_mm2: float = Field(description="the product of both diameters")
     volume_mm3: RecistVolumeOut
 
 
@@ -70,16 +67,16 @@ class MeasureOut(BaseModel):
     """One lesion measured from a mark."""
 
     notice: str
-    grid: Literal["file", "display"] = Field(description="what points, boxes and slices are in")
+    grid: Grid = Field(description="what points, boxes and slices are in")
     asked: Literal["recist", "box", "point"]
-    method: Literal["network", "ellipse"] = Field(
+    method: Method = Field(
         description="what the mask is; the mark's ellipse where the network's was empty or leaked"
     )
     estimated: bool
     in_3d: bool
     key_slice_index: int
     slices: tuple[int, int] = Field(description="first and last slice of the mask")
-    box: tuple[float, float, float, float] = Field(description="of the mask on the key slice")
+    box: Numbers = Field(description="of the mask on the key slice")
     recist: LinesOut = Field(description="the measured lines on the key slice")
     convention: str
     measurements: dict[str, EstimateOut] = Field(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from retrieval.labels.words.parsing import Chip, UnknownWord
+from retrieval.labels.words.parsing import Chip, UnknownWord, WordQuery
 from retrieval.labels.words.scoring import WordReason
 from retrieval.lesion import Lesion
 from retrieval.measured_size import MeasuredSizes, MeasuredValue
@@ -73,12 +73,9 @@ class UnknownWordOut(BaseModel):
     pass
 
 
+@answer_of(WordQuery, omit=["must", "should", "excluded", "limits"])
 class WordsOut(BaseModel):
-    """A search by words as it was understood."""
-
-    text: str = Field(description="the words as they were typed")
-    chips: list[ChipOut] = Field(description="its parts in the order of the words")
-    unknown: list[UnknownWordOut] = Field(description="words that say nothing to the search")
+    pass
 
 
 @answer_of(Hit, omit=["match", "words"])

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from retrieval.tracking.states import StateWords
+from service.figures.vocabulary import (
+    ShownCategory,
+    ShownTerm,
+    ShownTone,
+    ShownType,
+    ShownVocabulary,
+    ShownWindow,
+)
 from service.http.capabilities import Capabilities
 from service.http.schemas.answer import answer_of
 
@@ -14,59 +22,34 @@ class StateWordsOut(BaseModel):
     pass
 
 
+@answer_of(ShownType)
 class TypeOut(BaseModel):
-    """How lesions of one type are shown."""
-
-    colour: str = Field(description="on a dark ground")
-    window: str = Field(description="the display window that a reader would choose")
+    pass
 
 
+@answer_of(ShownWindow)
 class WindowOut(BaseModel):
-    """A display window in HU."""
-
-    low_hu: float
-    high_hu: float
+    pass
 
 
+@answer_of(ShownTone)
 class ToneOut(BaseModel):
-    """How states of one tone are shown."""
-
-    colour: str
+    pass
 
 
+@answer_of(ShownCategory)
 class CategoryOut(BaseModel):
-    """A RECIST category for people."""
-
-    label: str
-    colour: str
+    pass
 
 
+@answer_of(ShownTerm)
 class TermOut(BaseModel):
-    """A term that words may name: what a search field completes."""
-
-    name: str
-    kind: str = Field(description="body part, type or attribute")
-    synonyms: list[str] = Field(description="phrases that mean it, its name among them")
+    pass
 
 
+@answer_of(ShownVocabulary)
 class VocabularyOut(BaseModel):
-    """Words, colours and windows by the values that answers carry."""
-
-    lesion_types: dict[str, TypeOut]
-    splits: list[str]
-    windows: dict[str, WindowOut]
-    usual_window: str
-    terms: list[TermOut]
-    tag_sources: dict[str, str] = Field(
-        description="where a tag, or what a search by words knows of a term, comes from"
-    )
-    word_roles: list[str] = Field(description="what a search by words asks of its parts")
-    follow_up_states: dict[str, StateWordsOut]
-    link_states: dict[str, StateWordsOut]
-    roles: dict[str, str]
-    position_estimated: str = Field(description="stands wherever a location was estimated")
-    tones: dict[str, ToneOut]
-    response_categories: dict[str, CategoryOut]
+    pass
 
 
 @answer_of(Capabilities)

@@ -13,7 +13,7 @@ from retrieval.tracking.states import (
     FollowUpState,
     LinkState,
     OrderedBy,
-    tracking_vocabulary,
+    Tone,
 )
 from retrieval.tracking.timeline_table import TimelineTable, timeline_table
 from retrieval.tracking.track_types import PatientTracks, StudyOrder, Track, TrackLink
@@ -103,6 +103,8 @@ def test_every_state_has_words() -> None:
     assert set(FOLLOW_UP_WORDS) == set(FollowUpState)
     assert set(LINK_WORDS) == set(LinkState)
     assert set(ROLE_WORDS) == set(ComparisonRole)
-    vocabulary = tracking_vocabulary()
-    assert vocabulary["follow_up_states"]["not marked"]["tone"] == "unknown"
-    assert vocabulary["roles"] == {"prior": "prior", "current": "current"}
+    assert FOLLOW_UP_WORDS[FollowUpState.NOT_MARKED].tone is Tone.UNKNOWN
+    assert {role.value: word for role, word in ROLE_WORDS.items()} == {
+        "prior": "prior",
+        "current": "current",
+    }

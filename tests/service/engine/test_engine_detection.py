@@ -7,7 +7,7 @@ import pytest
 from retrieval.detection.proposals import Proposal, estimated_long_mm
 from retrieval.lesion import Box
 from service.engine.query import LesionQuery, QueryError
-from service.engine.results import BoxSource, Candidate
+from service.engine.results import BoxSource, Candidate, DetectorIdentity
 from service.engine.search_engine import SearchEngine
 from tests.service.detectors import FixedDetector
 from tests.service.samples import ToyEncoder
@@ -133,7 +133,7 @@ def test_nothing_found_is_an_error_of_the_query_and_an_empty_detection(engine, q
 
 
 def test_the_detector_is_named_and_its_depth_is_asked_for(engine, detecting):
-    assert detecting.detector_identity == {"name": "fixed", "fingerprint": "fixed0"}
+    assert detecting.detector_identity == DetectorIdentity("fixed", "fixed0")
     assert engine.detector_identity is None
     encoder_depth = ToyEncoder.spec.half_depth_mm
     assert detecting.half_depth_mm(detecting=True) == 12.0

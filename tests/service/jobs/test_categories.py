@@ -18,6 +18,7 @@ from service.cli import main
 from service.figures.categories.sheet import draw_categories
 from service.figures.pictures import LesionPictures
 from service.jobs.categories import (
+    KeptCategories,
     categorise,
     keep,
     kept_categories,
@@ -129,19 +130,18 @@ def test_a_wrong_file_is_a_users_mistake(tmp_path, capsys):
 
 def test_kept_categories_tell_their_tree_and_how_many_lesions_are_in_each(tmp_path):
     with made_index(tmp_path / "index") as index:
-        assert kept_categories(index) == {"categories": [], "tree": [], "settled": False}
+        assert kept_categories(index) == KeptCategories()
         found = categorise(index, LoopOptions(3, 4))
         assert keep(index, found) == 48
         told = kept_categories(index)
-        assert sum(one["lesions"] for one in told["categories"]) == 48
-        assert {one["name"] for one in told["categories"]} == {"bone", "liver", "lung"}
-        assert len(told["tree"]) == 2
-        names = [one["category"] for one in told["categories"]]
-        assert set(names[:2]) == {told["tree"][0]["left"], told["tree"][0]["right"]} or set(
-            names[1:]
-        ) == {told["tree"][0]["left"], told["tree"][0]["right"]}
+        assert sum(one.lesions for one in told.categories) == 48
+        assert {one.name for one in told.categories} == {"bone", "liver", "lung"}
+        assert len(told.tree) == 2
+        names = [one.category for one in told.categories]
+        joined = {told.tree[0].left, told.tree[0].right}
+        assert joined in (set(names[:2]), set(names[1:]))
         index.remove(["0-1-0"])
-        assert sum(one["lesions"] for one in kept_categories(index)["categories"]) == 47
+        assert sum(one.lesions for one in kept_categories(index).categories) == 47
 
 
 def test_the_sheet_has_a_row_for_each_category_without_pixels_too(tmp_path):

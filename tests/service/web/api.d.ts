@@ -97,7 +97,7 @@ interface DetectForm {
 interface DetectOut {
   candidates: (CandidateOut)[];
   detector: DetectorOut;
-  grid: Grid;
+  grid: "file" | "display";
   key_slice_index: number;
   timing_ms: TimingOut;
   warnings: (string)[];
@@ -124,8 +124,8 @@ interface EncoderOut {
 }
 
 interface EstimateOut {
-  interval_50: (any)[] | null;
-  interval_90: (any)[] | null;
+  interval_50: (number)[] | null;
+  interval_90: (number)[] | null;
   unit: "mm" | "mm2" | "mm3" | "HU";
   value: number;
 }
@@ -153,7 +153,7 @@ interface FindingOut {
   long_mm: number | null;
   score: number;
   similarity: number;
-  terms: Record<string, any>;
+  terms: MatchTermsOut;
 }
 
 interface FlagOut {
@@ -184,7 +184,7 @@ interface FollowOut {
   candidates: (FindingOut)[];
   covered: CoverageOut;
   expected: ExpectedOut;
-  grid: string;
+  grid: Grid;
   kept: boolean;
   key_slice_index: number | null;
   lesion_id: string;
@@ -220,15 +220,17 @@ interface ForecastOut {
   horizon: HorizonOut;
   left_out: (string)[];
   lesion: LesionOut;
-  measure: "long_mm" | "volume_mm3";
+  measure: SizeMeasure;
   neighbours: NeighboursOut;
   notice: string;
   outlook: OutlookOut | null;
   population: PopulationOut | null;
   reason: string | null;
-  state: "forecast" | "abstained";
+  state: ForecastState;
   warnings: (string)[];
 }
+
+type ForecastState = "forecast" | "abstained";
 
 type Grid = "file" | "display";
 
@@ -474,19 +476,19 @@ interface MeasureForm {
 
 interface MeasureOut {
   asked: "recist" | "box" | "point";
-  box: (any)[];
+  box: (number)[];
   contours: (OutlineOut)[];
   convention: string;
   ends: (any)[];
   estimated: boolean;
   flags: (FlagOut)[];
-  grid: "file" | "display";
+  grid: Grid;
   in_3d: boolean;
   key_slice_index: number;
   longest_slice: LongestSliceOut;
   marked: MarkedSizeOut | null;
   measurements: Record<string, EstimateOut>;
-  method: "network" | "ellipse";
+  method: Method;
   notice: string;
   recist: LinesOut;
   slices: (any)[];
@@ -511,6 +513,8 @@ interface MeasuredValueOut {
   interval_90: (number)[] | null;
   value: number;
 }
+
+type Method = "network" | "ellipse";
 
 interface MinedMarksOut {
   marks: (Record<string, any>)[];
@@ -731,8 +735,8 @@ interface Readiness {
 
 interface RecistVolumeOut {
   factor: number;
-  interval_50: (any)[] | null;
-  interval_90: (any)[] | null;
+  interval_50: (number)[] | null;
+  interval_90: (number)[] | null;
   log_sd: number;
   text: string;
   unit: "mm" | "mm2" | "mm3" | "HU";

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from service.http.dependencies import PROBLEMS, Service
 from service.http.schemas.categories import CategoriesOut
-from service.jobs.categories import kept_categories
+from service.jobs.categories import KeptCategories, kept_categories
 
 categories_router = APIRouter(responses=PROBLEMS, tags=["vocabulary"])
 
 
 @categories_router.get("/v1/categories", response_model=CategoriesOut)
-def categories(service: Service) -> dict[str, Any]:
+def categories(service: Service) -> KeptCategories:
     """Categories of the index, in the order of their tree, and the tree; empty where none are."""
     with service.computing():
         return kept_categories(service.engine.index)
