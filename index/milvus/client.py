@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from index.errors import MilvusError, MilvusUnavailableError
 from index.milvus.expression import OWN_ROWS
-from index.milvus.schema import PARTITIONS, Entity, Owner, Standing, collection_schema
+from index.milvus.schema import PARTITIONS, Entity, Owner, SyncState, collection_schema
 
 FIRST_PAUSE_S = 0.2
 """Before the second try; each pause is twice the one before it."""
@@ -135,20 +135,20 @@ class MilvusCollection:
         """Deletes rows; those that are not there cost nothing."""
         self._call(self._client.delete, collection_name=self.name, ids=list(rows))
 
-    def standing(self, consistency: str) -> Standing:
-        """What the newest of the collection's own rows says; ``Standing()`` if it has none."""
+    def sync_state(self, consistency: str) -> SyncState:
+        """What the newest of the collection's own rows says; ``SyncState()`` if it has none."""
         found = self._query(f"row <= {OWN_ROWS}", ["row", "lesion_id"], consistency)
         return max(
-            (Standing.of(one) for one in found), key=lambda one: -one.row, default=Standing()
+            (SyncState.of(one) for one in found), key=lambda one: -one.row, default=SyncState()
         )
 
-    def set_standing(self, standing: Standing, dimension: int) -> Standing:
-        """Writes a standing under a row of its own, then deletes those before it.
+    def set_sync_state(self, sync_state: SyncState, dimension: int) -> SyncState:
+        """Writes a sync state under a row of its own, then deletes those before it.
 
         A kill between the two leaves both, of which the newer counts.
         """
         before = [int(one["row"]) for one in self._query(f"row <= {OWN_ROWS}", ["row"], SESSION)]
-        newest = replace(standing, row=min(before, default=OWN_ROWS + 1) - 1)
+        newest = replace(sync_state, row=min(before, default=OWN_ROWS + 1) - 1)
         self.insert([newest.to_entity(dimension)])
         if before:
             self.delete(before)

@@ -21,7 +21,7 @@ MISSING_CATEGORY = ""
 """Stands for a lesion that has no category; no category's id is empty."""
 
 OWN_ROWS = 0
-"""Rows up to this one are the collection's own, for its standing; the catalog's begin at 1."""
+"""Rows up to this one are the collection's own, for its sync state; the catalog's begin at 1."""
 
 _EVERY_LESION = f"row > {OWN_ROWS}"
 

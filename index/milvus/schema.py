@@ -116,10 +116,10 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SyncState:
     """The catalog's generation that a collection is level with, and the newest row of it.
 
-    ``row`` is the collection's own row that says so; each standing has the one below the last's.
+    ``row`` is the collection's own row that says so; each sync state has the one below the last's.
     """
 
     generation: int = 0
@@ -134,7 +134,7 @@ class Standing:
 
     @classmethod
     def of(cls, entity: Mapping[str, Any]) -> Self:
-        """The standing that one of the collection's own rows says."""
+        """The sync state that one of the collection's own rows says."""
         said = json.loads(entity["lesion_id"])
         return cls(int(said["generation"]), int(said["last_row"]), int(entity["row"]))
 

@@ -24,7 +24,7 @@ from index.milvus.client import (
     MilvusSettings,
 )
 from index.milvus.expression import expression
-from index.milvus.schema import Owner, Standing
+from index.milvus.schema import Owner, SyncState
 from index.milvus.sync import SyncReport, bring_level, differences
 from index.vectors import RowHits, VectorQuery
 from retrieval.progress import ReportProgress
@@ -33,7 +33,7 @@ CATCH_UP_CHANGES = 5_000
 """So many changes are brought over in passing, in a second or two; ``index sync`` takes more."""
 
 RECHECK_S = 1.0
-"""How long the collection's standing is believed: another program may fill it anew."""
+"""How long the collection's sync state is believed: another program may fill it anew."""
 
 STRONG_FOR_S = 10.0
 """After another program's changes searches ask for all that was acknowledged. Later, Milvus'
@@ -45,9 +45,9 @@ QUERIES_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class _Seen:
-    """The collection's standing, when it was read, and who brought it about."""
+    """The collection's sync state, when it was read, and who brought it about."""
 
-    standing: Standing
+    sync_state: SyncState
     at_s: float
     since_s: float
     is_own: bool = False
@@ -134,14 +134,14 @@ class MilvusStore:
         """
         if not self._exists:
             self._create(reader, may_create=may_create)
-        standing = self._collection.standing(self._consistency())
+        sync_state = self._collection.sync_state(self._consistency())
         if limit is not None:
-            self._refuse_many(reader, standing, limit)
+            self._refuse_many(reader, sync_state, limit)
         report = bring_level(
-            self._collection, reader, standing, is_counted=limit is None, progress=progress
+            self._collection, reader, sync_state, is_counted=limit is None, progress=progress
         )
         now_s = time.monotonic()
-        self._seen = _Seen(report.standing, now_s, now_s, is_own=report.compared != "nothing")
+        self._seen = _Seen(report.sync_state, now_s, now_s, is_own=report.compared != "nothing")
         return report
 
     def unlike(self, reader: CatalogReader) -> Iterator[str]:
@@ -159,15 +159,15 @@ class MilvusStore:
 
     def facts(self, reader: CatalogReader) -> dict[str, Any]:
         """What ``index info`` says of the store."""
-        standing = self._collection.standing(STRONG) if self._exists else Standing()
+        sync_state = self._collection.sync_state(STRONG) if self._exists else SyncState()
         return {
             "kind": "Milvus flat, exact inner product",
             "uri": self.settings.shown_uri,
             "collection": self._collection.name,
             "server_version": self._collection.server_version(),
             "vectors": self._collection.count() if self._exists else 0,
-            "generation": standing.generation,
-            "is_level": standing.generation == reader.head().generation,
+            "generation": sync_state.generation,
+            "is_level": sync_state.generation == reader.head().generation,
             "approximate": None,
         }
 
@@ -190,12 +190,12 @@ class MilvusStore:
         self._collection.load()
         self._exists = True
 
-    def _refuse_many(self, reader: CatalogReader, standing: Standing, limit: int) -> None:
+    def _refuse_many(self, reader: CatalogReader, sync_state: SyncState, limit: int) -> None:
         head = reader.head()
         pending = head.lesion_count
-        if standing.generation <= head.generation:
-            removed = reader.removed_between(standing.generation, head.generation)
-            pending = reader.count("row > ?", (standing.last_row,)) + len(removed)
+        if sync_state.generation <= head.generation:
+            removed = reader.removed_between(sync_state.generation, head.generation)
+            pending = reader.count("row > ?", (sync_state.last_row,)) + len(removed)
         if pending > limit:
             raise MilvusBehindError(
                 f"the Milvus collection {self._collection.name!r} lacks {pending} changes of the "
@@ -215,15 +215,15 @@ class MilvusStore:
         if not self._exists:
             return False
         seen, now_s = self._seen, time.monotonic()
-        is_known = seen is not None and seen.standing.generation == generation
+        is_known = seen is not None and seen.sync_state.generation == generation
         if seen is not None and is_known and now_s - seen.at_s <= RECHECK_S:
             return True
-        standing = self._collection.standing(self._consistency() if is_known else STRONG)
-        if seen is not None and standing == seen.standing:
-            self._seen = _Seen(standing, now_s, seen.since_s, seen.is_own)
+        sync_state = self._collection.sync_state(self._consistency() if is_known else STRONG)
+        if seen is not None and sync_state == seen.sync_state:
+            self._seen = _Seen(sync_state, now_s, seen.since_s, seen.is_own)
         else:
-            self._seen = _Seen(standing, now_s, now_s)
-        return standing.generation == generation
+            self._seen = _Seen(sync_state, now_s, now_s)
+        return sync_state.generation == generation
 
     def _consistency(self) -> str:
         seen = self._seen

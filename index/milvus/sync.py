@@ -17,7 +17,7 @@ from index.catalog.reader import CatalogReader
 from index.errors import MilvusError
 from index.milvus.client import MOST_HITS, SESSION, STRONG, MilvusCollection
 from index.milvus.expression import OWN_ROWS
-from index.milvus.schema import Standing, entity, stamp
+from index.milvus.schema import SyncState, entity, stamp
 from retrieval.progress import ReportProgress
 
 WRITE_ROWS = 1_000
@@ -37,7 +37,7 @@ class SyncReport:
     A row that had to be written anew counts as deleted and inserted.
     """
 
-    standing: Standing
+    sync_state: SyncState
     lesions: int
     inserted: int = 0
     deleted: int = 0
@@ -46,7 +46,7 @@ class SyncReport:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "generation": self.standing.generation,
+            "generation": self.sync_state.generation,
             "lesions": self.lesions,
             "inserted": self.inserted,
             "deleted": self.deleted,
@@ -72,7 +72,7 @@ class Difference:
 def bring_level(
     collection: MilvusCollection,
     reader: CatalogReader,
-    standing: Standing,
+    sync_state: SyncState,
     *,
     is_counted: bool = True,
     progress: ReportProgress | None = None,
@@ -84,7 +84,7 @@ def bring_level(
     Args:
         collection: what to bring level.
         reader: the catalog's newest generation.
-        standing: where the collection says it stands.
+        sync_state: where the collection says it stands.
         is_counted: also counts what the server holds, which takes its next tick or two; without,
             only the changes and the rows just before them are looked at.
         progress: called with (done, total) rows.
@@ -97,12 +97,12 @@ def bring_level(
     def is_complete() -> bool:
         return not is_counted or collection.count() == head.lesion_count
 
-    if standing.generation == head.generation and is_complete():
-        return SyncReport(standing, head.lesion_count)
+    if sync_state.generation == head.generation and is_complete():
+        return SyncReport(sync_state, head.lesion_count)
     sync = _Sync(collection, reader, progress)
     compared = "changes"
-    follows = 0 < standing.generation <= head.generation
-    if not (follows and sync.changes(standing) and is_complete()):
+    follows = 0 < sync_state.generation <= head.generation
+    if not (follows and sync.changes(sync_state) and is_complete()):
         compared = "everything"
         sync.everything()
         if collection.count() != head.lesion_count:
@@ -112,8 +112,8 @@ def bring_level(
                 f"the collection {collection.name!r} holds {held} lesions after the sync, the "
                 f"index {head.lesion_count}: drop the collection and run the sync again"
             )
-    newest = collection.set_standing(
-        Standing(head.generation, reader.newest_row()), reader.binding().dimension
+    newest = collection.set_sync_state(
+        SyncState(head.generation, reader.newest_row()), reader.binding().dimension
     )
     return SyncReport(newest, head.lesion_count, sync.inserted, sync.deleted, compared)
 
@@ -155,16 +155,16 @@ class _Sync:
         self._done = self._total = 0
         self.inserted = self.deleted = 0
 
-    def changes(self, standing: Standing) -> bool:
-        """Applies what came after ``standing``; False if the past turns out to be another."""
+    def changes(self, sync_state: SyncState) -> bool:
+        """Applies what came after ``sync_state``; False if the past turns out to be another."""
         generation = self._reader.head().generation
-        removed = set(self._reader.removed_between(standing.generation, generation).tolist())
-        start = max(0, standing.last_row - OVERLAP_ROWS)
+        removed = set(self._reader.removed_between(sync_state.generation, generation).tolist())
+        start = max(0, sync_state.last_row - OVERLAP_ROWS)
         is_same_past = True
         # Nobody else writes and own writes are seen, so this need not wait for the server's tick.
         for difference in self._repaired(start, consistency=SESSION):
             unexpected = {*difference.stamps, *difference.foreign} - removed
-            if any(row <= standing.last_row for row in unexpected):
+            if any(row <= sync_state.last_row for row in unexpected):
                 is_same_past = False
         self._delete(sorted(row for row in removed if row <= start))
         return is_same_past

@@ -24,7 +24,7 @@ from torchvision.models.detection.fcos import FCOS
 from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.ops import box_area, box_iou
 
-SILENT_LOGIT = -30.0
+IGNORED_LOGIT = -30.0
 PROTECTED_IOU = 0.3
 """An anchor that overlaps a mark this much is the mark's own, whatever else lies there."""
 
@@ -35,7 +35,7 @@ Targets = Sequence[dict[str, Tensor]]
 
 
 class ForgivingRetinaNet(RetinaNet):
-    """RetinaNet (Lin et al., ICCV 2017, arXiv 1708.02002) whose background loss can be silent.
+    """RetinaNet (Lin et al., ICCV 2017, arXiv 1708.02002) whose background loss has an ignore mask.
 
     ``confident`` is the score above which unmarked detections are left out; None for never.
     """
@@ -46,14 +46,14 @@ class ForgivingRetinaNet(RetinaNet):
         self, targets: Targets, head_outputs: dict[str, Tensor], anchors: list[Tensor]
     ) -> dict[str, Tensor]:
         """The loss terms of a batch."""
-        heard = silence(head_outputs, targets, anchors, confident=self.confident)
-        terms: dict[str, Tensor] = super().compute_loss(targets, heard, anchors)
+        kept = without_ignored(head_outputs, targets, anchors, confident=self.confident)
+        terms: dict[str, Tensor] = super().compute_loss(targets, kept, anchors)
         beside: dict[str, Tensor] = self.backbone.lessons.terms(targets)
         return terms | beside
 
 
 class ForgivingFCOS(FCOS):
-    """FCOS (Tian et al., ICCV 2019, arXiv 1904.01355) whose background loss can be silent."""
+    """FCOS (Tian et al., ICCV 2019, arXiv 1904.01355) whose background loss has an ignore mask."""
 
     confident: float | None = None
 
@@ -65,15 +65,15 @@ class ForgivingFCOS(FCOS):
         num_anchors_per_level: list[int],
     ) -> dict[str, Tensor]:
         """The loss terms of a batch."""
-        heard = silence(head_outputs, targets, anchors, confident=self.confident)
+        kept = without_ignored(head_outputs, targets, anchors, confident=self.confident)
         terms: dict[str, Tensor] = super().compute_loss(
-            targets, heard, anchors, num_anchors_per_level
+            targets, kept, anchors, num_anchors_per_level
         )
         beside: dict[str, Tensor] = self.backbone.lessons.terms(targets)
         return terms | beside
 
 
-def silence(
+def without_ignored(
     head_outputs: dict[str, Tensor],
     targets: Targets,
     anchors: Sequence[Tensor],
@@ -89,8 +89,8 @@ def silence(
             surest = own.detach().sigmoid().max(dim=1).values
             mask |= (surest > confident) & ~_protected(places, target["boxes"])
         masks.append(mask)
-    silent = torch.stack(masks)[..., None]
-    return {**head_outputs, "cls_logits": logits.masked_fill(silent, SILENT_LOGIT)}
+    ignored = torch.stack(masks)[..., None]
+    return {**head_outputs, "cls_logits": logits.masked_fill(ignored, IGNORED_LOGIT)}
 
 
 def unknown_places(anchors: Tensor, target: dict[str, Tensor]) -> Tensor:

@@ -31,14 +31,16 @@ def categorize(
             "--count",
             min=2,
             max=200,
-            help="How many categories. Without it: the most that half of the patients foretell "
-            "of the other half (prediction strength of 0.8).",
+            help="Number of categories. Default: the largest whose prediction strength between "
+            "halves of the patients is at least 0.8.",
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, max=50, help="Most rounds of the loop.")] = 8,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Largest number of rounds.")] = 8,
     location: Annotated[
         float,
-        typer.Option(min=0.0, max=10.0, help="Weight of the body position; the vector has 1."),
+        typer.Option(
+            min=0.0, max=10.0, help="Weight of the body position; that of the embedding is 1."
+        ),
     ] = 0.0,
     archive: Annotated[
         list[Path] | None,
@@ -58,9 +60,9 @@ def categorize(
 ) -> None:
     """Find categories of an index's lesions without labels, and keep them in the index.
 
-    Lesions are clustered, a network learns the clusters and says of patients that it did not see
-    what it would call their lesions, and what it says is clustered again, until little changes.
-    A name is given where lesions of known type earn one.
+    Lesions are clustered. A network learns the clusters and predicts those of the patients that it
+    was not trained on. Its predictions are clustered again, until little changes. A category is
+    named where its lesions of known type agree.
     """
     from index.lesion_index import LesionIndex
     from retrieval.labels.categories.features import FeatureWeights

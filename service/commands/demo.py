@@ -47,7 +47,7 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the query.")] = False,
 ) -> None:
-    """Everything at once: an archive of phantoms, its index, one query with its picture, the page.
+    """Make a demo: an archive of phantoms, its index, one query with its picture, the page.
 
     What is done already is kept: a second run goes straight to the query.
     """

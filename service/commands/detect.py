@@ -82,7 +82,7 @@ def detect(
     ] = False,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help=f"The most proposals to answer; default {SHOWN}, of a series 10."),
+        typer.Option(min=1, help=f"Largest number of proposals; default {SHOWN}, of a series 10."),
     ] = None,
     min_score: Annotated[
         float | None,

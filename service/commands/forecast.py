@@ -49,7 +49,7 @@ def forecast(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """The likely size of a lesion at its next study, with its ranges and the similar cases.
+    """Forecast the size of a lesion at its next study, with its ranges and the similar cases.
 
     Learned from lesions that were found again, of patients whose treatment is not known. Research
     use only.

@@ -58,7 +58,10 @@ def tag(
     term: Annotated[str | None, typer.Option(help="The term to correct.")] = None,
     holds: Annotated[
         str | None,
-        typer.Option(help="yes, no, or forget: a reader's word, which wins and is kept."),
+        typer.Option(
+            help="The reader's annotation: yes, no, or forget. It overrides predictions, and "
+            "is kept."
+        ),
     ] = None,
     vocabulary: VocabularyOption = None,
     as_json: JsonFlag = False,

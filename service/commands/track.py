@@ -38,15 +38,15 @@ def track(
         bool,
         typer.Option(
             "--complete",
-            help="Every lesion of every study is marked: one without a mark is new or vanished. "
-            "Default: only in the studies that the index was told so of.",
+            help="Treat every study as completely marked: a lesion without a mark is new or "
+            "vanished. Default: only the studies declared so with `index marks`.",
         ),
     ] = False,
     incomplete: Annotated[
         bool,
         typer.Option(
             "--incomplete",
-            help="Marks are incomplete in every study, whatever the index was told.",
+            help="Treat the marks of every study as incomplete, whatever the index says.",
         ),
     ] = False,
     searched: Annotated[

@@ -41,13 +41,13 @@ def score_rated(
     """
     tested = (lesions.splits == Split.TEST.value) & lesions.is_key
     told = head.probabilities(lesions.features[tested]).astype(np.float64)
-    floors = _floors(lesions, tested)
+    baselines = _baselines(lesions, tested)
     return [
         score_term(
             TermQuestion(
                 term.name, lesions.truth[term.name][tested], told[:, column], term.threshold
             ),
-            floors,
+            baselines,
             lesions.owners[tested],
             generator,
             resamples=resamples,
@@ -67,10 +67,11 @@ def score_held_out(
     """The scores of the terms that take no vector, on key slices outside the test split.
 
     Each lesion is told by a fit without its patient's fold, so that many more lesions than the
-    test split has can show whether such a term is above its floors. Arguments: ``score_rated``'s.
+    test split has can show whether such a term is above its baselines. Arguments are those of
+    ``score_rated``.
     """
     judged = (lesions.splits != Split.TEST.value) & lesions.is_key
-    floors = _floors(lesions, judged)
+    baselines = _baselines(lesions, judged)
     found = []
     for name, fit in fits.items():
         if fit.held_out is None:
@@ -79,11 +80,11 @@ def score_held_out(
         told = 1.0 / (1.0 + np.exp(-logits))
         asked = TermQuestion(name, lesions.truth[name][judged], told, fit.term.threshold)
         owners = lesions.owners[judged]
-        found.append(score_term(asked, floors, owners, generator, resamples=resamples))
+        found.append(score_term(asked, baselines, owners, generator, resamples=resamples))
     return found
 
 
-def _floors(lesions: RatedLesions, rows: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+def _baselines(lesions: RatedLesions, rows: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
     first = lesions.features.shape[1] - COUNT
     return {
         name: lesions.features[rows][:, first + place].astype(np.float64)

@@ -1,8 +1,8 @@
-"""How well the terms of an image are told, each beside its floors.
+"""How well the terms of an image are told, each beside its baselines.
 
-A term counts as above its floors if enough lesions have it and the 95 % interval of its AUC less
-the best floor's, over resampled patients, lies above zero. It is worth a tag if, besides, at least
-half of the lesions that get the tag have the term: a tag that is mostly wrong helps nobody.
+A term counts as above its baselines if enough lesions have it and the 95 % interval of its AUC less
+the best baseline's, over resampled patients, lies above zero. It is worth a tag if, besides, at
+least half of the lesions that get the tag have the term: a tag that is mostly wrong helps nobody.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class TermScores:
         term: the term.
         positives: lesions that have it.
         auc: of its probability.
-        floors: AUC of each floor, in the direction that serves it better.
-        gain: AUC less that of the best floor.
+        baselines: AUC of each baseline, in the direction that serves it better.
+        gain: AUC less that of the best baseline.
         f1: of the tags at the term's threshold.
         precision: the share of the tags at the threshold that are right; NaN without tags.
-        average_precision: of a search for the term, and its floor, the share of positives.
+        average_precision: of a search for the term, and its baseline, the share of positives.
         brier: mean squared error of the probability.
-        is_above: whether it is above its floors.
+        is_above: whether it is above its baselines.
     """
 
     term: str
     positives: int
     auc: Estimate
-    floors: Mapping[str, float]
+    baselines: Mapping[str, float]
     gain: Estimate
     f1: Estimate
     precision: float
@@ -65,7 +65,7 @@ class TermScores:
             "term": self.term,
             "positives": self.positives,
             "auc": self.auc.to_json(),
-            "floors": dict(self.floors),
+            "baselines": dict(self.baselines),
             "gain": self.gain.to_json(),
             "f1": self.f1.to_json(),
             "precision": None if np.isnan(self.precision) else self.precision,
@@ -89,7 +89,7 @@ class TermQuestion:
 
 def score_term(
     asked: TermQuestion,
-    floors: Mapping[str, FloatArray],
+    baselines: Mapping[str, FloatArray],
     patients: IntArray,
     generator: Generator,
     *,
@@ -99,7 +99,7 @@ def score_term(
 
     Args:
         asked: the term with truth and probability, each (lesions,).
-        floors: a score of each lesion for each floor, (lesions,).
+        baselines: a score of each lesion for each baseline, (lesions,).
         patients: the patient of each lesion, as a number.
         generator: draws the resamples.
         resamples: how many.
@@ -107,7 +107,7 @@ def score_term(
     known = ~np.isnan(asked.truth)
     positive = asked.truth[known] == 1
     told, owners = asked.probability[known], patients[known]
-    sided = {name: _better_side(scores[known], positive) for name, scores in floors.items()}
+    sided = {name: _better_side(scores[known], positive) for name, scores in baselines.items()}
     measured = {name: auc(scores, positive) for name, scores in sided.items()}
     best = max(measured, key=lambda name: measured[name]) if measured else None
 
@@ -126,7 +126,7 @@ def score_term(
         term=asked.term,
         positives=count,
         auc=estimate(lambda rows: auc(told[rows], positive[rows])),
-        floors=measured,
+        baselines=measured,
         gain=gain,
         f1=estimate(lambda rows: _f1(tagged[rows], positive[rows])),
         precision=float(positive[tagged].mean()) if tagged.any() else float("nan"),

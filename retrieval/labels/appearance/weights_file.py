@@ -34,7 +34,7 @@ class HeadTerm:
         slope: of the calibration: probability = sigmoid(slope x logit + offset).
         offset: of the calibration.
         threshold: the least probability of a tag.
-        is_predicted: whether it is above its floors; a term that is not is never a tag.
+        is_predicted: whether it is above its baselines; a term that is not is never a tag.
     """
 
     name: str

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from retrieval.sources.importers.masks.importing import MasksReport
 
 COLLECTIONS = {
-    "lung-nodules": "Lung nodules of LIDC-IDRI, cut out, with 3D masks and ratings.",
-    "sarcoma": "Soft-tissue sarcomas with 3D masks.",
-    "real-positions": "Random positions in real CT, each a class of its own.",
-    "pasted": "Nodules pasted into other people's lungs.",
+    "lung-nodules": "Import lung nodules of LIDC-IDRI, cut out, with 3D masks and ratings.",
+    "sarcoma": "Import soft-tissue sarcomas with 3D masks.",
+    "real-positions": "Import random positions in real CT, each a class of its own.",
+    "pasted": "Make nodules pasted into other people's lungs.",
 }
 """The importers of known collections, each with its help; a test holds them to the registry."""
 

@@ -41,7 +41,7 @@ def categories(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Agreement of categories with lesion types and with the source, beside baselines."""
+    """Evaluate how categories agree with lesion types and with the source, beside baselines."""
     import numpy as np
 
     from index.lesion_index import LesionIndex

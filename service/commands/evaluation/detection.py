@@ -47,7 +47,7 @@ def detection(
         typer.Option(
             "--baselines/--no-baselines",
             "--floors/--no-floors",
-            help="Measure random boxes and blobs too; they read every image.",
+            help="Also score random boxes and blobs as baselines; they read every image.",
         ),
     ] = True,
     categories: Annotated[
@@ -64,7 +64,7 @@ def detection(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Lesion detection: sensitivity at rates of false positives, by size and type."""
+    """Evaluate lesion detection: sensitivity at rates of false positives, by size and type."""
     if (archive is None) == (boxes_3d is None):
         raise DetectionOptionsError("give either --archive, or --boxes-3d with --predictions")
     if predictions is not None and detector is not None:

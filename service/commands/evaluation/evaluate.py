@@ -84,7 +84,7 @@ def retrieval(
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Similar lesions and the same patient's lesions: scores with 95 % intervals and baselines."""
+    """Evaluate retrieval of similar lesions and of the same patient's, beside baselines."""
     from retrieval.embedding.external.opening import open_encoder
     from retrieval.evaluation.retrieval.protocol import RetrievalOptions, evaluate_retrieval
     from retrieval.patch import PatchSpec
@@ -128,7 +128,7 @@ def nodules(
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Rated lung nodules: the next slice, malignancy, texture and spiculation, beside baselines."""
+    """Evaluate rated lung nodules: next slice, malignancy, texture and spiculation."""
     from retrieval.embedding.external.opening import open_encoder
     from retrieval.evaluation.retrieval.nodules import evaluate_nodules
     from retrieval.evaluation.retrieval.protocol import RetrievalOptions

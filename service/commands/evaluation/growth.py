@@ -52,7 +52,7 @@ def growth(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Growth to the next study: CRPS, coverage of the ranges, and how well growth is told apart."""
+    """Evaluate forecasts of growth to the next study: CRPS, coverage of ranges, AUC of growth."""
     from retrieval.evaluation.growth.protocol import GrowthOptions
     from retrieval.tracking.growth.model import bundled_growth
 

@@ -27,7 +27,7 @@ def robustness(
         str,
         typer.Option(help="Whose lesions are queries: train, val, test, several, or all."),
     ] = Split.TEST.value,
-    queries: Annotated[int, typer.Option(min=1, help="The most lesions asked.")] = 120,
+    queries: Annotated[int, typer.Option(min=1, help="Largest number of query lesions.")] = 120,
     seed: SeedOption = 0,
     resamples: ResamplesOption = 1000,
     out: Annotated[
@@ -35,7 +35,7 @@ def robustness(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """A lesion on a worse scan found again among all: noise, dose, kernel, metal, thickness, box.
+    """Evaluate finding a lesion again on a worse scan: noise, dose, kernel, metal, thickness, box.
 
     Every step is named with its unit; recall@1 and cosine stand beside frozen ImageNet features.
     """

@@ -21,7 +21,7 @@ def segmentation(
     ] = None,
     marked: Annotated[
         Path | None,
-        typer.Option(help="An archive of DeepLesion whose index.csv names a mask a lesion."),
+        typer.Option(help="A DeepLesion archive whose index.csv names a mask for each lesion."),
     ] = None,
     split: Annotated[
         str, typer.Option(help="Split of nodules and sarcomas: train, val or test.")
@@ -40,7 +40,7 @@ def segmentation(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Masks and measurements: Dice, boundary, diameters, volume, and how often intervals hold."""
+    """Evaluate masks and measurements: Dice, boundary, diameters, volume, coverage of intervals."""
     from retrieval.evaluation.segmentation.cohort import CohortError, CohortFolders, read_cohort
     from retrieval.evaluation.segmentation.protocol import ProtocolOptions, score_cohort
     from retrieval.evaluation.segmentation.report import SegmentationReport

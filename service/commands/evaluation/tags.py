@@ -40,7 +40,7 @@ def tags(
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Terms of phrases (micro F1, exact sets), or of images (AUC, F1), each beside its baselines.
+    """Evaluate terms of phrases (micro F1, exact sets) or of images (AUC, F1), beside baselines.
 
     Only test-split nodules count, whose patients neither encoder nor head has seen.
     """
@@ -107,7 +107,7 @@ def _of_images(
         "encoder": loaded.fingerprint,
         "terms": [one.to_json() for one in scores],
         "predicted": [one.name for one in chosen.terms if one.is_predicted],
-        "mean_average_precision_above_floors": sum(above) / len(above) if above else None,
+        "mean_average_precision_above_baselines": sum(above) / len(above) if above else None,
     }
 
 
@@ -118,8 +118,8 @@ def _lines(document: dict[str, Any]) -> list[str]:
             for method, one in document["methods"].items()
         ]
     return [
-        f"{one['term']}: AUC {_told(one['auc'])}, F1 {_told(one['f1'])}, best floor "
-        f"{max(one['floors'].values()):.3f}: "
+        f"{one['term']}: AUC {_told(one['auc'])}, F1 {_told(one['f1'])}, best baseline "
+        f"{max(one['baselines'].values()):.3f}: "
         f"{'predicted' if one['term'] in document['predicted'] else 'not predicted'}"
         for one in document["terms"]
     ]

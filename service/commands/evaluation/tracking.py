@@ -71,7 +71,7 @@ def tracking(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Same-lesion matching on an archive with tracks, or the DLS benchmark's own files."""
+    """Evaluate same-lesion matching on an archive with tracks, or on the DLS benchmark's files."""
     dls, predictions = benchmark.dls, benchmark.predictions
     if (archive is None) == (dls is None) or (dls is None) != (predictions is None):
         raise TrackingOptionsError("give either --archive, or --dls together with --predictions")

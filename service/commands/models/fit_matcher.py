@@ -48,15 +48,15 @@ def fit_matcher_command(
     realistic: Annotated[
         bool,
         typer.Option(
-            help="Make the patients as hard as real ones first: locations that scatter, marks "
-            "left out, careless boxes, marks that cannot be recognised. For phantoms."
+            help="First make phantom patients as hard as real ones: scattered locations, missing "
+            "marks, inaccurate boxes, marks that cannot be recognised."
         ),
     ] = False,
     spread: Annotated[
         Path | None,
         typer.Option(
-            help="An archive of nodules with their next slices (validation split): vectors are "
-            "turned as far as theirs. With --realistic."
+            help="With --realistic: an archive of nodules with their next slices (validation "
+            "split). Vectors are rotated by the angles found there."
         ),
     ] = None,
     as_json: JsonFlag = False,

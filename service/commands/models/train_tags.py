@@ -37,9 +37,9 @@ def tags(
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train the head that predicts terms from an image, and measure each term beside its floors.
+    """Train the head that predicts terms from an image, and measure each term beside its baselines.
 
-    Patients of the test split are never trained on. A term that is not above its floors there is
+    Patients of the test split are never trained on. A term that is not above its baselines there is
     kept in the head and never predicted.
     """
     from retrieval.embedding.encoder import LesionEncoder

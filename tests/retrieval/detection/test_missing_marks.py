@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from retrieval.detection.missing_marks import SILENT_LOGIT, silence, unknown_places
+from retrieval.detection.missing_marks import IGNORED_LOGIT, unknown_places, without_ignored
 from retrieval.detection.network import DetectorConfig, build_network, scaled
 from retrieval.patch import PatchSpec
 
@@ -46,11 +46,11 @@ def test_without_a_mark_a_slice_nobody_searched_teaches_nothing() -> None:
 
 def test_confident_detections_without_a_mark_are_left_out() -> None:
     logits = torch.tensor([[[3.0], [3.0], [-3.0], [-3.0]]], requires_grad=True)
-    heard = silence(
+    kept = without_ignored(
         {"cls_logits": logits}, [target([[10, 10, 20, 20]], [])], [ANCHORS], confident=0.5
     )["cls_logits"]
-    assert heard[0, :, 0].tolist() == [3.0, SILENT_LOGIT, -3.0, -3.0]
-    heard.sum().backward()
+    assert kept[0, :, 0].tolist() == [3.0, IGNORED_LOGIT, -3.0, -3.0]
+    kept.sum().backward()
     assert logits.grad is not None
     assert logits.grad[0, :, 0].tolist() == [1, 0, 1, 1]
 
@@ -66,6 +66,6 @@ def test_a_slice_that_is_ignored_costs_nothing(head: str) -> None:
     everything = target([], [[-99, -99, 199, 199]])
     terms = network([picture], [everything])
     searched = network([picture], [target([], [])])
-    silent, heard = (float(t["classification"].detach()) for t in (terms, searched))
+    silent, kept = (float(t["classification"].detach()) for t in (terms, searched))
     assert silent < 1e-9
-    assert heard > 1e-5
+    assert kept > 1e-5

@@ -1,4 +1,4 @@
-"""The card of a head: each term's scores beside its floors, and what is not predicted."""
+"""The card of a head: each term's scores beside its baselines, and what is not predicted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def card_of(
         "image: densities, brightest voxels, how its edge falls. Trained on LIDC-IDRI nodules with "
         "radiologists' ratings, by patient.",
         f"Measured on {lesions}. Intervals are 95 %, over resampled patients. A term is predicted "
-        "only if the interval of its gain over the best floor lies above zero, at least ten "
+        "only if the interval of its gain over the best baseline lies above zero, at least ten "
         "lesions have it, and at least half of its tags are right. Features, shrinkage, threshold "
         "and calibration come from the training and validation patients.",
         _table(scores, predicted),
@@ -50,16 +50,16 @@ def card_of(
 
 def _table(scores: Sequence[Mapping[str, Any]], predicted: Collection[str]) -> str:
     lines = [
-        "| term | lesions | AUC | best floor | gain | F1 | right tags | mean precision (share) | "
-        "predicted |",
+        "| term | lesions | AUC | best baseline | gain | F1 | right tags | "
+        "mean precision (share) | predicted |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in scores:
-        floor = max(one["floors"].items(), key=lambda item: item[1], default=("none", 0.5))
+        baseline = max(one["baselines"].items(), key=lambda item: item[1], default=("none", 0.5))
         lines.append(
             f"| {one['term']} | {one['positives']} | {_interval(one['auc'])} | "
-            f"{floor[0]} {floor[1]:.3f} | {_interval(one['gain'])} | {_interval(one['f1'])} | "
-            f"{_share(one['precision'])} | "
+            f"{baseline[0]} {baseline[1]:.3f} | {_interval(one['gain'])} | "
+            f"{_interval(one['f1'])} | {_share(one['precision'])} | "
             f"{one['average_precision']:.3f} ({one['prevalence']:.3f}) | "
             f"{'yes' if one['term'] in predicted else 'no'} |"
         )

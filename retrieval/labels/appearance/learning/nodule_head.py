@@ -63,6 +63,6 @@ def fit_head(
 
 
 def with_claims(head: TagHead, above: Mapping[str, bool]) -> TagHead:
-    """The head that predicts only the terms that are above their floors."""
+    """The head that predicts only the terms that are above their baselines."""
     terms = tuple(replace(one, is_predicted=above.get(one.name, False)) for one in head.terms)
     return TagHead(head.network, terms, encoder=head.encoder, name=head.name, types=head.types)
