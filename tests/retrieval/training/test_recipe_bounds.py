@@ -10,10 +10,12 @@ import pytest
 from retrieval.detection.recipe import RECIPES as DETECTOR_RECIPES
 from retrieval.detection.recipe import DetectorRecipe, load_detector_recipe
 from retrieval.embedding.recipe import RECIPES, Recipe, load_recipe
+from retrieval.segmentation.learning.recipe import MaskRecipe, load_mask_recipe
 from retrieval.training.bounds import BOUNDS
 from retrieval.training.config import RecipeError
 
 LOADERS = {"encoder": load_recipe, "detector": load_detector_recipe}
+OWNERS = {Recipe: load_recipe, DetectorRecipe: load_detector_recipe, MaskRecipe: load_mask_recipe}
 
 
 def number_keys(kind, section=""):
@@ -32,14 +34,14 @@ def test_every_number_of_a_recipe_has_bounds(recipe):
 
 
 def test_no_bound_is_of_a_key_that_is_gone():
-    assert set(BOUNDS) == {*number_keys(Recipe), *number_keys(DetectorRecipe)}
+    assert set(BOUNDS) <= {key for kind in OWNERS for key in number_keys(kind)}
 
 
 @pytest.mark.parametrize("key", [key for key in BOUNDS if not key.startswith("data.weights")])
 @pytest.mark.parametrize("value", ["nan", "inf", "-1e30", "1e30", str(10**400)])
 def test_no_number_beyond_its_bounds_is_taken(key, value):
     """Of whichever recipe has the key; as a number, in a list, in a table of numbers."""
-    loader = load_recipe if key in set(number_keys(Recipe)) else load_detector_recipe
+    loader = next(load for kind, load in OWNERS.items() if key in set(number_keys(kind)))
     if key in {"data.reach_mm"}:
         key = f"{key}.phantom"
     wrapped = {"windows": f"[[{value}, 150]]", "scale": f"[0.8, {value}]"}
@@ -47,7 +49,7 @@ def test_no_number_beyond_its_bounds_is_taken(key, value):
     last = key.rpartition(".")[2]
     written = {**wrapped, **listed}.get(last, value)
     with pytest.raises(RecipeError) as refused:
-        loader("tiny", {key: written})
+        loader("small", {key: written})
     assert last in str(refused.value)
     assert "\n" not in str(refused.value)
 
