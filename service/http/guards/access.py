@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 _CLIENT = "lesion_search.client"
 _WHO = "lesion_search.who"
-_ROLE = "lesion_search.role"
 _OPEN_PATHS = {"/", "/healthz", "/readyz"}
 _OPEN_FOLDER = "/web/"
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
