@@ -18,8 +18,7 @@ from typing import Any
 from retrieval.lesion import LesionSearchError
 from service.http.mining.worker import LAYOUT_NAME, REPORT_NAME, SHEET_NAME
 from service.http.settings import Settings
-from service.jobs.mining.run import VERDICTS_NAME
-from service.jobs.mining.work import work_folder
+from service.jobs.mining.layout import VERDICTS_NAME, work_folder
 from service.pacs.settings import PacsSettings
 
 END_S = 10.0

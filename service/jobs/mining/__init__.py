@@ -1,5 +1,6 @@
 """Mining as a job: what is kept between runs, and the run itself.
 
+layout.py        where a run writes
 header_index.py  HeaderIndex: headers of a whole source, read once, found by UID
 journal.py       MiningJournal: carriers read, patients finished, their verdicts
 run.py           mine_marks: all marks of a source, killed and resumed at any moment

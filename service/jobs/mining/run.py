@@ -32,9 +32,9 @@ from retrieval.sources.mining.tools import (
 from retrieval.sources.mining.verdict_line import Naming
 from service.jobs.mining.header_index import HeaderIndex, open_work_file
 from service.jobs.mining.journal import MiningJournal
+from service.jobs.mining.layout import VERDICTS_NAME
 from service.jobs.mining.tables import write_names, write_points, write_studies
 
-VERDICTS_NAME = "mined.jsonl"
 WORK_NAME = "work.sqlite"
 
 _AT_ONCE = 1000

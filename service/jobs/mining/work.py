@@ -19,6 +19,7 @@ from retrieval.sources.mining.tools import Locate, MiningOptions
 from retrieval.sources.mining.verdict_line import Naming
 from service.deid.pseudonyms import Identities, OwnIdentities, PseudonymKey
 from service.engine.lesion_location import LesionLocator
+from service.jobs.mining.layout import work_folder
 from service.jobs.mining.run import MiningReport, MiningRunError, MiningSetup, mine_marks
 
 if TYPE_CHECKING:
@@ -70,11 +71,6 @@ class MiningJob:
             return mine_marks(source, self.out, self.work, setup, progress=progress)
         except (OSError, sqlite3.OperationalError) as wrong:
             raise _unwritable(self.out, wrong) from wrong
-
-
-def work_folder(out: Path) -> Path:
-    """``OUT.mining``: beside the archive, never in it."""
-    return out.with_name(f"{out.name}.mining")
 
 
 def identities_of(out: Path, key: Path | None, *, own_ids: bool = False) -> Identities:
