@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,7 @@ from retrieval.multitask.mask_head import MaskHead, MaskHeadConfig
 from retrieval.multitask.refinement import ScoreRefinement
 from retrieval.multitask.rois import COARSE_LEVELS, FINE_LEVELS, RoiInputs, window_count
 from retrieval.multitask.tag_vector import TagVector
-from retrieval.training.model_file import (
-    ModelKind,
-    check_fingerprint,
-    fingerprint_of,
-    read_model,
-    write_model,
-)
+from retrieval.training.model_file import ModelKind, rebuild, write_model
 
 
 class MultitaskError(LesionSearchError):
@@ -117,26 +112,25 @@ def load_heads(path: Path, detector: LesionDetector) -> LesionHeads:
     Raises:
         MultitaskError: missing, damaged, changed, of another kind or of another detector.
     """
-    header, weights = read_model(path, KIND)
-    try:
-        config = MaskHeadConfig(
-            size_px=int(header["masks"]["size_px"]),
-            widths=tuple(int(width) for width in header["masks"]["widths"]),  # type: ignore[arg-type]
-            of_pyramid=int(header["masks"]["of_pyramid"]),
-        )
-        heads = LesionHeads(RoiWidths(**header["widths"]), config, detector=str(header["detector"]))
-        heads.terms = tuple(HeadTerm(**fields) for fields in header["terms"])
-        heads.types = tuple(LesionType(kind) for kind in header["types"])
-        if heads.terms:
-            heads.tags = TagNetwork(heads.vector.dimension + COUNT, len(heads.terms))
-        heads.refinement = ScoreRefinement(len(heads.terms))
-        heads.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise MultitaskError(f"heads {path} do not fit this version: {error}") from None
-    check_fingerprint(fingerprint_of(heads, heads.settings()), header, path, KIND)
+    heads, _ = rebuild(path, KIND, _built)
     if heads.detector != detector.fingerprint:
         raise MultitaskError(
             f"heads {path} read the maps of detector {heads.detector}, this one is "
             f"{detector.fingerprint}: train heads with `lesion-search train multitask`"
         )
     return heads.eval()
+
+
+def _built(header: Mapping[str, Any]) -> tuple[LesionHeads, dict[str, Any]]:
+    config = MaskHeadConfig(
+        size_px=int(header["masks"]["size_px"]),
+        widths=tuple(int(width) for width in header["masks"]["widths"]),  # type: ignore[arg-type]
+        of_pyramid=int(header["masks"]["of_pyramid"]),
+    )
+    heads = LesionHeads(RoiWidths(**header["widths"]), config, detector=str(header["detector"]))
+    heads.terms = tuple(HeadTerm(**fields) for fields in header["terms"])
+    heads.types = tuple(LesionType(kind) for kind in header["types"])
+    if heads.terms:
+        heads.tags = TagNetwork(heads.vector.dimension + COUNT, len(heads.terms))
+    heads.refinement = ScoreRefinement(len(heads.terms))
+    return heads, heads.settings()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from retrieval.multitask.mask_head import MaskHeadConfig
 from retrieval.segmentation.learning.augment import ViewAugmentConfig
 from retrieval.segmentation.learning.losses import MaskLossConfig
 from retrieval.segmentation.learning.prompting import PromptConfig
 from retrieval.segmentation.learning.recipe import MaskDataConfig, MaskOptimiserConfig
-from retrieval.training.config import read_config
+from retrieval.training.config import RecipeLoader
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -49,17 +47,5 @@ class MultitaskRecipe:
     optimiser: MaskOptimiserConfig = field(default_factory=MaskOptimiserConfig)
     refinement: RefinementConfig = field(default_factory=RefinementConfig)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
-
-def load_multitask_recipe(
-    name_or_path: str | Path, changes: Mapping[str, str] | None = None
-) -> MultitaskRecipe:
-    """A bundled recipe by name, or a TOML file, with ``section.key=value`` changes applied.
-
-    Raises:
-        RecipeError: no such recipe, a key the recipe does not have, or a value of another kind.
-    """
-    return read_config(MultitaskRecipe, name_or_path, bundled=RECIPES, changes=changes or {})
+load_multitask_recipe = RecipeLoader(MultitaskRecipe, RECIPES)

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ def train_masks(
     torch.manual_seed(recipe.seed)
     widths = RoiWidths.of(detector)
     heads = LesionHeads(widths, recipe.masks, detector=detector.fingerprint)
-    decides = {key: part for key, part in recipe.to_dict().items() if key != "refinement"}
+    decides = {key: part for key, part in asdict(recipe).items() if key != "refinement"}
     identity = run_identity([decides, detector.fingerprint, [lesion.name for lesion in lesions]])
     loop: TrainingLoop[CropBatch] = TrainingLoop(
         heads.masks,
