@@ -14,8 +14,8 @@ import { lesionTypes } from "../core/vocabulary.js";
 const MOST_LISTED = 60;
 const MOST_COLLECTED = 24;
 
-/** @param {MapPoint[]} points @param {{ onOnly: () => void, onClear: () => void, isOnly: boolean }} on */
-export function chosenPanel(points, { onOnly, onClear, isOnly }) {
+/** @param {MapPoint[]} points @param {{ onOnly: () => void, onClear: () => void, isOnly: boolean, tagging: Node | null }} on `tagging` is null where nothing may be written */
+export function chosenPanel(points, { onOnly, onClear, isOnly, tagging }) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const { lesion_type: type } of points) counts.set(type, (counts.get(type) ?? 0) + 1);
@@ -36,6 +36,7 @@ export function chosenPanel(points, { onOnly, onClear, isOnly }) {
     make("p", { className: "summary-line" }, ...types),
     make("p", { className: "faint", textContent: `of ${plural(patients, "patient")}` }),
     make("div", { className: "actions" }, only, button("Let go", { run: onClear, className: "plain small", title: "Esc" })),
+    tagging,
     rows,
     points.length > MOST_LISTED ? make("p", { className: "faint", textContent: `The first ${MOST_LISTED} are listed; the export has all.` }) : null,
   );

@@ -1,6 +1,7 @@
 // Map: every indexed lesion as a point, near where it looks alike; a click searches from it.
 
 import { getJson } from "../core/api.js";
+import { can } from "../core/capabilities.js";
 import { button, listenTo, make } from "../core/dom.js";
 import { patchPicture, plural, sizeText, typeLabel } from "../core/lesion_facts.js";
 import { change, go, keep } from "../core/route.js";
@@ -8,6 +9,7 @@ import { emptyState, errorState, loadingState } from "../core/states.js";
 import { chosenPanel } from "./chosen.js";
 import { MapCanvas } from "./canvas.js";
 import { COLOURINGS, coloursOf, legendOf } from "./colours.js";
+import { Tagging } from "./tagging.js";
 
 /** @typedef {import("../core/route.js").Params} Params */
 
@@ -29,6 +31,9 @@ export class MapView {
   /** The places within the last lasso. @type {number[]} */
   #chosen = [];
   #isOnly = false;
+  /** Of each point. @type {boolean[]} */
+  #shown = [];
+  #tagging = new Tagging();
   #lassoButton = button("Lasso", { sign: "lasso", run: () => this.#lasso(), className: "plain small", title: "Drag around lesions (l)", "aria-pressed": "false" });
   #loading = false;
   #canvas = new MapCanvas();
@@ -52,6 +57,7 @@ export class MapView {
       { keys: walks, shown: ["←", "→", "↑", "↓"], words: "Walk from lesion to lesion", run: ({ key }) => this.#walk(ARROWS[key]) },
       { keys: ["Enter"], words: "Search from this lesion", run: () => this.#search(this.#canvas.hovered) },
       { keys: ["l"], words: "Lasso: drag around lesions", run: () => this.#lasso() },
+      { keys: ["s"], words: "Choose every lesion that is shown", run: () => this.#chooseShown() },
       { keys: ["c"], words: "Next colouring", run: () => this.#nextColouring() },
       { keys: ["+", "="], shown: ["+"], words: "Larger (or wheel)", run: () => this.#canvas.zoom(1.4) },
       { keys: ["-"], words: "Smaller", run: () => this.#canvas.zoom(1 / 1.4) },
@@ -93,8 +99,8 @@ export class MapView {
     const colouring = this.#params.colour in COLOURINGS ? this.#params.colour : "type";
     const hidden = new Set(colouring === "type" && this.#params.without ? this.#params.without.split(",") : []);
     const chosen = new Set(this.#chosen);
-    const shown = this.#points.map(({ lesion_type: type }, place) => !hidden.has(type) && (!this.#isOnly || chosen.has(place)));
-    this.#canvas.setLook(coloursOf(this.#points, colouring), shown);
+    this.#shown = this.#points.map(({ lesion_type: type }, place) => !hidden.has(type) && (!this.#isOnly || chosen.has(place)));
+    this.#canvas.setLook(coloursOf(this.#points, colouring), this.#shown);
     const marked = this.#points.findIndex(({ lesion_id: id }) => id === this.#params.lesion);
     this.#canvas.mark(marked === -1 ? null : marked);
     this.#drawSide(colouring, hidden);
@@ -112,6 +118,8 @@ export class MapView {
       const without = hidden.has(type) ? [...hidden].filter((one) => one !== type) : [...hidden, type];
       change({ without: without.join(",") || null }, { replace: true });
     };
+    const chosenPoints = this.#chosen.map((place) => this.#points[place]);
+    this.#tagging.use(chosenPoints.map(({ lesion_id: id }) => id));
     const all = this.#total > this.#points.length ? `${this.#points.length.toLocaleString("en")} of ` : "";
     const facts = `${all}${plural(this.#total, "lesion")} by ${this.#method.toUpperCase()}. Near points look alike to the encoder; the axes have no unit.`;
     this.#side.replaceChildren(
@@ -120,9 +128,13 @@ export class MapView {
       legendOf(this.#points, colouring, { hidden, onToggle }),
       make("p", { className: "faint", textContent: facts }),
       make("p", { className: "faint", textContent: "Hover for the lesion, click to search from it." }),
-      this.#lassoButton,
-      button("Whole map", { sign: "fit", run: () => this.#fit(), className: "plain small", title: "Whole map (f)" }),
-      this.#chosen.length === 0 ? "" : chosenPanel(this.#chosen.map((place) => this.#points[place]), {
+      make("div", { className: "actions" },
+        this.#lassoButton,
+        button("All shown", { run: () => this.#chooseShown(), className: "plain small", title: "Choose every lesion that is shown (s)" }),
+        button("Whole map", { sign: "fit", run: () => this.#fit(), className: "plain small", title: "Whole map (f)" }),
+      ),
+      this.#chosen.length === 0 ? "" : chosenPanel(chosenPoints, {
+        tagging: can().write ? this.#tagging.element : null,
         isOnly: this.#isOnly,
         onOnly: () => { this.#isOnly = !this.#isOnly; this.#draw(); },
         onClear: () => this.#letGo(),
@@ -159,6 +171,11 @@ export class MapView {
     this.#chosen = places;
     this.#isOnly = false;
     this.#draw();
+  }
+
+  /** What a lasso does with a pointer, without one. */
+  #chooseShown() {
+    this.#choose([...this.#shown.keys()].filter((place) => this.#shown[place]));
   }
 
   #letGo() {

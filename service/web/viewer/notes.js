@@ -42,10 +42,10 @@ export class CornerNotes {
     for (const side of this.#sides) side.hidden = false;
     const top = headward > 0 ? last : first;
     const away = stack.headwardMm(key, slice);
-    const from = slice === key ? "key slice" : `${Math.abs(away).toFixed(1)} mm ${away > 0 ? "above" : "below"} the key slice`;
+    const from = slice === key ? " · key slice" : `\n${Math.abs(away).toFixed(1)} mm ${away > 0 ? "above" : "below"} the key slice`;
     const where = isNumbered
-      ? `slice ${slice} · ${from}`
-      : slices > 1 ? `slice ${slice} · ${Math.abs(stack.headwardMm(top, slice)).toFixed(1)} mm below the first` : "";
+      ? `slice ${slice}${from}`
+      : slices > 1 ? `slice ${slice}\n${Math.abs(stack.headwardMm(top, slice)).toFixed(1)} mm below the first` : "";
     const thick = interval > 0 && slices > 1 ? `every ${interval.toFixed(1)} mm` : "";
     this.#slice.textContent = [`image ${stack.placeOf(slice)} of ${slices}`, where, thick].filter(Boolean).join("\n");
   }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from index.lesion_index import LesionIndex
 from index.tags import add_tags
@@ -22,7 +22,7 @@ from service.http.settings import Settings
 from service.jobs.categories import categorise, keep
 from service.jobs.indexing import index_archive
 from service.jobs.measuring import measure_index
-from tests.service.browser import ARGUMENTS, CHROMIUM, reading, screenshot_folder, serving
+from tests.service.browser import opened_browser, reading, screenshot_folder, serving
 from tests.service.detectors import FixedDetector
 from tests.service.page.patients import TAGGED, KnownSample, Meeting, key_slice_file, real_stranger
 from tests.service.samples import ToyEncoder
@@ -61,13 +61,9 @@ def screenshots(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    """For one module: while it is open, no test may run an event loop in this thread."""
-    if not Path(CHROMIUM).is_file():
-        pytest.skip("no chromium on this machine")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    """For one module; LESION_SEARCH_BROWSER=firefox drives the whole of them in Firefox."""
+    with opened_browser(os.environ.get("LESION_SEARCH_BROWSER", "chromium")) as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

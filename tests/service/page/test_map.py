@@ -9,8 +9,10 @@ import os
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
+from retrieval.lesion import LesionType
 from tests.service.browser import Reader
 from tests.service.page.hand import hits
+from tests.service.page.test_accessibility import violations
 from tests.service.page.test_output import saved
 
 
@@ -64,7 +66,7 @@ def test_lesions_within_a_lasso_are_listed_hidden_apart_and_exported(reader: Rea
     for place in places[1:]:
         page.mouse.move(*place, steps=5)
     page.mouse.up()
-    chosen = page.get_by_label("Chosen lesions")
+    chosen = page.get_by_label("Chosen lesions", exact=True)
     expect(chosen.get_by_role("heading")).to_have_text(f"{len(phantoms.lesions)} lesions")
     expect(chosen.locator("a.row")).to_have_count(len(phantoms.lesions))
     rows = list(csv.DictReader(saved(page, "Table", ".map-chosen").decode().splitlines()))
@@ -73,6 +75,48 @@ def test_lesions_within_a_lasso_are_listed_hidden_apart_and_exported(reader: Rea
     reader.shoot("map_lasso")
     page.keyboard.press("Escape")
     expect(chosen).to_have_count(0)
+
+
+def test_chosen_lesions_are_tagged_as_a_reader_says(reader: Reader, phantoms, engine):
+    """Without a pointer: the legend leaves the bones, `s` chooses what is shown."""
+
+    def bones_said() -> set[tuple[str, float, str]]:
+        records = engine.index.records([one.lesion_id for one in phantoms.lesions])
+        return {
+            (record.lesion.lesion_id, tag.probability, tag.source.value)
+            for record in records
+            for tag in record.lesion.tags
+            if tag.term == "calcified"
+        }
+
+    bones = {one.lesion_id for one in phantoms.lesions if one.lesion_type is LesionType.BONE}
+    page = reader.open("#/map")
+    expect(page.locator(".legend-row").first).to_be_visible()
+    for row in page.locator(".legend-row").all():
+        if "bone" not in row.inner_text():
+            row.click()
+    page.keyboard.press("s")
+    chosen = page.get_by_label("Chosen lesions", exact=True)
+    expect(chosen.get_by_role("heading")).to_have_text(f"{len(bones)} lesions")
+    has_it = chosen.get_by_role("button", name="Has it", exact=True)
+    has_it.click()
+    expect(chosen).to_contain_text("Name a term first")
+    reader.refusals = {422}
+    chosen.get_by_label("Term", exact=True).fill("no such term")
+    has_it.click()
+    expect(chosen).to_contain_text(f"0 of {len(bones)} done.")
+    chosen.get_by_label("Term", exact=True).fill("calcified")
+    has_it.click()
+    expect(chosen).to_contain_text("as a reader says")
+    assert bones_said() == {(name, 1.0, "reader") for name in bones}
+    assert violations(page) == []
+    reader.shoot("map_tagged")
+    chosen.get_by_role("button", name="Has it not").click()
+    expect(chosen).to_contain_text("not “calcified”")
+    assert bones_said() == {(name, 0.0, "reader") for name in bones}
+    chosen.get_by_role("button", name="Take back").click()
+    expect(chosen).to_contain_text("taken back")
+    assert bones_said() == set()
 
 
 def test_32_735_points_pan_at_30_frames_a_second(reader: Reader, screenshots):

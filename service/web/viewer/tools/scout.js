@@ -141,7 +141,7 @@ export function middleOf({ columns, rows }, box) {
 function paintPlane(canvas, { values, width, height, mm }, table, { row, across }) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   // Millimetres are as long down as across: the picture's shape is the body's.
-  canvas.style.setProperty("aspect-ratio", `${width * mm[0]} / ${height * mm[1]}`);
+  canvas.style.setProperty("--ratio", String((width * mm[0]) / (height * mm[1])));
   const context = contextOf(canvas);
   const picture = context.createImageData(width, height);
   paintGrey(values, table, picture);
