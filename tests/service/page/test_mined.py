@@ -20,7 +20,7 @@ from tests.service.jobs.mining.drawn import Drawn
 from tests.service.jobs.mining.hospital import POINTS, Study
 from tests.service.page.test_accessibility import choose_look, violations
 
-LONGEST_MS = 240_000
+LONGEST_MS = 400_000
 """A run is a process of its own at low priority, which first imports all that it needs."""
 
 

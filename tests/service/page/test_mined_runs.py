@@ -10,12 +10,14 @@ from playwright.sync_api import expect
 
 from index.lesion_index import LesionIndex
 from retrieval.lesion import Recist
+from retrieval.sources.deeplesion.archive import DeepLesionArchive
 from service.engine.search_engine import SearchEngine, binding_of
 from service.http.app import create_app
 from service.http.settings import Settings
 from tests.retrieval.tracking.following.series import GreyEncoder
 from tests.service.browser import reading, serving
 from tests.service.dicom_samples import write_files
+from tests.service.jobs.mining.archive_as_dicom import series_with_pixels
 from tests.service.jobs.mining.carriers import WRITERS, write_marks
 from tests.service.jobs.mining.drawn import Drawn
 from tests.service.jobs.mining.hospital import POINTS, Study
@@ -78,17 +80,27 @@ def test_the_pacs_is_mined(mining, tmp_path, monkeypatch):
             reader.shoot("mined_pacs")
 
 
-def test_words_alone_wait_for_the_detector_and_then_are_proposed(mining, tmp_path):
+def write_real_words(source, archive):
+    """The lesions of an archive told by their lengths beside their middle, on real slices."""
+    count = 0
+    for number, (datasets, drawn) in enumerate(series_with_pixels(archive)):
+        write_files(datasets, source / str(number))
+        for one in drawn:
+            lengths = " x ".join(f"{mm:.0f}" for mm in one.recist.diameters_mm(one.spacing_mm_px))
+            made = text_on_image(one.header, f"{lengths} mm", one.recist.box().center, f"r{count}")
+            made.save_as(source / f"r{count}.dcm", enforce_file_format=True)
+            count += 1
+    return count
+
+
+def test_words_alone_wait_for_the_detector_and_then_are_proposed(mining, tmp_path, real_data):
     source = tmp_path / "source"
-    _, key = marked(1, source, with_images=True)
-    made = text_on_image(key, "lesion 16 x 9 mm", (50.0, 50.0))
-    made.save_as(source / "words.dcm", enforce_file_format=True)
-    (source / "readme.txt").write_text("no marks here")
+    told = write_real_words(source, DeepLesionArchive.open(real_data / "deeplesion_windowed"))
     with mining(mine_sources=(source,)) as reader:
         page = reader.page
         start(page)
         waiting = page.locator(".fate-group[data-fate=waiting]")
-        expect(waiting).to_contain_text("proposal needed1", timeout=LONGEST_MS)
+        expect(waiting).to_contain_text(f"proposal needed{told}", timeout=LONGEST_MS)
         expect(page.locator(".fate-group[data-fate=refused]")).to_have_count(0)
         page.get_by_text("Start a run", exact=True).click()
         page.get_by_label("Let the detector look").check()
@@ -99,7 +111,8 @@ def test_words_alone_wait_for_the_detector_and_then_are_proposed(mining, tmp_pat
         proposed = page.locator(".marks tr[data-fate=proposed]")
         expect(proposed).to_have_count(1, timeout=LONGEST_MS)
         expect(waiting).to_have_count(0)
-        expect(proposed).to_contain_text("16.0 × 9.0 mm")
+        expect(page.locator(".fate-group[data-fate=refused]")).to_contain_text("Refused")
+        expect(page.locator(".marks tr[data-fate=refused]")).to_have_count(told - 1)
         expect(page.locator(".tile[data-fate=proposed]")).to_have_count(1)
         assert violations(page) == []
         reader.shoot("mined_proposed")
