@@ -56,8 +56,11 @@ def test_the_ways_out_know_what_came_after_the_hits(reader: Reader, course):
     """The facts of the query come later than its hits: the report is offered all the same."""
     page = reader.page
     held = []
-    path = f"**/v1/lesions/{course[1].lesion_id}"
-    page.route(path, held.append)
+
+    def hold(route):
+        held.append(route)
+
+    page.route(f"**/v1/lesions/{course[1].lesion_id}", hold)
     reader.open(f"#/search?lesion={course[1].lesion_id}")
     expect(page.locator(".card.hit").first).to_be_visible()
     assert len(held) == 1
