@@ -108,7 +108,7 @@ def test_fit_matcher_writes_weights_bound_to_the_encoder_and_their_card(
     options = ["--matcher", out_file, "--folds", "2", "--resamples", "20"]
     options += ["--figure", figure, "--out", page]
     status, out, err = run("evaluate", "tracking", *common, *options)
-    assert (status, err) == (0, f"figure: {figure}\n")
+    assert (status, err) == (0, f"figure: {figure}\nreport: {page}\n")
     assert figure.stat().st_size > 10_000
     for words in ("exactly", "calibration of the matcher", "truly the same", "location absent"):
         assert words in out
