@@ -137,7 +137,8 @@ def dense_search(
     look, spacing = comparison.look, area.slab.spacing_mm_px
     spots = area.spots(look.step_mm, SLICE_GAP_MM, limit)
     if pixels is not None:
-        spots += [area.spot(*place) for place in pixels.peaks(look.step_mm * 1.5)]
+        peaks_of_pixels = [area.spot(*place) for place in pixels.peaks(look.step_mm * 1.5)]
+        spots += [spot for spot in peaks_of_pixels if _is_on_image(spot.point, area.slab)]
     coarse = comparison.compare(
         [(spot.position, look.box_at(spot.point, spacing)) for spot in spots]
     )
@@ -202,9 +203,10 @@ def _about(peak: Sighting, area: SearchArea, look: LesionLook) -> list[tuple[int
         if at in area.frames:
             places.append((at, look.box_at((x, y), spacing)))
     places += [(peak.position, look.box_at((x, y), spacing, scale)) for scale in SCALES]
-    rows, columns = area.slab.rows, area.slab.columns
-    return [
-        (at, box)
-        for at, box in places
-        if 0 <= box.center[0] <= columns - 1 and 0 <= box.center[1] <= rows - 1
-    ]
+    return [(at, box) for at, box in places if _is_on_image(box.center, area.slab)]
+
+
+def _is_on_image(point: tuple[float, float], slab: Slab) -> bool:
+    """Whether a point (x, y) lies on a slice: a lesion fits best beyond the edge now and then."""
+    x, y = point
+    return 0 <= x <= slab.columns - 1 and 0 <= y <= slab.rows - 1

@@ -10,6 +10,7 @@ import pytest
 from retrieval.position.locator import BodyLocator
 from retrieval.tracking.following.dense_search import Comparison, LesionLook, dense_search
 from retrieval.tracking.following.expected import ExpectedPlace, PlaceSource
+from retrieval.tracking.following.pixels import PixelMatch, PixelTemplate
 from retrieval.tracking.following.registration import Registration
 from retrieval.tracking.following.search import (
     FollowError,
@@ -134,6 +135,20 @@ def test_the_dense_search_keeps_to_its_limit(tools, sought, later):
     seen = dense_search(area, comparison, limit=30)
     assert len(seen) == comparison.looked_at
     assert 30 < len(seen) <= 30 + 5 * 12
+
+
+def test_a_fit_beyond_the_edge_of_the_image_is_no_place(tools, sought, later):
+    series = tools.locator.locate(later)
+    area = SearchArea.of(later, series, expected_place(sought, series, tools.locator))
+    look = LesionLook.of(sought.node.vector, sought.node.lesion.box, SPACING)
+    template = PixelTemplate.of(sought.slab, sought.node.lesion.box)
+    found = PixelMatch.of(template, later, {KEY - FIRST: MIDDLE})
+    beyond = replace(found, origin={at: (x - 200.0, y) for at, (x, y) in found.origin.items()})
+    assert all(x < 0 for _, (x, _) in beyond.peaks(look.step_mm * 1.5))
+    comparison = Comparison(tools.encoder, later, look)
+    seen = dense_search(area, comparison, limit=30, pixels=beyond)
+    assert seen
+    assert all(0 <= one.box.center[0] <= later.columns - 1 for one in seen)
 
 
 def test_registration_lays_the_scans_on_each_other(tools, sought, later):
