@@ -213,11 +213,19 @@ def pasted(real_data, tmp_path_factory):
     return folder, rows, import_pasted(source, folder / "out")
 
 
-def test_validation_nodules_want_validation_slices(pasted, tmp_path):
+def test_validation_nodules_want_validation_slices(real_data, tmp_path):
+    source = tmp_path / "source"
+    part_of_index(
+        real_data / "lung_nodules",
+        source / "lung_nodules",
+        lambda row: row["patient"] < "LIDC-IDRI-0012",
+    )
+    of_training = {"TCGA-60-2715", "TCGA-60-2716"}
+    part_of_index(
+        real_data / "real_ct_1mm", source / "real_ct_1mm", lambda row: row["patient"] in of_training
+    )
     with pytest.raises(ImporterError, match="no val slice that shows lung"):
-        import_pasted(
-            pasted[0] / "source", tmp_path / "out", recipe=PastedRecipe(split=Split.VALIDATION)
-        )
+        import_pasted(source, tmp_path / "out", recipe=PastedRecipe(split=Split.VALIDATION))
 
 
 def test_pasted_nodules_are_followed_over_studies(pasted):
