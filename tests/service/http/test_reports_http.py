@@ -197,6 +197,8 @@ def test_capabilities_are_those_of_the_index_the_models_and_the_key(client, engi
         "pacs": False,
         "study_list": False,
         "write": True,
+        "measured": False,
+        "categories": False,
         "mine": [],
     }
     keys = tmp_path / "keys.json"
