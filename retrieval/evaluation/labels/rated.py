@@ -41,7 +41,7 @@ def score_rated(
     """
     tested = (lesions.splits == Split.TEST.value) & lesions.is_key
     told = head.probabilities(lesions.features[tested]).astype(np.float64)
-    baselines = _baselines(lesions, tested)
+    baselines = baselines_of(lesions, tested)
     return [
         score_term(
             TermQuestion(
@@ -71,7 +71,7 @@ def score_held_out(
     ``score_rated``.
     """
     judged = (lesions.splits != Split.TEST.value) & lesions.is_key
-    baselines = _baselines(lesions, judged)
+    baselines = baselines_of(lesions, judged)
     found = []
     for name, fit in fits.items():
         if fit.held_out is None:
@@ -84,7 +84,8 @@ def score_held_out(
     return found
 
 
-def _baselines(lesions: RatedLesions, rows: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+def baselines_of(lesions: RatedLesions, rows: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    """Each of ``FLOORS`` of the rows, (rows,)."""
     first = lesions.features.shape[1] - COUNT
     return {
         name: lesions.features[rows][:, first + place].astype(np.float64)

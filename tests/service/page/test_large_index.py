@@ -69,7 +69,7 @@ GO = "state => { location.hash = state; dispatchEvent(new Event('popstate')); }"
 
 SHOWN = """patient => document.querySelector(".card.hit") !== null
     && document.querySelector(".pane.query .note.top-left")?.textContent.includes(patient)"""
-"""Asked in the page's own words: a locator of Playwright 1.64 holds on to what it has waited for."""
+"""Asked in the page's own words: a locator of Playwright 1.64 keeps what it has waited for."""
 
 
 def took(page: Page, state: str, seen: str) -> float:
