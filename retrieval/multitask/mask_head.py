@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from retrieval.multitask.rois import RoiInputs
+from retrieval.segmentation.network import double_convolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,16 @@ class MaskHead(nn.Module):
     def __init__(self, inputs: tuple[int, int], config: MaskHeadConfig) -> None:
         super().__init__()
         first, second, third = config.widths
-        self.first = _block(inputs[0], first)
-        self.second = _block(first, second)
+        self.first = double_convolution(inputs[0], first)
+        self.second = double_convolution(first, second)
         self.narrow = nn.Sequential(
             nn.Conv2d(inputs[1], config.of_pyramid, 1, bias=False),
             nn.BatchNorm2d(config.of_pyramid),
             nn.ReLU(inplace=True),
         )
-        self.third = _block(second + config.of_pyramid, third)
-        self.up_second = _block(third + second, second)
-        self.up_first = _block(second + first, first)
+        self.third = double_convolution(second + config.of_pyramid, third)
+        self.up_second = double_convolution(third + second, second)
+        self.up_first = double_convolution(second + first, first)
         self.last = nn.Conv2d(first, 1, 1)
 
     def forward(self, inputs: RoiInputs) -> Tensor:
@@ -66,14 +67,3 @@ class MaskHead(nn.Module):
 
 def _twice(maps: Tensor) -> Tensor:
     return functional.interpolate(maps, scale_factor=2.0, mode="nearest")
-
-
-def _block(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(after, after, 3, padding=1, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-    )

@@ -34,9 +34,9 @@ class MaskNetwork(nn.Module):
         widths = config.widths
         inputs = (channels, *widths[:-1])
         pairs = zip(inputs, widths, strict=True)
-        self.down = nn.ModuleList(_block(before, after) for before, after in pairs)
+        self.down = nn.ModuleList(double_convolution(before, after) for before, after in pairs)
         self.up = nn.ModuleList(
-            _block(below + beside, beside)
+            double_convolution(below + beside, beside)
             for below, beside in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], 1, 1)
@@ -55,7 +55,8 @@ class MaskNetwork(nn.Module):
         return cast(Tensor, self.head(x)).squeeze(1)
 
 
-def _block(before: int, after: int) -> nn.Sequential:
+def double_convolution(before: int, after: int) -> nn.Sequential:
+    """Two 3 x 3 convolutions, each normalised over the batch and rectified."""
     return nn.Sequential(
         nn.Conv2d(before, after, 3, padding=1, bias=False),
         nn.BatchNorm2d(after),
