@@ -14,9 +14,10 @@ is wide; and in milliseconds of one thread a slice. ``--start`` takes from a det
 recipe (the rest begins anew) and scores it as it is, as "start".
 
 A recipe may be changed: ``small:network.classes=8`` is another one. Each is compared with the first
-recipe, the mean over seeds, drawing the same patients of both: no recipe is better inside the
-noise. What is done is not run again, and a training that was killed goes on. Writes
-OUT/recipes.json after each recipe and seed. With few steps from nothing the scores rank nothing.
+recipe and with the start, the mean over seeds, drawing seeds and the same patients of both: no
+recipe is better inside the noise. What is done is not run again, and a training that was killed
+goes on. Writes OUT/recipes.json after each recipe and seed. With few steps from nothing the scores
+rank nothing.
 
 One class against the eight lesion types, half of the marks hidden, at equal steps from common
 weights, confident unmarked detections left out of the loss:
@@ -31,7 +32,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.recipes_compared import compared, group_means, interval
 from retrieval.detection.detector import EVERYTHING, LesionDetector
 from retrieval.detection.recipe import DetectorRecipe, load_detector_recipe
 from retrieval.detection.train import train_detector
@@ -152,7 +154,7 @@ def main() -> None:
                 k: v for k, v in vars(chosen).items() if k not in ("out", "archive", "score")
             }
             results["sets"] = {one.name: _told(one) for one in sets}
-            results["compared"] = _compared(sets, chosen)
+            results["compared"] = _compared(sets, chosen, results)
             written.write_text(json.dumps(results, indent=1, default=str) + "\n", encoding="utf-8")
             print(key, json.dumps(results[key]["summary"]), flush=True)
     for name, rows in results["compared"].items():
@@ -250,52 +252,29 @@ def _read(path: Path) -> Boxes:
         return np.split(stored["boxes"], np.cumsum(stored["counts"])[:-1])
 
 
-def _compared(sets: Sequence[ScoredSet], chosen: argparse.Namespace) -> dict[str, Any]:
-    """By set and recipe: the mean over the seeds that are done, and its lead on the first recipe.
-
-    Seeds count that every compared recipe has done.
-    """
-    return {one.name: _compared_on(one, chosen) for one in sets}
-
-
-def _compared_on(one: ScoredSet, chosen: argparse.Namespace) -> dict[str, Any]:
-    means: dict[str, dict[int, NDArray[np.float64]]] = {}
-    for name in chosen.recipes:
-        paths = {s: _folder(name, s, chosen) / f"boxes-{one.name}.npz" for s in chosen.seeds}
-        done = {seed: one.means(_read(path)) for seed, path in paths.items() if path.is_file()}
-        if done:
-            means[name] = done
-    rows = {}
-    base = means.get(chosen.recipes[0], {})
-    start = chosen.out / START / f"boxes-{one.name}.npz"
-    if start.is_file():
-        known = one.means(_read(start))
-        rows[START] = _row(known, None)
-        means = {START: dict.fromkeys(base, known), **means}
-    for name, done in means.items():
-        seeds = sorted(set(done) & set(base))
-        if seeds and name != START:
-            own = np.mean([done[seed] for seed in seeds], axis=0)
-            lead = own - np.mean([base[seed] for seed in seeds], axis=0)
-            behind = own - means[START][seeds[0]] if START in means else None
-            rows[name] = _row(own, None if name == chosen.recipes[0] else lead)
-            rows[name]["seeds"] = {s: round(float(done[s][0]), 3) for s in seeds}
-            if behind is not None:
-                rows[name]["less the start"] = _interval(behind)
-    return rows
-
-
-def _row(own: NDArray[np.float64], lead: NDArray[np.float64] | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"A": _interval(own)}
-    if lead is not None:
-        row["less the first"] = _interval(lead)
-    return row
-
-
-def _interval(values: NDArray[np.float64]) -> list[float]:
-    """Value, low and high of 95 % of the draws."""
-    low, high = np.nanquantile(values[1:], (0.025, 0.975))
-    return [round(float(x), 3) for x in (values[0], low, high)]
+def _compared(
+    sets: Sequence[ScoredSet], chosen: argparse.Namespace, results: Mapping[str, Any]
+) -> dict[str, Any]:
+    """By set and recipe, over the seeds that are done; see ``recipes_compared``."""
+    tables = {}
+    for one in sets:
+        means: dict[str, dict[int, NDArray[np.float64]]] = {}
+        for name in chosen.recipes:
+            paths = {s: _folder(name, s, chosen) / f"boxes-{one.name}.npz" for s in chosen.seeds}
+            done = {s: one.means(_read(path)) for s, path in paths.items() if path.is_file()}
+            if done:
+                means[name] = done
+        path = chosen.out / START / f"boxes-{one.name}.npz"
+        start = one.means(_read(path)) if path.is_file() else None
+        table = compared(means, chosen.recipes[0], start)
+        for name, row in table.items():
+            runs = [results.get(f"{name}, seed {seed}", {}) for seed in chosen.seeds]
+            scored = [run["A"][one.name] for run in runs if one.name in run.get("A", {})]
+            row["by group"] = group_means(scored, RATES.mean_name)
+        if start is not None:
+            table = {START: {"A": interval(start)}, **table}
+        tables[one.name] = table
+    return tables
 
 
 def _recipe(name: str, seed: int, chosen: argparse.Namespace) -> DetectorRecipe:
