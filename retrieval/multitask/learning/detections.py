@@ -19,6 +19,7 @@ from retrieval.lesion import Box, Split
 from retrieval.multitask.learning.recipe import RefinementConfig
 from retrieval.multitask.network import MultitaskNetwork
 from retrieval.multitask.refinement import ScoreRefinement
+from retrieval.progress import ReportProgress
 from retrieval.sources.archive import Archive
 
 HIT_IOU = 0.5
@@ -50,32 +51,40 @@ def detections(
     archives: Sequence[Archive],
     split: Split,
     config: RefinementConfig,
+    progress: ReportProgress | None = None,
 ) -> Detections:
     """The detector's best boxes on key slices of a split, those left out that nobody can judge."""
     inputs: list[Tensor] = []
     truth: list[float] = []
     patients: list[int] = []
     number: dict[str, int] = {}
-    for archive in archives:
-        found = marked_slices(archive, split, rng=np.random.default_rng(0))
-        found = [one for one in found if one.lesions]
-        for marked in found[:: max(1, len(found) // config.slices)][: config.slices]:
-            slab = archive.slab(marked.key, half_depth_mm=network.detector.half_depth_mm)
-            proposals, look = network.seen(slab)
-            judged = [
-                (one, verdict)
-                for one in proposals[: config.boxes]
-                if (verdict := verdict_on(one, marked, (archive.root.name, slab.spacing_mm_px[0])))
-                is not None
-            ]
-            if not judged:
-                continue
-            inputs.append(network.refinement_inputs(look, [one for one, _ in judged]))
-            truth += [verdict for _, verdict in judged]
-            owner = number.setdefault(marked.key.patient_id, len(number))
-            patients += [owner] * len(judged)
+    slices = [(archive, one) for archive in archives for one in _drawn(archive, split, config)]
+    for done, (archive, marked) in enumerate(slices, start=1):
+        slab = archive.slab(marked.key, half_depth_mm=network.detector.half_depth_mm)
+        proposals, look = network.seen(slab)
+        if progress:
+            progress(done, len(slices))
+        judged = [
+            (one, verdict)
+            for one in proposals[: config.boxes]
+            if (verdict := verdict_on(one, marked, (archive.root.name, slab.spacing_mm_px[0])))
+            is not None
+        ]
+        if not judged:
+            continue
+        inputs.append(network.refinement_inputs(look, [one for one, _ in judged]))
+        truth += [verdict for _, verdict in judged]
+        owner = number.setdefault(marked.key.patient_id, len(number))
+        patients += [owner] * len(judged)
     joined = torch.cat(inputs) if inputs else torch.zeros(0, network.heads.refinement.inputs)
     return Detections(joined, torch.tensor(truth), np.array(patients, np.int64))
+
+
+def _drawn(archive: Archive, split: Split, config: RefinementConfig) -> list[MarkedSlice]:
+    """As many key slices of a split as the recipe says, spread over all of them."""
+    found = marked_slices(archive, split, rng=np.random.default_rng(0))
+    found = [one for one in found if one.lesions]
+    return found[:: max(1, len(found) // config.slices)][: config.slices]
 
 
 def verdict_on(one: Proposal, marked: MarkedSlice, place: tuple[str, float]) -> float | None:

@@ -25,6 +25,7 @@ from retrieval.multitask.learning.detections import detections, fit_refinement, 
 from retrieval.multitask.learning.rated import rated_nodules
 from retrieval.multitask.learning.recipe import MultitaskRecipe
 from retrieval.multitask.network import MultitaskNetwork, mask_on
+from retrieval.progress import ReportProgress
 from retrieval.segmentation.learning.example import MaskedLesion
 from retrieval.segmentation.learning.level import JITTER_MM, LEVELS
 from retrieval.segmentation.learning.losses import mask_losses
@@ -103,12 +104,12 @@ def train_heads(
     network = MultitaskNetwork(detector, heads)
     held_out = held_out_lesions(sources.masks)
     if held_out:
-        move_level(heads, best_level(network, held_out, seed=recipe.seed))
+        move_level(heads, best_level(network, held_out, seed=recipe.seed, progress=reports.cache))
     if sources.masks.nodules:
         rated = rated_nodules(sources.masks.nodules, network, LEARNT_FROM, reports.cache)
         head, _ = fit_head(rated, encoder=detector.fingerprint, name="multitask")
         heads.with_tags(head)
-    refined = _refine(network, sources.archives, recipe)
+    refined = _refine(network, sources.archives, recipe, reports.cache)
     path = out / "multitask.safetensors"
     fingerprint = heads.save(path, name=recipe.name)
     (out / "multitask.json").write_text(json.dumps(refined, indent=1) + "\n", encoding="utf-8")
@@ -157,7 +158,13 @@ def train_masks(
     return heads.eval()
 
 
-def best_level(network: MultitaskNetwork, lesions: Sequence[MaskedLesion], *, seed: int) -> float:
+def best_level(
+    network: MultitaskNetwork,
+    lesions: Sequence[MaskedLesion],
+    *,
+    seed: int,
+    progress: ReportProgress | None = None,
+) -> float:
     """The level with the best mean Dice on key slices of left-out patients, from boxes."""
     scores = np.zeros(len(LEVELS))
     for number, lesion in enumerate(lesions):
@@ -166,6 +173,8 @@ def best_level(network: MultitaskNetwork, lesions: Sequence[MaskedLesion], *, se
         for k, level in enumerate(LEVELS):
             found = values > level
             scores[k] += 2 * (found & truth).sum() / max(found.sum() + truth.sum(), 1)
+        if progress:
+            progress(number + 1, len(lesions))
     return LEVELS[int(scores.argmax())]
 
 
@@ -187,14 +196,17 @@ def move_level(heads: LesionHeads, level: float) -> None:
 
 
 def _refine(
-    network: MultitaskNetwork, archives: Sequence[Archive], recipe: MultitaskRecipe
+    network: MultitaskNetwork,
+    archives: Sequence[Archive],
+    recipe: MultitaskRecipe,
+    progress: ReportProgress | None,
 ) -> dict[str, Any]:
     """Fits the refinement layer; keeps it if it gains on validation patients for sure."""
     if not archives:
         return {"kept": False, "why": "no archive of key slices was given"}
     config = recipe.refinement
-    known = detections(network, archives, Split.TRAIN, config)
-    held_out = detections(network, archives, Split.VALIDATION, config)
+    known = detections(network, archives, Split.TRAIN, config, progress)
+    held_out = detections(network, archives, Split.VALIDATION, config, progress)
     counts = {"boxes": len(known.inputs), "validation_boxes": len(held_out.inputs)}
     if not len(known.inputs) or not len(held_out.inputs):
         return {"kept": False, "why": "no detections to learn from or to judge by", **counts}
