@@ -7,8 +7,9 @@ volumes, folders of DICOM files, single pictures. What is refused is counted wit
 slice is detected as the product does, and of its boxes are counted those
 
 * off the image: an edge beyond the centres of the outermost pixels, in the file's own grid;
-* in outer air: most of the lesion's extent in air that the border of the image reaches. This is a
-  count of its own, not the mask by which the product cuts;
+* in outer air: most of the lesion's extent in air that more than 30 mm of the image's border reach
+  (a trachea that the image cuts is narrower). This is a count of its own, not the mask by which the
+  product cuts;
 * beside the trunk: the middle outside the hull of the largest dense part. Arms are there by right,
   a couch is not.
 
@@ -43,6 +44,9 @@ WHOLE_MM = 1e6
 OUTER_AIR_HU = -500.0
 AIR_HU = -940.0
 """Half of a part of lung is above it."""
+
+AIRWAY_MM = 30.0
+"""Air that meets less of the border is an airway or bowel gas."""
 
 DENSE_HU = -300.0
 TILE_PX = 180
@@ -176,7 +180,8 @@ def counted(
     for position in positions:
         proposals = detector.detect(slab.with_key_slice(position))
         hu = slab.hu[position]
-        air, trunk = outer_air(hu), trunk_hull(hu)
+        air = outer_air(hu, slab.spacing_mm_px)
+        trunk = trunk_hull(hu, air)
         for proposal in proposals:
             box = slab.grid.to_display_box(proposal.box)
             wrong = {
@@ -194,25 +199,32 @@ def counted(
     return dict(counts)
 
 
-def outer_air(hu: NDArray[np.float32]) -> Mask:
-    """(rows, columns) the thin parts that reach the border and are air: lung is denser."""
+def outer_air(hu: NDArray[np.float32], spacing_mm_px: tuple[float, float]) -> Mask:
+    """(rows, columns) the thin parts that reach the border and are air: lung is denser.
+
+    Parts that meet no more of the border than an airway does are left out.
+    """
     thin = np.asarray(hu < OUTER_AIR_HU)
     _, labels = cv2.connectedComponents(thin.astype(np.uint8), connectivity=4)
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    along_mm = np.zeros(labels.max() + 1)
+    for edges, axis in (((labels[0], labels[-1]), 0), ((labels[:, 0], labels[:, -1]), 1)):
+        along_mm += (
+            np.bincount(np.concatenate(edges), minlength=len(along_mm)) * spacing_mm_px[axis]
+        )
     found = np.zeros_like(thin)
-    for label in np.unique(border[border > 0]):
+    for label in np.flatnonzero(along_mm[1:] > AIRWAY_MM) + 1:
         part = np.asarray(labels == label)
         if np.median(hu[part]) < AIR_HU:
             found |= part
     return found
 
 
-def trunk_hull(hu: NDArray[np.float32]) -> Mask:
+def trunk_hull(hu: NDArray[np.float32], air: Mask) -> Mask:
     """(rows, columns) the convex hull of the largest dense part; everything on a cut-out."""
     dense = np.asarray(hu > DENSE_HU, np.uint8)
     border = np.concatenate([dense[0], dense[-1], dense[:, 0], dense[:, -1]])
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(dense, connectivity=4)
-    if border.mean() > 0.5 or count < 2 or not outer_air(hu).any():
+    if border.mean() > 0.5 or count < 2 or not air.any():
         return np.ones(hu.shape, bool)
     largest = np.asarray(labels) == 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
     corners = cv2.convexHull(np.argwhere(largest)[:, ::-1].astype(np.int32))

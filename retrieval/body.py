@@ -47,6 +47,21 @@ THIN_HU = -500.0
 OUTER_AIR_MM2 = 200.0
 """Air at the border that is larger than this, and thinner than lung, lies outside the body."""
 
+WIDER_THAN_A_TRACHEA_MM = 30.0
+"""Air that a shorter piece of the border cuts is an airway or bowel gas."""
+
+CUTOUT_SHARE, CUTOUT_MM2 = 0.25, 1_500.0
+"""More of an image, and smaller: that may be the lung about a nodule that is cut out of it."""
+
+HAZY_AIR_HU = -950.0
+"""A quarter of a part is below this where it is air beside a couch or under a blanket."""
+
+FRAMING_AIR_HU = -925.0
+"""The same of a part that runs along the border as lung does not."""
+
+FRAMING = 10.0
+"""A part runs along the border if its square length there is this many times its area."""
+
 LOOSE_AIR_MM2 = 1_000.0
 """A cut-out with as much empty air at its border shows what lies loose in it."""
 
@@ -123,12 +138,12 @@ def body_interior(hu: NDArray[Any], spacing_mm_px: tuple[float, float]) -> BodyI
     scale = (size[0] / columns, size[1] / rows)
     resized = cv2.resize(np.asarray(hu, np.float32), size, interpolation=cv2.INTER_AREA)
     coarse = np.asarray(resized, np.float32)
+    outer = _outer_air(coarse)
     is_filled = cv2.blur(coarse, (3, 3), borderType=cv2.BORDER_REPLICATE) > AIR_HU
-    border = np.concatenate([is_filled[0], is_filled[-1], is_filled[:, 0], is_filled[:, -1]])
     # A picture whose window ends above air has no air to tell a cut by.
-    if border.mean() >= CUTOUT_BORDER_SHARE and float(hu.min()) < BLACK_HU:
-        inside = _without_loose_things(np.asarray(is_filled, np.bool_))
-        return BodyInterior(inside & ~_outer_air(coarse), scale)
+    if _border(is_filled).mean() >= CUTOUT_BORDER_SHARE and float(hu.min()) < BLACK_HU:
+        filled = np.asarray(is_filled, np.bool_) & ~outer
+        return BodyInterior(_without_loose_things(filled), scale)
     opened = _opened(_dense(hu, size), OPENING_MM)
     count, labels = cv2.connectedComponents(np.ascontiguousarray(opened), connectivity=4)
     # The field of view may cut the body: beyond its edge the body goes on.
@@ -139,7 +154,7 @@ def body_interior(hu: NDArray[Any], spacing_mm_px: tuple[float, float]) -> BodyI
         for label in range(1, count)
         if depth[labels == label].max() >= LEAST_HALF_THICKNESS_MM / MASK_MM
     ]
-    return BodyInterior(_filled(np.isin(labels, thick)) & ~_outer_air(coarse), scale)
+    return BodyInterior(_filled(np.isin(labels, thick)) & ~outer, scale)
 
 
 def _coverage(start: float, end: float, count: int) -> NDArray[np.float64]:
@@ -206,14 +221,32 @@ def _without_loose_things(filled: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _outer_air(coarse: NDArray[np.float32]) -> NDArray[np.bool_]:
     """What a coarse slice shows of the air outside: thin parts at the border, not lung cut by it.
 
-    With it go blankets and tubes that are thinner than water by half.
+    With it go blankets and tubes that are thinner than water by half. Air is emptier than lung;
+    where couch and cloth make it hazy, its size and its place along the border tell it.
     """
     parts = [
-        x
-        for x in _reaching_border(coarse < THIN_HU, OUTER_AIR_MM2)
-        if np.median(coarse[x]) < AIR_HU
+        x for x in _reaching_border(coarse < THIN_HU, OUTER_AIR_MM2) if _is_outer_air(x, coarse)
     ]
     return np.asarray(np.any([np.zeros(coarse.shape, np.bool_), *parts], axis=0))
+
+
+def _is_outer_air(part: NDArray[np.bool_], coarse: NDArray[np.float32]) -> bool:
+    along_mm = _border(part).sum() * MASK_MM
+    if along_mm < WIDER_THAN_A_TRACHEA_MM:
+        return False
+    emptiest, median = np.percentile(coarse[part], (25, 50))
+    if median < AIR_HU:
+        return True
+    area_mm2, is_large = part.sum() * MASK_MM**2, part.mean() > CUTOUT_SHARE
+    if is_large and area_mm2 < CUTOUT_MM2:
+        return False
+    frames = not is_large and along_mm**2 >= FRAMING * area_mm2
+    return bool(emptiest < (FRAMING_AIR_HU if frames else HAZY_AIR_HU))
+
+
+def _border(mask: NDArray[Any]) -> NDArray[Any]:
+    """The outermost pixels, corners twice."""
+    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
 
 
 def _reaching_border(mask: NDArray[np.bool_], least_mm2: float) -> list[NDArray[np.bool_]]:
@@ -221,7 +254,7 @@ def _reaching_border(mask: NDArray[np.bool_], least_mm2: float) -> list[NDArray[
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(mask, np.uint8), connectivity=4
     )
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    border = _border(labels)
     large = statistics[:, cv2.CC_STAT_AREA] * MASK_MM**2 >= least_mm2
     return [np.asarray(labels == x) for x in np.unique(border[border > 0]) if large[x]]
 

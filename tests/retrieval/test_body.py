@@ -66,6 +66,68 @@ def test_a_lung_that_the_crop_cuts_is_inside_and_the_air_beside_the_skin_is_not(
     assert inside.share(Box.around((150, 80), 12)) == 0.0
 
 
+def haze(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Air with couch, cloth and scatter in it: a third of it below -950 HU, in grains of 2 mm."""
+    grains = rng.normal(-935, 35, (shape[0] // 2, shape[1] // 2))
+    return np.kron(grains, np.ones((2, 2)))
+
+
+def test_hazy_air_beside_a_cut_leg_is_outside_and_what_stands_in_it_too() -> None:
+    rng = np.random.default_rng(0)
+    hu = np.full((200, 200), 30.0, np.float32)
+    hu[150:] = haze((50, 200), rng)
+    hu[190:194] = -300.0  # the couch's shell
+    hu[165:171, 40:48] = 200.0
+    inside = body_interior(hu, (1.0, 1.0))
+    assert inside.share(Box.around((44, 168), 6)) == 0.0
+    assert inside.share(Box.around((100, 175), 12)) == 0.0
+    assert inside.share(Box.around((100, 192), 4)) == 0.0
+    assert inside.share(Box.around((100, 100), 40)) == 1.0
+
+
+def test_the_same_haze_is_lung_where_a_small_image_is_full_of_it() -> None:
+    hu = haze((36, 36), np.random.default_rng(0)).astype(np.float32)
+    hu[12:24, 12:24] = 20.0
+    assert body_interior(hu, (1.0, 1.0)).share(Box.around((17.5, 17.5), 12)) == 1.0
+
+
+def test_air_in_the_corner_of_a_cut_out_is_outside_and_a_lung_cut_there_is_not() -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:200, :200]
+    corner, along = x + y < 75, (x < 14) & (y < 130)
+    for where, air_hu, share in (
+        (corner, -955.0, 0.0),
+        (corner, -860.0, 1.0),
+        (along, -930.0, 0.0),
+        (along, -860.0, 1.0),
+    ):
+        hu = rng.normal(30, 10, (200, 200)).astype(np.float32)
+        hu[where] = rng.normal(air_hu, 12, int(where.sum()))
+        inside = body_interior(hu, (1.0, 1.0))
+        assert inside.share(Box.around((6, 40), 8)) == share
+
+
+def test_a_trachea_that_the_crop_cuts_is_no_outer_air() -> None:
+    hu = np.full((200, 200), 30.0, np.float32)
+    hu[182:, 90:112] = -990.0
+    inside = body_interior(hu, (1.0, 1.0))
+    assert inside.share(Box.around((101, 176), 8)) == 1.0
+    assert inside.share(Box.around((101, 182), 20)) > 0.5
+
+
+def test_a_lung_cut_by_the_crop_stays_inside_beside_much_outer_air() -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:192, :192]
+    hu = np.full((192, 192), -1000.0, np.float32)
+    hu[np.hypot(x, y - 96) < 140] = 30.0  # a thorax whose left half is cut away
+    lung = np.hypot(x + 20, y - 96) < 120
+    hu[lung] = rng.normal(-865, 25, int(lung.sum()))
+    hu[90:100, 50:60] = 20.0
+    inside = body_interior(hu, (1.0, 1.0))
+    assert inside.share(Box.around((54.5, 94.5), 10)) == 1.0
+    assert inside.share(Box.around((180, 15), 12)) == 0.0
+
+
 def test_a_slice_of_air_holds_nobody() -> None:
     inside = body_interior(np.full((80, 80), -1000.0, np.float32), (1.0, 1.0))
     assert inside.extent() is None

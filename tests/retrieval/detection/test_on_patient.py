@@ -6,10 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.body import body_interior
-from retrieval.detection.on_patient import clipped_to, on_patient
+from retrieval.detection.on_patient import (
+    LEAST_SHARE_INSIDE,
+    clipped_to,
+    on_patient,
+    unpadded,
+)
 from retrieval.detection.proposals import Proposal
 from retrieval.image import Slab
 from retrieval.lesion import Box
+from retrieval.sources.archive import open_archive
+from retrieval.sources.query_image import open_query_image
 
 
 @pytest.fixture
@@ -36,6 +43,39 @@ def test_a_box_over_the_edge_of_a_cut_body_is_clipped_and_can_be_searched() -> N
     (box,) = kept(tissue, Box(-8, 20, 16, 44))
     assert box == Box(0, 20, 16, 44)
     tissue.display_box(box)
+
+
+HAZY = (
+    ("real_ct_1mm/acrin_flt_breast/ACRIN-FLT-Breast_001_19600104/002.png", 0, (138, 0, 161, 15)),
+    ("real_ct_1mm/acrin_flt_breast/ACRIN-FLT-Breast_001_19600104/008.png", 0, (86, 0, 107, 12)),
+    ("sarcoma_ct/nifti/STS_001/CT_image.nii.gz", 20, (0, 163, 35, 180)),
+    ("sarcoma_ct/nifti/STS_001/CT_image.nii.gz", 22, (184, 162, 197, 177)),
+    ("lung_pet_ct_dx/image/Lung_Dx-A0001_20070404_L.nii.gz", 8, (0, 214, 37, 237)),
+    ("lung_pet_ct_dx/image/Lung_Dx-A0002_20070425_B70f.nii.gz", 10, (284, 0, 307, 21)),
+)
+"""Boxes that the detector proposed in hazy air: beside a couch, on leads, in a corner."""
+
+
+@pytest.mark.parametrize(("name", "position", "edges"), HAZY)
+def test_hazy_air_on_real_slices_is_outside_and_the_middle_of_the_body_is_not(
+    real_data, name: str, position: int, edges: tuple[float, ...]
+) -> None:
+    spacing = (1.0, 1.0, 5.0) if name.endswith("png") else None
+    slab = open_query_image(real_data / name, spacing_mm=spacing, half_depth_mm=1e6)
+    if spacing is None:
+        slab = slab.with_key_slice(position)
+    interior = body_interior(slab.hu[slab.key_slice], slab.spacing_mm_px)
+    assert interior.share(unpadded(Box(*edges))) < LEAST_SHARE_INSIDE
+    middle = Box.around((slab.columns * 0.6, slab.rows * 0.5), 40)
+    assert interior.share(middle) > 0.9
+
+
+def test_marked_lesions_of_real_patients_are_on_the_patient(real_data) -> None:
+    archive = open_archive(real_data / "deeplesion_windowed")
+    for lesion in archive.lesions:
+        slab = archive.slab(lesion, half_depth_mm=0)
+        interior = body_interior(slab.hu[slab.key_slice], slab.spacing_mm_px)
+        assert interior.share(unpadded(slab.display_box(lesion.box))) >= LEAST_SHARE_INSIDE
 
 
 @given(x=st.floats(-80, 280), y=st.floats(-80, 240), w=st.floats(1, 300), h=st.floats(1, 300))
