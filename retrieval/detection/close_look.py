@@ -41,10 +41,10 @@ class CloseLook:
     """
 
     scale: float = 1.4
-    windows: int = 2
+    windows: int = 1
     side_mm: float = 137.0
     about_mm: float = 25.0
-    least_score: float = 0.0
+    least_score: float = 0.02
     up_to_mm: float = 12.0
     worth: float = 0.85
 
