@@ -222,11 +222,11 @@ export class Viewport extends EventTarget {
     this.paint();
   }
 
-  /** Shows the whole slice. */
+  /** Shows the whole slice; without an image there is no scale that others could follow. */
   fit() {
     this.#placed = "fit";
     this.#place();
-    this.tell("view");
+    if (this.#stack !== null) this.tell("view");
   }
 
   /** Shows the lesion large; the mark if one is drawn. @param {Box | null} [box] */

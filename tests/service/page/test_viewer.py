@@ -89,6 +89,24 @@ def test_lengths_and_regions_are_those_of_the_files(opened, series):
     expect(page.locator(".pane.query .measured li")).to_have_count(1)
 
 
+def test_the_whole_image_fills_the_viewport_again(opened):
+    page = opened.page
+    page.keyboard.press("l")
+    told = page.locator(".pane.query .measured li")
+
+    def third_of_the_width(place: float) -> float:
+        before = told.count()
+        drag(page, query_canvas(page), (0.35, place), (0.65, place))
+        expect(told).to_have_count(before + 1)
+        return float(re.search(r"([\d.]+) mm", told.last.inner_text())[1])
+
+    whole = third_of_the_width(0.4)
+    page.keyboard.press("-")
+    assert third_of_the_width(0.5) == pytest.approx(1.25 * whole, rel=0.02)
+    page.keyboard.press("f")
+    assert third_of_the_width(0.6) == pytest.approx(whole, rel=0.02)
+
+
 def test_the_scout_shows_the_whole_series_and_leads_through_it(opened):
     page = opened.page
     page.get_by_role("button", name="Scout").click()
