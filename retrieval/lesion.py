@@ -172,7 +172,8 @@ class Lesion:
 
     ``location`` is DeepLesion's normalised body position (x, y, z) in [0, 1], None if unknown.
     ``location_error`` is the standard error of each coordinate of an estimated location, in the
-    same units; it is None where the location was given, or where there is none.
+    same units, or of a given one whose image cuts the body off; it is None where a given location
+    counts as exact, or where there is none.
     ``long_mm`` and ``short_mm`` are the RECIST diameters, None if never measured.
     ``tags`` has at most one tag of a term. ``category`` is the id of a class that was found without
     labels, with a confidence in [0, 1]; None where none was. ``measured`` is what the lesion's mask

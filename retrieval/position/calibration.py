@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,12 @@ from retrieval.lesion import LesionSearchError
 
 class CalibrationError(LesionSearchError):
     """A calibration that cannot be read, or that belongs to another network."""
+
+
+Triple = tuple[float, float, float]
+
+HALF_WITHIN, MOST_WITHIN = 0.674, 1.645
+"""Standard deviations of a normal distribution within which half and nine tenths of it lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,17 @@ class ErrorModel:
             (self.half[0], self.half[1], self.half[2] + z_by),
             (self.most[0], self.most[1], self.most[2] + z_by),
         )
+
+    def with_more(self, standard_error: Triple) -> ErrorModel:
+        """The same with another, independent error of each axis, normally distributed."""
+
+        def both(own: Triple, deviations: float) -> Triple:
+            x, y, z = (
+                math.hypot(a, deviations * b) for a, b in zip(own, standard_error, strict=True)
+            )
+            return x, y, z
+
+        return ErrorModel(both(self.half, HALF_WITHIN), both(self.most, MOST_WITHIN))
 
 
 @dataclass(frozen=True)

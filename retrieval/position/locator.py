@@ -15,6 +15,7 @@ from retrieval.image import Slab
 from retrieval.lesion import Box, LesionSearchError
 from retrieval.position.calibration import CalibrationError, HeightCalibration
 from retrieval.position.frame import body_frame
+from retrieval.position.narrow_field import cut_field_mm, estimated_error
 from retrieval.position.network import UNIT_MM, HeightNetwork
 from retrieval.position.network_file import load_height_network
 from retrieval.position.order import SeriesCheck, SliceOrder, check_series, level_scores
@@ -166,7 +167,8 @@ class BodyLocator:
             place = None
             if region is not None:
                 height = float(leveled[position])
-                place = self._point(slab.hu[position], region.box.center, height)
+                narrow = cut_field_mm(slab.hu[position], slab.spacing_mm_px, region)
+                place = self._point(slab.hu[position], region.box.center, height, narrow)
             index = slab.grid.to_file_slice(position)
             slices.append(SlicePosition(index, place, float(scores[position])))
         return SeriesPosition(tuple(slices), check, check.order is SliceOrder.HEAD_FIRST)
@@ -179,10 +181,12 @@ class BodyLocator:
         """
         others = np.linspace(0, len(slab.hu) - 1, min(BOX_SLICES, len(slab.hu))).round()
         chosen = np.unique(np.append(others.astype(int), slab.key_slice))
-        scores = self.scores_mm(slab.hu[chosen], slab.spacing_mm_px)
+        scores, regions = self._look(slab.hu[chosen], slab.spacing_mm_px)
         _, leveled = _leveled(scores, chosen, slab.slice_interval_mm)
-        height = float(leveled[int(np.flatnonzero(chosen == slab.key_slice)[0])])
-        found = self._point(slab.hu[slab.key_slice], box.center, height)
+        key = int(np.flatnonzero(chosen == slab.key_slice)[0])
+        plane = slab.hu[slab.key_slice]
+        narrow = cut_field_mm(plane, slab.spacing_mm_px, regions[key])
+        found = self._point(plane, box.center, float(leveled[key]), narrow)
         if found is None:
             raise NoBodyError(
                 f"slice {slab.key_slice_index} shows no body: "
@@ -191,7 +195,11 @@ class BodyLocator:
         return found
 
     def _point(
-        self, hu: NDArray[np.float32], point: tuple[float, float], score_mm: float
+        self,
+        hu: NDArray[np.float32],
+        point: tuple[float, float],
+        score_mm: float,
+        narrow_mm: float | None,
     ) -> LocatedPoint | None:
         frame = body_frame(hu)
         if frame is None or not np.isfinite(score_mm):
@@ -199,6 +207,8 @@ class BodyLocator:
         x, y = frame.normalised(point)
         z = float(self.calibration.z_of(np.array(score_mm)))
         error = self.calibration.error_at(z)
+        if narrow_mm is not None:
+            error = error.with_more(estimated_error(narrow_mm))
         return LocatedPoint((x, y, z), error.half, error.most)
 
 

@@ -27,7 +27,10 @@ MATCHER_FORMAT = 2
 
 
 class LocationSource(StrEnum):
-    """Where the locations of a pair come from: both given, at least one estimated, or unknown."""
+    """Where the locations of a pair come from: both given, at least one with an error, or unknown.
+
+    An error have estimated locations, and given ones whose image cuts the body off.
+    """
 
     GIVEN = "given"
     ESTIMATED = "estimated"

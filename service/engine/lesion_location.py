@@ -1,4 +1,7 @@
-"""Where in the body a lesion lies, estimated from its image where nobody gave it."""
+"""Where in the body a lesion lies: estimated from its image where nobody gave it, with its error.
+
+A given location has an error too where the image cuts the body off.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +63,25 @@ class PositionLocator:
 
 
 def located(lesion: Lesion, slab: Slab, locator: LesionLocator | None) -> Lesion:
-    """The lesion with an estimated location and its error, where it has none and one is found."""
-    if locator is None or lesion.location is not None:
+    """The lesion with the error of its location, and with an estimated one where it has none.
+
+    A given location stays as it is. Where its image has a narrow field of view that cuts the body
+    off, it gets the error that such locations have; any other counts as exact.
+    """
+    if lesion.location is not None:
+        return _with_error_of_narrow_field(lesion, slab)
+    if locator is None:
         return lesion
     estimate = locator.locate_lesion(slab, slab.display_box(lesion.box))
     if estimate is None:
         return lesion
     return lesion.with_changes(location=estimate.location, location_error=estimate.error)
+
+
+def _with_error_of_narrow_field(lesion: Lesion, slab: Slab) -> Lesion:
+    from retrieval.position.narrow_field import cut_field_mm, given_error
+
+    if lesion.location_error is not None:
+        return lesion
+    field_mm = cut_field_mm(slab.hu[slab.key_slice], slab.spacing_mm_px)
+    return lesion if field_mm is None else lesion.with_changes(location_error=given_error(field_mm))

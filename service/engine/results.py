@@ -223,7 +223,7 @@ class SearchResult:
         grid: what the boxes of the query are in.
         recognised: the indexed lesion that the query image and box are, None if they are none.
         location: the body position that the lesion was searched with, None if none is known.
-        location_error: the standard error of each coordinate; None where the position was given.
+        location_error: the standard error of each coordinate; None where it counts as exact.
         words: the words that were searched with, as they were understood; None without words.
     """
 

@@ -18,6 +18,7 @@ from retrieval.sources.deeplesion.writer import ArchiveRow, DeepLesionWriter
 PATIENTS = 5
 STUDIES = 3
 SIDE = 96
+AIR_PX = 3
 SPACING = (0.9, 0.9)
 INTERVAL = 2.5
 TYPES = (LesionType.LIVER, LesionType.LUNG, LesionType.KIDNEY)
@@ -47,7 +48,10 @@ class ToyEncoder:
 def write_archive(
     root: Path, *, patients: int = PATIENTS, first_patient: int = 1, lesions: int = 1
 ) -> None:
-    """Patients with the same lesions in every study: bright ellipses on a texture of their own."""
+    """Patients with the same lesions in every study: bright ellipses on a texture of their own.
+
+    Air lies about the body, so that no image cuts it off.
+    """
     rows, columns = np.mgrid[:SIDE, :SIDE]
     with DeepLesionWriter(root) as writer:
         for patient in range(first_patient, first_patient + patients):
@@ -60,7 +64,10 @@ def write_archive(
                 for x, y in centers:
                     inside = ((columns - x) / radius) ** 2 + ((rows - y) / 6) ** 2 < 1
                     plane = plane + np.where(inside, 80, 0)
-                hu = np.stack([plane, plane + 3, plane - 3]) + 40
+                hu = np.full((3, SIDE, SIDE), -1000.0)
+                inner = slice(AIR_PX, SIDE - AIR_PX)
+                body = np.stack([plane, plane + 3, plane - 3]) + 40
+                hu[:, inner, inner] = body[:, inner, inner]
                 writer.write_slices(SeriesImages(patient, study, 1, 10, hu))
                 for number, center in enumerate(centers):
                     row = _row(patient, study, (center[0], center[1]), radius)

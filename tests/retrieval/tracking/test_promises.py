@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from retrieval.lesion import Box, Lesion, LesionType
+from retrieval.position.narrow_field import estimated_error, given_error
 from retrieval.tracking.edges import NOMINAL_BODY_MM, TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
 from retrieval.tracking.states import FollowUpState, LinkState
@@ -101,6 +102,47 @@ def test_a_study_whose_locations_are_all_wrong_loses_no_link_that_looks_and_size
         assert answer.state in {FollowUpState.PERSISTENT, FollowUpState.UNCERTAIN}
         assert answer.lesion is not None
         assert answer.lesion.lesion_id == name + "2"
+
+
+@pytest.mark.parametrize("field_mm", [165.0, 200.0, 245.0])
+@pytest.mark.parametrize("off_mm", [60.0, 85.0, 110.0])
+@pytest.mark.parametrize("in_plane_mm", [0.0, 60.0])
+def test_a_narrow_field_gives_one_answer_by_id_and_by_upload(
+    field_mm: float, off_mm: float, in_plane_mm: float
+) -> None:
+    """The given height is wrong, the estimated one is not; x and y are those of a cut body."""
+    _, y_mm, z_mm = NOMINAL_BODY_MM
+    shown = (0.0, in_plane_mm / y_mm, 0.0)
+    given = (0.0, in_plane_mm / y_mm, -off_mm / z_mm)
+    calibrated = (0.001, 0.023, 0.029)
+    beside = estimated_error(field_mm)
+    error = tuple(math.hypot(a, b) for a, b in zip(calibrated, beside, strict=True))
+    wide = {
+        "mass": ((1.0, 0.0, 0.0), (0.5, 0.4, 0.4), 40.0),
+        "node": ((0.0, 1.0, 0.0), (0.45, 0.3, 0.45), 12.0),
+    }
+    answers = []
+    for by, shift, location_error in (
+        ("id", given, given_error(field_mm)),
+        ("upload", shown, error),
+        ("exact", given, None),
+    ):
+        nodes = []
+        for name, ((x, y, z), place, long_mm) in wide.items():
+            kind = {"long_mm": long_mm, "short_mm": long_mm, "lesion_type": LesionType.MEDIASTINUM}
+            nodes.append(node(name, "1", (x, y, z), location=place, **kind))
+            moved = tuple(value + step for value, step in zip(place, shift, strict=True))
+            where = {"location": moved, "location_error": location_error}
+            nodes.append(node(name + "2", "2", (x, y, z + 0.9), **where, **kind))
+        for asked in nodes[1::2]:
+            (answer,) = follow_ups(asked, nodes)
+            assert answer.lesion is not None
+            assert asked.lesion.lesion_id == answer.lesion.lesion_id + "2"
+            answers.append((by, answer))
+    states = {by: {one.state for who, one in answers if who == by} for by, _ in answers}
+    assert states["id"] == states["upload"] == {FollowUpState.PERSISTENT}
+    if in_plane_mm:
+        assert states["exact"] == {FollowUpState.UNCERTAIN}, "what the error is there for"
 
 
 def test_an_uploaded_box_without_diameters_type_or_location_still_finds_its_partner() -> None:

@@ -48,3 +48,37 @@ def test_the_bundled_locator_tells_a_place_in_the_body_and_nothing_of_air() -> N
     assert right.location[0] > found.location[0] + 0.2
     assert right.location[1] == pytest.approx(found.location[1])
     assert locator.locate_lesion(slab(-1000.0), BOX) is None
+
+
+@pytest.mark.parametrize("field_mm", [160.0, 240.0, 300.0])
+def test_a_given_location_has_an_error_where_a_narrow_field_cuts_the_body_off(
+    field_mm: float,
+) -> None:
+    side = round(field_mm / 1.4)
+    start = (256 - side) // 2
+    shown = slab(40.0).hu[:, start : start + side, start : start + side]
+    cut = Slab(shown, (1.4, 1.4), 5.0)
+    given = lesion(location=(0.5, 0.5, 0.5))
+    found = located(given, cut, None)
+    assert found.location == given.location
+    if field_mm == 300.0:
+        assert found.location_error is None, "the body is 280 mm wide: this field shows most of it"
+    else:
+        assert found.location_error is not None
+        assert 0.1 < found.location_error[0] < 0.2
+        assert 0.04 < found.location_error[2] <= 0.07
+    told = lesion(location=(0.5, 0.5, 0.5), location_error=(0.01, 0.01, 0.01))
+    assert located(told, cut, Somewhere()) == told
+
+
+def test_an_estimate_is_as_unsure_as_a_given_location_where_the_body_is_cut_off() -> None:
+    whole = slab(40.0)
+    cut = Slab(whole.hu[:, 60:190, 60:190], (1.4, 1.4), 5.0)
+    locator = PositionLocator()
+    sure, unsure = locator.locate_lesion(whole, BOX), locator.locate_lesion(cut, BOX)
+    assert sure is not None
+    assert unsure is not None
+    given = located(lesion(location=(0.5, 0.5, 0.5)), cut, None).location_error
+    assert given is not None
+    assert unsure.error[:2] == pytest.approx(given[:2], abs=0.01)
+    assert all(wide > 1.3 * narrow for wide, narrow in zip(unsure.error, sure.error, strict=True))
