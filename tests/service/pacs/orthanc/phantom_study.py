@@ -14,7 +14,7 @@ from retrieval.synthesis.phantom.patient import make_patient
 from service.engine.query import LesionQuery
 from service.pacs.search import PacsQuery
 from service.pacs.series import PacsReference
-from tests.service.dicom_samples import SeriesLabels
+from tests.service.dicom_samples import SeriesLabels, ct_series
 
 PATIENT = "MRN-4711"
 DAYS = {2: date(2021, 3, 4), 4: date(2021, 9, 4)}
@@ -70,3 +70,31 @@ def dumped(path):
 def make_phantom_patient():
     """The phantom patient, the same each time."""
     return make_patient(PHANTOM, PHANTOM_NUMBER)
+
+
+def one_run_each(pacs, phantom, patient, name: str) -> dict[int, Mark]:
+    """A patient with one run of slices about one lesion a study: series without gaps, stored."""
+    mark = phantom[4]["000004_t01"]
+    labels = SeriesLabels(name, f"{name}a", DAYS[2], first_z_mm=-200.0)
+    later = SeriesLabels(name, f"{name}b", DAYS[4], first_z_mm=-100.0)
+    found = {}
+    for study, where in ((2, labels), (4, later)):
+        row = next(
+            m.row for m in patient.lesions if m.track_id == mark.track and m.row.study == study
+        )
+        run = next(
+            run
+            for run in patient.images
+            if run.study == study
+            and run.first_slice <= row.key_slice < run.first_slice + len(run.hu)
+        )
+        images = ct_series(
+            run.hu.astype(np.float32),
+            where,
+            spacing_mm_px=row.spacing_mm_px,
+            interval_mm=row.slice_interval_mm,
+        )
+        pacs.store(images)
+        position = row.key_slice - run.first_slice
+        found[study] = Mark(where, position, row.recist, mark.track, row.lesion_type, mark.long_mm)
+    return found

@@ -22,13 +22,12 @@ from service.pacs.indexing import accept_finding, index_lesion
 from service.pacs.reports.tracks import report_of_patient, report_of_query
 from service.pacs.search import follow_in_pacs, search_pacs
 from service.pacs.series import find_series, read_slab
-from tests.service.dicom_samples import SeriesLabels, ct_series
 from tests.service.pacs.orthanc.phantom_study import (
     DAYS,
     PATIENT,
     SOME,
-    Mark,
     dumped,
+    one_run_each,
     some,
     stacked,
 )
@@ -204,34 +203,6 @@ class TruthfulDetector:
         here = [mark for mark in self._marks if mark.position == slab.key_slice_index]
         found = [Proposal(mark.recist.box(), 0.9, mark.long_mm) for mark in here]
         return [*found, Proposal(Box(80, 2, 95, 17), 0.2, 12.0)]
-
-
-def one_run_each(pacs, phantom, patient, name: str) -> dict[int, Mark]:
-    """A patient with one run of slices about one lesion a study: series without gaps, stored."""
-    mark = phantom[4]["000004_t01"]
-    labels = SeriesLabels(name, f"{name}a", DAYS[2], first_z_mm=-200.0)
-    later = SeriesLabels(name, f"{name}b", DAYS[4], first_z_mm=-100.0)
-    found = {}
-    for study, where in ((2, labels), (4, later)):
-        row = next(
-            m.row for m in patient.lesions if m.track_id == mark.track and m.row.study == study
-        )
-        run = next(
-            run
-            for run in patient.images
-            if run.study == study
-            and run.first_slice <= row.key_slice < run.first_slice + len(run.hu)
-        )
-        images = ct_series(
-            run.hu.astype(np.float32),
-            where,
-            spacing_mm_px=row.spacing_mm_px,
-            interval_mm=row.slice_interval_mm,
-        )
-        pacs.store(images)
-        position = row.key_slice - run.first_slice
-        found[study] = Mark(where, position, row.recist, mark.track, row.lesion_type, mark.long_mm)
-    return found
 
 
 def test_where_nobody_marked_anything_the_detector_proposes(
