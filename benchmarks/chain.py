@@ -7,7 +7,12 @@ Phantom patients lie as DICOM with their marks (SR, GSPS, SEG, RTSTRUCT in turn)
 stored in an Orthanc, whose credentials are LESION_SEARCH_PACS_USER and _PASSWORD. From there each
 step is a command of the product: mine, index build, categorize, train detector, evaluate detection.
 Two detectors are trained at equal steps and seeds, with one class and with the categories as
-classes; ``--hidden`` takes a share of the marks away. What is done is not run again.
+classes; ``--hidden`` takes a share of the marks away, ``--set section.key=value`` changes both.
+What is done is not run again. From the bundled detector's weights a few steps find lesions:
+
+    python benchmarks/chain.py --out runs/chain --recipe small --hidden 0.5 --steps 100 \
+        --set start=retrieval/weights/detector.safetensors --set start_partly=true \
+        --set augment.crop_px=128 --set optimiser.backbone_rate=3e-5 --set optimiser.head_rate=3e-4
 
 Writes OUT/chain.json (the commands, their seconds, what they answered) and OUT/chain.png (the
 sheet of categories beside the sensitivities by category). The categories are found over all
@@ -20,6 +25,7 @@ import argparse
 import io
 import json
 import time
+import zlib
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from datetime import date, timedelta
@@ -57,6 +63,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--count", type=int, default=4, help="categories")
     parser.add_argument("--hidden", type=float, default=0.0, help="share of marks taken away")
+    parser.add_argument("--set", action="append", default=[], help="section.key=value, of each")
     parser.add_argument("--orthanc", help="DICOMweb URL of a PACS to fill and mine")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -174,7 +181,9 @@ def _store(url: str, datasets: Sequence[Dataset]) -> None:
 def detect(log: Log, chosen: argparse.Namespace, kind: str, seed: int) -> None:
     """Trains a detector and scores it on the patients that it did not see."""
     archive, categories = chosen.out / "archive", chosen.out / "categories.json"
-    run = chosen.out / f"{kind.replace(' ', '-')}-{seed}-{chosen.steps}-{chosen.hidden:g}"
+    told = f", {' '.join(chosen.set)}" if chosen.set else ""
+    which = f"-{zlib.crc32(told.encode()):08x}" if told else ""
+    run = chosen.out / f"{kind.replace(' ', '-')}-{seed}-{chosen.steps}-{chosen.hidden:g}{which}"
     changes = {
         "seed": seed,
         "optimiser.steps": chosen.steps,
@@ -185,10 +194,11 @@ def detect(log: Log, chosen: argparse.Namespace, kind: str, seed: int) -> None:
     }
     if kind == "categories":
         changes["data.categories"] = categories
+    changes |= dict(change.split("=", 1) for change in chosen.set)
     sets = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     words = ["train", "detector", "--archive", archive, "--recipe", chosen.recipe, "--out", run]
     weights = run / "detector.safetensors"
-    name = f"{kind}, seed {seed}, {chosen.steps} steps, {chosen.hidden:g} hidden"
+    name = f"{kind}, seed {seed}, {chosen.steps} steps, {chosen.hidden:g} hidden{told}"
     log.step(f"train {name}", weights, [*words, "--device", "cpu", *sets])
     words = ["evaluate", "detection", "--archive", archive, "--detector", weights]
     words += ["--split", "val,test", "--categories", categories, "--figure", run / "froc.png"]
@@ -215,7 +225,7 @@ def draw(entries: dict[str, Any], seed: int, sheet: Path, out: Path) -> None:
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("false positives a key slice")
     axes.set_ylabel("sensitivity (IoU 0.5)")
-    axes.set_title(key.removeprefix("evaluate "), fontsize=10)
+    axes.set_title(", ".join(key.removeprefix("evaluate ").split(", ")[:4]), fontsize=10)
     axes.legend(fontsize=8)
     figure.text(0.66, 0.02, "Phantoms. Research use only. Not a medical device.", fontsize=8)
     figure.savefig(out, dpi=90)
