@@ -52,7 +52,8 @@ def compared(means: Mapping[str, Runs], first: str, start: Floats | None) -> dic
     """
     rows: dict[str, Any] = {}
     for name, runs in means.items():
-        row: dict[str, Any] = {"A": interval(over_seeds(list(runs.values())))}
+        score = np.clip(over_seeds(list(runs.values())), 0, 1)
+        row: dict[str, Any] = {"A": interval(score)}
         row["seeds"] = {seed: round(float(one[0]), 3) for seed, one in sorted(runs.items())}
         shared = sorted(set(runs) & set(means.get(first, {})))
         if name != first and shared:
