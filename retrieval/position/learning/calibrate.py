@@ -2,9 +2,10 @@
 
 The curve's shape needs no pixels: two lesions of one series, a known number of millimetres apart,
 give the local slope of DeepLesion's z, and official rows hold thousands of such pairs. What is
-left are two numbers, where the curve stands and how the network's millimetre compares with a real
-one: a robust line through anatomical landmarks, whose z is the median of the lesions that reports
-place there, and whose score the network gives on real series in which the landmark was found.
+left is a straight line through anatomical landmarks, whose z is the median of the lesions that
+reports place there, and whose score the network gives on real series in which the landmark was
+found. Between the landmarks the line alone is nearer to the truth than the curve laid through them
+(``docs/position.md``), so that the curve serves beyond them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import theilslopes
+
+from retrieval.position.calibration import CalibrationError
 
 KNOT_STEP = 0.05
 NEAR_MM, FAR_MM = 30.0, 120.0
@@ -71,16 +74,23 @@ def height_curve(series: Sequence[SeriesHeights]) -> HeightCurve:
 def score_knots(
     curve: HeightCurve, landmark_z: NDArray[np.float64], landmark_scores_mm: NDArray[np.float64]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(scores in mm rising, z falling) of the curve laid through the landmarks.
+    """(scores in mm rising, z falling) through the landmarks, and by the curve beyond them.
 
-    A Theil-Sen line of score over millimetres on the curve: two numbers, whatever the number of
-    landmarks.
+    As far as landmarks reach, z falls along a straight line of least squares over the score: two
+    numbers, whatever the number of landmarks. Above and below it goes on as the curve does, whose
+    millimetres count as those of the landmarks do (Theil-Sen slope of score over millimetres).
     """
-    below = curve.below(landmark_z)
-    slope = float(theilslopes(landmark_scores_mm, below)[0])
-    start = float(np.median(landmark_scores_mm - slope * below))
-    scores = start + slope * curve.below_mm
-    return tuple(scores[::-1].tolist()), tuple(curve.z[::-1].tolist())
+    slope, start = np.polyfit(landmark_scores_mm, landmark_z, 1)
+    if slope >= 0:
+        raise CalibrationError("z rises with the score over the landmarks: their table is wrong")
+    ends = np.array([landmark_z.min(), landmark_z.max()])
+    outside = (curve.z < ends[0]) | (curve.z > ends[1])
+    z = np.sort(np.unique(np.concatenate([curve.z[outside], ends])))
+    score_a_mm = float(theilslopes(landmark_scores_mm, curve.below(landmark_z))[0])
+    nearest = np.clip(z, *ends)
+    beyond_mm = curve.below(z) - curve.below(nearest)
+    scores = (nearest - start) / slope + score_a_mm * beyond_mm
+    return tuple(scores[::-1].tolist()), tuple(z[::-1].tolist())
 
 
 def _local_slopes(

@@ -31,16 +31,27 @@ def made_rows(seed=0):
     return series
 
 
-def test_curve_and_knots_find_the_bend_and_the_two_numbers():
+def test_a_line_goes_through_the_landmarks_and_the_rows_curve_beyond_them():
     curve = height_curve(made_rows())
-    depth = np.array([50.0, 300.0, 450.0, 600.0, 900.0])
-    landmark_scores = 350 - 0.9 * depth + np.array([0, 6, -4, 3, 0.0])
+    depth = np.array([200.0, 260.0, 320.0, 400.0, 450.0])
+    landmark_scores = 350 - 0.9 * depth + np.array([0, 3, -4, 3, -2.0])
     scores, z = score_knots(curve, true_z(depth), landmark_scores)
     assert np.all(np.diff(scores) > 0)
     assert np.all(np.diff(z) < 0)
     fitted = HeightCalibration(scores, z, (0.1, 0.9), ERROR, "f0")
-    new = np.linspace(60, 950, 40)
-    np.testing.assert_allclose(fitted.z_of(350 - 0.9 * new), true_z(new), atol=0.012)
+    between = np.linspace(200, 450, 40)
+    found = fitted.z_of(350 - 0.9 * between)
+    np.testing.assert_allclose(found, true_z(between), atol=0.006)
+    np.testing.assert_allclose(np.diff(found, 2), 0.0, atol=1e-9)
+    # Beyond them the bend at 0.6 is that of the rows: no landmark lies there.
+    beyond = np.array([60.0, 560.0, 700.0, 900.0])
+    np.testing.assert_allclose(fitted.z_of(350 - 0.9 * beyond), true_z(beyond), atol=0.02)
+
+
+def test_landmarks_that_rise_with_the_score_are_refused():
+    curve, z = height_curve(made_rows()), np.array([0.3, 0.5, 0.7])
+    with pytest.raises(CalibrationError, match="table is wrong"):
+        score_knots(curve, z, 900 * z)
 
 
 def test_z_falls_towards_the_head_everywhere_and_stays_in_its_range():
