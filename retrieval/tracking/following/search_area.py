@@ -72,7 +72,11 @@ class SearchArea:
         return sorted(self.frames)
 
     def share_covered(self) -> float:
-        """How likely it is that the place lies within the slices that are searched, in [0, 1]."""
+        """How likely it is that the place lies within what is searched, in [0, 1].
+
+        Within the slices, and on them within reach of the expected point, which matters where x
+        and y are coarse: in a narrow field of view.
+        """
         if not self.frames:
             return 0.0
         half = self.slab.slice_interval_mm / 2 / NOMINAL_BODY_MM[2]
@@ -84,7 +88,17 @@ class SearchArea:
             for end in (min(inside) - half, max(inside) + half)
         )
         cut = erf(REACH * self.expected.error[2] / spread)
-        return min((high - low) / 2 / cut, 1.0) if cut > 0 else 1.0
+        along = min((high - low) / 2 / cut, 1.0) if cut > 0 else 1.0
+        return along * self._share_in_plane()
+
+    def _share_in_plane(self) -> float:
+        """The share of likely offsets along x and y that lie within reach."""
+        share = 1.0
+        for axis in range(2):
+            error = self.expected.error[axis] * NOMINAL_BODY_MM[axis]
+            spread = sqrt(2) * (error**2 + PairScatter().same_mm[axis] ** 2) ** 0.5
+            share *= min(erf(IN_PLANE_MM / spread) / erf(REACH / sqrt(2)), 1.0)
+        return share
 
     def location_of(self, position: int, point: tuple[float, float]) -> tuple[float, float, float]:
         """The body position of a point of a searched slice."""

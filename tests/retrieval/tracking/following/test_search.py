@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from retrieval.position.locator import BodyLocator
+from retrieval.position.narrow_field import given_error
 from retrieval.tracking.following.dense_search import Comparison, LesionLook, dense_search
 from retrieval.tracking.following.expected import ExpectedPlace, PlaceSource
 from retrieval.tracking.following.pixels import PixelMatch, PixelTemplate
@@ -124,7 +125,22 @@ def test_without_its_own_slices_the_kept_location_tells_the_place(tools, sought,
     known = replace(sought, node=replace(sought.node, lesion=located), slab=None)
     by_location = expected_place(known, series, tools.locator)
     assert by_location.source is PlaceSource.LOCATION
-    assert by_location.error[2] > by_pixels.error[2]
+    assert by_location.location == by_pixels.location
+    assert by_location.error[2] == pytest.approx(max(error_of(one) for one in series.slices))
+
+
+def error_of(one):
+    return 0.0 if one.place is None else one.place.location_error_90[2] / 1.645
+
+
+def test_a_place_that_is_coarse_in_the_plane_is_not_covered_by_its_slices_alone(
+    tools, sought, later
+):
+    series = tools.locator.locate(later)
+    sharp = expected_place(sought, series, tools.locator)
+    coarse = replace(sharp, error=(*given_error(240.0)[:2], sharp.error[2]))
+    shares = [SearchArea.of(later, series, one).share_covered() for one in (sharp, coarse)]
+    assert 0.2 < shares[1] / shares[0] < 0.5
 
 
 def test_the_dense_search_keeps_to_its_limit(tools, sought, later):
