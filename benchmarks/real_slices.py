@@ -87,6 +87,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--most", type=int, help="images of a collection; all if left out")
+    parser.add_argument("--every", type=int, default=1, help="of a collection every such image")
+    parser.add_argument("--slices", type=int, help="of an image, spread over it; all if left out")
     parser.add_argument("--only", action="append", help="a collection; all if left out")
     parser.add_argument("--sheet", type=Path, help="a picture of the surest boxes that are listed")
     parser.add_argument("--out", type=Path, default=RESULT)
@@ -104,14 +106,19 @@ def main() -> None:
             continue
         taken[image.collection] += 1
         key = f"{image.collection}: {image.name}"
-        if key in document["images"] or (options.most and taken[image.collection] > options.most):
+        number = taken[image.collection]
+        if key in document["images"] or (number - 1) % options.every:
+            continue
+        if options.most and number > options.most:
             continue
         try:
             slab = opened(image)
         except LesionSearchError as error:
             document["images"][key] = {"refused": str(error).replace(str(options.data), "DATA")}
         else:
-            document["images"][key] = counted(detector, slab, key, document["listed"])
+            document["images"][key] = counted(
+                detector, slab, key, document["listed"], most=options.slices
+            )
         _write(options.out, document)
     _write(options.out, document)
     print(json.dumps(document["collections"], indent=1))
@@ -171,11 +178,22 @@ def opened(image: Image) -> Slab:
 
 
 def counted(
-    detector: LesionDetector, slab: Slab, key: str, listed: list[dict[str, object]]
+    detector: LesionDetector,
+    slab: Slab,
+    key: str,
+    listed: list[dict[str, object]],
+    *,
+    most: int | None = None,
 ) -> dict[str, int]:
-    """Slices, boxes, and those that lie where no lesion can, which are listed."""
+    """Slices, boxes, and those that lie where no lesion can, which are listed.
+
+    Of a longer image ``most`` slices are seen, the middles of as many parts.
+    """
     single = key.startswith("real_ct")
     positions = [slab.key_slice] if single else list(range(len(slab.hu)))
+    if most is not None and len(positions) > most:
+        share = len(positions) / most
+        positions = [int((part + 0.5) * share) for part in range(most)]
     counts = Counter(slices=len(positions))
     for position in positions:
         proposals = detector.detect(slab.with_key_slice(position))

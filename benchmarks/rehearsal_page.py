@@ -24,7 +24,7 @@ from index.lesion_index import LesionIndex
 
 ASKED = {
     "page": "/",
-    "lesions": "/v1/lesions?limit=100",
+    "list of lesions": "/v1/lesions?limit=100",
     "map, first": "/v1/map",
     "map, again": "/v1/map",
     "similarity, first": "/v1/similarity",

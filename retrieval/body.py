@@ -143,7 +143,7 @@ def body_interior(hu: NDArray[Any], spacing_mm_px: tuple[float, float]) -> BodyI
     # A picture whose window ends above air has no air to tell a cut by.
     if _border(is_filled).mean() >= CUTOUT_BORDER_SHARE and float(hu.min()) < BLACK_HU:
         filled = np.asarray(is_filled, np.bool_) & ~outer
-        return BodyInterior(_without_loose_things(filled), scale)
+        return BodyInterior(_without_loose_things(filled, coarse), scale)
     opened = _opened(_dense(hu, size), OPENING_MM)
     count, labels = cv2.connectedComponents(np.ascontiguousarray(opened), connectivity=4)
     # The field of view may cut the body: beyond its edge the body goes on.
@@ -207,15 +207,25 @@ def _dense(hu: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(cv2.resize(dense, size, interpolation=cv2.INTER_AREA)) > 127
 
 
-def _without_loose_things(filled: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _without_loose_things(
+    filled: NDArray[np.bool_], coarse: NDArray[np.float32]
+) -> NDArray[np.bool_]:
     """Of a cut-out: without what is thinner than a limb, if it shows air of the outside.
 
     A slice cropped to the body has little air along its border, and yet leads, tubes and blankets
-    lie in that air. A nodule cut out of the lung has none, and bullae are smaller: it stays whole.
+    lie in that air, and corners of the couch, which are small and mostly foam. A nodule cut out of
+    the lung has no such air, and bullae are smaller: it stays whole.
     """
     if not _reaching_border(~filled, LOOSE_AIR_MM2):
         return filled
-    return np.asarray(_opened(filled, 2 * LEAST_HALF_THICKNESS_MM) > 0)
+    count, labels = cv2.connectedComponents(_opened(filled, 2 * LEAST_HALF_THICKNESS_MM))
+    pieces = [np.asarray(labels == x) for x in range(1, count)]
+    kept = [
+        x
+        for x in pieces
+        if x.sum() * MASK_MM**2 >= LEAST_BODY_MM2 or np.median(coarse[x]) > BODY_HU
+    ]
+    return np.asarray(np.any([np.zeros(filled.shape, np.bool_), *kept], axis=0))
 
 
 def _outer_air(coarse: NDArray[np.float32]) -> NDArray[np.bool_]:

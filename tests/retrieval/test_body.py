@@ -85,6 +85,18 @@ def test_hazy_air_beside_a_cut_leg_is_outside_and_what_stands_in_it_too() -> Non
     assert inside.share(Box.around((100, 100), 40)) == 1.0
 
 
+def test_a_corner_of_a_couch_is_outside_and_an_arm_that_the_crop_cuts_is_not() -> None:
+    hu = np.full((260, 280), 30.0, np.float32)  # the crop's border is body on three sides
+    hu[205:] = -1000.0
+    hu[232:, 230:] = -940.0  # foam in its shell
+    hu[232:236, 230:] = hu[232:, 230:234] = 200.0
+    hu[225:, :34] = 20.0
+    inside = body_interior(hu, (1.0, 1.0))
+    assert inside.share(Box.around((256, 246), 12)) == 0.0
+    assert inside.share(Box.around((14, 245), 12)) == 1.0
+    assert inside.share(Box.around((140, 100), 60)) == 1.0
+
+
 def test_the_same_haze_is_lung_where_a_small_image_is_full_of_it() -> None:
     hu = haze((36, 36), np.random.default_rng(0)).astype(np.float32)
     hu[12:24, 12:24] = 20.0

@@ -83,7 +83,7 @@ def test_a_close_look_adds_small_boxes_alone(
     slab = marked_archive.slab(marked_archive.lesions[0], half_depth_mm=detector.half_depth_mm)
     whole = whole_slice(slab, detector.spec)
     first = detector.propose(whole)
-    look = CloseLook(about_mm=60.0, up_to_mm=30.0, worth=0.5)
+    look = CloseLook(windows=2, about_mm=60.0, least_score=0.0, up_to_mm=30.0, worth=0.5)
     closer = detector.look_closely(whole, first, look)
     assert closer
     assert all(one.long_mm is not None and one.long_mm <= 30 for one in closer)
