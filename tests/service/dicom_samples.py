@@ -24,6 +24,8 @@ class SeriesLabels:
     series: str = "1"
     description: str = "axial 2.5"
     first_z_mm: float = -300.0
+    study_name: str = ""
+    accession: str = "ACC-1"
 
     @property
     def study_uid(self) -> str:
@@ -71,7 +73,8 @@ def _image(
     image.PatientID, image.PatientName = labels.patient_id, "Doe^Jane"
     image.PatientBirthDate, image.PatientSex = "19500102", "F"
     image.StudyDate = "" if labels.day is None else labels.day.strftime("%Y%m%d")
-    image.StudyTime, image.AccessionNumber, image.StudyID = "101112", "ACC-1", "S1"
+    image.StudyTime, image.AccessionNumber, image.StudyID = "101112", labels.accession, "S1"
+    image.StudyDescription = labels.study_name
     image.ReferringPhysicianName = "House^Gregory"
     image.Modality, image.Manufacturer = "CT", "Phantom"
     image.SeriesDescription = labels.description

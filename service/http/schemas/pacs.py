@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -71,6 +72,23 @@ class PacsStudyOut(BaseModel):
     pass
 
 
+class PacsStudySearch(BaseModel):
+    """Which studies are looked for: `*` stands for any characters, `?` for one."""
+
+    patient: str | None = Field(
+        default=None, max_length=64, description="PatientID", examples=["*53"]
+    )
+    accession: str | None = Field(default=None, max_length=16, description="AccessionNumber")
+    description: str | None = Field(
+        default=None,
+        max_length=64,
+        description="a part of StudyDescription; the whole where it holds `*` or `?`",
+    )
+    first: date | None = Field(default=None, description="the first day")
+    last: date | None = Field(default=None, description="the last day")
+    study: Uid | None = Field(default=None, description="one study")
+
+
 class PacsListedStudyOut(BaseModel):
     """A study of the PACS's list, under the PACS's own identifiers."""
 
@@ -78,6 +96,7 @@ class PacsListedStudyOut(BaseModel):
     patient_id: str
     study_date: str | None
     description: str
+    accession_number: str
     modalities: list[str]
     instances: int | None
 

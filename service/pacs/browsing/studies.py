@@ -19,7 +19,13 @@ from service.pacs.series import PacsReference, PacsSeries, find_series, read_sla
 
 WHOLE_SERIES_MM = 1e6
 MOST_STUDIES = 100
-_FIELDS = ["StudyDescription", "ModalitiesInStudy", "NumberOfStudyRelatedInstances"]
+_FIELDS = [
+    "StudyDescription",
+    "AccessionNumber",
+    "ModalitiesInStudy",
+    "NumberOfStudyRelatedInstances",
+]
+_ANY = {"*", "?"}
 
 
 class StudyListError(LesionSearchError):
@@ -28,10 +34,12 @@ class StudyListError(LesionSearchError):
 
 @dataclass(frozen=True)
 class StudyQuery:
-    """Which studies are looked for; at least one field must be given.
+    """Which studies are looked for; at least one field must be given and say more than ``*``.
 
     Attributes:
         patient_id: DICOM PatientID; ``*`` and ``?`` stand for any characters and one.
+        accession_number: DICOM AccessionNumber, likewise.
+        description: DICOM StudyDescription, likewise; without either a part of it is enough.
         study_uid: one study.
         first, last: the days between which the study was made, both included.
     """
@@ -40,19 +48,35 @@ class StudyQuery:
     study_uid: str | None = None
     first: date | None = None
     last: date | None = None
+    accession_number: str | None = None
+    description: str | None = None
 
     def filters(self) -> dict[str, str]:
         """The query as QIDO-RS takes it; raises StudyListError."""
-        found = {"PatientID": self.patient_id, "StudyInstanceUID": self.study_uid}
+        described = self.description
+        if described and not set(described) & _ANY:
+            # A blank as any one character: not every PACS decodes an escaped blank.
+            described = f"*{'?'.join(described.split())}*"
+        found = {
+            "PatientID": self.patient_id,
+            "AccessionNumber": self.accession_number,
+            "StudyDescription": described,
+            "StudyInstanceUID": self.study_uid,
+        }
         if self.first is not None or self.last is not None:
             if self.first is not None and self.last is not None and self.last < self.first:
                 raise StudyListError(
                     f"the days run from {self.first} to {self.last}: give the earlier one first"
                 )
             found["StudyDate"] = f"{_day(self.first)}-{_day(self.last)}"
-        given = {name: value for name, value in found.items() if value}
-        if not given or set((self.patient_id or "x").strip()) <= {"*", "?"}:
-            raise StudyListError("say which studies are looked for: a patient, a day, or a UID")
+        given = {
+            name: value for name, value in found.items() if value and set(value) - _ANY - {" "}
+        }
+        if not given:
+            raise StudyListError(
+                "say which studies are looked for: a patient, an accession number, a description, "
+                "a day, or a UID"
+            )
         return given
 
 
@@ -64,6 +88,7 @@ class ListedStudy:
     patient_id: str
     study_date: date | None
     description: str
+    accession_number: str
     modalities: tuple[str, ...]
     instances: int | None
 
@@ -135,6 +160,7 @@ def _listed(dataset: Dataset, asked: Asked) -> ListedStudy:
         line_of(dataset.get("PatientID")) or "",
         _date(dataset.get("StudyDate")),
         line_of(dataset.get("StudyDescription")) or "",
+        line_of(dataset.get("AccessionNumber")) or "",
         (modalities,) if isinstance(modalities, str) else tuple(str(one) for one in modalities),
         None if count is None else int(count),
     )

@@ -22,6 +22,7 @@ export class SidePanel {
   #pages;
   #fields;
   #isListed = false;
+  #hasImage = false;
   /** The tab that a reader, or a query, opened last. @type {TabName} */
   #opened = "index";
   #source = make("p", { className: "faint" });
@@ -64,11 +65,13 @@ export class SidePanel {
    * @param {Params} params @param {IdentityOut | null} identity @param {boolean} isInPacs
    */
   show(params, identity, isInPacs) {
+    this.#hasImage = Boolean(params.lesion || params.upload);
     const listsIt = isInPacs && can().study_list;
     if (params.upload && !params.lesion) this.open(listsIt ? "pacs" : "image");
     else if (params.lesion || this.#opened !== "pacs") this.open("index");
     if (listsIt && identity?.patient_id) this.studies.showPatient(identity.patient_id, identity.study_id);
     this.picker.choose(params.lesion ?? null);
+    this.#widen();
     for (const [name, input] of Object.entries(this.#fields)) {
       input.value = params[name] ?? "";
       input.disabled = !params.upload;
@@ -84,10 +87,16 @@ export class SidePanel {
       this.#tabs[one].tabIndex = one === name ? 0 : -1;
       this.#pages[one].hidden = one !== name;
     }
+    this.#widen();
     if (name === "index" && !this.#isListed) {
       this.#isListed = true;
       this.picker.load();
     }
+  }
+
+  /** A list of studies has more room while there is no image beside it. */
+  #widen() {
+    this.element.classList.toggle("choosing", this.#opened === "pacs" && !this.#hasImage);
   }
 
   /** @param {TabName} name @param {string} words */

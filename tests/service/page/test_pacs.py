@@ -16,12 +16,16 @@ from tests.service.browser import reading, serving
 from tests.service.dicom_samples import SeriesLabels, ct_series
 from tests.service.pacs.orthanc.server import PASSWORD, USER, running_orthanc
 from tests.service.page.hand import drag, query_canvas
-from tests.service.page.test_accessibility import violations
+from tests.service.page.test_accessibility import choose_look, violations
 from tests.service.samples import ToyEncoder
 
-PRIOR = SeriesLabels("PAGE-53", "prior", date(2023, 2, 1), description="CT chest 2.5")
-CURRENT = SeriesLabels("PAGE-53", "current", date(2024, 5, 17), description="CT chest 2.5")
-SECOND = SeriesLabels("PAGE-53", "current", date(2024, 5, 17), "2", "CT thin", -900.0)
+CHEST = "CT chest 2.5"
+PRIOR = SeriesLabels(
+    "PAGE-53", "prior", date(2023, 2, 1), description=CHEST, study_name="Thorax", accession="B-7"
+)
+NOW = {"study_name": "Abdomen, staging", "accession": "A-10"}
+CURRENT = SeriesLabels("PAGE-53", "current", date(2024, 5, 17), description=CHEST, **NOW)
+SECOND = SeriesLabels("PAGE-53", "current", date(2024, 5, 17), "2", "CT thin", -900.0, **NOW)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +96,65 @@ def test_a_study_is_found_opened_measured_and_its_report_sent_back(reader, pacs)
     page.locator(".series-row").click()
     expect(page.locator(".pacs-study[aria-current=true]")).to_contain_text("2023-02-01")
     assert "box=" not in page.url
+
+
+def test_studies_are_searched_by_description_and_number_and_their_columns_sort(reader):
+    page = reader.open()
+    page.get_by_role("tab", name="PACS").click()
+    panel = page.get_by_role("tabpanel")
+    panel.get_by_label("Description").fill("staging")
+    page.keyboard.press("Enter")
+    table = page.get_by_role("table", name="Studies")
+    heads = page.locator(".pacs-study")
+    expect(heads).to_have_text(["2024-05-17"])
+    expect(table).to_contain_text("Abdomen, staging")
+    expect(table).to_contain_text("A-10")
+    panel.get_by_label("Description").fill("")
+    panel.get_by_label("Accession").fill("B-*")
+    page.keyboard.press("Enter")
+    expect(heads).to_have_text(["2023-02-01"])
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("group", name="Studies of the PACS")).to_contain_text("Search by")
+    panel.get_by_label("Patient").fill("PAGE*")
+    page.keyboard.press("Enter")
+    newest = ["2024-05-17", "2023-02-01"]
+    expect(heads).to_have_text(newest)
+    column = {
+        name: page.get_by_role("columnheader", name=name)
+        for name in ("Date", "Patient", "Description", "Accession", "Images")
+    }
+    expect(column["Date"]).to_have_attribute("aria-sort", "descending")
+    # From head to head by the arrows, sorted by Enter; the focus stays on the head.
+    column["Date"].get_by_role("button").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(column["Description"]).to_have_attribute("aria-sort", "ascending")
+    expect(column["Date"]).to_have_attribute("aria-sort", "none")
+    expect(heads).to_have_text(newest)
+    page.keyboard.press("Enter")
+    expect(column["Description"]).to_have_attribute("aria-sort", "descending")
+    expect(heads).to_have_text(newest[::-1])
+    expect(column["Description"].get_by_role("button")).to_be_focused()
+    column["Images"].get_by_role("button").click()
+    expect(heads).to_have_text(newest)
+    for theme in ("Light", "Dark"):
+        choose_look(page, theme)
+        reader.shoot(f"pacs_table_{theme.lower()}")
+        assert violations(page) == []
+    for width in (1000, 1920):
+        page.set_viewport_size({"width": width, "height": 700})
+        reader.shoot("pacs_table")
+        side = page.locator(".side")
+        assert side.evaluate("node => node.scrollWidth <= node.clientWidth")
+    heads.first.click()
+    page.locator(".series-row").filter(has_text="thin").click()
+    expect(page.locator(".pane.query .pane-heading")).to_contain_text("PAGE-53")
+    page.set_viewport_size({"width": 1000, "height": 700})
+    reader.shoot("pacs_table_narrow")
+    for row in ("listed-study", "series-row", "studies-head"):
+        inside = "nodes => nodes.every(node => node.scrollWidth <= node.clientWidth)"
+        assert page.locator(f".{row}").evaluate_all(inside)
 
 
 def test_a_link_of_a_viewer_opens_a_series(reader):

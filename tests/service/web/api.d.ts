@@ -598,6 +598,7 @@ interface OutlookOut {
 }
 
 interface PacsListedStudyOut {
+  accession_number: string;
   description: string;
   instances: number | null;
   modalities: (string)[];

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { changeText } from "../../../service/web/core/lesion_facts.js";
 import { inOrder, namesOf } from "../../../service/web/search/dropped_files.js";
+import { compared } from "../../../service/web/search/archive/study_table.js";
 import { conflictOf, doubtOf, fieldsOf, searchedPatient } from "../../../service/web/search/identity.js";
 import { Transfer } from "../../../service/web/search/transfer.js";
 
@@ -69,4 +70,12 @@ test("a change is told from the prior to the current study, whichever of them is
   assert.equal(changeText({ ...change, role: "current", lesion: { long_mm: 13.0, short_mm: 9 } }), text);
   assert.equal(changeText({ role: null, change_mm: null, change_pct: null, lesion: { long_mm: 13, short_mm: 9 } }), "13.0 × 9.0 mm");
   assert.equal(changeText({ role: "prior", change_mm: null, change_pct: null, lesion: null }), "");
+});
+
+test("studies sort by numbers and words, what is not known last either way", () => {
+  const sorted = (values, way) => [...values].sort((one, other) => compared(one, other, way));
+  assert.deepEqual(sorted([9, null, 70, 13], 1), [9, 13, 70, null]);
+  assert.deepEqual(sorted([9, null, 70, 13], -1), [70, 13, 9, null]);
+  assert.deepEqual(sorted(["A-10", "", "a-9", "B-1"], 1), ["a-9", "A-10", "B-1", ""]);
+  assert.deepEqual(sorted(["2023-02-01", "2024-05-17", ""], -1), ["2024-05-17", "2023-02-01", ""]);
 });

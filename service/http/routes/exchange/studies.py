@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Form, Query
@@ -20,6 +19,7 @@ from service.http.schemas.pacs import (
     PacsReportOut,
     PacsSeriesOut,
     PacsStudyListOut,
+    PacsStudySearch,
     Uid,
 )
 from service.http.schemas.search import Problem
@@ -38,26 +38,25 @@ study_router = APIRouter(
     },
 )
 
-Patient = Annotated[
-    str | None,
-    Query(max_length=64, description="PatientID; `*` stands for any characters", examples=["*53"]),
-]
-
 
 @study_router.get("/v1/dicomweb/studies", response_model=PacsStudyListOut)
-def studies(
-    service: Service,
-    patient: Patient = None,
-    first: date | None = None,
-    last: date | None = None,
-    study: Uid | None = None,
-) -> dict[str, Any]:
-    """The CT studies of the configured PACS, by patient, days or UID; the newest first."""
+def studies(service: Service, asked: Annotated[PacsStudySearch, Query()]) -> dict[str, Any]:
+    """The CT studies of the configured PACS, the newest first; at least one field is given."""
     pacs = service.pacs.client()
     from service.pacs.browsing.studies import MOST_STUDIES, StudyQuery, list_studies
 
     with service.pacs.talking():
-        found = list_studies(pacs, StudyQuery(patient, study, first, last))
+        found = list_studies(
+            pacs,
+            StudyQuery(
+                patient_id=asked.patient,
+                study_uid=asked.study,
+                first=asked.first,
+                last=asked.last,
+                accession_number=asked.accession,
+                description=asked.description,
+            ),
+        )
     note("patient", *(one.patient_id for one in found if one.patient_id))
     return {
         "studies": [one.to_json() for one in found],

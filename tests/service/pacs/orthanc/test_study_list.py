@@ -15,8 +15,10 @@ from tests.retrieval.segmentation.scenes import INTERVAL, KEY, SPACING, ball, ma
 from tests.service.dicom_samples import SeriesLabels, ct_series
 from tests.service.pacs.orthanc.server import PASSWORD, USER
 
-PRIOR = SeriesLabels("LIST-53", "prior", date(2023, 2, 1))
-CURRENT = SeriesLabels("LIST-53", "current", date(2024, 5, 17))
+PRIOR = SeriesLabels(
+    "LIST-53", "prior", date(2023, 2, 1), study_name="CT chest", accession="LIST-7"
+)
+CURRENT = SeriesLabels("LIST-53", "current", date(2024, 5, 17), study_name="CT abdomen, follow-up")
 OTHER = SeriesLabels("LIST-530", "only", date(2024, 5, 18))
 RECIST = ",".join(f"{value}" for point in mark().points for value in point)
 
@@ -51,11 +53,24 @@ def test_studies_are_found_by_patient_day_and_uid(http):
     assert listed(http, patient="nobody") == []
 
 
+def test_studies_are_found_by_what_they_are_called_and_by_their_accession_number(http):
+    current, prior = [("LIST-53", "2024-05-17"), ("LIST-53", "2023-02-01")]
+    assert listed(http, description="follow-up", patient="LIST*") == [current]
+    assert listed(http, description="CT*", patient="LIST-53") == [current, prior]
+    assert listed(http, description="T chest", patient="*") == [prior]
+    assert listed(http, accession="LIST-7") == [prior]
+    assert listed(http, accession="LIST-?", patient="LIST-53") == [prior]
+    answer = http.get("/v1/dicomweb/studies", params={"accession": "LIST-7"}).json()
+    (study,) = answer["studies"]
+    assert (study["description"], study["accession_number"]) == ("CT chest", "LIST-7")
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
         ({}, "say which studies"),
         ({"patient": "*"}, "say which studies"),
+        ({"description": " ", "accession": "??"}, "say which studies"),
         ({"first": "2024-02-01", "last": "2024-01-01"}, "earlier one first"),
         ({"study": "1.2/../3"}, "study"),
     ],
