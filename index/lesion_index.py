@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from index import summary, verify
 from index.catalog import complete_studies, creation, match_table
 from index.catalog.batches import put_all, remove_all
-from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord
+from index.catalog.reader import CatalogReader, EncoderBinding, LesionRecord, Surest
 from index.catalog.writer import CatalogWriter
 from index.errors import UnknownLesionError
 from index.filters.lesion_filter import LesionFilter
@@ -261,9 +261,9 @@ class LesionIndex:
         return self.read(CatalogReader.patients)
 
     def page(
-        self, after: str = "", limit: int = 100, where: LesionFilter | None = None
+        self, after: str | Surest = "", limit: int = 100, where: LesionFilter | None = None
     ) -> list[Lesion]:
-        """Up to ``limit`` lesions in the order of their ids, from after the id ``after``."""
+        """Up to ``limit`` lesions by their ids after the id ``after``, or by how sure they are."""
         condition = accepted(where)
         with self._storage.reading() as reader:
             return reader.page(condition.sql, condition.values, after=after, limit=limit)

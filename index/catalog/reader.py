@@ -25,6 +25,8 @@ from index.own_images import IMAGES, OWN_ARCHIVE, own_name
 from retrieval.lesion import ImageSource, Lesion
 
 _BATCH = 500
+UNSURE = -1.0
+"""Stands for the confidence of a category that has none: below every one that has."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,25 @@ class EncoderBinding:
     name: str
     dimension: int
     patch_spec: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Surest:
+    """Where a page begins whose lesions come by the confidence of their category, surest first.
+
+    Attributes:
+        confidence: of the last lesion of the page before; the default is before all.
+        lesion_id: its id.
+    """
+
+    confidence: float = 2.0
+    lesion_id: str = ""
+
+    @classmethod
+    def after(cls, lesion: Lesion) -> Surest:
+        """Where the page after a lesion begins."""
+        known = lesion.category_confidence
+        return cls(UNSURE if known is None else known, lesion.lesion_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +164,24 @@ class CatalogReader:
         return [row for (row,) in found]
 
     def page(
-        self, condition: str, values: Sequence[Any], *, after: str, limit: int
+        self, condition: str, values: Sequence[Any], *, after: str | Surest, limit: int
     ) -> list[Lesion]:
-        """Up to ``limit`` lesions in the order of their ids, from after the id ``after``."""
+        """Up to ``limit`` lesions in the order of their ids, from after the id ``after``.
+
+        After a ``Surest`` they come by the confidence of their category, then by their ids.
+        """
+        if isinstance(after, str):
+            place, order = "lesion_id > ?", "lesion_id"
+            start: tuple[float | str, ...] = (after,)
+        else:
+            sure = f"COALESCE(category_confidence, {UNSURE})"
+            place = f"({sure} < ? OR ({sure} = ? AND lesion_id > ?))"
+            order = f"{sure} DESC, lesion_id"
+            start = (after.confidence, after.confidence, after.lesion_id)
         found = self._connection.execute(
             f"SELECT row, {row_form.LESION_COLUMNS}, checksum FROM lesions "
-            f"WHERE lesion_id > ? AND ({condition}) ORDER BY lesion_id LIMIT ?",
-            (after, *values, limit),
+            f"WHERE {place} AND ({condition}) ORDER BY {order} LIMIT ?",
+            (*start, *values, limit),
         ).fetchall()
         return [row_form.decode_lesion(values_) for _, values_ in _checked(found)]
 

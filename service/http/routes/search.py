@@ -6,11 +6,13 @@ service's gate bounds how many of them compute at once.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from index.catalog.reader import Surest
+from retrieval.lesion import Lesion
 from service.engine.query import LesionQuery
 from service.engine.results import SearchResult
 from service.figures.etags import cached, not_modified
@@ -30,6 +32,7 @@ from service.http.schemas.search import LesionOut, LesionPage, SearchOut, WordSe
 from service.http.uploads.query_images import image_of
 
 router = APIRouter(responses=PROBLEMS)
+ORDERS = "by their ids, or by the confidence of their category, the surest first"
 
 
 @router.post("/v1/search", tags=["search"], response_model=WordSearchOut | SearchOut)
@@ -58,15 +61,36 @@ def search(
 
 @router.get("/v1/lesions", tags=["lesions"], response_model=LesionPage)
 def lesions(
-    service: Service, where: Where = None, after: After = "", limit: Limit = 50
+    service: Service,
+    where: Where = None,
+    after: After = "",
+    limit: Limit = 50,
+    order: Annotated[Literal["id", "surest"], Query(description=ORDERS)] = "id",
 ) -> dict[str, Any]:
-    """Indexed lesions in the order of their ids, page by page."""
-    page = service.engine.index.page(after, limit, filter_of(where))
+    """Indexed lesions page by page, by their ids or the surest of their category first."""
+    place = after if order == "id" else _surest_after(after)
+    page = service.engine.index.page(place, limit, filter_of(where))
     note("patient", *(lesion.patient_id for lesion in page))
     return {
         "lesions": [lesion.to_json() for lesion in page],
-        "next_after": page[-1].lesion_id if len(page) == limit else None,
+        "next_after": _next_after(page[-1], order) if len(page) == limit else None,
     }
+
+
+def _surest_after(after: str) -> Surest:
+    """The place that an answer's ``next_after`` names; raises RequestError."""
+    confidence, _, lesion_id = after.partition(" ")
+    try:
+        return Surest(float(confidence), lesion_id) if after else Surest()
+    except ValueError:
+        raise RequestError(
+            f"after is {after!r}: send the last page's next_after, of the same order"
+        ) from None
+
+
+def _next_after(last: Lesion, order: str) -> str:
+    place = Surest.after(last)
+    return last.lesion_id if order == "id" else f"{place.confidence!r} {place.lesion_id}"
 
 
 @router.get("/v1/lesions/{lesion_id}", tags=["lesions"], response_model=LesionOut)

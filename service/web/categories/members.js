@@ -11,7 +11,7 @@ import { emptyState, errorState, skeletonCards } from "../core/states.js";
 
 const PAGE = 36;
 
-/** Cards that lead to a search; they come by the order of their ids. */
+/** Cards that lead to a search; the surest of their category come first. */
 export class Members {
   #field = "";
   #after = "";
@@ -38,7 +38,7 @@ export class Members {
   async #next() {
     const turn = ++this.#turn;
     const isFirst = this.#after === "";
-    const query = new URLSearchParams({ where: `category=${quotedList(this.#field)}`, limit: String(PAGE) });
+    const query = new URLSearchParams({ where: `category=${quotedList(this.#field)}`, order: "surest", limit: String(PAGE) });
     if (!isFirst) query.set("after", this.#after);
     try {
       /** @type {LesionPage} */

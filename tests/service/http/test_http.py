@@ -144,6 +144,20 @@ def test_lesions_are_listed_page_by_page(client, archive):
     assert seen == sorted(lesion.lesion_id for lesion in archive.lesions)
 
 
+def test_lesions_are_listed_by_how_sure_their_category_is(client, archive):
+    seen, after = [], ""
+    while after is not None:
+        asked = {"after": after, "limit": 4, "order": "surest"}
+        page = client.get("/v1/lesions", params=asked).json()
+        seen += [lesion["lesion_id"] for lesion in page["lesions"]]
+        after = page["next_after"]
+    # No category was found here: they come by their ids.
+    assert seen == sorted(lesion.lesion_id for lesion in archive.lesions)
+    refused = client.get("/v1/lesions", params={"after": "x", "order": "surest"})
+    assert refused.status_code == 422
+    assert "next_after" in refused.json()["detail"]
+
+
 def test_a_lesion_is_told_as_the_archive_has_it(client, query):
     lesion = query[0]
     assert client.get(f"/v1/lesions/{lesion.lesion_id}").json() == lesion.to_json()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from index.catalog.reader import EncoderBinding, LesionRecord
+from index.catalog.reader import EncoderBinding, LesionRecord, Surest
 from index.filters.lesion_filter import LesionFilter
 from index.lesion_index import LesionIndex
 from retrieval.labels.categories.features import CategoryError
@@ -71,6 +72,25 @@ def test_categories_are_found_kept_and_filtered_by(tmp_path):
         assert len(kept) == 24
         assert all(0.5 < one.category_confidence <= 1 for one in kept)
         assert index.verify().sound
+
+
+def test_the_surest_of_a_category_come_first_page_by_page(tmp_path):
+    with made_index(tmp_path / "index") as index:
+        everything = index.page(limit=100)
+        assert index.page(Surest(), 100) == everything
+        store(index, categorise(index, LoopOptions(3, 2)))
+        unsure = everything[5]
+        record = index.get(unsure.lesion_id)
+        later = replace(record.lesion, category_confidence=None)
+        index.add([replace(record, lesion=later)])
+        seen, place = [], Surest()
+        while page := index.page(place, 7):
+            seen += page
+            place = Surest.after(page[-1])
+        assert seen[-1] == later
+        by_confidence = [(-one.category_confidence, one.lesion_id) for one in seen[:-1]]
+        assert by_confidence == sorted(by_confidence)
+        assert {one.lesion_id for one in seen} == {one.lesion_id for one in everything}
 
 
 def test_a_lesion_that_came_later_joins_the_nearest_without_a_confidence(tmp_path):

@@ -22,8 +22,12 @@ def members(known_sample, *categories):
     return sorted(one.lesion_id for one in known_sample.lesions if one.category in categories)
 
 
+def in_order(page):
+    return [one.get_attribute("data-lesion") for one in page.locator(".member").all()]
+
+
 def shown(page):
-    return sorted(one.get_attribute("data-lesion") for one in page.locator(".member").all())
+    return sorted(in_order(page))
 
 
 def test_the_tree_is_walked_by_keys_and_every_node_shows_its_lesions(looked, known_sample):
@@ -48,6 +52,8 @@ def test_the_tree_is_walked_by_keys_and_every_node_shows_its_lesions(looked, kno
         wanted = members(known_sample, *leaves)
         expect(page.locator(".member")).to_have_count(len(wanted))
         assert shown(page) == wanted
+        sure = [known_sample.lesion(one).category_confidence for one in in_order(page)]
+        assert sure == sorted(sure, reverse=True)
         expect(page.locator(".node-head")).to_contain_text(f"{len(wanted)} lesion")
         page.keyboard.press("ArrowDown")
     assert len(known_sample.lesions) == len(members(known_sample, *known_sample.categories))
