@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.image import apply_window
+from retrieval.image import CT_HU, apply_window
 from retrieval.segmentation.diameters import contours_of
 from retrieval.segmentation.measuring import LesionMeasurement
+from service.figures.vocabulary import NEAR_EXTENTS, NEAR_LEAST_MM, window_around
 
-LUNG_WINDOW, SOFT_WINDOW = (-1350.0, 150.0), (-160.0, 240.0)
-LUNG_HU = -500.0
-SHOWN = 2.2
-SMALLEST_MM = 24.0
 OUTLINE, LINES, MARK = "#ffb000", "#4cc9f0", "#ffffff"
 
 
@@ -41,15 +38,14 @@ def draw_measurement(axes: Any, found: LesionMeasurement, title: str = "") -> No
     rows, columns = np.nonzero(values > 0.5)
     x, y = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
     extent = max(found.diameters.long_mm, found.prompt.long_mm)
-    half = max(SHOWN * extent, SMALLEST_MM) / 2
+    half = max(NEAR_EXTENTS * extent, NEAR_LEAST_MM) / 2
     half_x, half_y = half / slab.spacing_mm_px[0], half / slab.spacing_mm_px[1]
     plane = slab.hu[slab.key_slice]
     near = plane[
         max(int(y - half_y), 0) : int(y + half_y) + 1, max(int(x - half_x), 0) : int(x + half_x) + 1
     ]
-    window = LUNG_WINDOW if float(np.median(near)) < LUNG_HU else SOFT_WINDOW
     axes.imshow(
-        apply_window(plane, *window),
+        apply_window(plane, *CT_HU.windows[window_around(near)]),
         cmap="gray",
         vmin=0,
         vmax=1,

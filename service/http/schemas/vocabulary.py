@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from retrieval.tracking.states import StateWords
 from service.figures.vocabulary import (
     ShownCategory,
+    ShownLungRule,
     ShownTerm,
     ShownTone,
     ShownType,
@@ -29,6 +30,11 @@ class TypeOut(BaseModel):
 
 @answer_of(ShownWindow)
 class WindowOut(BaseModel):
+    pass
+
+
+@answer_of(ShownLungRule)
+class LungRuleOut(BaseModel):
     pass
 
 

@@ -13,16 +13,18 @@ export function sourceOf(identity) {
   return SOURCES[identity.source] ?? identity.source;
 }
 
-/** What stands in the corner of an upload: what its files say, a line each. @param {UploadOut & { name: string }} facts */
-export function whoseLines({ identity, name }) {
+/** What stands in the corner of an upload, a line each: what its files say; else what the reader says, as the reader's word. @param {UploadOut & { name: string }} facts @param {string | undefined} stated the patient of the query */
+export function whoseLines({ identity, name }, stated) {
+  if (!identity?.patient_id && stated) return [`patient ${stated} (reader's word)`, identity?.study_date ?? "", identity?.series_name ?? name].filter(Boolean);
   if (!identity) return [name];
   const { patient_id: patient, study_date: date, study_id: study, series_name: series } = identity;
   const known = [patient ? `patient ${patient}` : "patient not known", date ?? (study && study.length < 20 ? `study ${study}` : ""), series ?? ""];
   return known.filter(Boolean);
 }
 
-/** What an upload's files say of its patient, and what the index has of them, in a sentence. @param {IdentityOut | null} identity */
-export function sayingOf(identity) {
+/** What an upload's files say of its patient, and what the index has of them, in a sentence. @param {IdentityOut | null} identity @param {string | undefined} stated the patient of the query */
+export function sayingOf(identity, stated) {
+  if (!identity?.patient_id && stated) return `The files do not say whose image it is: patient ${stated} is your word for it. Priors and follow-ups rest on that.`;
   if (!identity?.patient_id) return "With the patient, priors and follow-ups are looked for and the patient is left out of the hits.";
   const said = sourceOf(identity);
   const count = identity.indexed_lesions;

@@ -13,7 +13,7 @@ import { ImageStack } from "../viewer/image_stack.js";
 import { Pane } from "../viewer/pane.js";
 import { boxOf } from "../viewer/proposals.js";
 import { showKeptMask } from "../viewer/tools/kept_mask.js";
-import { parseWindow, usualWindow, windowForType } from "../viewer/windows.js";
+import { parseWindow, usualWindow, windowAround, windowForType } from "../viewer/windows.js";
 import { canStore, storeMarkReport } from "./archive/asking.js";
 import { sourceOf, whoseLines } from "./identity.js";
 import { uploadFacts } from "./receiving.js";
@@ -75,6 +75,8 @@ export class QueryPane {
       this.#open();
     } else if (params.upload) {
       this.#showMark();
+      this.#showWhose();
+      this.#chooseWindow();
     }
   }
 
@@ -91,6 +93,7 @@ export class QueryPane {
   propose(proposals, slice, /** @type {number | null} */ chosen = null) {
     this.#taken = chosen !== null && chosen >= 0 ? boxOf(proposals[chosen]) : null;
     this.viewer.showProposals(proposals.map((one) => ({ box: boxOf(one), score: one.score })), slice, chosen);
+    if (this.#taken !== null) this.#chooseWindow();
   }
 
   /** The box to zoom to: the mark's extent, or undefined for the lesion's own. */
@@ -110,7 +113,7 @@ export class QueryPane {
     const facts = upload ? uploadFacts(upload) : null;
     const name = lesion ?? facts?.name ?? "image";
     const known = this.#lesion;
-    const lines = known !== null ? [sizeText(known), measuredText(known) ?? "", `patient ${known.patient_id}, ${known.study_id}`].filter(Boolean) : facts === null ? [] : whoseLines(facts);
+    const lines = known !== null ? [sizeText(known), measuredText(known) ?? "", `patient ${known.patient_id}, ${known.study_id}`].filter(Boolean) : facts === null ? [] : whoseLines(facts, this.#params.patient);
     return { name, lines, picture: () => this.viewer.element, reports: this.#reports(known, facts) };
   }
 
@@ -164,7 +167,10 @@ export class QueryPane {
       this.viewer.notes.showWho(whoLines(lesion));
       this.viewer.showBoxes([{ box: boxOf(lesion), slice: lesion.key_slice_index, colour: QUERY_COLOUR }]);
     }
-    if (await shown && this.#lesion !== null && this.#lesion === lesion) showKeptMask(this.viewer, lesion);
+    if (await shown && this.#lesion !== null && this.#lesion === lesion) {
+      showKeptMask(this.viewer, lesion);
+      if (lesion.lesion_type === "unknown") this.#chooseWindow(boxOf(lesion));
+    }
     return shown;
   }
 
@@ -185,20 +191,42 @@ export class QueryPane {
       ));
       return false;
     }
-    const size = `${facts.columns} × ${facts.rows} px, ${facts.spacing_mm_px.map((mm) => mm.toFixed(2)).join(" × ")} mm`;
-    this.pane.heading.replaceChildren(
-      make("b", { textContent: "Query" }),
-      make("span", { className: "file-name", textContent: facts.name, title: facts.name }),
-      ...identityWords(facts.identity),
-      make("span", { className: "faint number", textContent: size }),
-    );
+    this.#showWhose();
     this.#setWindow(usualWindow());
-    this.viewer.notes.showWho(whoseLines(facts));
     const slice = Number(this.#params.slice ?? facts.key_slice_index);
     const shown = await this.pane.show(Promise.resolve(ImageStack.ofUpload(facts)), { slice, box: null }, () => this.#open());
     if (!shown || this.#params.upload !== uploadId) return false;
     this.#showMark();
+    this.#chooseWindow();
     return true;
+  }
+
+  /** Whose image it is, by its files or, where they do not say, by the reader's word. */
+  #showWhose() {
+    const facts = uploadFacts(this.#params.upload);
+    if (facts === null) return;
+    const size = `${facts.columns} × ${facts.rows} px, ${facts.spacing_mm_px.map((mm) => mm.toFixed(2)).join(" × ")} mm`;
+    this.pane.heading.replaceChildren(
+      make("b", { textContent: "Query" }),
+      make("span", { className: "file-name", textContent: facts.name, title: facts.name }),
+      ...identityWords(facts.identity, this.#params.patient),
+      make("span", { className: "faint number", textContent: size }),
+    );
+    this.viewer.notes.showWho(whoseLines(facts, this.#params.patient));
+  }
+
+  /**
+   * While the reader has chosen none: the window by what lies in and around the mark, or in the whole slice.
+   * @param {import("../viewer/viewport.js").Box | undefined} [box]
+   */
+  async #chooseWindow(box = this.markExtent) {
+    const { stack } = this.viewer;
+    if (stack === null || this.#params.window) return;
+    const source = this.#source;
+    const slice = stack.clamp(Number(this.#params.slice ?? stack.key));
+    const hu = await stack.slice(slice).catch(() => null);
+    if (hu === null || this.#source !== source) return;
+    this.#setWindow(windowAround({ hu, columns: stack.columns, rows: stack.rows, spacing: stack.spacing }, box ?? null));
   }
 
   #showMark() {
@@ -218,8 +246,9 @@ export class QueryPane {
   }
 }
 
-/** Patient and date of an upload, and where they were read. @param {IdentityOut | null} identity */
-function identityWords(identity) {
+/** Patient and date of an upload, and where they were read; a patient whom only the reader names is told as that. @param {IdentityOut | null} identity @param {string | undefined} stated */
+function identityWords(identity, stated) {
+  if (!identity?.patient_id && stated) return [make("span", { className: "whose stated", textContent: `patient ${stated} · your word`, title: "The files do not say whose image it is" })];
   if (!identity?.patient_id) return [make("span", { className: "faint", textContent: "patient not known" })];
   const title = `Read from ${sourceOf(identity)}${identity.study_id ? `: study ${identity.study_id}` : ""}`;
   const words = [`patient ${identity.patient_id}`, identity.study_date].filter(Boolean).join(" · ");

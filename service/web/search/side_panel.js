@@ -76,7 +76,7 @@ export class SidePanel {
       input.value = params[name] ?? "";
       input.disabled = !params.upload;
     }
-    this.#source.textContent = sayingOf(identity);
+    this.#source.textContent = sayingOf(identity, params.upload ? params.patient : undefined);
   }
 
   /** Opens a tab. @param {TabName} name */

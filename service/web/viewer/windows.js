@@ -29,6 +29,32 @@ export function windowForType(type) {
   return windowOf(types[type]?.window ?? usual);
 }
 
+/**
+ * The window for a lesion of unknown type: the lung's where enough of what lies in and around it is aerated lung.
+ * @param {import("./tools/statistics.js").Plane} plane @param {import("./proposals.js").Box | null} box null looks at the whole slice
+ */
+export function windowAround({ hu, columns, rows, spacing }, box) {
+  const rule = vocabulary().lung_window_where;
+  let [x1, y1, x2, y2] = [0, 0, columns - 1, rows - 1];
+  if (box !== null) {
+    const extent = Math.max((box[2] - box[0]) * spacing[0], (box[3] - box[1]) * spacing[1]);
+    const half = Math.max(rule.extents * extent, rule.least_mm) / 2;
+    const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+    [x1, x2] = [Math.max(Math.floor(x - half / spacing[0]), 0), Math.min(Math.floor(x + half / spacing[0]), columns - 1)];
+    [y1, y2] = [Math.max(Math.floor(y - half / spacing[1]), 0), Math.min(Math.floor(y + half / spacing[1]), rows - 1)];
+  }
+  let lung = 0;
+  for (let row = y1; row <= y2; row += 1) {
+    for (let column = x1; column <= x2; column += 1) {
+      const value = hu[row * columns + column];
+      if (value > rule.low_hu && value < rule.high_hu) lung += 1;
+    }
+  }
+  const pixels = Math.max(x2 - x1 + 1, 0) * Math.max(y2 - y1 + 1, 0);
+  const share = box === null ? rule.share_of_image : rule.share;
+  return pixels > 0 && lung / pixels >= share ? windowOf("lung") : usualWindow();
+}
+
 /** The preset's name of [low, high], or null. @param {HuWindow} window */
 export function presetOf([low, high]) {
   const found = Object.entries(namedWindows()).find(([, window]) => window[0] === low && window[1] === high);

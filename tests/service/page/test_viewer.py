@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.service.browser import reading
 from tests.service.page.hand import drag, hits, query_canvas
-from tests.service.page.patients import drop, real_stranger, wait_for_image
+from tests.service.page.patients import SentFile, drop, real_stranger, wait_for_image
 
 SERIES = ("sarcoma_ct", "dicom", "STS_007")
 
@@ -178,3 +178,21 @@ def test_a_single_image_that_cannot_follow_says_so(browser, screenshots, real_me
         page.keyboard.press("t")
         expect(page.locator(".pane.query .scout")).to_contain_text("No scout: one image only.")
         reader.shoot("viewer_one_image")
+
+
+def test_a_lesion_in_lung_opens_in_the_lung_window_until_the_reader_chooses(
+    browser, address, screenshots, real_data
+):
+    folder = real_data / "lung_nodules" / "image"
+    nodule = folder / "LIDC-IDRI-0004_R_1.nii.gz"
+    with reading(browser, address, screenshots) as reader:
+        page = reader.open()
+        drop(page, [SentFile(nodule.name, nodule.read_bytes())])
+        expect(page.locator(".pane.query .cover")).to_be_hidden()
+        lung = page.get_by_role("button", name="Lung", exact=True)
+        expect(lung).to_have_attribute("aria-pressed", "true")
+        reader.shoot("viewer_lung_window")
+        page.keyboard.press("2")
+        drag(page, query_canvas(page), (0.42, 0.42), (0.55, 0.55))
+        expect(hits(page).first).to_be_visible()
+        expect(lung).to_have_attribute("aria-pressed", "false")

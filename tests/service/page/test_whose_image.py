@@ -103,6 +103,19 @@ def test_an_image_that_names_nobody_is_nobodys(reader, meeting):
     expect(page.locator(".follow-up")).to_have_count(0)
     expect(page.get_by_text("Similar lesions of other patients")).to_have_count(0)
     expect(page.locator(".answers")).to_contain_text("not known whose image")
+    # A patient whom the reader names is told as the reader's word wherever it stands.
+    page.get_by_label("Patient", exact=True).first.fill(meeting.lesion.patient_id)
+    page.keyboard.press("Enter")
+    expect(page.locator(".follow-up").first).to_be_visible()
+    stated = f"patient {meeting.lesion.patient_id}"
+    expect(page.locator(".pane.query .pane-heading")).to_contain_text(f"{stated} · your word")
+    expect(page.locator(".pane.query .note.top-left")).to_contain_text(f"{stated} (reader's word)")
+    expect(page.locator(".about")).to_contain_text("do not say whose image it is")
+    reader.shoot(f"whose_stated_{meeting.stranger_id}")
+    drop(page, [meeting.indexed])
+    open_png(page, meeting.spacing)
+    heading = wait_for_image(page, meeting.lesion.patient_id)
+    expect(heading).not_to_contain_text("your word")
 
 
 def test_another_patient_than_the_files_is_told(reader, meeting):

@@ -398,6 +398,15 @@ interface LongestSliceOut {
   slice_index: number;
 }
 
+interface LungRuleOut {
+  extents: number;
+  high_hu: number;
+  least_mm: number;
+  low_hu: number;
+  share: number;
+  share_of_image: number;
+}
+
 interface MapOut {
   method: "umap" | "pca";
   points: (MapPoint)[];
@@ -998,6 +1007,7 @@ interface VocabularyOut {
   follow_up_states: Record<string, StateWordsOut>;
   lesion_types: Record<string, TypeOut>;
   link_states: Record<string, StateWordsOut>;
+  lung_window_where: LungRuleOut;
   position_estimated: string;
   response_categories: Record<string, CategoryOut>;
   roles: Record<string, string>;

@@ -10,7 +10,7 @@ import { Proposals } from "../../../service/web/viewer/proposals.js";
 import { Rulers } from "../../../service/web/viewer/tools/rulers.js";
 import { ellipseFacts, regionLines } from "../../../service/web/viewer/tools/statistics.js";
 import { CoarseVolume } from "../../../service/web/viewer/tools/volume.js";
-import { draggedWindow, greyTable, parseWindow, windowOf, windowText } from "../../../service/web/viewer/windows.js";
+import { draggedWindow, greyTable, parseWindow, windowAround, windowOf, windowText } from "../../../service/web/viewer/windows.js";
 import { useWords } from "./words.js";
 
 useWords();
@@ -255,4 +255,23 @@ test("of two proposals, one within the other, the smaller is meant", () => {
   proposals.show([{ box: [0, 0, 50, 50], score: 0.9 }, { box: [10, 10, 20, 20], score: 0.5 }]);
   assert.equal(proposals.at([15, 15]), 1);
   assert.equal(proposals.at([40, 40]), 0);
+});
+
+test("the window is the lung's where enough lung lies in and around the mark, or in most of the slice", () => {
+  const [columns, rows] = [60, 60];
+  const hu = new Int16Array(columns * rows).fill(40);
+  const plane = { hu, columns, rows, spacing: [1, 1] };
+  const box = [27, 27, 33, 33];
+  assert.deepEqual(windowAround(plane, box), windowOf("soft tissue"));
+  // A nodule at the pleura: lung on one side, 24 mm are looked at.
+  for (let y = 0; y < rows; y += 1) for (let x = 0; x < 26; x += 1) hu[y * columns + x] = -850;
+  assert.deepEqual(windowAround(plane, box), windowOf("lung"));
+  assert.deepEqual(windowAround(plane, [40, 27, 46, 33]), windowOf("soft tissue"));
+  assert.deepEqual(windowAround(plane, null), windowOf("soft tissue"));
+  for (let y = 0; y < rows; y += 1) for (let x = 0; x < 31; x += 1) hu[y * columns + x] = -850;
+  assert.deepEqual(windowAround(plane, null), windowOf("lung"));
+  // Air outside the body is no lung, a place outside the image has no pixels.
+  hu.fill(-1000);
+  assert.deepEqual(windowAround(plane, box), windowOf("soft tissue"));
+  assert.deepEqual(windowAround(plane, [90, 90, 96, 96]), windowOf("soft tissue"));
 });
