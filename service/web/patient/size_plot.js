@@ -70,7 +70,10 @@ export class SizePlot {
     const kind = this.#kind;
     const series = seriesOf(this.#marks, kind);
     if (series.length === 0) {
-      this.element.replaceChildren(make("p", { className: "faint", textContent: "No lesion of this patient was measured." }));
+      const words = kind === "long_mm" && this.#marks.hasVolumes
+        ? "No mark of this patient has diameters: Volumes shows what the network measured."
+        : "No lesion of this patient has a size.";
+      this.element.replaceChildren(make("p", { className: "faint", textContent: words }));
       return;
     }
     const fan = this.#forecast?.measure === kind ? fanOf(this.#forecast, series) : null;

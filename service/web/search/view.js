@@ -21,6 +21,7 @@ import { Receiver, uploadFacts } from "./receiving.js";
 /** @typedef {import("../core/route.js").Params} Params */
 
 const NO_MARK = { box: null, recist: null, point: null, detect: null, slice: null };
+const HALF_MARKED = "Now drag the short diameter across it.";
 const HOW_TO_MARK = "Press and drag a box around the lesion. R marks its diameters";
 
 /** The view; `show` brings it to the state of the URL. */
@@ -135,6 +136,11 @@ export class SearchView {
       change({ ...NO_MARK, ...fields, slice: viewer.slice, open: null });
     });
     listenTo(viewer, "proposal", (place) => this.#choose(place));
+    viewer.element.addEventListener("pointerup", () => {
+      const { mark } = viewer.editor;
+      if (viewer.tool === "recist" && mark?.kind === "recist" && mark.points.length === 2) this.#hint(HALF_MARKED);
+      else if (this.hint.textContent === HALF_MARKED) this.#hint("");
+    });
   }
 
   /** Receives files: from now on nothing of the query before is on the page. @param {File[]} files */

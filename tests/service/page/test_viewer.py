@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import time
 
@@ -14,6 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.service.browser import reading
 from tests.service.page.hand import drag, hits, query_canvas
 from tests.service.page.patients import SentFile, drop, real_stranger, wait_for_image
+from tests.service.page.test_accessibility import violations
 
 SERIES = ("sarcoma_ct", "dicom", "STS_007")
 
@@ -87,6 +89,44 @@ def test_lengths_and_regions_are_those_of_the_files(opened, series):
     opened.shoot("viewer_measured")
     page.keyboard.press("Delete")
     expect(page.locator(".pane.query .measured li")).to_have_count(1)
+
+
+def test_measurements_are_listed_lead_to_their_images_and_leave_as_a_table(opened, series):
+    page = opened.page
+    page.keyboard.press("r")
+    drag(page, query_canvas(page), (0.42, 0.40), (0.58, 0.62))
+    expect(page.locator(".hint")).to_contain_text("short diameter")
+    page.keyboard.press("l")
+    drag(page, query_canvas(page), (0.42, 0.60), (0.58, 0.72))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("e")
+    drag(page, query_canvas(page), (0.42, 0.40), (0.57, 0.61))
+    rows = page.locator(".ruler-rows li")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("mm")
+    expect(rows.first).to_contain_text("image 35")
+    expect(rows.nth(1)).to_contain_text("HU")
+    expect(rows.nth(1)).to_contain_text("image 36")
+    expect(page.locator(".hint")).to_have_text("")
+    opened.shoot("viewer_measurements")
+    assert page.locator(".bench").evaluate("node => node.scrollWidth <= node.clientWidth")
+    assert violations(page) == []
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    table = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert [one["kind"] for one in table] == ["length", "ellipse"]
+    assert {one["patient_id"] for one in table} == {"STS_007"}
+    assert f"{float(table[0]['length_mm']):.1f} mm" in rows.first.inner_text()
+    assert table[0]["mean_hu"] == ""
+    assert [int(one["slice_index"]) for one in table] == [35, 34]
+    assert float(table[1]["low_hu"]) <= float(table[1]["mean_hu"]) <= float(table[1]["high_hu"])
+    rows.first.get_by_role("button").first.click()
+    expect(page.locator(".pane.query .note.top-right")).to_contain_text("image 35 of 70")
+    rows.first.get_by_role("button", name="Remove").click()
+    expect(rows).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Delete")
+    expect(page.locator(".bench")).to_be_hidden()
 
 
 def test_the_whole_image_fills_the_viewport_again(opened):

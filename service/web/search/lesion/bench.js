@@ -9,6 +9,7 @@ import { loadingState } from "../../core/states.js";
 import { boxOf } from "../../viewer/proposals.js";
 import { MEASURED_COLOUR } from "../../viewer/tools/kept_mask.js";
 import { follow, followedPanel, priorsOf, priorsPanel } from "./following.js";
+import { RulersList } from "./rulers_list.js";
 import { linesOf, measure, measuredPanel, recistOf } from "./measuring.js";
 
 /** @typedef {import("../../core/route.js").Params} Params */
@@ -21,18 +22,24 @@ export class LesionBench {
   #facts = null;
   /** The upload and mark that are shown. */
   #shown = "";
+  /** @type {import("./rulers_list.js").Whose} */
+  #whose = { image: "image", patient_id: null, study_id: null };
   #found = make("div", { className: "bench-found" });
   #priors = make("div", { className: "bench-priors" });
+  #rulers;
   element = make("section", { className: "bench", "aria-live": "polite", "aria-label": "The open image", hidden: true }, this.#found, this.#priors);
 
   /** @param {import("../../viewer/viewport.js").Viewport} viewer @param {(patch: Record<string, any>) => void} onMark hears another mark */
   constructor(viewer, onMark) {
     this.#viewer = viewer;
     this.#onMark = onMark;
+    this.#rulers = new RulersList(viewer, { whose: () => this.#whose, onChange: () => this.#unfold() });
+    this.element.append(this.#rulers.element);
   }
 
   /** Follows the URL: another image or mark has no measurement yet. @param {Params} params @param {import("../receiving.js").Received | null} facts */
-  async show({ upload, box, recist, point }, facts) {
+  async show({ upload, lesion, patient, study, box, recist, point }, facts) {
+    this.#whose = { image: lesion ?? facts?.name ?? "image", patient_id: patient ?? null, study_id: study ?? null };
     const shown = JSON.stringify([upload, box, recist, point]);
     if (shown !== this.#shown) this.#clear();
     this.#shown = shown;
@@ -105,6 +112,6 @@ export class LesionBench {
   }
 
   #unfold() {
-    this.element.hidden = this.#found.childElementCount + this.#priors.childElementCount === 0;
+    this.element.hidden = this.#found.childElementCount + this.#priors.childElementCount === 0 && this.#rulers.element.hidden;
   }
 }

@@ -24,6 +24,8 @@ export class Rulers {
   #drag = null;
   /** @type {Ruler | null} */
   #chosen = null;
+  /** Hears that one came, changed or went; not every move of a drag. */
+  onChange = () => {};
 
   get all() {
     return this.#all;
@@ -43,13 +45,26 @@ export class Rulers {
     this.#all = [];
     this.#drag = null;
     this.#chosen = null;
+    this.onChange();
+  }
+
+  /** Makes one the chosen. @param {Ruler} ruler */
+  choose(ruler) {
+    this.#chosen = ruler;
+  }
+
+  /** Takes one away. @param {Ruler} ruler */
+  take(ruler) {
+    this.#all = this.#all.filter((one) => one !== ruler);
+    if (this.#chosen === ruler) this.#chosen = null;
+    this.onChange();
   }
 
   /** Takes the chosen one away, or the last of a slice; answers whether there was one. @param {number} slice */
   remove(slice) {
     const gone = this.#chosen !== null && this.#chosen.slice === slice ? this.#chosen : this.on(slice).at(-1);
     if (gone === undefined) return false;
-    this.#all = this.#all.filter((one) => one !== gone);
+    this.take(gone);
     this.#chosen = null;
     return true;
   }
@@ -88,7 +103,8 @@ export class Rulers {
     const { ruler, start, fresh } = this.#drag;
     this.#drag = null;
     const isClick = Math.hypot(at[0] - start[0], at[1] - start[1]) < LEAST_PX;
-    if (fresh && isClick) this.#forget(ruler);
+    if (fresh && isClick) this.take(ruler);
+    else this.onChange();
   }
 
   /** Gives up what is being drawn. */
@@ -96,14 +112,8 @@ export class Rulers {
     if (this.#drag === null) return;
     const { ruler, points, fresh } = this.#drag;
     this.#drag = null;
-    if (fresh) this.#forget(ruler);
+    if (fresh) this.take(ruler);
     else ruler.points = points;
-  }
-
-  /** @param {Ruler} ruler */
-  #forget(ruler) {
-    this.#all = this.#all.filter((one) => one !== ruler);
-    this.#chosen = null;
   }
 
   /** @param {Pair} at @param {Projection} projection @param {{ kind: RulerKind, slice: number }} what */

@@ -8,9 +8,14 @@ import { distanceMm } from "../projection.js";
  * @typedef {{ pixels: number, mean: number, sd: number, low: number, high: number, area: number }} RegionFacts HU and mm²
  */
 
+/** Millimetres between two points. @param {Pair[]} points @param {Pair} spacing */
+export function lengthMm([one, other], spacing) {
+  return distanceMm(one, other, spacing);
+}
+
 /** `23.4 mm` between two points. @param {Pair[]} points @param {Pair} spacing */
-export function lengthText([one, other], spacing) {
-  return `${distanceMm(one, other, spacing).toFixed(1)} mm`;
+export function lengthText(points, spacing) {
+  return `${lengthMm(points, spacing).toFixed(1)} mm`;
 }
 
 /**
