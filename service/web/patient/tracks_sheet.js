@@ -98,7 +98,7 @@ export function responseLine(marks, found, kind) {
     const [badge, sum] = volumeParts(marks, found.study_id, false);
     return make("p", { className: "line response-line" }, badge, make("span", { className: "faint", textContent: `${found.study_id}: ` }), sum);
   }
-  return make("p", { className: "line response-line" }, responseBadge(found), make("span", { className: "faint", textContent: `${found.study_id}: ${sumText(found.sum_mm, found)}` }));
+  return make("p", { className: "line response-line" }, responseBadge(found), make("span", { className: "faint", textContent: `${found.study_id}: ${sumText(found.sum_mm, found) || "no diameters"}` }));
 }
 
 /** @param {StudyResponseOut} found */

@@ -23,7 +23,7 @@ CHEST = "CT chest 2.5"
 PRIOR = SeriesLabels(
     "PAGE-53", "prior", date(2023, 2, 1), description=CHEST, study_name="Thorax", accession="B-7"
 )
-NOW = {"study_name": "Abdomen, staging", "accession": "A-10"}
+NOW = {"study_name": "Abdomen, staging", "accession": "A-10-2024-05-170"}
 CURRENT = SeriesLabels("PAGE-53", "current", date(2024, 5, 17), description=CHEST, **NOW)
 SECOND = SeriesLabels("PAGE-53", "current", date(2024, 5, 17), "2", "CT thin", -900.0, **NOW)
 
@@ -152,7 +152,7 @@ def test_studies_are_searched_by_description_and_number_and_their_columns_sort(r
     expect(page.locator(".pane.query .pane-heading")).to_contain_text("PAGE-53")
     page.set_viewport_size({"width": 1000, "height": 700})
     reader.shoot("pacs_table_narrow")
-    for row in ("listed-study", "series-row", "studies-head"):
+    for row in ("of-study_date", "listed-study", "series-row", "studies-head"):
         inside = "nodes => nodes.every(node => node.scrollWidth <= node.clientWidth)"
         assert page.locator(f".{row}").evaluate_all(inside)
 

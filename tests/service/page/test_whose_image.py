@@ -112,6 +112,8 @@ def test_an_image_that_names_nobody_is_nobodys(reader, meeting):
     expect(page.locator(".pane.query .note.top-left")).to_contain_text(f"{stated} (reader's word)")
     expect(page.locator(".about")).to_contain_text("do not say whose image it is")
     reader.shoot(f"whose_stated_{meeting.stranger_id}")
+    answers = page.locator(".answers > .scroll")
+    assert answers.evaluate("node => node.scrollWidth <= node.clientWidth")
     drop(page, [meeting.indexed])
     open_png(page, meeting.spacing)
     heading = wait_for_image(page, meeting.lesion.patient_id)
