@@ -226,8 +226,12 @@ function unreachable() {
 
 /** What to tell of whatever went wrong. @param {unknown} error */
 export function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
+  const words = error instanceof Error ? error.message : String(error);
+  return words.replace(HINT_FOR_PROGRAMS, ".");
 }
+
+/** Where a program would ask next: a reader of the page has lists for that. */
+const HINT_FOR_PROGRAMS = /: GET \/v1\/\S+ lists .*$/;
 
 /** Words of the service as a sentence. @param {string} text */
 export function sentence(text) {

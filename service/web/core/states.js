@@ -1,6 +1,6 @@
 // How a part of the page looks while it has nothing to show: empty, loading, failed, nothing found.
 
-import { sentence } from "./api.js";
+import { messageOf, sentence } from "./api.js";
 import { button, icon, make } from "./dom.js";
 
 /** Nothing yet: what it is for and what to do. @param {string} sign @param {string} title @param {string} words @param {...Node} actions */
@@ -15,7 +15,7 @@ export function emptyState(sign, title, words, ...actions) {
 export function errorState(error, retry = null, words = "Try again") {
   const isLasting = words === "Try again" && error.status >= 400 && error.status < 500 && error.status !== 429;
   const again = retry === null || isLasting ? [] : [button(words, { run: retry, className: "plain" })];
-  const node = state("failed", "alert", "That did not work", error.message, again);
+  const node = state("failed", "alert", "That did not work", messageOf(error), again);
   node.setAttribute("role", "alert");
   return node;
 }

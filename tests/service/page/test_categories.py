@@ -71,6 +71,8 @@ def test_a_node_filters_the_search_and_colours_the_map(looked, known_sample):
     expect(page.get_by_role("button", name="Category", exact=True)).to_have_attribute(
         "aria-pressed", "true"
     )
+    side = page.locator(".map-side")
+    assert side.evaluate("node => node.scrollWidth <= node.clientWidth")
     page.go_back()
     page.get_by_role("link", name="Search among these").click()
     expect(page.locator(".filter-summary")).to_have_text(f'category="{name}"')

@@ -40,9 +40,15 @@ FAULTS = """() => {
       found.push(`covered: ${named(one)} by ${named(other)}`);
     }
   }
+  const columns = ".side, .answers, .answers > .scroll, .bench, .map-side, .pair-facts, .decide,"
+    + " .basket-row > .row-words, dialog";
+  for (const one of document.querySelectorAll(columns)) {
+    if (one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
+      found.push(`wider than its column: ${named(one)}`);
+  }
   return found;
 }"""
-"""Controls outside of the window where nothing scrolls, cut off, or under others."""
+"""Columns wider than their room, controls outside of the window where nothing scrolls, cut off, or under others."""
 
 
 def faults(page: Page) -> list[str]:
