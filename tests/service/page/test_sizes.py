@@ -48,7 +48,7 @@ FAULTS = """() => {
   }
   return found;
 }"""
-"""Columns wider than their room, controls outside of the window where nothing scrolls, cut off, or under others."""
+"""Columns wider than their room; controls outside of the window, cut off, or under others."""
 
 
 def faults(page: Page) -> list[str]:
