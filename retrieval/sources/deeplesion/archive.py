@@ -31,7 +31,7 @@ from retrieval.sources.deeplesion.extras import (
     read_tracks,
 )
 from retrieval.sources.deeplesion.layout import image_layout
-from retrieval.sources.deeplesion.png import read_deeplesion_png
+from retrieval.sources.deeplesion.png import read_deeplesion_pixels
 from retrieval.sources.deeplesion.row import TableRow
 from retrieval.sources.deeplesion.table import read_lesion_table
 from retrieval.sources.errors import ArchiveError
@@ -176,8 +176,11 @@ class DeepLesionArchive:
             min(planes, key=lambda other: (abs(other - offset), abs(other - reach)))
             for offset in range(count)
         ]
+        hu = np.empty((count, *planes[reach].shape), np.float32)
+        for offset, stand_in in enumerate(nearest):
+            coding.to_hu(planes[stand_in], out=hu[offset])
         return Slab(
-            hu=np.stack([planes[offset] for offset in nearest]),
+            hu=hu,
             spacing_mm_px=row.spacing_mm_px,
             slice_interval_mm=row.slice_interval_mm,
             key_slice=reach,
@@ -185,7 +188,7 @@ class DeepLesionArchive:
             filled_slices=tuple(offset for offset in range(count) if offset not in planes),
         )
 
-    def _plane(self, row: TableRow, slice_index: int) -> NDArray[np.float32] | None:
+    def _plane(self, row: TableRow, slice_index: int) -> NDArray[np.uint16] | None:
         path = self.image_path(row.lesion.series_id, slice_index)
         is_key = slice_index == row.lesion.key_slice_index
         if not is_key and (slice_index < 0 or not path.exists()):
@@ -198,7 +201,7 @@ class DeepLesionArchive:
         if self.layout.hint and not path.exists():
             detail = f"{path} does not exist: {self.layout.hint}"
             raise RowError(ProblemReason.MISSING_FILE, detail)
-        return read_deeplesion_png(path, image_size=row.image_size)
+        return read_deeplesion_pixels(path, image_size=row.image_size)
 
 
 def _dated(row: TableRow, day: date | None) -> TableRow:

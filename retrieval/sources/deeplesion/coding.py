@@ -69,9 +69,12 @@ def to_pixels(hu: NDArray[np.floating | np.integer]) -> NDArray[np.uint16]:
     return np.asarray(np.clip(pixels, 0, 65535), dtype=np.uint16)
 
 
-def to_hu(pixels: NDArray[np.integer | np.floating]) -> NDArray[np.float32]:
-    """The inverse of ``to_pixels``: float32 HU of the same shape."""
-    return pixels.astype(np.float32) - np.float32(PIXEL_OFFSET)
+def to_hu(
+    pixels: NDArray[np.integer | np.floating], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """The inverse of ``to_pixels``: float32 HU of the same shape, in ``out`` where it is given."""
+    hu = np.subtract(pixels, np.float32(PIXEL_OFFSET), out=out, dtype=np.float32)
+    return np.asarray(hu, np.float32)
 
 
 def to_table_coordinate(value: float) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.image import CT_HU
-from retrieval.sources.deeplesion.coding import to_hu
+from retrieval.sources.deeplesion.coding import PIXEL_OFFSET, to_hu
 from retrieval.sources.row_problem import ProblemReason, RowError
 
 MAX_SIDE_PX = 4096
@@ -33,7 +33,14 @@ _GREY = 0
 def read_deeplesion_png(
     path: Path | str, *, image_size: tuple[int, int] | None = None
 ) -> NDArray[np.float32]:
-    """One slice as (rows, columns), float32 HU.
+    """One slice as (rows, columns), float32 HU: ``read_deeplesion_pixels`` decoded."""
+    return to_hu(read_deeplesion_pixels(path, image_size=image_size))
+
+
+def read_deeplesion_pixels(
+    path: Path | str, *, image_size: tuple[int, int] | None = None
+) -> NDArray[np.uint16]:
+    """One slice as (rows, columns), its pixels as they are stored, HU + 32768.
 
     Args:
         path: a 16-bit grey PNG in DeepLesion's coding.
@@ -51,7 +58,7 @@ def read_deeplesion_png(
     except OSError as error:
         reason = error.strerror or str(error)
         raise RowError(ProblemReason.UNDECODABLE_IMAGE, f"{path}: {reason}") from None
-    return decode_deeplesion_png(encoded, name=str(path), image_size=image_size)
+    return decode_deeplesion_pixels(encoded, name=str(path), image_size=image_size)
 
 
 def _read_bounded(path: Path) -> bytes:
@@ -64,24 +71,23 @@ def _read_bounded(path: Path) -> bytes:
     return encoded
 
 
-def decode_deeplesion_png(
+def decode_deeplesion_pixels(
     encoded: bytes, *, name: str, image_size: tuple[int, int] | None = None
-) -> NDArray[np.float32]:
-    """``read_deeplesion_png`` for bytes already in memory; ``name`` appears in errors."""
+) -> NDArray[np.uint16]:
+    """``read_deeplesion_pixels`` for bytes already in memory; ``name`` appears in errors."""
     header = _read_header(encoded, name)
     header.check(name, image_size)
     _check_chunks(encoded, name)
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape != (header.rows, header.columns):
         raise _undecodable(name, "its pixels cannot be decoded")
-    hu = to_hu(pixels)
-    if hu.max() < CT_HU.padding:
+    if int(pixels.max()) - PIXEL_OFFSET < CT_HU.padding:
         raise RowError(
             ProblemReason.NOT_HOUNSFIELD,
             f"{name} has its largest pixel at {int(pixels.max())}, below air: pixels must be "
             "HU + 32768",
         )
-    return hu
+    return np.asarray(pixels, np.uint16)
 
 
 @dataclass(frozen=True, slots=True)

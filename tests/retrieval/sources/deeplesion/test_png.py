@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retrieval.sources.deeplesion.png import decode_deeplesion_png, read_deeplesion_png
+from retrieval.sources.deeplesion.png import decode_deeplesion_pixels, read_deeplesion_png
 from retrieval.sources.errors import ArchiveError
 from retrieval.sources.row_problem import ProblemReason, RowError
 
@@ -96,9 +96,9 @@ def test_other_files_are_refused(kind: str, tmp_path: Path) -> None:
 
 
 def test_size_and_presence_are_checked(tmp_path: Path) -> None:
-    assert decode_deeplesion_png(encode(GREY16), name="a", image_size=(12, 10)).shape == (12, 10)
+    assert decode_deeplesion_pixels(encode(GREY16), name="a", image_size=(12, 10)).shape == (12, 10)
     with pytest.raises(RowError, match="12 x 10 pixels: its table row says 10 x 12") as caught:
-        decode_deeplesion_png(encode(GREY16), name="a", image_size=(10, 12))
+        decode_deeplesion_pixels(encode(GREY16), name="a", image_size=(10, 12))
     assert caught.value.reason is ProblemReason.WRONG_IMAGE_SIZE
     with pytest.raises(RowError, match="does not exist") as caught:
         read_deeplesion_png(tmp_path / "none.png")
