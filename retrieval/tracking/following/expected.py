@@ -17,7 +17,8 @@ DEVIATIONS_OF_90_PERCENT = 1.645
 
 REPEATED_Z = 0.025
 """Standard error of the difference of two estimated heights of one place in one patient, in units
-of z. Two estimates of the same network share most of their error; an assumption, not fitted."""
+of z. An assumption, not fitted: it was 0.007 for lesions planted in a real series and scanned
+anew (6), 0.015 for phantoms (10), and real second studies differ by more than those."""
 
 
 class PlaceSource(StrEnum):
