@@ -6,7 +6,8 @@
 ANCESTOR is the encoder that all were trained from, and the teacher. RUN is a run of the recipe
 ``steady`` over the same archives in the same order, whose patch cache is used. Lesions of the
 train split are shown as they are and on worse scans, nodules most. Ratings move the wanted vectors
-a little (``towards_ratings``). Prints the mean cosine to the wanted vectors and the fingerprint.
+a little (``towards_ratings``). With ``--own`` the sum itself is the teacher, not ANCESTOR. Prints
+the mean cosine to the wanted vectors and the fingerprint.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--ridge", type=float, default=0.03)
     parser.add_argument("--ratings", type=float, default=0.2, help="share per deviation")
+    parser.add_argument("--own", action="store_true", help="wanted: the sum's own clean vectors")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -63,7 +65,8 @@ def main() -> None:
     for number, archive in enumerate(training.names):
         most, views = SHOWN.get(archive, (1000, 1))
         rows = rng.permutation(train[training.table.archives[train] == number])[:most]
-        targets = teacher.heads(described(teacher, training, rows, None, rng)).vectors.detach()
+        shown = network if options.own else teacher
+        targets = shown.heads(described(shown, training, rows, None, rng)).vectors.detach()
         for scan in [None, *[recipe.degradation] * views]:
             seen.append(described(network, training, rows, scan, rng))
             wanted.append(targets)

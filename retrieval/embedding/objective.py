@@ -13,6 +13,7 @@ from retrieval.embedding.network import DLGNetwork, NetworkOutput
 from retrieval.embedding.recipe import Recipe
 from retrieval.embedding.robustness.distillation import relational_divergence
 from retrieval.embedding.robustness.known_vectors import KnownVectors
+from retrieval.embedding.robustness.rating_loss import rating_divergence
 from retrieval.embedding.robustness.view_loss import VectorMemory, ViewLoss
 
 
@@ -71,7 +72,7 @@ class TrainedModel(nn.Module):
         super().__init__()
         self.network = network
         self.attribute_head = nn.Linear(network.config.dimension, max(1, attributes))
-        self.memory = VectorMemory(memory, network.config.dimension)
+        self.memory = VectorMemory(memory, network.config.dimension, attributes)
         self.register_buffer("refined_types", types)
 
     def forward(self, hu: Tensor, boxes: Tensor) -> tuple[NetworkOutput, Tensor]:
@@ -124,7 +125,7 @@ class Objective(nn.Module):
     def on_worse_scans(
         self, vectors: Tensor, views: WorseViews, batch: SequenceBatch
     ) -> dict[str, Tensor]:
-        """The two terms of the second views, already weighted."""
+        """The terms of the second views, already weighted."""
         first, second = vectors.float(), views.vectors.float()
         found = self.views(first, second, batch.tracks, views.memory)
         temperature = self.weights.temperature
@@ -132,19 +133,25 @@ class Objective(nn.Module):
             relational_divergence(seen, views.teacher, temperature=temperature)
             for seen in (first, second)
         ]
+        rated = rating_divergence(
+            torch.cat([first, second]),
+            batch.attributes.repeat(2, 1),
+            batch.tracks.repeat(2),
+            views.memory,
+            temperature=temperature,
+        )
         return {
             "views": self.weights.views_weight * found,
             "distillation": self.weights.distillation_weight * torch.stack(kept).mean(),
+            "ratings": self.weights.ratings_weight * rated,
         }
 
-    def as_taught(
-        self, vectors: Tensor, known: KnownVectors, batch: SequenceBatch
-    ) -> dict[str, Tensor]:
-        """The two terms of a teacher's vectors, already weighted."""
+    def as_taught(self, vectors: Tensor, known: KnownVectors, rows: Tensor) -> dict[str, Tensor]:
+        """The two terms of a teacher's vectors of the lesions ``rows``, already weighted."""
         weights, vectors = self.weights, vectors.float()
-        found = known.found(vectors, batch.rows, temperature=weights.temperature)
+        found = known.found(vectors, rows, temperature=weights.temperature)
         return {
-            "kept": weights.kept_weight * known.kept(vectors, batch.rows),
+            "kept": weights.kept_weight * known.kept(vectors, rows),
             "found": weights.found_weight * found,
         }
 

@@ -46,7 +46,8 @@ class LossConfig:
             no second view.
         memory: vectors of earlier batches that are further strangers to it.
         distillation_weight: of keeping the neighbourhoods of frozen multi-scale features.
-        temperature: of both, and of ``found_weight``'s.
+        ratings_weight: of neighbourhoods as the readers' ratings have them, in both views.
+        temperature: of the three, and of ``found_weight``'s.
         kept_weight: of a lesion's vector on a worse scan being its teacher's of the scan as it is
             (``recipe.teacher``).
         found_weight: of that vector being nearer than any other training lesion's.
@@ -61,6 +62,7 @@ class LossConfig:
     views_weight: float = 0.0
     memory: int = 1024
     distillation_weight: float = 0.0
+    ratings_weight: float = 0.0
     temperature: float = 0.1
     kept_weight: float = 0.0
     found_weight: float = 0.0
@@ -72,6 +74,8 @@ class OptimiserConfig(CosineAdamW):
 
     Attributes:
         sequences: sequences a batch; each is up to six patches.
+        frozen_levels: how many of the backbone's maps, from the shallowest, stay as they are:
+            their gradients cost most of a step's backward pass. The mixer of slices stays too.
         trained_share: share of the trained weights in the encoder that is written; the rest are
             the weights the run started from. Between the two lie encoders that keep what
             ImageNet gives on unfamiliar images (Wortsman et al., CVPR 2022, WiSE-FT).
@@ -81,6 +85,7 @@ class OptimiserConfig(CosineAdamW):
     backbone_rate: float = 5e-5
     head_rate: float = 1e-3
     sequences: int = 16
+    frozen_levels: int = 0
     trained_share: float = 1.0
 
 

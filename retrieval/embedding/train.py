@@ -160,10 +160,12 @@ class _Run:
     def _terms(self, replicated: nn.Module, batch: SequenceBatch, step: int) -> dict[str, Tensor]:
         device = self.workers.device
         batch = batch.to(device)
-        generator = torch.Generator(device)
-        generator.manual_seed(torch_seed(self.recipe.seed, self.workers.rank, step))
+        drawn = torch_seed(self.recipe.seed, self.workers.rank, step)
+        generator = torch.Generator(device).manual_seed(drawn)
         hu, boxes = self.augmenter(batch.hu.float(), batch.boxes, batch.flips, generator)
         if self._has_worse_views:
+            # The same cut of both scans: a box of another size would teach to forget the size.
+            generator.manual_seed(drawn)
             worse, moved = self.augmenter(batch.worse, batch.boxes, batch.flips, generator)
             hu, boxes = torch.cat([hu, worse]), torch.cat([boxes, moved])
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
@@ -174,9 +176,11 @@ class _Run:
             memory = self.model.memory
             views = WorseViews(output.vectors[count:], self.frozen[batch.rows], memory)
             terms |= self.objective.on_worse_scans(output.vectors[:count], views, batch)
-            memory.push(output.vectors[:count], batch.tracks)
+            memory.push(output.vectors[:count], batch.tracks, batch.attributes)
         if self.known is not None:
-            terms |= self.objective.as_taught(output.vectors[:count], self.known, batch)
+            # Both views, where there are two: each is held where the teacher has the lesion.
+            rows = batch.rows.repeat(len(hu) // count)
+            terms |= self.objective.as_taught(output.vectors, self.known, rows)
         return terms
 
     def _teacher(self) -> KnownVectors:
@@ -258,9 +262,12 @@ def blend(network: DLGNetwork, start: DLGNetwork, *, trained_share: float) -> No
 
 
 def _backbone(network: DLGNetwork, config: OptimiserConfig) -> list[nn.Parameter]:
-    """The backbone's parameters; a rate of 0 freezes them and skips their gradients."""
-    backbone = [*network.backbone.parameters(), *network.channel_mixer.parameters()]
-    if config.backbone_rate == 0:
-        for parameter in backbone:
-            parameter.requires_grad_(False)
+    """The backbone's parameters; those that stay as they are have their gradients skipped."""
+    mixer = list(network.channel_mixer.parameters())
+    backbone = [*network.backbone.parameters(), *mixer]
+    frozen = backbone if config.backbone_rate == 0 else []
+    if config.frozen_levels > 0:
+        frozen = [*frozen, *mixer, *network.backbone.parameters_behind(config.frozen_levels)]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
     return backbone

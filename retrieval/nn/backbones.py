@@ -85,6 +85,21 @@ class Backbone(nn.Module):
             self.train(was_training)
         return found
 
+    def parameters_behind(self, count: int) -> list[nn.Parameter]:
+        """The parameters that the first ``count`` maps, the shallowest, are computed with."""
+        if count == 0:
+            return []
+        parameters = [one for one in self.parameters() if one.requires_grad]
+        was_training = self.training
+        self.eval()
+        picture = torch.zeros(1, 3, 64, 64, device=self.mean.device)
+        total = torch.stack([level.sum() for level in self(picture)[:count]])
+        self.train(was_training)
+        reached = torch.autograd.grad(total.sum(), parameters, allow_unused=True)
+        return [
+            one for one, gradient in zip(parameters, reached, strict=True) if gradient is not None
+        ]
+
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """The five maps, shallow to deep."""
         levels = self.levels((pictures - self.mean) / self.std)

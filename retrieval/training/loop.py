@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from retrieval.progress import ReportProgress
 from retrieval.training.checkpoint import load_checkpoint, save_checkpoint
+from retrieval.training.freed_memory import keep_freed_memory
 from retrieval.training.run_log import RunLog
 from retrieval.training.schedule import CosineAdamW, rate_share
 from retrieval.training.workers import Workers
@@ -93,6 +94,8 @@ class TrainingLoop(Generic[Batch]):
     ) -> None:
         """Every step from ``first`` on that ``batches`` gives, in their order."""
         steps = self.config.steps
+        if self.workers.device.type == "cpu":
+            keep_freed_memory()
         replicated = self.workers.replicate(self.model)
         with RunLog(self.folder.path, first, enabled=self.workers.leads) as log:
             for step, batch in batches:

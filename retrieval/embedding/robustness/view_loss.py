@@ -13,20 +13,27 @@ from torch import Tensor, nn
 
 
 class VectorMemory(nn.Module):
-    """The last ``size`` vectors with their tracks; part of the checkpoint, not of the encoder."""
+    """The last ``size`` vectors, their tracks and ratings; in the checkpoint, not the encoder."""
 
     vectors: Tensor
     tracks: Tensor
+    ratings: Tensor
 
-    def __init__(self, size: int, dimension: int) -> None:
+    def __init__(self, size: int, dimension: int, ratings: int = 0) -> None:
         super().__init__()
         self.register_buffer("vectors", torch.zeros(size, dimension))
         self.register_buffer("tracks", torch.full((size,), -1, dtype=torch.long))
+        self.register_buffer("ratings", torch.full((size, ratings), torch.nan))
 
     @torch.no_grad()
-    def push(self, vectors: Tensor, tracks: Tensor) -> None:
-        """Takes the newest vectors (n, d) of tracks (n,) in and lets the oldest go."""
+    def push(self, vectors: Tensor, tracks: Tensor, ratings: Tensor | None = None) -> None:
+        """Takes the newest vectors (n, d) of tracks (n,) in and lets the oldest go.
+
+        ``ratings`` are (n, r), NaN where unknown; None for a memory of none.
+        """
         size = len(self.tracks)
+        if ratings is not None:
+            self.ratings.copy_(torch.cat([ratings.to(self.ratings), self.ratings])[:size])
         self.vectors.copy_(torch.cat([vectors.detach().to(self.vectors), self.vectors])[:size])
         self.tracks.copy_(torch.cat([tracks.to(self.tracks), self.tracks])[:size])
 

@@ -85,17 +85,22 @@ def with_streaks(planes: Planes, artefact: Picture, rms_hu: float) -> Planes:
     return planes + artefact[None] * np.float32(rms_hu / max(rms, 1e-12))
 
 
-def random_parts(side: int, rng: Generator) -> list[MetalPart]:
-    """Two or three parts of 3 to 8 mm, away from the middle, where the lesion is."""
+def random_parts(
+    side: int, rng: Generator, *, reach: tuple[float, float] = (0.30, 0.45)
+) -> list[MetalPart]:
+    """Two or three parts of 3 to 8 mm, away from the middle, where the lesion is.
+
+    ``reach`` is how far from it, as shares of ``side``.
+    """
     parts = []
     turn = rng.uniform(0, 2 * np.pi)
     for number in range(int(rng.integers(2, 4))):
         angle = turn + number * rng.uniform(1.6, 2.6)
-        reach = rng.uniform(0.30, 0.45) * side
+        away = rng.uniform(*reach) * side
         middle = (side - 1) / 2
         parts.append(
             MetalPart(
-                middle + reach * np.cos(angle), middle + reach * np.sin(angle), rng.uniform(3, 8)
+                middle + away * np.cos(angle), middle + away * np.sin(angle), rng.uniform(3, 8)
             )
         )
     return parts

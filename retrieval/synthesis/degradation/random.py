@@ -23,6 +23,9 @@ from retrieval.synthesis.degradation.thickness import thicker
 ARTEFACTS = 256
 """Metal artefacts that are drawn from, each in eight ways."""
 
+NEAREST_MM, FARTHEST = 10.0, 0.45
+"""Of their metal from the middle, the latter as a share of the side: small scans hold it near."""
+
 
 @dataclass(frozen=True, slots=True)
 class DegradationConfig:
@@ -57,27 +60,40 @@ def degraded(
 ) -> Planes:
     """The patch (slices, side, side) as a worse scanner would have given it, in CT's range.
 
-    ``grid_mm`` is its pixel and its slice interval.
+    ``grid_mm`` is its pixel and its slice interval. Beyond the image the patch stays padding.
     """
-    mm_px, interval_mm = grid_mm
-    spacing = (mm_px, mm_px)
     hu = planes.astype(np.float32)
     if config.plain > 0 and rng.random() < config.plain:
         return hu
+    rows, columns = imaged(hu)
+    shown = hu[:, rows, columns]
+    mm_px, interval_mm = grid_mm
+    spacing = (mm_px, mm_px)
     if rng.random() < config.share:
-        hu = thicker(hu, interval_mm, float(rng.uniform(0, config.thickness_mm)))
+        shown = thicker(shown, interval_mm, float(rng.uniform(0, config.thickness_mm)))
     if rng.random() < config.kernel:
-        hu = _under_another_kernel(hu, spacing, config, rng)
+        shown = _under_another_kernel(shown, spacing, config, rng)
     if rng.random() < config.share:
         # Coarse grain is drawn more often: it hides most.
         finest = np.log(GRAIN["fine"] / GRAIN["coarse"])
         cutoff = GRAIN["coarse"] * float(np.exp(finest * rng.random() ** 2))
         sigma = float(rng.uniform(0, config.noise_hu))
-        hu = quantum_noise(hu, spacing, sigma, rng, cutoff=cutoff)
+        shown = quantum_noise(shown, spacing, sigma, rng, cutoff=cutoff)
     if rng.random() < config.share:
-        artefact = _turned(_artefacts(hu.shape[1], mm_px), rng)
-        hu = with_streaks(hu, artefact, float(rng.uniform(0, config.streaks_hu)))
-    return np.clip(hu, CT_HU.low, CT_HU.high)
+        artefact = _turned(_artefacts(hu.shape[1], mm_px), rng)[rows, columns]
+        shown = with_streaks(shown, artefact, float(rng.uniform(0, config.streaks_hu)))
+    hu[:, rows, columns] = np.clip(shown, CT_HU.low, CT_HU.high)
+    return hu
+
+
+def imaged(planes: Planes) -> tuple[slice, slice]:
+    """The rows and the columns of a patch from the first to the last that are not all padding."""
+    inside = (planes != np.float32(CT_HU.padding)).any(axis=0)
+    spans = []
+    for axis in (1, 0):
+        held = np.flatnonzero(inside.any(axis=axis))
+        spans.append(slice(int(held[0]), int(held[-1]) + 1) if len(held) else slice(None))
+    return spans[0], spans[1]
 
 
 def _under_another_kernel(
@@ -93,7 +109,10 @@ def _under_another_kernel(
 def _artefacts(side: int, mm_px: float) -> tuple[Picture, ...]:
     """Artefacts drawn once: projecting them anew for every patch took longer than all the rest."""
     rng = np.random.default_rng([side, ARTEFACTS])
-    parts = [random_parts(side, rng) for _ in range(ARTEFACTS)]
+    nearest = min(NEAREST_MM / mm_px / side, FARTHEST)
+    starts = nearest * (FARTHEST / nearest) ** rng.random(ARTEFACTS)
+    reaches = [(start, min(1.5 * start, FARTHEST)) for start in starts.tolist()]
+    parts = [random_parts(side, rng, reach=reach) for reach in reaches]
     return tuple(metal_artefact((side, side), mm_px, of_one, rng) for of_one in parts)
 
 

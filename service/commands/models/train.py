@@ -53,7 +53,8 @@ def encoder(
     recipe: Annotated[
         str,
         typer.Option(
-            help="A bundled recipe (tiny, small, robust, steady, dlg-vgg16) or a TOML file."
+            help="A bundled recipe (tiny, small, robust, steady, together, dlg-vgg16) or a TOML "
+            "file."
         ),
     ] = "small",
     change: ChangesOption = None,

@@ -106,3 +106,33 @@ def test_a_batch_holds_every_patch_a_second_time_and_always_the_same(
     plain = BatchSource(phantom_training, sampler, 3, seed=5).batch(2)
     assert torch.equal(plain.hu, batch.hu)
     assert len(plain.worse) == 0
+
+
+def test_shallow_maps_stay_as_they_are_and_deep_ones_learn(
+    phantom_archive: DeepLesionArchive, tiny_run: TinyRun, tmp_path: Path
+) -> None:
+    """With everything at once: views, ratings and a teacher's vectors of both views."""
+    shutil.copytree(tiny_run.out / "cache", tmp_path / "cache")
+    teacher = str(tiny_run.out / "encoder.safetensors")
+    changes = {
+        **VIEWS,
+        "teacher": teacher,
+        "start": teacher,
+        "loss.ratings_weight": "0.5",
+        "loss.kept_weight": "1.0",
+        "loss.found_weight": "0.5",
+        "optimiser.frozen_levels": "2",
+        "optimiser.backbone_rate": "1e-2",
+    }
+    trained = train_encoder([phantom_archive], load_recipe("tiny", changes), tmp_path, device="cpu")
+    before, _ = load_network(tmp_path / "start.safetensors")
+    after, _ = load_network(trained.path)
+    still = {id(one) for one in before.backbone.parameters_behind(2)}
+    pairs = list(zip(before.backbone.parameters(), after.backbone.parameters(), strict=True))
+    assert all(torch.equal(one, other) for one, other in pairs if id(one) in still)
+    assert not any(torch.equal(one, other) for one, other in pairs if id(one) not in still)
+    assert torch.equal(before.channel_mixer.weight, after.channel_mixer.weight)
+    with (tmp_path / "losses.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    assert float(row["kept"]) > 0
+    assert float(row["found"]) > 0

@@ -96,3 +96,19 @@ def test_weights_that_cannot_be_fetched_name_the_way_out(monkeypatch: pytest.Mon
     monkeypatch.setattr("torchvision.models.get_model", offline)
     with pytest.raises(BackboneError, match=f"resnet18 could not be fetched.*choose {LITE0}"):
         build_backbone("resnet18", pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("count", "deepest"), [(1, "stages.0."), (2, "stages.1."), (5, "stages.6.")]
+)
+def test_the_parameters_behind_shallow_maps_are_those_up_to_their_stage(
+    count: int, deepest: str
+) -> None:
+    backbone = build_backbone("efficientnet_lite0", pretrained=False)
+    behind = {id(one) for one in backbone.parameters_behind(count)}
+    names = [name for name, one in backbone.levels.named_parameters() if id(one) in behind]
+    assert names[0].startswith("stem.")
+    assert names[-1].startswith(deepest)
+    assert len(names) == len(behind)
+    assert all(one.grad is None for one in backbone.parameters())
+    assert backbone.parameters_behind(0) == []

@@ -17,7 +17,7 @@ from retrieval.synthesis.degradation.metal import (
     random_parts,
     with_streaks,
 )
-from retrieval.synthesis.degradation.random import DegradationConfig, degraded
+from retrieval.synthesis.degradation.random import DegradationConfig, degraded, imaged
 from retrieval.synthesis.degradation.thickness import thicker
 
 
@@ -159,3 +159,32 @@ def test_a_draw_stays_in_range_and_comes_again_under_its_seed(tissue) -> None:
     for seed in range(4):
         unchanged = degraded(patch, (1.0, 2.0), nothing, np.random.default_rng(seed))
         assert unchanged == pytest.approx(patch, abs=0.05)
+
+
+def test_beyond_the_image_a_patch_stays_padding(tissue) -> None:
+    patch = np.full((5, 128, 128), -1024, np.float32)
+    patch[:, 40:84, 50:90] = np.concatenate([tissue, tissue[:2]])[:, :44, :40] + 1
+    assert imaged(patch) == (slice(40, 84), slice(50, 90))
+    assert imaged(np.full_like(patch, -1024)) == (slice(None), slice(None))
+    worst = DegradationConfig(share=1.0, noise_hu=300.0, streaks_hu=300.0)
+    inside = np.zeros(patch.shape, bool)
+    inside[:, 40:84, 50:90] = True
+    for seed in range(6):
+        worse = degraded(patch, (1.0, 2.0), worst, np.random.default_rng(seed))
+        assert (worse[~inside] == -1024).all()
+        assert np.abs(worse - patch)[inside].mean() > 5
+
+
+def test_metal_stands_near_a_scan_that_was_cut_close(tissue) -> None:
+    """Streaks are as strong within the image as asked, wherever the patch's metal stands."""
+    patch = np.full((1, 160, 160), -1024, np.float32)
+    patch[:, 62:98, 62:98] = 40
+    streaks = DegradationConfig(
+        blur_mm=0, sharpening=0, noise_hu=0, thickness_mm=0, streaks_hu=200, share=1.0
+    )
+    found = []
+    for seed in range(60):
+        worse = degraded(patch, (1.0, 2.0), streaks, np.random.default_rng(seed))
+        found.append(float(np.sqrt(((worse - patch)[:, 62:98, 62:98] ** 2).mean())))
+    assert 60 < np.mean(found) < 120
+    assert max(found) > 150

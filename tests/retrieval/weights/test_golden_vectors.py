@@ -16,8 +16,8 @@ NODULE = [-0.0901, -0.2624, -0.0020, 0.3278, -0.0320, -0.1012, -0.0245, 0.0531]
 MASS = [-0.3962, -0.1316, -0.1072, -0.2262, -0.0062, -0.1092, 0.0535, -0.0040]
 COSINE = 0.3954
 
-STEADY_FINGERPRINT = "02818b5bf7714089"
-OF_STEADY = [0.9032, 0.8250]
+STEADY_FINGERPRINT = "f45b613349d62243"
+OF_STEADY = [0.8734, 0.7659]
 """Cosines of the steady encoder's two vectors to the bundled encoder's."""
 
 

@@ -17,14 +17,14 @@ def test_without_the_extra_nothing_is_cut(run, monkeypatch, archive_folder, tmp_
     assert not out.exists()
 
 
-@pytest.mark.parametrize("recipe", ["small", "steady"])
+@pytest.mark.parametrize("recipe", ["small", "steady", "together"])
 def test_a_dry_run_of_what_a_gpu_is_for(run, tmp_path, recipe):
     write_archive(tmp_path / "archive", patients=2)
     table = tmp_path / "archive" / "DL_info.csv"
     rows = pd.read_csv(table)
     rows["Train_Val_Test"] = 1
     rows.to_csv(table, index=False)
-    own = ("start", "teacher") if recipe == "steady" else ()
+    own = ("start", "teacher") if recipe != "small" else ()
     given = [part for key in own for part in ("--set", f"{key}={BUNDLED_ENCODER}")]
     small = ("--set", "optimiser.steps=2", "--set", "optimiser.sequences=1")
     out = tmp_path / "run"
