@@ -50,6 +50,9 @@ OUTER_AIR_MM2 = 200.0
 WIDER_THAN_A_TRACHEA_MM = 30.0
 """Air that a shorter piece of the border cuts is an airway or bowel gas."""
 
+FLAT = 3.0
+"""A couch is as many times as wide as it is high, or more; an arm or a leg is not."""
+
 CUTOUT_SHARE, CUTOUT_MM2 = 0.25, 1_500.0
 """More of an image, and smaller: that may be the lung about a nodule that is cut out of it."""
 
@@ -154,7 +157,8 @@ def body_interior(hu: NDArray[Any], spacing_mm_px: tuple[float, float]) -> BodyI
         for label in range(1, count)
         if depth[labels == label].max() >= LEAST_HALF_THICKNESS_MM / MASK_MM
     ]
-    return BodyInterior(_filled(np.isin(labels, thick)) & ~outer, scale)
+    inside = _filled(np.isin(labels, thick)) & ~outer
+    return BodyInterior(_joined(_pieces(inside), inside.shape), scale)
 
 
 def _coverage(start: float, end: float, count: int) -> NDArray[np.float64]:
@@ -218,14 +222,34 @@ def _without_loose_things(
     """
     if not _reaching_border(~filled, LOOSE_AIR_MM2):
         return filled
-    count, labels = cv2.connectedComponents(_opened(filled, 2 * LEAST_HALF_THICKNESS_MM))
-    pieces = [np.asarray(labels == x) for x in range(1, count)]
+    pieces = _pieces(_opened(filled, 2 * LEAST_HALF_THICKNESS_MM) > 0)
     kept = [
         x
         for x in pieces
         if x.sum() * MASK_MM**2 >= LEAST_BODY_MM2 or np.median(coarse[x]) > BODY_HU
     ]
-    return np.asarray(np.any([np.zeros(filled.shape, np.bool_), *kept], axis=0))
+    return _joined(kept, filled.shape)
+
+
+def _joined(pieces: list[NDArray[np.bool_]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The pieces of a patient as one mask, without a couch or head holder.
+
+    That is a piece beside the largest one that the image's lower edge cuts, flat and wide.
+    """
+    largest = max((int(x.sum()) for x in pieces), default=0)
+    kept = [x for x in pieces if x.sum() == largest or not _is_flat_at_bottom(x)]
+    return np.asarray(np.any([np.zeros(shape, np.bool_), *kept], axis=0))
+
+
+def _is_flat_at_bottom(piece: NDArray[np.bool_]) -> bool:
+    down, across = np.flatnonzero(piece.any(axis=1)), np.flatnonzero(piece.any(axis=0))
+    height, width = down[-1] - down[0] + 1, across[-1] - across[0] + 1
+    return bool(down[-1] == len(piece) - 1 and width >= FLAT * height)
+
+
+def _pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    count, labels = cv2.connectedComponents(np.ascontiguousarray(mask, np.uint8), connectivity=4)
+    return [np.asarray(labels == x) for x in range(1, count)]
 
 
 def _outer_air(coarse: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -97,6 +97,18 @@ def test_a_corner_of_a_couch_is_outside_and_an_arm_that_the_crop_cuts_is_not() -
     assert inside.share(Box.around((140, 100), 60)) == 1.0
 
 
+def test_a_head_holder_that_the_lower_edge_cuts_is_no_patient_and_an_arm_there_is() -> None:
+    hu = np.full((220, 300), -1000.0, np.float32)
+    y, x = np.mgrid[:220, :300]
+    hu[np.hypot(x - 150, y - 80) < 70] = 30.0
+    hu[190:, 30:150] = 60.0
+    hu[np.hypot(x - 250, y - 200) < 35] = 30.0
+    inside = body_interior(hu, (1.0, 1.0))
+    assert inside.share(Box.around((90, 205), 12)) == 0.0
+    assert inside.share(Box.around((250, 200), 30)) == 1.0
+    assert inside.share(Box.around((150, 80), 60)) == 1.0
+
+
 def test_the_same_haze_is_lung_where_a_small_image_is_full_of_it() -> None:
     hu = haze((36, 36), np.random.default_rng(0)).astype(np.float32)
     hu[12:24, 12:24] = 20.0
