@@ -77,7 +77,7 @@ def check_series(scores_mm: NDArray[np.float64], heights_mm: NDArray[np.float64]
         order = SliceOrder.UNCLEAR
     else:
         order = SliceOrder.FEET_FIRST if slope > 0 else SliceOrder.HEAD_FIRST
-    long_enough = heights[-1] - heights[0] >= 4 * LEAST_SPAN_MM
+    long_enough = bool(heights[-1] - heights[0] >= 4 * LEAST_SPAN_MM)
     low, high = SOUND_SLOPES
     doubtful = long_enough and not low <= abs(slope) <= high
     return SeriesCheck(order, slope, _jumps(scores_mm, heights, order), doubtful)

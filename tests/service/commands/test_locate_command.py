@@ -73,6 +73,19 @@ def test_slices_without_a_body_have_no_place(run, tmp_path):
     assert "no body" in out
 
 
+@pytest.mark.parametrize("slices", [7, 19, 21])
+def test_a_series_of_any_length_answers_in_json(run, tmp_path, slices):
+    """30, 90 and 100 mm from the first slice to the last."""
+    hu = np.stack([body_slice(50.0 + 5 * k) for k in range(slices)])
+    volume = nib.Nifti1Image(hu.transpose(2, 1, 0).astype(np.int16), np.diag([-1.6, -1.6, 5, 1]))
+    nib.save(volume, tmp_path / "series.nii.gz")
+    status, out, err = run("locate", tmp_path / "series.nii.gz", "--json")
+    assert status == 0, err
+    document = json.loads(out)
+    assert len(document["slices"]) == slices
+    assert document["slice_interval_doubtful"] in (True, False)
+
+
 def test_a_real_series_is_told_upright_and_reversed(run, real_data, tmp_path):
     """A left-out series, once in the order its header states and once turned over."""
     import pandas as pd
