@@ -44,7 +44,7 @@ class CloseLook:
     windows: int = 1
     side_mm: float = 137.0
     about_mm: float = 25.0
-    least_score: float = 0.02
+    least_score: float = 0.0
     up_to_mm: float = 12.0
     worth: float = 0.85
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from retrieval.detection.whole_slice import whole_slice
 from retrieval.lesion import Box
 from retrieval.nn.slice_statistics import SliceStatistics, with_slice_statistics
 from retrieval.sources.deeplesion.archive import DeepLesionArchive
+from retrieval.sources.query_image import open_query_image
 from tests.retrieval.detection.conftest import TinyDetector
 
 
@@ -89,3 +92,12 @@ def test_a_close_look_adds_small_boxes_alone(
     assert all(one.long_mm is not None and one.long_mm <= 30 for one in closer)
     assert all(one.score <= 0.5 for one in closer)
     assert detector.look_closely(whole, [], look) == []
+
+
+def test_a_nodule_that_the_first_pass_hardly_sees_is_looked_at_closely(real_data: Path) -> None:
+    """On a cut-out as small as this the first pass is sure of nothing."""
+    path = real_data / "lung_nodules" / "image" / "LIDC-IDRI-0152_R_1.nii.gz"
+    slab = open_query_image(path, key_slice_index=1)
+    found = LesionDetector.load().detect(slab)
+    assert found[0].score > 0.3
+    assert found[0].box.iou(slab.display_box(Box(17, 16, 29, 28))) > 0.3
