@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from index.catalog.reader import Surest
+from index.catalog.reader import UNSURE, Surest
 from retrieval.lesion import Lesion
 from service.engine.query import LesionQuery
 from service.engine.results import SearchResult
@@ -78,14 +78,20 @@ def lesions(
 
 
 def _surest_after(after: str) -> Surest:
-    """The place that an answer's ``next_after`` names; raises RequestError."""
-    confidence, _, lesion_id = after.partition(" ")
+    """The place that an answer's ``next_after`` names: "confidence id"; raises RequestError."""
+    if not after:
+        return Surest()
+    told, _, lesion_id = after.partition(" ")
     try:
-        return Surest(float(confidence), lesion_id) if after else Surest()
+        confidence = float(told)
     except ValueError:
+        confidence = float("nan")
+    if not lesion_id or not (0 <= confidence <= 1 or confidence == UNSURE):
         raise RequestError(
-            f"after is {after!r}: send the last page's next_after, of the same order"
-        ) from None
+            f"after is {after!r}: send the last page's next_after, of the same order: a confidence "
+            f"in [0, 1], or {UNSURE} where there is none, a space and a lesion's id"
+        )
+    return Surest(confidence, lesion_id)
 
 
 def _next_after(last: Lesion, order: str) -> str:

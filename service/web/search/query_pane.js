@@ -248,11 +248,16 @@ export class QueryPane {
 
 /** Patient and date of an upload, and where they were read; a patient whom only the reader names is told as that. @param {IdentityOut | null} identity @param {string | undefined} stated */
 function identityWords(identity, stated) {
-  if (!identity?.patient_id && stated) return [make("span", { className: "whose stated", textContent: `patient ${stated} · your word`, title: "The files do not say whose image it is" })];
+  if (!identity?.patient_id && stated) return [whose(stated, "your word", "the files do not say whose image it is", "whose stated")];
   if (!identity?.patient_id) return [make("span", { className: "faint", textContent: "patient not known" })];
-  const title = `Read from ${sourceOf(identity)}${identity.study_id ? `: study ${identity.study_id}` : ""}`;
-  const words = [`patient ${identity.patient_id}`, identity.study_date].filter(Boolean).join(" · ");
-  return [make("span", { className: "whose", textContent: words, title })];
+  const source = `read from ${sourceOf(identity)}${identity.study_id ? `, study ${identity.study_id}` : ""}`;
+  return [whose(identity.patient_id, identity.study_date, source)];
+}
+
+/** A patient and what is told beside; a long id is cut short, its title has all of it. @param {string} patient @param {string | null} beside @param {string} title */
+function whose(patient, beside, title, className = "whose") {
+  const parts = [`patient ${patient}`, ...(beside ? [` · ${beside}`] : [])];
+  return make("span", { className, title: `Patient ${patient}: ${title}` }, ...parts.map((textContent) => make("span", { textContent })));
 }
 
 /** The parts of a pane's heading that tell a lesion. @param {string} name @param {LesionOut} lesion */

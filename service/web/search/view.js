@@ -77,7 +77,10 @@ export class SearchView {
       onDetect: can().detect ? () => this.#detect() : undefined,
       onMeasure: can().measure ? () => this.#measure() : undefined,
     });
-    this.bench = new LesionBench(this.query.viewer, (patch) => change({ ...NO_MARK, ...patch, open: null }));
+    this.bench = new LesionBench(this.query.viewer, {
+      onMark: (patch) => change({ ...NO_MARK, ...patch, open: null }),
+      lesion: () => this.query.lesion,
+    });
     this.answers.element.prepend(this.bench.element);
     this.conflict = make("div", { className: "conflict", role: "alert", hidden: true });
     this.hint = make("p", { className: "hint", role: "status" });

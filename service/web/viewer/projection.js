@@ -81,6 +81,12 @@ export class Projection {
     ];
   }
 
+  /** The point of the image nearest to one of the screen: its edges are those of its outer pixels. @param {Pair} at @returns {[number, number]} */
+  toNearest(at) {
+    const [x, y] = this.toImage(at);
+    return [clamp(x, -0.5, this.#image[0] - 0.5), clamp(y, -0.5, this.#image[1] - 0.5)];
+  }
+
   /** Moves the image by screen pixels; its middle never leaves the picture. @param {number} dx @param {number} dy */
   pan(dx, dy) {
     const [x, y] = this.#center;

@@ -153,9 +153,36 @@ def test_lesions_are_listed_by_how_sure_their_category_is(client, archive):
         after = page["next_after"]
     # No category was found here: they come by their ids.
     assert seen == sorted(lesion.lesion_id for lesion in archive.lesions)
-    refused = client.get("/v1/lesions", params={"after": "x", "order": "surest"})
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "x",
+        "nan x",
+        "inf x",
+        "-inf x",
+        "1.5 x",
+        "-0.5 x",
+        "2.0 x",
+        "000001",
+        "0.5",
+        "0.5 ",
+        " 0.5 x",
+    ],
+)
+def test_a_place_that_no_page_of_the_surest_names_is_refused(client, after):
+    refused = client.get("/v1/lesions", params={"after": after, "order": "surest"})
     assert refused.status_code == 422
+    assert repr(after) in refused.json()["detail"]
     assert "next_after" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("after", ["0 x", "0.25 x y", "1.0 x", "-1.0 "])
+def test_a_place_that_a_page_of_the_surest_may_name_is_taken(client, archive, after):
+    place = f"{after}{archive.lesions[0].lesion_id}"
+    taken = client.get("/v1/lesions", params={"after": place, "order": "surest"})
+    assert taken.status_code == 200
 
 
 def test_a_lesion_is_told_as_the_archive_has_it(client, query):

@@ -220,6 +220,34 @@ def test_a_single_image_that_cannot_follow_says_so(browser, screenshots, real_me
         reader.shoot("viewer_one_image")
 
 
+def test_measurements_on_an_indexed_lesion_name_its_patient_and_end_within_its_image(
+    browser, screenshots, real_meeting
+):
+    with reading(browser, real_meeting.address, screenshots) as reader:
+        page = reader.open("#/search?lesion=000001_02_01_014_x225_y296")
+        corner = page.locator(".pane.query .note.top-left")
+        expect(corner).to_contain_text("000001")
+        expect(page.locator(".pane.query .cover")).to_be_hidden()
+        page.keyboard.press("f")
+        area = query_canvas(page).bounding_box()
+        tall = area["height"] > area["width"]
+        page.keyboard.press("l")
+        across, along = ((0.3, 0.005), (0.3, 0.995)), ((0.005, 0.3), (0.995, 0.3))
+        drag(page, query_canvas(page), *(across if tall else along))
+        with page.expect_download() as download:
+            page.get_by_role("button", name="CSV").click()
+        (row,) = csv.DictReader(download.value.path().read_text().splitlines())
+        assert (row["image"], row["patient_id"], row["study_id"]) == (
+            "000001_02_01_014_x225_y296",
+            "000001",
+            "000001_02",
+        )
+        points = np.array([pair.split() for pair in row["points_px"].split("; ")], float)
+        assert points.min() == -0.5
+        assert points.max() == 511.5
+        reader.shoot("viewer_length_across_an_indexed_lesion")
+
+
 def test_a_lesion_in_lung_opens_in_the_lung_window_until_the_reader_chooses(
     browser, address, screenshots, real_data
 ):

@@ -120,6 +120,34 @@ def test_an_image_that_names_nobody_is_nobodys(reader, meeting):
     expect(heading).not_to_contain_text("your word")
 
 
+def test_the_longest_patient_id_stays_in_its_column_and_heading(reader, meeting):
+    """DICOM's longest id has 64 letters; no place breaks it."""
+    page = reader.open()
+    drop(page, [another_slice(meeting.indexed, "slice.png")])
+    open_png(page, meeting.spacing)
+    heading = wait_for_image(page, "slice.png")
+    longest = "P" * 64
+    page.get_by_label("Patient", exact=True).first.fill(longest)
+    page.keyboard.press("Enter")
+    expect(page.locator(".about")).to_contain_text(longest)
+    expect(heading).to_contain_text("your word")
+    reader.shoot(f"whose_longest_{meeting.stranger_id}")
+    for name in (".side", ".side-page:not([hidden])", ".pane.query .pane-heading", "body"):
+        within = "node => node.scrollWidth <= node.clientWidth"
+        assert page.locator(name).evaluate(within), name
+    side = page.locator(".side").bounding_box()
+    for part in (".upload button", ".about .faint", ".about input"):
+        for one in page.locator(f".side {part}").all():
+            if (box := one.bounding_box()) is not None:
+                assert box["x"] + box["width"] <= side["x"] + side["width"], part
+    told = heading.locator(".whose")
+    assert longest in told.get_attribute("title")
+    ends = told.locator("span").last.bounding_box()
+    pane = page.locator(".pane.query").bounding_box()
+    assert ends["x"] + ends["width"] <= pane["x"] + pane["width"]
+    assert told.locator("span").first.evaluate("node => node.scrollWidth > node.clientWidth")
+
+
 def test_another_patient_than_the_files_is_told(reader, meeting):
     page = reader.open()
     drop(page, [meeting.stranger])

@@ -19,6 +19,13 @@ test("text that a spreadsheet would run stays text; a negative number stays a nu
   assert.equal(csvOf([{ note: "=HYPERLINK(1)", change: -3.5 }]), "note,change\r\n'=HYPERLINK(1),-3.5\r\n");
 });
 
+test("a list of numbers stays one, whatever its first is; what only begins so is text", () => {
+  const safe = ["-0.5 9.7; 12.0 30.1", "-4.8", "-1 -2; -3 -4"];
+  for (const a of safe) assert.equal(csvOf([{ a }]), `a\r\n${a}\r\n`);
+  const doubtful = ["-1+cmd|' /C calc'!A0", "-0.5 9.7; =1", "-A1", "- 1", "-1;2", "-1 2\n=3", "+1 2"];
+  for (const a of doubtful) assert.match(csvOf([{ a }]), /^a\r\n"?'/);
+});
+
 test("an answer has a row a follow-up and a row a hit, under the API's names", () => {
   const rows = resultRows({
     hits: [{ rank: 1, similarity: 0.5, terms: {}, lesion: LESION }],

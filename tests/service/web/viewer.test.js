@@ -195,6 +195,26 @@ test("a length is drawn, taken by its end, and taken away; a click measures noth
   assert.equal(rulers.all.length, 0);
 });
 
+test("lengths and ellipses end at the edges of the image; beside it nothing is measured", () => {
+  const made = projection();
+  const at = (x, y) => made.toScreen([x, y]);
+  for (const kind of ["length", "ellipse"]) {
+    const rulers = new Rulers();
+    const draw = (from, to) => {
+      rulers.press(at(...from), made, { kind, slice: 3 });
+      rulers.move(at(...to), made);
+      rulers.release(at(...to));
+    };
+    draw([-30, 10], [140, 70]);
+    assert.deepEqual(rulers.all[0].points.map((point) => point.map((value) => Number(value.toFixed(6)))), [[-0.5, 10], [99.5, 49.5]]);
+    draw([99.5, 49.5], [40, -20]);
+    assert.equal(rulers.all.length, 1);
+    assert.deepEqual(rulers.all[0].points[1].map((value) => Number(value.toFixed(6))), [40, -0.5]);
+    draw([-30, -30], [-10, -9]);
+    assert.equal(rulers.all.length, 1);
+  }
+});
+
 test("a scout has the head on top, whichever way the slices are numbered", async () => {
   for (const headward of [1, -1]) {
     const stack = {

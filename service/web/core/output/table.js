@@ -4,6 +4,9 @@ import { heldTags } from "../lesion_facts.js";
 
 const LESION = ["lesion_id", "patient_id", "study_id", "series_id", "study_date", "key_slice_index", "lesion_type", "long_mm", "short_mm"];
 
+/** Numbers, or points of them ("-0.5 9.7; 12.0 30.1"): no spreadsheet runs these. */
+const NUMBERS = /^-?\d+(\.\d+)?(;? -?\d+(\.\d+)?)*$/;
+
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Row */
 
 /** A lesion's columns. @param {LesionOut} lesion @returns {Row} */
@@ -39,6 +42,7 @@ export function csvOf(rows) {
 /** A spreadsheet would run text that begins like a formula: an apostrophe keeps it text. @param {Row[string]} value */
 function cell(value) {
   if (value === null || value === undefined) return "";
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  const isRun = typeof value === "string" && /^[=+\-@\t\r]/.test(value) && !NUMBERS.test(value);
+  const text = isRun ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

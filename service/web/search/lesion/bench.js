@@ -22,24 +22,31 @@ export class LesionBench {
   #facts = null;
   /** The upload and mark that are shown. */
   #shown = "";
-  /** @type {import("./rulers_list.js").Whose} */
-  #whose = { image: "image", patient_id: null, study_id: null };
+  /** @type {Params} */
+  #params = {};
+  #lesion;
   #found = make("div", { className: "bench-found" });
   #priors = make("div", { className: "bench-priors" });
   #rulers;
   element = make("section", { className: "bench", "aria-live": "polite", "aria-label": "The open image", hidden: true }, this.#found, this.#priors);
 
-  /** @param {import("../../viewer/viewport.js").Viewport} viewer @param {(patch: Record<string, any>) => void} onMark hears another mark */
-  constructor(viewer, onMark) {
+  /**
+   * `onMark` hears another mark, `lesion` is what the index knows of the lesion that is open.
+   * @param {import("../../viewer/viewport.js").Viewport} viewer
+   * @param {{ onMark: (patch: Record<string, any>) => void, lesion: () => LesionOut | null }} on
+   */
+  constructor(viewer, { onMark, lesion }) {
+    this.#lesion = lesion;
     this.#viewer = viewer;
     this.#onMark = onMark;
-    this.#rulers = new RulersList(viewer, { whose: () => this.#whose, onChange: () => this.#unfold() });
+    this.#rulers = new RulersList(viewer, { whose: () => this.#whose(), onChange: () => this.#unfold() });
     this.element.append(this.#rulers.element);
   }
 
   /** Follows the URL: another image or mark has no measurement yet. @param {Params} params @param {import("../receiving.js").Received | null} facts */
-  async show({ upload, lesion, patient, study, box, recist, point }, facts) {
-    this.#whose = { image: lesion ?? facts?.name ?? "image", patient_id: patient ?? null, study_id: study ?? null };
+  async show(params, facts) {
+    this.#params = params;
+    const { upload, box, recist, point } = params;
     const shown = JSON.stringify([upload, box, recist, point]);
     if (shown !== this.#shown) this.#clear();
     this.#shown = shown;
@@ -51,6 +58,13 @@ export class LesionBench {
     if (facts !== this.#facts || priors.length === 0) return;
     this.#priors.replaceChildren(priorsPanel(priors, (id) => this.#follow(facts, id, null)));
     this.#unfold();
+  }
+
+  /** Whose the open image is: the index says it of its lesions, the URL of an upload. @returns {import("./rulers_list.js").Whose} */
+  #whose() {
+    const { lesion, patient, study } = this.#params;
+    const known = lesion ? this.#lesion() : null;
+    return { image: lesion ?? this.#facts?.name ?? "image", patient_id: known?.patient_id ?? patient ?? null, study_id: known?.study_id ?? study ?? null };
   }
 
   /** Measures the mark of the URL; false where there is none. @param {Params} params */

@@ -1,4 +1,4 @@
-// Lengths and ellipses that a reader draws: many on a stack, each on its slice; nothing is searched with them.
+// Lengths and ellipses that a reader draws: many on a stack, each on its slice and within its image; nothing is searched with them.
 
 /**
  * @typedef {import("../projection.js").Pair} Pair
@@ -80,7 +80,7 @@ export class Rulers {
     if (gripped !== null) {
       this.#drag = { ...gripped, start: at, points: gripped.ruler.points, fresh: false };
     } else {
-      const point = projection.toImage(at);
+      const point = projection.toNearest(at);
       /** @type {Ruler} */
       const ruler = { kind, slice, points: [point, point] };
       this.#all.push(ruler);
@@ -93,17 +93,17 @@ export class Rulers {
   move(at, projection) {
     if (this.#drag === null || this.#drag.end === null) return;
     const moved = [...this.#drag.ruler.points];
-    moved[this.#drag.end] = projection.toImage(at);
+    moved[this.#drag.end] = projection.toNearest(at);
     this.#drag.ruler.points = moved;
   }
 
-  /** The pointer goes up: a click alone measures nothing. @param {Pair} at */
+  /** The pointer goes up: a click alone, or a drag beside the image, measures nothing. @param {Pair} at */
   release(at) {
     if (this.#drag === null) return;
     const { ruler, start, fresh } = this.#drag;
     this.#drag = null;
     const isClick = Math.hypot(at[0] - start[0], at[1] - start[1]) < LEAST_PX;
-    if (fresh && isClick) this.take(ruler);
+    if (fresh && (isClick || isNothing(ruler))) this.take(ruler);
     else this.onChange();
   }
 
@@ -126,4 +126,9 @@ export class Rulers {
     }
     return null;
   }
+}
+
+/** Whether a length has no millimetre, or an ellipse no area. @param {Ruler} ruler */
+function isNothing({ kind, points: [[x1, y1], [x2, y2]] }) {
+  return kind === "length" ? x1 === x2 && y1 === y2 : x1 === x2 || y1 === y2;
 }
