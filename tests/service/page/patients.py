@@ -84,13 +84,18 @@ def another_slice(file: SentFile, name: str) -> SentFile:
     return SentFile(name, content.tobytes())
 
 
-def phantom_stranger(archive: DeepLesionArchive, lesion: Lesion) -> SentFile:
+def phantom_stranger(
+    archive: DeepLesionArchive,
+    lesion: Lesion,
+    patient_id: str = "STRANGER-1",
+    day: date | None = date(2024, 5, 17),
+) -> SentFile:
     """Slices of a phantom as DICOM of somebody whom no index knows."""
     source = archive.source(lesion)
     plane = read_deeplesion_png(archive.root / source.image)
     images = ct_series(
         [plane, plane, plane],  # type: ignore[arg-type]
-        SeriesLabels("STRANGER-1", "one", date(2024, 5, 17)),
+        SeriesLabels(patient_id, "one", day),
         spacing_mm_px=source.spacing_mm_px,
         interval_mm=source.slice_interval_mm,
     )

@@ -148,6 +148,22 @@ def test_the_longest_patient_id_stays_in_its_column_and_heading(reader, meeting)
     assert told.locator("span").first.evaluate("node => node.scrollWidth > node.clientWidth")
 
 
+def test_the_longest_patient_id_of_a_header_without_a_date_stays_in_its_heading(
+    reader, phantoms, course
+):
+    page = reader.open()
+    longest = "P" * 64
+    drop(page, [phantom_stranger(phantoms, course[1], longest, None)])
+    heading = wait_for_image(page, longest)
+    told = heading.locator(".whose")
+    assert longest in told.get_attribute("title")
+    words, place = told.locator("span").bounding_box(), told.bounding_box()
+    assert words["x"] + words["width"] <= place["x"] + place["width"] + 0.5
+    for name in (".side", ".pane.query .pane-heading", "body"):
+        within = "node => node.scrollWidth <= node.clientWidth"
+        assert page.locator(name).evaluate(within), name
+
+
 def test_another_patient_than_the_files_is_told(reader, meeting):
     page = reader.open()
     drop(page, [meeting.stranger])
