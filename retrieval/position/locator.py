@@ -15,7 +15,7 @@ from retrieval.image import Slab
 from retrieval.lesion import Box, LesionSearchError
 from retrieval.position.calibration import CalibrationError, HeightCalibration
 from retrieval.position.frame import body_frame
-from retrieval.position.narrow_field import cut_field_mm, estimated_error
+from retrieval.position.narrow_field import CutField, cut_field, estimated_error
 from retrieval.position.network import UNIT_MM, HeightNetwork
 from retrieval.position.network_file import load_height_network
 from retrieval.position.order import SeriesCheck, SliceOrder, check_series, level_scores
@@ -167,7 +167,7 @@ class BodyLocator:
             place = None
             if region is not None:
                 height = float(leveled[position])
-                narrow = cut_field_mm(slab.hu[position], slab.spacing_mm_px, region)
+                narrow = cut_field(slab.hu[position], slab.spacing_mm_px, region)
                 place = self._point(slab.hu[position], region.box.center, height, narrow)
             index = slab.grid.to_file_slice(position)
             slices.append(SlicePosition(index, place, float(scores[position])))
@@ -185,7 +185,7 @@ class BodyLocator:
         _, leveled = _leveled(scores, chosen, slab.slice_interval_mm)
         key = int(np.flatnonzero(chosen == slab.key_slice)[0])
         plane = slab.hu[slab.key_slice]
-        narrow = cut_field_mm(plane, slab.spacing_mm_px, regions[key])
+        narrow = cut_field(plane, slab.spacing_mm_px, regions[key])
         found = self._point(plane, box.center, float(leveled[key]), narrow)
         if found is None:
             raise NoBodyError(
@@ -199,7 +199,7 @@ class BodyLocator:
         hu: NDArray[np.float32],
         point: tuple[float, float],
         score_mm: float,
-        narrow_mm: float | None,
+        narrow: CutField | None,
     ) -> LocatedPoint | None:
         frame = body_frame(hu)
         if frame is None or not np.isfinite(score_mm):
@@ -207,8 +207,8 @@ class BodyLocator:
         x, y = frame.normalised(point)
         z = float(self.calibration.z_of(np.array(score_mm)))
         error = self.calibration.error_at(z)
-        if narrow_mm is not None:
-            error = error.with_more(estimated_error(narrow_mm))
+        if narrow is not None:
+            error = error.with_more(estimated_error(narrow))
         return LocatedPoint((x, y, z), error.half, error.most)
 
 

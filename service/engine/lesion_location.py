@@ -79,9 +79,9 @@ def located(lesion: Lesion, slab: Slab, locator: LesionLocator | None) -> Lesion
 
 
 def _with_error_of_narrow_field(lesion: Lesion, slab: Slab) -> Lesion:
-    from retrieval.position.narrow_field import cut_field_mm, given_error
+    from retrieval.position.narrow_field import cut_field, given_error
 
     if lesion.location_error is not None:
         return lesion
-    field_mm = cut_field_mm(slab.hu[slab.key_slice], slab.spacing_mm_px)
-    return lesion if field_mm is None else lesion.with_changes(location_error=given_error(field_mm))
+    field = cut_field(slab.hu[slab.key_slice], slab.spacing_mm_px)
+    return lesion if field is None else lesion.with_changes(location_error=given_error(field))

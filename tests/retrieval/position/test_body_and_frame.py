@@ -7,7 +7,6 @@ import pytest
 
 from retrieval.body import body_region
 from retrieval.position.frame import body_frame
-from retrieval.position.narrow_field import cut_field_mm, estimated_error, given_error
 from retrieval.position.picture import PictureSpec, slice_picture
 
 
@@ -41,26 +40,6 @@ def test_a_windowed_picture_has_the_same_box(window):
 def test_a_cut_body_says_where_it_is_cut():
     region = body_region(ellipse()[:, 100:], (1.0, 1.0))
     assert region.touches_edge == (True, False, False, False)
-
-
-def test_a_narrow_field_is_one_that_cuts_through_the_body():
-    whole = ellipse()
-    assert cut_field_mm(whole, (1.0, 1.0)) is None
-    assert cut_field_mm(whole[60:180, 60:240], (1.0, 1.0)) == 180.0
-    assert cut_field_mm(whole[60:180, 60:240], (2.0, 2.0)) is None, "as wide as a body"
-    cropped = whole[50:191, 50:251]
-    assert any(body_region(cropped, (1.0, 1.0)).touches_edge)
-    assert cut_field_mm(cropped, (1.0, 1.0)) is None, "cropped to the body, which it just touches"
-    assert cut_field_mm(np.full((99, 99), -1000.0, np.float32), (1.0, 1.0)) is None
-
-
-def test_errors_of_narrow_fields_fall_to_nothing_as_they_widen():
-    for error in (given_error, estimated_error):
-        steps = [error(field) for field in (170.0, 260.0, 300.0, 349.9)]
-        for axis in range(3):
-            values = [step[axis] for step in steps]
-            assert values == sorted(values, reverse=True)
-            assert values[-1] == pytest.approx(0.0, abs=0.001)
 
 
 @pytest.mark.parametrize("hu", [-1000.0, -1024.0])

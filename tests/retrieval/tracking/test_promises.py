@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from retrieval.lesion import Box, Lesion, LesionType
-from retrieval.position.narrow_field import estimated_error, given_error
+from retrieval.position.narrow_field import CutField, estimated_error, given_error
 from retrieval.tracking.edges import NOMINAL_BODY_MM, TrackNode
 from retrieval.tracking.matcher import MatcherModel, bundled_matcher
 from retrieval.tracking.states import FollowUpState, LinkState
@@ -111,11 +111,12 @@ def test_a_narrow_field_gives_one_answer_by_id_and_by_upload(
     field_mm: float, off_mm: float, in_plane_mm: float
 ) -> None:
     """The given height is wrong, the estimated one is not; x and y are those of a cut body."""
+    field = CutField(field_mm, field_mm)
     _, y_mm, z_mm = NOMINAL_BODY_MM
     shown = (0.0, in_plane_mm / y_mm, 0.0)
     given = (0.0, in_plane_mm / y_mm, -off_mm / z_mm)
     calibrated = (0.001, 0.023, 0.029)
-    beside = estimated_error(field_mm)
+    beside = estimated_error(field)
     error = tuple(math.hypot(a, b) for a, b in zip(calibrated, beside, strict=True))
     wide = {
         "mass": ((1.0, 0.0, 0.0), (0.5, 0.4, 0.4), 40.0),
@@ -123,7 +124,7 @@ def test_a_narrow_field_gives_one_answer_by_id_and_by_upload(
     }
     answers = []
     for by, shift, location_error in (
-        ("id", given, given_error(field_mm)),
+        ("id", given, given_error(field)),
         ("upload", shown, error),
         ("exact", given, None),
     ):

@@ -71,6 +71,14 @@ def test_a_given_location_has_an_error_where_a_narrow_field_cuts_the_body_off(
     assert located(told, cut, Somewhere()) == told
 
 
+def test_a_given_location_in_a_cut_out_without_a_body_has_an_error() -> None:
+    lung = np.full((1, 34, 34), -850.0, np.float32)
+    lung[0, 13:21, 13:21] = 30.0
+    found = located(lesion(location=(0.5, 0.5, 0.5)), Slab(lung, (1.0, 1.0), 1.0), None)
+    assert found.location_error is not None
+    assert found.location_error[2] == pytest.approx(0.07)
+
+
 def test_an_estimate_is_as_unsure_as_a_given_location_where_the_body_is_cut_off() -> None:
     whole = slab(40.0)
     cut = Slab(whole.hu[:, 60:190, 60:190], (1.4, 1.4), 5.0)

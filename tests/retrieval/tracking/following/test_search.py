@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from retrieval.position.locator import BodyLocator
-from retrieval.position.narrow_field import given_error
+from retrieval.position.narrow_field import CutField, given_error
 from retrieval.tracking.following.dense_search import Comparison, LesionLook, dense_search
 from retrieval.tracking.following.expected import ExpectedPlace, PlaceSource
 from retrieval.tracking.following.pixels import PixelMatch, PixelTemplate
@@ -138,7 +138,7 @@ def test_a_place_that_is_coarse_in_the_plane_is_not_covered_by_its_slices_alone(
 ):
     series = tools.locator.locate(later)
     sharp = expected_place(sought, series, tools.locator)
-    coarse = replace(sharp, error=(*given_error(240.0)[:2], sharp.error[2]))
+    coarse = replace(sharp, error=(*given_error(CutField(240.0, 240.0))[:2], sharp.error[2]))
     shares = [SearchArea.of(later, series, one).share_covered() for one in (sharp, coarse)]
     assert 0.2 < shares[1] / shares[0] < 0.5
 
