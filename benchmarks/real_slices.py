@@ -185,7 +185,7 @@ def counted(
     *,
     most: int | None = None,
 ) -> dict[str, int]:
-    """Slices, boxes, and those that lie where no lesion can, which are listed.
+    """Slices, boxes, and those that lie where no lesion can; the shown ones are listed.
 
     Of a longer image ``most`` slices are seen, the middles of as many parts.
     """
@@ -213,7 +213,8 @@ def counted(
                 counts[f"{kind}, shown"] += proposal.score >= LEAST_SHOWN_SCORE
                 edges = [round(edge, 1) for edge in box.to_list()]
                 place = {"image": key, "slice": position, "box": edges}
-                listed.append({"kind": kind, "score": round(proposal.score, 4), **place})
+                if proposal.score >= LEAST_SHOWN_SCORE:
+                    listed.append({"kind": kind, "score": round(proposal.score, 4), **place})
     return dict(counts)
 
 
