@@ -32,10 +32,18 @@ def pixel_hash(plane: NDArray[np.floating | np.integer]) -> str:
 
     Raises CTError if a value is not a number.
     """
+    return _hash_of(_whole_hu(plane))
+
+
+def turned_hashes(plane: NDArray[np.floating | np.integer]) -> tuple[str, ...]:
+    """The hashes of a slice (rows, columns) in the seven other ways to turn and mirror it.
+
+    A picture without a header (PNG) does not say which way up it is. Errors are those of
+    ``pixel_hash``.
+    """
     whole = _whole_hu(plane)
-    digest = hashlib.sha256(_NAME + np.array(whole.shape, "<u4").tobytes())
-    digest.update(whole.tobytes())
-    return digest.hexdigest()
+    turned = [np.rot90(side, turns) for side in (whole, whole[:, ::-1]) for turns in range(4)]
+    return tuple(map(_hash_of, turned[1:]))
 
 
 def is_identifying(plane: NDArray[np.floating | np.integer]) -> bool:
@@ -43,6 +51,12 @@ def is_identifying(plane: NDArray[np.floating | np.integer]) -> bool:
     used = np.zeros(int(CT_HU.high - CT_HU.low) + 1, dtype=bool)
     used[_whole_hu(plane).astype(np.intp) - int(CT_HU.low)] = True
     return int(used.sum()) >= IDENTIFYING_VALUES
+
+
+def _hash_of(whole: NDArray[np.int16]) -> str:
+    digest = hashlib.sha256(_NAME + np.array(whole.shape, "<u4").tobytes())
+    digest.update(whole.tobytes())
+    return digest.hexdigest()
 
 
 def _whole_hu(plane: NDArray[np.floating | np.integer]) -> NDArray[np.int16]:

@@ -8,6 +8,9 @@ decided here, with the patient that the query gives beside the patients of the i
   under an overlapping box is the query. Its record is used: patient, study, location, size, type.
 * Another patient is given, or none and the slice is indexed under several: nobody can say whose
   follow-ups these would be. The answer says so, and shows none.
+
+A slice of the index that was turned or mirrored has lost its sides, and with them where its lesion
+lies: the answer says so, and shows no follow-ups.
 """
 
 from __future__ import annotations
@@ -16,12 +19,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from index.catalog.reader import LesionRecord
 from index.lesion_index import LesionIndex
 from retrieval.grid import GridMap
 from retrieval.image import Slab
 from retrieval.lesion import Box
-from retrieval.pixel_hash import is_identifying, pixel_hash
+from retrieval.pixel_hash import is_identifying, pixel_hash, turned_hashes
 from retrieval.tracking.tracks import SAME_MARK_IOU
 from service.engine.query import LesionQuery
 
@@ -53,8 +59,8 @@ class Recognition:
         record: the same as the index holds it.
         patients: everybody under whom the slice is indexed.
         whose: patient and study that the slice belongs to, None where that is not certain.
-        is_contradicted: the query gives another patient, or the index several: then follow-ups
-            may be another patient's, and are not shown.
+        is_contradicted: the query gives another patient, or the index several, or the slice is
+            turned: then follow-ups may be another patient's or lesion's, and are not shown.
         warnings: what a reader should know, a sentence each.
     """
 
@@ -74,8 +80,10 @@ def recognise(index: LesionIndex, slab: Slab, box: Box, query: LesionQuery) -> R
     """What the index knows of a slab's key slice and of a box on it, in the file grid."""
     plane = slab.hu[slab.key_slice]
     found = index.with_pixels(pixel_hash(plane))
-    if not found or not is_identifying(plane):
+    if not is_identifying(plane):
         return UNKNOWN_SLICE
+    if not found:
+        return _turned(index, plane)
     patients = frozenset(record.lesion.patient_id for record in found)
     given = query.patient_id
     if given is not None:
@@ -88,6 +96,20 @@ def recognise(index: LesionIndex, slab: Slab, box: Box, query: LesionQuery) -> R
     study = _study(found, record, query.study_id)
     whose = None if study is None else (found[0].lesion.patient_id, study)
     return Recognition(mark, record, patients, whose, False, _told(query, record, study))
+
+
+def _turned(index: LesionIndex, plane: NDArray[np.float32]) -> Recognition:
+    found = [one for pixels in turned_hashes(plane) for one in index.with_pixels(pixels)]
+    if not found:
+        return UNKNOWN_SLICE
+    patients = frozenset(record.lesion.patient_id for record in found)
+    names = ", ".join(sorted(patients))
+    told = (
+        f"this image is a slice that is already indexed, of patient {names}, but turned or "
+        "mirrored: its sides are not the patient's, so no follow-ups are shown; turn it as it was "
+        "and ask again"
+    )
+    return Recognition(patients=patients, is_contradicted=True, warnings=(told,))
 
 
 def _best(

@@ -178,3 +178,23 @@ def test_a_slice_without_content_identifies_nobody(own, upload):
     assert result.recognised is None
     assert result.warnings == ()
     own.index.remove(["air"])
+
+
+WAYS = [(turns, mirrored) for mirrored in (False, True) for turns in range(4)][1:]
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(("turns", "mirrored"), WAYS)
+def test_an_indexed_slice_that_was_turned_is_told_and_has_no_follow_ups(
+    engine, upload, turns: int, mirrored: bool, named: bool
+):
+    lesion, slab = upload
+    hu = slab.hu[:, :, ::-1] if mirrored else slab.hu
+    turned = replace(slab, hu=np.ascontiguousarray(np.rot90(hu, turns, (1, 2))))
+    patient = lesion.patient_id if named else None
+    box = Box.around((turned.columns / 2, turned.rows / 2), 20)
+    result = engine.search(LesionQuery(box, patient_id=patient, k=5), turned)
+    assert any("turned or mirrored" in one for one in result.warnings)
+    assert result.follow_ups == ()
+    assert result.recognised is None
+    assert lesion.patient_id not in {hit.lesion.patient_id for hit in result.hits}
