@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from playwright.sync_api import Page, expect
 
+from tests.service.browser import Reader
 from tests.service.page.hand import hits, upload
 
 
@@ -121,3 +124,19 @@ def choose_look(page: Page, name: str) -> None:
     page.get_by_role("button", name="Look").click()
     page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
     page.keyboard.press("Escape")
+
+
+def wrong_in_states(
+    reader: Reader, phantoms, course, theme: str, wrong: Callable[[Page], list[str]], shot: str
+) -> dict[str, list[str]]:
+    """What ``wrong`` finds in every state of a theme, by state; pictures are named ``shot``."""
+    choose_look(reader.open(), theme)
+    found = {}
+    for state in STATES:
+        page = reader.open()
+        state(page, phantoms, course)
+        settled(page)
+        if faults := wrong(page):
+            found[state.__name__] = faults
+        reader.shoot(f"{shot}_{theme.lower()}_{state.__name__}")
+    return found

@@ -9,13 +9,12 @@ from playwright.sync_api import Page, expect
 
 from tests.service.browser import Reader
 from tests.service.page.states import (
-    STATES,
     choose_look,
     map_of_lesions,
     patient_pair,
     patient_tracks,
     search_open,
-    settled,
+    wrong_in_states,
 )
 
 AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
@@ -35,17 +34,7 @@ def violations(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["Dark", "Light"])
 def test_axe_finds_nothing(reader: Reader, phantoms, course, theme):
-    found = {}
-    page = reader.open()
-    choose_look(page, theme)
-    for state in STATES:
-        page = reader.open()
-        state(page, phantoms, course)
-        settled(page)
-        if wrong := violations(page):
-            found[state.__name__] = wrong
-        reader.shoot(f"axe_{theme.lower()}_{state.__name__}")
-    assert found == {}
+    assert wrong_in_states(reader, phantoms, course, theme, violations, "axe") == {}
 
 
 def test_large_text_leaves_nothing_smaller_than_14_px(reader: Reader, phantoms, course):

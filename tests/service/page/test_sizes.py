@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.service.browser import reading
-from tests.service.page.states import STATES, choose_look, settled
+from tests.service.page.states import settled, wrong_in_states
 
 FAULTS = """() => {
   const shown = [...document.querySelectorAll("button, a[href], input, select, summary")]
@@ -59,17 +59,8 @@ def faults(page: Page) -> list[str]:
 @pytest.mark.parametrize("size", [(1000, 700), (1440, 900), (1920, 1080)], ids=str)
 @pytest.mark.parametrize("theme", ["Dark", "Light"])
 def test_every_state_fits(browser, address, screenshots, phantoms, course, theme, size):
-    found = {}
     with reading(browser, address, screenshots, size) as reader:
-        choose_look(reader.open(), theme)
-        for state in STATES:
-            page = reader.open()
-            state(page, phantoms, course)
-            settled(page)
-            if wrong := faults(page):
-                found[state.__name__] = wrong
-            reader.shoot(f"size_{theme.lower()}_{state.__name__}")
-    assert found == {}
+        assert wrong_in_states(reader, phantoms, course, theme, faults, "size") == {}
 
 
 def test_what_does_not_fit_is_seen(browser, address, screenshots):
